@@ -1,0 +1,105 @@
+/*
+ * All that the kernel sees of boot: one versioned structure, left in memory by the UEFI
+ * application and passed by physical address in RDI when it jumps to the kernel's entry.
+ * This file includes nothing of ours; boot and kernel both include it.
+ */
+#ifndef BOOT_HANDOFF_H
+#define BOOT_HANDOFF_H
+
+#include <stdint.h>
+
+#define HANDOFF_MAGIC   0x66666f2d646e6168ull /* "hand-off" */
+#define HANDOFF_VERSION 1u
+
+/*
+ * State at the jump (SDM vol. 3A 9.8.5; APM vol. 2 14.6): long mode, IF = 0, DF = 0,
+ * CR0.WP = 1, EFER.NXE = 1, CR3 = `pml4_phys`, RDI = physical address of struct handoff,
+ * RSP = an identity-mapped stack of at least 16 KiB of HANDOFF_MEM_LOADER memory.
+ * `pml4_phys` maps every page of RAM that the memory map names, and the first 4 GiB, at
+ * virtual = physical (writable, not executable save the page of boot's own jump code), and
+ * the kernel's segments at their link addresses with the permissions of their program headers.
+ */
+
+enum handoff_mem_type {
+	HANDOFF_MEM_USABLE = 1,  /* free RAM, boot-services memory included */
+	HANDOFF_MEM_LOADER,      /* boot's own: tables, stack, this structure; free once copied */
+	HANDOFF_MEM_KERNEL,      /* the kernel's segments */
+	HANDOFF_MEM_FILE,        /* contents of files listed in `files` */
+	HANDOFF_MEM_ACPI,        /* ACPI reclaimable: tables, keep */
+	HANDOFF_MEM_ACPI_NVS,    /* never touched */
+	HANDOFF_MEM_RUNTIME,     /* UEFI runtime code and data, never touched */
+	HANDOFF_MEM_RESERVED,    /* everything else: holes, bad memory, persistent memory */
+	HANDOFF_MEM_MMIO,        /* memory-mapped I/O that the firmware lists */
+};
+
+/* One range of physical memory. The array is sorted by base, without overlaps, merged. */
+struct handoff_range {
+	uint64_t base;  /* bytes, 4 KiB aligned */
+	uint64_t bytes; /* multiple of 4 KiB */
+	uint32_t type;  /* enum handoff_mem_type */
+	uint32_t reserved;
+};
+
+#define HANDOFF_PATH_MAX 256
+
+/* One file of \bulkhead\ on the boot partition, read whole into contiguous memory. */
+struct handoff_file {
+	char path[HANDOFF_PATH_MAX]; /* relative to \bulkhead\, '/' separated, ASCII, NUL-terminated */
+	uint64_t base;               /* physical, 4 KiB aligned; the tail of the last page is zero */
+	uint64_t bytes;
+};
+
+enum handoff_pixel_format {
+	HANDOFF_PIXEL_NONE = 0, /* no framebuffer */
+	HANDOFF_PIXEL_RGBX,     /* red in the lowest byte */
+	HANDOFF_PIXEL_BGRX,     /* blue in the lowest byte */
+};
+
+struct handoff_framebuffer {
+	uint64_t base;
+	uint64_t bytes;
+	uint32_t width, height; /* pixels */
+	uint32_t pitch_bytes;   /* bytes from one line to the next */
+	uint32_t format;        /* enum handoff_pixel_format */
+};
+
+/* One PT_LOAD segment as placed in memory. */
+struct handoff_segment {
+	uint64_t phys, virt, bytes; /* 4 KiB aligned, bss included */
+	uint32_t flags;             /* ELF p_flags: 1 = X, 2 = W, 4 = R */
+	uint32_t reserved;
+};
+
+#define HANDOFF_SEGMENTS_MAX  8
+#define HANDOFF_ENTROPY_BYTES 64
+
+struct handoff {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t size_bytes; /* sizeof(struct handoff) as boot knows it */
+
+	uint64_t ranges; /* physical address of struct handoff_range[range_count] */
+	uint64_t files;  /* physical address of struct handoff_file[file_count] */
+	uint32_t range_count;
+	uint32_t file_count;
+
+	struct handoff_segment segments[HANDOFF_SEGMENTS_MAX];
+	uint32_t segment_count;
+	uint32_t entropy_bytes; /* valid bytes of `entropy`; 0 where the machine has no source */
+	uint8_t entropy[HANDOFF_ENTROPY_BYTES];
+
+	uint64_t pml4_phys;          /* page tables in force at the jump */
+	uint64_t ap_trampoline_phys; /* one 4 KiB page below 1 MiB, HANDOFF_MEM_LOADER, for SIPI */
+	uint64_t rsdp_phys;          /* ACPI RSDP; 0 if the firmware has none */
+	uint64_t smbios_phys;        /* SMBIOS 3 or 2 entry point; 0 if none */
+	struct handoff_framebuffer framebuffer;
+
+	uint64_t tsc_boot_entry; /* TSC when the UEFI application was entered */
+	uint64_t tsc_boot_exit;  /* TSC right after ExitBootServices returned */
+	uint64_t config_file;    /* index into files of bulkhead.yaml */
+};
+
+_Static_assert(sizeof(struct handoff_range) == 24, "layout is shared with boot");
+_Static_assert(sizeof(struct handoff_file) == 272, "layout is shared with boot");
+
+#endif
