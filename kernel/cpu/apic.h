@@ -1,0 +1,21 @@
+/* The host's own local APIC, xAPIC or x2APIC. The guests' is kernel/vmm/vlapic. */
+#ifndef KERNEL_CPU_APIC_H
+#define KERNEL_CPU_APIC_H
+
+#include "kernel/lib/types.h"
+
+void apic_init(void);          /* once, on CPU 0: picks x2APIC where the CPU has it */
+void apic_init_this_cpu(void); /* enable, LVTs masked, spurious vector */
+uint32_t apic_id(void);
+void apic_eoi(void);
+void apic_send_ipi(uint32_t dest_apic_id, unsigned vector); /* fixed, edge */
+void apic_send_nmi(uint32_t dest_apic_id);
+void apic_send_init(uint32_t dest_apic_id);
+void apic_send_sipi(uint32_t dest_apic_id, unsigned page);
+
+/* One-shot timer on this CPU: interrupt VECTOR_TIMER at or after `deadline_ns` (clock_now_ns
+ * scale), by TSC deadline where the CPU has it, else by the calibrated count. 0 disarms. */
+void apic_timer_arm(uint64_t deadline_ns);
+void apic_timer_calibrate(void);
+
+#endif

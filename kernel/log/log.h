@@ -1,0 +1,45 @@
+/*
+ * The machine's log: one line per event into a ring buffer, and from there to the sinks that
+ * are attached (serial port, framebuffer, later the network). Not a console: guests' output
+ * goes through guests/console.
+ */
+#ifndef KERNEL_LOG_LOG_H
+#define KERNEL_LOG_LOG_H
+
+#include "kernel/lib/types.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+#define LOG_LINE_MAX 512 /* bytes, NUL included; longer lines are cut and end in "..." */
+
+/*
+ * Writes one line: `area` is the part of the hypervisor that speaks ("smp", "svm", or a
+ * guest's name), fmt has no newline. Any context, interrupts included; never sleeps. Control
+ * bytes other than tab are printed as \xNN, since guests' data may be among the arguments.
+ */
+void log_line(enum log_level level, const char *area, const char *fmt, ...) printf_like(3, 4);
+
+#define log_error(area, ...) log_line(LOG_ERROR, area, __VA_ARGS__)
+#define log_warn(area, ...)  log_line(LOG_WARN, area, __VA_ARGS__)
+#define log_info(area, ...)  log_line(LOG_INFO, area, __VA_ARGS__)
+#define log_debug(area, ...) log_line(LOG_DEBUG, area, __VA_ARGS__)
+
+/* A place where log lines go. `write` is called with whole lines, "[   1.234567] area: text"
+ * without line end, from any context, serialised by the log's own lock. */
+struct log_sink {
+	void (*write)(struct log_sink *sink, enum log_level level, const char *line, size_t bytes);
+	struct log_sink *next;
+};
+
+/* Adds a sink; it first receives what the ring still holds. */
+void log_attach(struct log_sink *sink);
+void log_detach(struct log_sink *sink);
+
+/* Copies the newest lines that fit into buf, '\n'-separated; returns bytes written. */
+size_t log_tail(char *buf, size_t bytes);
+
+/* Our own bug, or hardware that cannot be gone on with: prints, with registers where a trap
+ * led here, a symbolised backtrace and the CPU; stops all CPUs. Never for what a guest did. */
+noreturn void panic(const char *fmt, ...) printf_like(1, 2);
+
+#endif

@@ -1,0 +1,31 @@
+/* One-shot timers per CPU, driven by the local APIC timer. No periodic tick exists. */
+#ifndef KERNEL_SCHED_TIMER_H
+#define KERNEL_SCHED_TIMER_H
+
+#include "kernel/lib/types.h"
+
+struct timer_cpu;
+
+struct timer {
+	uint64_t deadline_ns; /* clock_now_ns() scale */
+	void (*fn)(struct timer *timer);
+	struct timer_cpu *owner; /* queue it is armed on, NULL when idle; guarded by its lock */
+	struct timer *heap_left, *heap_right, *heap_parent; /* timer.c's own */
+};
+
+/* fn runs once in interrupt context (IF = 0) on the CPU that armed the timer, at or after the
+ * deadline. It may arm the timer again. */
+void timer_init(struct timer *timer, void (*fn)(struct timer *));
+
+/* Arms, or moves, the timer to `deadline_ns` on the calling CPU. Any context. */
+void timer_arm(struct timer *timer, uint64_t deadline_ns);
+
+/* Disarms. When it returns, fn is neither pending nor running (unless called from fn itself).
+ * Not with a lock held that fn takes. */
+void timer_cancel(struct timer *timer);
+
+bool timer_armed(const struct timer *timer);
+
+void timer_init_this_cpu(void);
+
+#endif
