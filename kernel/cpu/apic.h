@@ -4,7 +4,7 @@
 
 #include "kernel/lib/types.h"
 
-void apic_init(void);          /* once, on CPU 0: picks x2APIC where the CPU has it */
+void apic_init(void);	       /* once, on CPU 0: picks x2APIC where the CPU has it */
 void apic_init_this_cpu(void); /* enable, LVTs masked, spurious vector */
 uint32_t apic_id(void);
 void apic_eoi(void);

@@ -19,7 +19,7 @@ struct timer_cpu;
 /* What one CPU owns. Written by that CPU alone unless a field says otherwise. */
 struct cpu {
 	struct cpu *self; /* GS:0 */
-	unsigned index;   /* 0 .. cpu_count - 1 */
+	unsigned index;	  /* 0 .. cpu_count - 1 */
 	uint32_t apic_id; /* as the MADT gives it */
 	struct thread *current;
 	_Atomic bool need_resched; /* set by any CPU: switch threads at the next safe point */
@@ -28,11 +28,11 @@ struct cpu {
 
 	struct sched_cpu *sched; /* kernel/sched's own */
 	struct timer_cpu *timer; /* kernel/sched/timer's own */
-	void *backend;           /* vmm backend's own (VMXON region, host save area) */
-	struct vcpu *loaded;     /* the vCPU whose state is in this CPU's registers */
+	void *backend;		 /* vmm backend's own (VMXON region, host save area) */
+	struct vcpu *loaded;	 /* the vCPU whose state is in this CPU's registers */
 
 	uint64_t gdt[CPU_GDT_ENTRIES];
-	uint8_t tss[104]; /* SDM vol. 3A fig. 8-11 */
+	uint8_t tss[104];		   /* SDM vol. 3A fig. 8-11 */
 	_Atomic uint64_t interrupts, ipis; /* counters */
 };
 
@@ -45,7 +45,7 @@ static inline struct cpu *cpu_this(void)
 }
 
 extern struct cpu *cpus[CPU_MAX]; /* cpus[0 .. cpu_count - 1]; set before a CPU goes online */
-extern unsigned cpu_count;        /* CPUs that answered; fixed once smp_start() returned */
+extern unsigned cpu_count;	  /* CPUs that answered; fixed once smp_start() returned */
 
 static inline void irq_disable(void)
 {
@@ -88,9 +88,9 @@ struct cpu_features {
 	unsigned family, model, stepping;
 	unsigned phys_bits; /* MAXPHYADDR */
 	bool nx, smep, smap, umip, pages_1g, pcid, x2apic, tsc_deadline, invariant_tsc, xsave,
-	    rdrand, rdseed, fsgsbase, erms, svm, vmx, hypervisor;
-	uint64_t xcr0_mask;         /* user state components XCR0 may enable (CPUID 0xD) */
-	uint32_t xsave_bytes_max;   /* area for all of xcr0_mask, standard format */
+		rdrand, rdseed, fsgsbase, erms, svm, vmx, hypervisor;
+	uint64_t xcr0_mask;	  /* user state components XCR0 may enable (CPUID 0xD) */
+	uint32_t xsave_bytes_max; /* area for all of xcr0_mask, standard format */
 };
 extern struct cpu_features cpu_features;
 

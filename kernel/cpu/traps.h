@@ -29,7 +29,7 @@ void trap_register(unsigned vector, trap_handler handler, void *arg);
 /* Takes a free vector of the device range; -ENOSPC when there is none. */
 int trap_alloc_vector(trap_handler handler, void *arg);
 
-void traps_init(void);         /* once, on CPU 0 */
+void traps_init(void);		/* once, on CPU 0 */
 void traps_init_this_cpu(void); /* GDT, TSS with IST stacks for NMI, #DF, #MC; IDT */
 
 /* Prints the machine's state at `frame`: registers, symbolised backtrace, CPU. */

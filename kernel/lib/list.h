@@ -47,15 +47,15 @@ static inline void list_remove(struct list *node)
 #define list_entry(node, type, member) container_of(node, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 
-#define list_for_each(it, head, type, member)                                                    \
-	for (type *it = list_first(head, type, member); &it->member != (head);                   \
+#define list_for_each(it, head, type, member)                                  \
+	for (type *it = list_first(head, type, member); &it->member != (head); \
 	     it = list_first(&it->member, type, member))
 
 /* The same, when the loop body may remove `it`. */
-#define list_for_each_safe(it, head, type, member)                                               \
-	for (type *it = list_first(head, type, member),                                          \
-		  *it##_next = list_first(&it->member, type, member);                            \
-	     &it->member != (head);                                                              \
+#define list_for_each_safe(it, head, type, member)                    \
+	for (type *it = list_first(head, type, member),               \
+		  *it##_next = list_first(&it->member, type, member); \
+	     &it->member != (head);                                   \
 	     it = it##_next, it##_next = list_first(&it->member, type, member))
 
 #endif

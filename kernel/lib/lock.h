@@ -13,7 +13,10 @@ struct spinlock {
 	_Atomic uint32_t next, owner;
 };
 
-#define SPINLOCK_INIT {0, 0}
+#define SPINLOCK_INIT \
+	{             \
+		0, 0  \
+	}
 
 static inline void cpu_relax(void)
 {
@@ -57,8 +60,8 @@ static inline bool spin_trylock(struct spinlock *lock)
 {
 	uint32_t owner = atomic_load_explicit(&lock->owner, memory_order_acquire);
 
-	return atomic_compare_exchange_strong_explicit(&lock->next, &owner, owner + 1,
-						       memory_order_acquire, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(
+		&lock->next, &owner, owner + 1, memory_order_acquire, memory_order_relaxed);
 }
 
 static inline void spin_unlock(struct spinlock *lock)

@@ -27,7 +27,8 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...) prin
 /* A place where log lines go. `write` is called with whole lines, "[   1.234567] area: text"
  * without line end, from any context, serialised by the log's own lock. */
 struct log_sink {
-	void (*write)(struct log_sink *sink, enum log_level level, const char *line, size_t bytes);
+	void (*write)(struct log_sink *sink, enum log_level level, const char *line,
+		      size_t bytes);
 	struct log_sink *next;
 };
 

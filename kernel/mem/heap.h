@@ -1,4 +1,5 @@
-/* The hypervisor's heap: size classes over the host pool. newlib's malloc family is this too. */
+/* The hypervisor's heap: size classes over the host pool. newlib's malloc family is this too.
+ */
 #ifndef KERNEL_MEM_HEAP_H
 #define KERNEL_MEM_HEAP_H
 

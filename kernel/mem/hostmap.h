@@ -14,8 +14,8 @@
 
 #define GUEST_WINDOW_BASE 0x0000100000000000ull /* PML4 slot 32 */
 #define GUEST_WINDOW_MAX  (512 * GIB)
-#define VMAP_BASE         0xffffc00000000000ull
-#define KERNEL_BASE       0xffffffff80000000ull
+#define VMAP_BASE	  0xffffc00000000000ull
+#define KERNEL_BASE	  0xffffffff80000000ull
 
 /* Pools, heap and final page tables from the hand-off; drops boot's identity map. */
 int mem_init(const struct handoff *handoff);
@@ -41,7 +41,8 @@ int aspace_init(struct aspace *as, struct mem_account *account);
 void aspace_fini(struct aspace *as); /* no thread may be using it */
 extern struct aspace kernel_aspace;  /* no window */
 
-/* Page tables' pages from the host pool, charged to an account (struct mem_account * as arg). */
+/* Page tables' pages from the host pool, charged to an account (struct mem_account * as arg).
+ */
 extern const struct pt_format pt_format_host;
 void pt_pages_init(struct pt_pages *pages, struct mem_account *account);
 

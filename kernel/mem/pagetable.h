@@ -12,9 +12,9 @@ enum pt_prot {
 	PT_READ = 1,
 	PT_WRITE = 2,
 	PT_EXEC = 4,
-	PT_USER = 8,      /* host format only */
+	PT_USER = 8,	  /* host format only */
 	PT_UNCACHED = 16, /* memory type UC */
-	PT_GLOBAL = 32,   /* host format only */
+	PT_GLOBAL = 32,	  /* host format only */
 	PT_WRITE_COMBINING = 64,
 };
 
@@ -22,14 +22,16 @@ enum pt_prot {
 struct pt_format {
 	const char *name;
 	uint64_t (*leaf)(uint64_t phys, unsigned level, unsigned prot);
-	uint64_t (*table)(uint64_t phys);          /* entry that points to a lower table */
+	uint64_t (*table)(uint64_t phys); /* entry that points to a lower table */
 	bool (*present)(uint64_t entry);
 	bool (*is_leaf)(uint64_t entry, unsigned level);
-	unsigned (*prot)(uint64_t entry, unsigned level); /* leaf's protection as enum pt_prot */
-	uint64_t address_mask;                     /* physical address bits of an entry */
+	unsigned (*prot)(uint64_t entry,
+			 unsigned level); /* leaf's protection as enum pt_prot */
+	uint64_t address_mask;		  /* physical address bits of an entry */
 };
 
-/* Where tables come from. alloc returns a zeroed, page-aligned table and its physical address. */
+/* Where tables come from. alloc returns a zeroed, page-aligned table and its physical address.
+ */
 struct pt_pages {
 	void *(*alloc)(void *arg, uint64_t *phys);
 	void (*free)(void *arg, void *table, uint64_t phys);
@@ -47,18 +49,20 @@ struct pagetable {
 
 int pagetable_init(struct pagetable *pt, const struct pt_format *, const struct pt_pages *,
 		   unsigned max_leaf_level); /* 0 or -ENOMEM */
-void pagetable_fini(struct pagetable *pt); /* frees every table, not what leaves point to */
+void pagetable_fini(struct pagetable *pt);   /* frees every table, not what leaves point to */
 
 /*
  * Maps [virt, virt + bytes) to [phys, ...) with the largest leaves that fit. All 4 KiB aligned.
  * What was mapped there is replaced; a large leaf in the way is split. When a replaced table
  * becomes unused it is freed. Returns 0 or -ENOMEM (then what was mapped so far stays).
  */
-int pagetable_map(struct pagetable *pt, uint64_t virt, uint64_t phys, uint64_t bytes, unsigned prot);
+int pagetable_map(struct pagetable *pt, uint64_t virt, uint64_t phys, uint64_t bytes,
+		  unsigned prot);
 int pagetable_unmap(struct pagetable *pt, uint64_t virt, uint64_t bytes);
 
 /* Looks one address up. Returns the leaf's level 1..3 with *phys (of the very byte) and *prot,
  * or 0 where nothing is mapped. */
-unsigned pagetable_lookup(const struct pagetable *pt, uint64_t virt, uint64_t *phys, unsigned *prot);
+unsigned pagetable_lookup(const struct pagetable *pt, uint64_t virt, uint64_t *phys,
+			  unsigned *prot);
 
 #endif

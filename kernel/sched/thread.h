@@ -15,25 +15,26 @@
 enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
 struct thread_ops {
-	/* Called with interrupts off on the CPU concerned, before the thread's first instruction
-	 * after a switch and after its last before one. For vCPUs: registers that the kernel
-	 * itself does not use (XSAVE state, VMLOAD state). May be NULL. */
+	/* Called with interrupts off on the CPU concerned, before the thread's first
+	 * instruction after a switch and after its last before one. For vCPUs: registers that
+	 * the kernel itself does not use (XSAVE state, VMLOAD state). May be NULL. */
 	void (*switch_in)(struct thread *);
 	void (*switch_out)(struct thread *);
 };
 
 #define THREAD_WEIGHT_DEFAULT 100
-#define THREAD_WEIGHT_SERVICE 1000 /* device workers, console, network: run soon, run shortly */
+#define THREAD_WEIGHT_SERVICE 1000 /* device workers, console, network: run soon, run shortly \
+				    */
 
 struct thread_params {
 	const char *name;
 	void (*fn)(void *arg);
 	void *arg;
-	struct cpumask allowed;     /* CPUs it may run on; none set: the housekeeping CPUs */
-	bool owns_cpu;              /* pinned vCPU: `allowed` is one CPU, which runs only this */
-	unsigned weight;            /* share against others; 0: THREAD_WEIGHT_DEFAULT */
-	unsigned cap_percent;       /* of one CPU, over 100 ms; 0: no cap */
-	struct aspace *aspace;      /* NULL: kernel_aspace */
+	struct cpumask allowed; /* CPUs it may run on; none set: the housekeeping CPUs */
+	bool owns_cpu;		/* pinned vCPU: `allowed` is one CPU, which runs only this */
+	unsigned weight;	/* share against others; 0: THREAD_WEIGHT_DEFAULT */
+	unsigned cap_percent;	/* of one CPU, over 100 ms; 0: no cap */
+	struct aspace *aspace;	/* NULL: kernel_aspace */
 	const struct thread_ops *ops;
 	struct mem_account *account;
 };

@@ -1,0 +1,66 @@
+/*
+ * A guest's RAM: frames reserved when the guest is created, zeroed and mapped into its nested
+ * tables 2 MiB at a time at first touch, and reachable for us only through the guest's own
+ * address space (struct aspace), as user pages under SMAP. Not devices' memory: that is bus.h.
+ */
+#ifndef KERNEL_VMM_GMEM_H
+#define KERNEL_VMM_GMEM_H
+
+#include "kernel/lib/lock.h"
+#include "kernel/mem/hostmap.h"
+#include "kernel/mem/pagetable.h"
+
+/* RAM lies at [0, GMEM_LOW_MAX) and, what is more, from 4 GiB on. The hole holds PCI windows,
+ * ECAM, I/O APIC and local APIC. */
+#define GMEM_LOW_MAX   (3 * GIB)
+#define GMEM_HIGH_BASE (4 * GIB)
+
+struct gmem_block {
+	uint64_t gpa, hpa; /* multiples of 2 MiB << order */
+	uint8_t order;	   /* 2^order blocks of 2 MiB */
+};
+
+struct gmem {
+	uint64_t bytes;		   /* multiple of 2 MiB */
+	struct gmem_block *blocks; /* sorted by GPA, covering all RAM */
+	unsigned block_count;
+	_Atomic uint64_t *populated; /* a bit per 2 MiB of RAM, set after it is mapped */
+	_Atomic uint64_t populated_bytes;
+	struct spinlock lock; /* nested, as.window: changes to them */
+	struct pagetable nested;
+	struct pt_pages pages;
+	struct aspace as;
+	struct mem_account *account;
+};
+
+/* Reserves `bytes` of the guest pool. 0, -ENOMEM (nothing stays taken). Thread context. */
+int gmem_init(struct gmem *gm, uint64_t bytes, struct mem_account *account);
+void gmem_fini(struct gmem *gm); /* no vCPU and no thread may use it any more */
+
+/* True when all of [gpa, gpa + bytes) is RAM. bytes > 0; overflow is no. */
+bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes);
+
+/* Makes the 2 MiB around `gpa` present: zeroed, in the nested tables and in the window.
+ * 0 when it is (or was), -EFAULT when gpa is not RAM, -ENOMEM. Any thread of the guest. */
+int gmem_populate(struct gmem *gm, uint64_t gpa);
+
+/*
+ * Copies between our memory and the guest's. On a thread whose aspace is the guest's. 0, or
+ * -EFAULT with nothing copied where part of the range is not RAM. The guest may change the
+ * bytes at any moment: copy once, check the copy.
+ */
+int gmem_read(struct gmem *gm, uint64_t gpa, void *buf, size_t bytes);
+int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes);
+
+/* One naturally aligned 8-byte entry (page tables), read or compare-exchanged atomically.
+ * gmem_cmpxchg: 0, -EFAULT, or -EAGAIN when the entry no longer held `expected`. `bytes` 1, 2,
+ * 4, 8 */
+int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value);
+int gmem_cmpxchg(struct gmem *gm, uint64_t gpa, uint64_t expected, uint64_t desired,
+		 unsigned bytes);
+
+/* Physical address of RAM that stays put until the VM ends, for DMA; *bytes is shortened to
+ * what is contiguous. 0, -EFAULT, -ENOMEM. */
+int gmem_phys(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * A virtual CPU: its registers, the requests others post to it, and its run loop (inject,
+ * enter, handle). Its lapic is vlapic.h; its control structures belong to the backend.
+ */
+#ifndef KERNEL_VMM_VCPU_H
+#define KERNEL_VMM_VCPU_H
+
+#include <stdatomic.h>
+
+#include "kernel/vmm/backend.h"
+
+struct thread;
+struct vlapic;
+struct vm;
+
+enum vcpu_run_state {
+	VCPU_RUNNING,
+	VCPU_HALTED,	/* in HLT: until an interrupt */
+	VCPU_WAIT_SIPI, /* after INIT: until a SIPI */
+	VCPU_PARKED,	/* the VM is stopping, or not started: does nothing */
+};
+
+/* Bits of vcpu->requests. Posted by anyone with vcpu_post(), taken by the vCPU's thread. */
+enum vcpu_request {
+	VCPU_REQ_NMI = 1,
+	VCPU_REQ_INIT = 2,
+	VCPU_REQ_SIPI = 4, /* with vcpu->sipi_vector */
+	VCPU_REQ_STOP = 8, /* look at vm->stop: park */
+	VCPU_REQ_IRQ =
+		16, /* something about interrupts changed: look at the lapic and the PIC */
+};
+
+struct vcpu_counters { /* written by the vCPU's thread, read by anyone */
+	_Atomic uint64_t exits[VMEXIT_REASONS];
+	_Atomic uint64_t injected[VMEVENT_SOFT + 1];
+	_Atomic uint64_t msr_unknown_reads, msr_unknown_writes, io_unclaimed, mmio_emulated,
+		halts, pages_populated;
+};
+
+struct vcpu {
+	/* First, at fixed offsets for the backends' entry.S. Valid between exits. */
+	uint64_t regs[GPR_COUNT];
+	uint64_t rip, rflags;
+
+	struct vm *vm;
+	unsigned id; /* index in vm->vcpus, and local APIC ID */
+	void *backend;
+	struct vlapic *lapic;
+	struct thread *thread;
+
+	/* The vCPU thread's own. */
+	enum vcpu_run_state state;
+	struct vmevent event; /* to be delivered at the next entry; kind NONE: nothing */
+	struct vmexit exit;
+	uint64_t xcr0;
+	void *xsave;	      /* guest's XSAVE area while not loaded */
+	uint64_t pvclock_gpa; /* KVM clock page, 0: off (kernel/vmm/pvclock) */
+
+	_Atomic uint32_t requests; /* enum vcpu_request */
+	_Atomic uint8_t sipi_vector;
+	_Atomic bool in_guest; /* between the last look at requests and the exit */
+	_Atomic unsigned cpu;  /* CPU it was loaded on last */
+
+	struct vcpu_counters counters;
+};
+
+_Static_assert(offsetof(struct vcpu, rip) == 128, "entry.S");
+
+/* Creates the vCPU parked, with its lapic. NULL when out of memory. */
+struct vcpu *vcpu_create(struct vm *vm, unsigned id);
+void vcpu_destroy(struct vcpu *vcpu); /* its thread has ended */
+
+/* Sets request bits and makes the vCPU look at them soon: leaves guest mode, wakes from HLT.
+ * Any context. */
+void vcpu_post(struct vcpu *vcpu, uint32_t requests);
+/* An interrupt was put into the vCPU's lapic. Any context. */
+static inline void vcpu_kick(struct vcpu *vcpu)
+{
+	vcpu_post(vcpu, VCPU_REQ_IRQ);
+}
+void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector); /* ignored unless waiting for it */
+
+/* The state after RESET or INIT (SDM vol. 3A table 9-1): real mode at the reset vector, or, for
+ * INIT, as that table's INIT column. On the vCPU's thread. */
+void vcpu_reset(struct vcpu *vcpu, bool init);
+
+/* Exceptions raised by emulation, delivered at the next entry; a second one follows the
+ * double-fault rules (SDM vol. 3A table 6-5). On the vCPU's thread. */
+void vcpu_raise(struct vcpu *vcpu, unsigned vector);
+void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error);
+void vcpu_raise_page_fault(struct vcpu *vcpu, uint64_t cr2, uint32_t error);
+
+/* The thread's function; arg is the vCPU. Returns when the VM is destroyed. */
+void vcpu_thread(void *arg);
+
+#endif

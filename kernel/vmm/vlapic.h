@@ -1,0 +1,64 @@
+/*
+ * A guest's local APIC, xAPIC and x2APIC (SDM vol. 3A ch. 10). Its registers live in one 4 KiB
+ * page laid out as the hardware's, so that a backend can hand that page to the CPU.
+ */
+#ifndef KERNEL_VMM_VLAPIC_H
+#define KERNEL_VMM_VLAPIC_H
+
+#include "kernel/vmm/bus.h"
+#include "kernel/vmm/vcpu.h"
+
+#define VLAPIC_DEFAULT_BASE 0xfee00000ull
+
+struct vlapic;
+
+struct vlapic *vlapic_create(struct vcpu *vcpu); /* NULL when out of memory */
+void vlapic_destroy(struct vlapic *lapic);
+void vlapic_reset(struct vlapic *lapic, bool init);
+void *vlapic_page(struct vlapic *lapic); /* the 4 KiB register page */
+
+/* A message on the APIC bus: an IPI, an I/O APIC's, an MSI (SDM vol. 3A 10.6.1, 10.11). */
+enum vlapic_delivery {
+	LAPIC_FIXED,
+	LAPIC_LOWEST,
+	LAPIC_SMI,
+	LAPIC_NMI = 4,
+	LAPIC_INIT,
+	LAPIC_SIPI,
+	LAPIC_EXTINT
+};
+struct vlapic_message {
+	uint32_t dest;
+	bool logical, level_triggered, deassert;
+	uint8_t delivery; /* enum vlapic_delivery */
+	uint8_t vector;
+	uint8_t shorthand; /* 0 none, 1 self, 2 all, 3 all but self; needs `source` */
+	struct vcpu *source;
+	bool x2apic; /* dest is 32 bits wide */
+};
+/* Delivers to every vCPU that the message names. Any context. Returns how many. */
+unsigned vlapic_deliver(struct vm *vm, const struct vlapic_message *message);
+/* An MSI: address and data as a device writes them. Any context. */
+void vlapic_msi(struct vm *vm, uint64_t address, uint32_t data);
+
+/* On the vCPU's thread: the vector to inject now (above PPR), or -1. */
+int vlapic_pending(struct vlapic *lapic);
+/* That vector was injected: from IRR to ISR. */
+void vlapic_accept(struct vlapic *lapic, unsigned vector);
+/* Whether the 8259's INTR reaches this CPU (LVT LINT0 as ExtINT and unmasked, or APIC off). */
+bool vlapic_accepts_extint(const struct vlapic *lapic);
+/* Pulses LINT0/LINT1 as NMI where programmed so. */
+
+uint64_t vlapic_get_cr8(const struct vlapic *lapic);
+void vlapic_set_cr8(struct vlapic *lapic, uint64_t value);
+
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE and x2APIC registers 0x800-0x8ff. 0, or -EPERM for #GP. */
+bool vlapic_owns_msr(uint32_t msr);
+int vlapic_rdmsr(struct vlapic *lapic, uint32_t msr, uint64_t *value);
+int vlapic_wrmsr(struct vlapic *lapic, uint32_t msr, uint64_t value);
+
+/* MMIO at IA32_APIC_BASE; only 4-byte aligned registers exist. `device` is unused: the
+ * access's vCPU is whose lapic answers. */
+void vlapic_mmio(void *device, struct bus_access *access);
+
+#endif

@@ -1,0 +1,14 @@
+/* A guest's 8254 at ports 0x40-0x43 and the speaker gate 0x61; channel 0 drives IRQ 0 (GSI 2).
+ */
+#ifndef KERNEL_VMM_VPIT_H
+#define KERNEL_VMM_VPIT_H
+
+#include "kernel/lib/types.h"
+
+struct vm;
+struct vpit;
+
+struct vpit *vpit_create(struct vm *vm); /* adds itself to vm->pio; NULL on failure */
+void vpit_destroy(struct vpit *pit);
+
+#endif
