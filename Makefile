@@ -1,0 +1,37 @@
+# The front door: `make help` lists what there is. The rules themselves are in tools/make/;
+# everything that is built goes under build/ (or $(DEPS), for the libraries).
+
+BUILD := build
+DEPS ?= $(BUILD)/deps
+
+# What a rule says instead of its command line; `make V=1` shows the command lines.
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(or $(2),$@);)
+
+.PHONY: help run image kernel deps test test-long unit fuzz check check-config bench clean
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := kernel
+
+help:
+	@echo 'make run           build everything and start the sample machine in QEMU'
+	@echo 'make image         write $(BUILD)/bulkhead.img, a bootable GPT disk'
+	@echo 'make kernel        build the boot application and the kernel only'
+	@echo 'make deps          install packages, fetch, verify and build the libraries'
+	@echo 'make test          run every test: unit, guest programs, whole machine'
+	@echo 'make test-long     the same with the slow ones'
+	@echo 'make unit          the unit tests alone'
+	@echo 'make fuzz          fuzz each target (SECONDS=60)'
+	@echo 'make check         formatting, include layers, static analysis'
+	@echo 'make check-config FILE=x.yaml   check a configuration as the hypervisor would'
+	@echo 'make bench         print and write the figures (build/bench.json)'
+	@echo 'make clean         remove what was built, but not the libraries'
+
+# `help` and `clean` must work on a bare machine; all else needs the packages.
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),kernel)),)
+include tools/make/deps.mk
+include tools/make/kernel.mk
+include tools/make/boot.mk
+include tools/make/tests.mk
+endif
+
+clean:
+	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
