@@ -22,7 +22,7 @@
 
 enum handoff_mem_type {
 	HANDOFF_MEM_USABLE = 1,  /* free RAM, boot-services memory included */
-	HANDOFF_MEM_LOADER,      /* boot's own: tables, stack, this structure; free once copied */
+	HANDOFF_MEM_LOADER,      /* boot's own: tables, stack, this structure, trampoline area */
 	HANDOFF_MEM_KERNEL,      /* the kernel's segments */
 	HANDOFF_MEM_FILE,        /* contents of files listed in `files` */
 	HANDOFF_MEM_ACPI,        /* ACPI reclaimable: tables, keep */
@@ -73,6 +73,10 @@ struct handoff_segment {
 #define HANDOFF_SEGMENTS_MAX  8
 #define HANDOFF_ENTROPY_BYTES 64
 
+/* For SIPI: the code that a CPU starts in (real mode, so below 1 MiB), then the page tables
+ * that it enters long mode with (CR3 is loaded in 32-bit mode, so below 4 GiB). */
+#define HANDOFF_TRAMPOLINE_BYTES (5 * 4096)
+
 struct handoff {
 	uint64_t magic;
 	uint32_t version;
@@ -89,7 +93,7 @@ struct handoff {
 	uint8_t entropy[HANDOFF_ENTROPY_BYTES];
 
 	uint64_t pml4_phys;          /* page tables in force at the jump */
-	uint64_t ap_trampoline_phys; /* one 4 KiB page below 1 MiB, HANDOFF_MEM_LOADER, for SIPI */
+	uint64_t ap_trampoline_phys; /* HANDOFF_TRAMPOLINE_BYTES, page-aligned, all below 1 MiB */
 	uint64_t rsdp_phys;          /* ACPI RSDP; 0 if the firmware has none */
 	uint64_t smbios_phys;        /* SMBIOS 3 or 2 entry point; 0 if none */
 	struct handoff_framebuffer framebuffer;
