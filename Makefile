@@ -30,6 +30,7 @@ ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),kernel)),)
 include tools/make/deps.mk
 include tools/make/kernel.mk
 include tools/make/boot.mk
+include tools/make/image.mk
 include tools/make/tests.mk
 endif
 

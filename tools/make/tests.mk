@@ -39,4 +39,43 @@ SECONDS ?= 60
 fuzz: $(FUZZ)
 	@tools/test/run --fuzz-seconds $(SECONDS) --fuzz $(FUZZ)
 
--include $(shell find $(BUILD)/unit $(BUILD)/fuzz -name '*.d' 2>/dev/null)
+# Guest programs: bare metal, entered by Multiboot 1 in 32-bit protected mode. Each file of
+# tests/guest is one program; tests/guest/lib is linked to all. A Multiboot loader takes ELF32,
+# so the 64-bit link is relabelled; NAME.elf64 is for a debugger.
+GUEST_SOURCES := $(wildcard tests/guest/*.c tests/guest/*.S)
+GUEST_LIB := $(patsubst %,$(BUILD)/guest/obj/%.o,$(wildcard tests/guest/lib/*.c tests/guest/lib/*.S))
+GUESTS := $(sort $(patsubst tests/guest/%,$(BUILD)/guest/%.elf,$(basename $(GUEST_SOURCES))))
+GUEST_CC = gcc -nostdinc -isystem $(shell gcc -print-file-name=include) -std=gnu17 -O2 -g \
+	-ffreestanding -mno-red-zone -fno-pic -fno-stack-protector -fcf-protection=none \
+	-fno-omit-frame-pointer -mgeneral-regs-only $(WARNINGS) -MMD -MP -I.
+
+$(BUILD)/guest/obj/%.o: %
+	@mkdir -p $(@D)
+	$(call say,CC) $(GUEST_CC) -c $< -o $@
+
+$(BUILD)/guest/%.elf: $(BUILD)/guest/obj/tests/guest/%.c.o $(GUEST_LIB) tests/guest/link.ld
+	$(guest_link)
+$(BUILD)/guest/%.elf: $(BUILD)/guest/obj/tests/guest/%.S.o $(GUEST_LIB) tests/guest/link.ld
+	$(guest_link)
+
+define guest_link
+$(call say,LD) ld -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none \
+	-T tests/guest/link.ld -o $@64 $(filter %.o,$^)
+@objcopy -O elf32-i386 $@64 $@
+endef
+
+guests: $(GUESTS)
+.PHONY: guests
+.SECONDARY: # keep objects that only a pattern rule names
+
+# The configuration's own code, built for this machine.
+CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
+	$(wildcard tools/check-config/*.c guests/config/*.c))
+$(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS)
+	$(call say,LD) $(UNIT_CC) -o $@ $^ $(HOST_LIBS)
+
+check-config: $(BUILD)/check-config
+	@test -n '$(FILE)' || { echo 'which one? make check-config FILE=bulkhead.yaml'; exit 1; }
+	@$(BUILD)/check-config $(FILE)
+
+-include $(shell find $(BUILD)/unit $(BUILD)/fuzz $(BUILD)/guest -name '*.d' 2>/dev/null)
