@@ -1,0 +1,316 @@
+/*
+ * Walks a document beside the schema: unknown, double and missing keys, wrong kinds of
+ * values, defaults. Reading a single value is value.c's.
+ */
+#include "guests/config/bind.h"
+#include "guests/config/hint.h"
+#include "guests/config/value.h"
+#include <stdio.h>
+#include <string.h>
+
+#define SUBJECT_MAX 64
+#define PLACE_MAX   96
+
+struct binder {
+	struct config_report *report;
+	char subject[SUBJECT_MAX]; /* "guest 'alpha': ", or "" */
+	char path[PLACE_MAX];	   /* within the subject: "boot.modules[0].file" */
+};
+
+static void bind_mapping(struct binder *binder, const struct config_table *table,
+			 const struct config_node *node, void *target);
+
+static bool is_text(const struct config_node *node, const char *word)
+{
+	return node->kind == CONFIG_SCALAR && node->length == strlen(word) &&
+	       memcmp(node->text, word, node->length) == 0;
+}
+
+const struct config_node *config_find(const struct config_node *node, const char *key)
+{
+	const struct config_node *child = node->kind == CONFIG_MAPPING ? node->child : NULL;
+
+	while (child && !is_text(child, key))
+		child = child->next;
+	return child ? child->value : NULL;
+}
+
+/* Lengthens the path by a key or an index; gives the length to go back to with leave(). */
+static size_t enter(struct binder *binder, const char *key, uint32_t index)
+{
+	size_t used = strlen(binder->path);
+	char *end = binder->path + used;
+
+	if (key)
+		snprintf(end, PLACE_MAX - used, "%s%s", used ? "." : "", key);
+	else
+		snprintf(end, PLACE_MAX - used, "[%u]", (unsigned)index);
+	return used;
+}
+
+static void leave(struct binder *binder, size_t used)
+{
+	binder->path[used] = '\0';
+}
+
+/* "guest 'alpha': cpus.count is '65'; write a number from 1 to 64" */
+static void complain(struct binder *binder, struct config_mark mark, const char *wrong)
+{
+	config_report_add(binder->report, mark, "%s%s %s", binder->subject, binder->path,
+			  wrong);
+}
+
+/* A value of the wrong kind. */
+static void complain_kind(struct binder *binder, const struct config_field *field,
+			  const struct config_node *node)
+{
+	char shown[CONFIG_SHOWN_MAX], expected[CONFIG_PHRASE_MAX], wrong[CONFIG_MESSAGE_MAX];
+
+	config_expected(field, expected);
+	if (node->kind != CONFIG_SCALAR)
+		snprintf(wrong, sizeof(wrong), "is a %s; write %s",
+			 node->kind == CONFIG_LIST ? "list" : "mapping", expected);
+	else if (node->quoted)
+		snprintf(wrong, sizeof(wrong), "is the text '%s'; write %s, without quotes",
+			 config_shown(shown, node->text, node->length), expected);
+	else if (node->length == 0)
+		snprintf(wrong, sizeof(wrong), "is empty; write %s", expected);
+	else
+		snprintf(wrong, sizeof(wrong), "is '%s'; write %s",
+			 config_shown(shown, node->text, node->length), expected);
+	complain(binder, node->mark, wrong);
+}
+
+/* A scalar that says nothing: "key:", "key: ~", "key: null". */
+static bool is_null(const struct config_node *node)
+{
+	return node->kind == CONFIG_SCALAR && !node->quoted &&
+	       (is_text(node, "") || is_text(node, "~") || is_text(node, "null"));
+}
+
+static void bind_scalar(struct binder *binder, const struct config_field *field,
+			const struct config_node *node, void *target)
+{
+	bool unquoted = field->type == CONFIG_BOOL || field->type == CONFIG_NUMBER;
+	char wrong[CONFIG_PHRASE_MAX];
+
+	if (node->kind != CONFIG_SCALAR || is_null(node) || (node->quoted && unquoted))
+		complain_kind(binder, field, node);
+	else if (config_value(field, node->text, node->length, target, wrong))
+		complain(binder, node->mark, wrong);
+}
+
+/* Puts one CPU into the set or list; false if it is there already. */
+static bool add_cpu(const struct config_field *field, uint32_t cpu, struct config_cpus *seen,
+		    char *target)
+{
+	bool is_new = !config_cpus_has(seen, cpu);
+	uint32_t *count = (uint32_t *)(void *)(target + field->counter);
+	uint16_t *list = (uint16_t *)(void *)(target + field->offset);
+
+	config_cpus_add(seen, cpu);
+	if (field->type == CONFIG_CPU_SET)
+		config_cpus_add((struct config_cpus *)(void *)(target + field->offset), cpu);
+	else if (*count < field->maximum)
+		list[(*count)++] = (uint16_t)cpu;
+	return is_new;
+}
+
+static void bind_cpus(struct binder *binder, const struct config_field *field,
+		      const struct config_node *node, void *target)
+{
+	struct config_cpus seen = {0};
+	char wrong[CONFIG_PHRASE_MAX];
+	uint32_t index = 0, named = 0;
+
+	if (node->kind != CONFIG_LIST) {
+		complain_kind(binder, field, node);
+		return;
+	}
+	for (const struct config_node *each = node->child; each; each = each->next, index++) {
+		size_t used = enter(binder, NULL, index);
+		uint32_t first = 1, last = 0;
+
+		if (each->kind != CONFIG_SCALAR)
+			complain(binder, each->mark,
+				 "is not a number; write a CPU number, or a "
+				 "range such as 4-7");
+		else if (config_cpu_range(each->text, each->length, &first, &last, wrong))
+			complain(binder, each->mark, wrong);
+		for (uint32_t cpu = first; cpu <= last; cpu++, named++) {
+			if (add_cpu(field, cpu, &seen, target))
+				continue;
+			snprintf(wrong, sizeof(wrong),
+				 "names CPU %u a second time; name each CPU once",
+				 (unsigned)cpu);
+			complain(binder, each->mark, wrong);
+		}
+		leave(binder, used);
+	}
+	if (!node->child)
+		complain(binder, node->mark,
+			 "is an empty list; name at least one CPU, or leave "
+			 "the key out");
+	if (field->type == CONFIG_CPU_LIST && named > field->maximum) {
+		snprintf(wrong, sizeof(wrong), "names %u CPUs; name at most %u",
+			 (unsigned)named, (unsigned)field->maximum);
+		complain(binder, node->mark, wrong);
+	}
+}
+
+/* Messages about an element speak of "guest 'alpha'" where it has a name, or of "guests[1]". */
+static void name_subject(struct binder *binder, const struct config_table *table,
+			 const struct config_node *node)
+{
+	const struct config_node *name = config_find(node, "name");
+	char shown[CONFIG_SHOWN_MAX];
+
+	if (!table->noun || !name || name->kind != CONFIG_SCALAR || name->length == 0)
+		return;
+	snprintf(binder->subject, SUBJECT_MAX, "%s '%.31s': ", table->noun,
+		 config_shown(shown, name->text, name->length));
+	binder->path[0] = '\0';
+}
+
+static void bind_structs(struct binder *binder, const struct config_field *field,
+			 const struct config_node *node, char *target)
+{
+	uint32_t *count = (uint32_t *)(void *)(target + field->counter);
+	char *element = target + field->offset;
+
+	if (node->kind != CONFIG_LIST) {
+		complain_kind(binder, field, node);
+		return;
+	}
+	for (const struct config_node *each = node->child; each; each = each->next) {
+		struct binder inner = *binder;
+
+		if (*count == field->maximum) {
+			char wrong[CONFIG_PHRASE_MAX];
+
+			snprintf(wrong, sizeof(wrong),
+				 "has more than %u elements; leave some out",
+				 (unsigned)field->maximum);
+			complain(binder, each->mark, wrong);
+			return;
+		}
+		enter(&inner, NULL, *count);
+		if (each->kind == CONFIG_MAPPING) {
+			name_subject(&inner, field->table, each);
+			bind_mapping(&inner, field->table, each, element);
+		} else {
+			complain(&inner, each->mark, "is not a mapping; write keys and values");
+		}
+		(*count)++;
+		element += field->table->bytes;
+	}
+}
+
+static void bind_field(struct binder *binder, const struct config_field *field,
+		       const struct config_node *node, char *target)
+{
+	if (field->mark)
+		memcpy(target + field->mark, &node->mark, sizeof(node->mark));
+	switch (field->type) {
+	case CONFIG_CPU_SET:
+	case CONFIG_CPU_LIST: bind_cpus(binder, field, node, target); break;
+	case CONFIG_STRUCTS: bind_structs(binder, field, node, target); break;
+	case CONFIG_KEYS:
+		if (node->kind == CONFIG_MAPPING)
+			bind_mapping(binder, field->table, node, target + field->offset);
+		else
+			complain_kind(binder, field, node);
+		break;
+	default: bind_scalar(binder, field, node, target);
+	}
+}
+
+/* What an absent key means: its initial value, or an error. Initial values always fit. */
+static void bind_absent(struct binder *binder, const struct config_field *field,
+			const struct config_node *parent, char *target)
+{
+	struct config_node empty = {.kind = CONFIG_MAPPING, .mark = parent->mark};
+	char wrong[CONFIG_PHRASE_MAX];
+
+	if (field->required) {
+		snprintf(wrong, sizeof(wrong), "is missing; add '%s: %s'", field->key,
+			 field->example);
+		complain(binder, parent->mark, wrong);
+	} else if (field->type == CONFIG_KEYS) {
+		bind_mapping(binder, field->table, &empty, target + field->offset);
+	} else if (field->type == CONFIG_CPU_SET && field->initial) {
+		struct config_cpus none = {0};
+
+		add_cpu(field, (uint32_t)(field->initial[0] - '0'), &none, target);
+	} else if (field->initial) {
+		config_value(field, field->initial, strlen(field->initial), target, wrong);
+	}
+}
+
+static const struct config_field *find_field(const struct config_table *table,
+					     const struct config_node *key)
+{
+	for (uint32_t i = 0; i < table->count; i++) {
+		if (is_text(key, table->fields[i].key))
+			return &table->fields[i];
+	}
+	return NULL;
+}
+
+static void complain_unknown(struct binder *binder, const struct config_table *table,
+			     const struct config_node *key)
+{
+	char shown[CONFIG_SHOWN_MAX], hint[CONFIG_HINT_MAX];
+
+	config_shown(shown, key->text, key->length);
+	config_report_add(binder->report, key->mark, "%sunknown key '%s'%s%s; %s",
+			  binder->subject, shown, binder->path[0] ? " in " : "", binder->path,
+			  config_hint(table, shown, hint));
+}
+
+static void complain_twice(struct binder *binder, const struct config_node *key,
+			   const struct config_node *first)
+{
+	config_report_add(binder->report, key->mark,
+			  "%s%s%s%s is given twice, first on line %u; remove one of the two",
+			  binder->subject, binder->path, binder->path[0] ? "." : "", key->text,
+			  (unsigned)first->mark.line);
+}
+
+static void bind_mapping(struct binder *binder, const struct config_table *table,
+			 const struct config_node *node, void *target)
+{
+	const struct config_node *given[CONFIG_FIELDS_MAX] = {NULL};
+
+	for (const struct config_node *key = node->child; key; key = key->next) {
+		const struct config_field *field = find_field(table, key);
+		const struct config_node **first = field ? &given[field - table->fields] : NULL;
+		size_t used;
+
+		if (!field) {
+			complain_unknown(binder, table, key);
+		} else if (*first) {
+			complain_twice(binder, key, *first);
+		} else {
+			*first = key;
+			used = enter(binder, field->key, 0);
+			bind_field(binder, field, key->value, target);
+			leave(binder, used);
+		}
+	}
+	for (uint32_t i = 0; i < table->count; i++) {
+		size_t used = enter(binder, table->fields[i].key, 0);
+
+		if (!given[i])
+			bind_absent(binder, &table->fields[i], node, target);
+		leave(binder, used);
+	}
+}
+
+void config_bind(const struct config_table *table, const struct config_node *node, void *target,
+		 struct config_report *report)
+{
+	struct binder binder = {.report = report};
+
+	bind_mapping(&binder, table, node, target);
+}

@@ -1,0 +1,278 @@
+/*
+ * The second stage: whether guests fit each other and the machine. Works on structs alone,
+ * so a configuration from anywhere can be checked; looks at no file's contents.
+ */
+#include "guests/config/config.h"
+#include "guests/config/value.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MEMORY_STEP (2ull << 20)
+#define BYTES_MAX   (1ull << 62) /* sums of sizes end here */
+
+struct checker {
+	const struct config *config;
+	const struct config_machine *machine;
+	struct config_report *report;
+};
+
+static void check_names(const struct checker *checker)
+{
+	const struct guest_config *guests = checker->config->guests;
+
+	for (uint32_t i = 1; i < checker->config->guest_count; i++) {
+		uint32_t j = 0;
+
+		while (strcmp(guests[j].name, guests[i].name) != 0)
+			j++;
+		if (j < i)
+			config_report_add(checker->report, guests[i].name_mark,
+					  "guest '%s': the guest on line %u has this name too; "
+					  "give each guest its own",
+					  guests[i].name, (unsigned)guests[j].name_mark.line);
+	}
+}
+
+/* CPUs that a list names and the machine lacks. `owner` is "guest 'alpha': " or "". */
+static void check_present(const struct checker *checker, const char *owner, const char *key,
+			  struct config_cpus named, struct config_mark mark)
+{
+	struct config_cpus absent = config_cpus_without(named, checker->machine->cpus);
+	char wrong[CONFIG_CPUS_TEXT], right[CONFIG_CPUS_TEXT];
+
+	if (config_cpus_empty(&checker->machine->cpus) || config_cpus_empty(&absent))
+		return;
+	config_report_add(checker->report, mark,
+			  "%s%s names %s, which this machine does not have; it has %s", owner,
+			  key, config_cpus_text(&absent, wrong),
+			  config_cpus_text(&checker->machine->cpus, right));
+}
+
+/* CPUs of `named` that another guest than `guest` pins. */
+static void check_foreign_pins(const struct checker *checker, const struct guest_config *guest,
+			       const char *key, struct config_cpus named,
+			       struct config_mark mark, uint32_t others)
+{
+	char text[CONFIG_CPUS_TEXT];
+
+	for (uint32_t i = 0; i < others; i++) {
+		const struct guest_config *other = &checker->config->guests[i];
+		struct config_cpus both = config_cpus_and(named, config_pins(other));
+
+		if (other == guest || config_cpus_empty(&both))
+			continue;
+		config_report_add(
+			checker->report, mark,
+			"guest '%s': %s names %s, which guest '%s' owns by its pin on "
+			"line %u; take it out of one of the two",
+			guest->name, key, config_cpus_text(&both, text), other->name,
+			(unsigned)other->cpus.pin_mark.line);
+	}
+}
+
+/* Keys that mean something for shared vCPUs only. */
+static void check_beside_pin(const struct checker *checker, const struct guest_config *guest,
+			     const char *key, struct config_mark mark)
+{
+	if (mark.line)
+		config_report_add(
+			checker->report, mark,
+			"guest '%s': cpus.%s has no meaning beside cpus.pin, whose CPUs "
+			"are the guest's alone; remove one of the two",
+			guest->name, key);
+}
+
+static bool every_cpu_pinned(const struct checker *checker)
+{
+	struct config_cpus rest =
+		config_cpus_without(checker->machine->cpus, config_pinned(checker->config));
+
+	return !config_cpus_empty(&checker->machine->cpus) && config_cpus_empty(&rest);
+}
+
+static void check_pinned(const struct checker *checker, const struct guest_config *guest)
+{
+	const struct config_vcpus *cpus = &guest->cpus;
+	struct config_cpus pins = config_pins(guest);
+	struct config_cpus taken = config_cpus_and(pins, checker->config->host.housekeeping);
+	char owner[CONFIG_GUEST_NAME_MAX + 16], text[CONFIG_CPUS_TEXT];
+
+	snprintf(owner, sizeof(owner), "guest '%s': ", guest->name);
+	if (cpus->count != cpus->pin_count)
+		config_report_add(
+			checker->report, cpus->pin_mark,
+			"%scpus.pin names %u CPUs for %u vCPUs; name one for each, or "
+			"write 'count: %u'",
+			owner, (unsigned)cpus->pin_count, (unsigned)cpus->count,
+			(unsigned)cpus->pin_count);
+	check_beside_pin(checker, guest, "allowed", cpus->allowed_mark);
+	check_beside_pin(checker, guest, "weight", cpus->weight_mark);
+	check_beside_pin(checker, guest, "cap", cpus->cap_mark);
+	check_present(checker, owner, "cpus.pin", pins, cpus->pin_mark);
+	check_foreign_pins(checker, guest, "cpus.pin", pins, cpus->pin_mark,
+			   (uint32_t)(guest - checker->config->guests));
+	if (every_cpu_pinned(checker))
+		return;
+	if (!config_cpus_empty(&taken))
+		config_report_add(checker->report, cpus->pin_mark,
+				  "%scpus.pin names %s of host.housekeeping, where devices and "
+				  "management run; pin another, or change host.housekeeping",
+				  owner, config_cpus_text(&taken, text));
+}
+
+static void check_shared(const struct checker *checker, const struct guest_config *guest)
+{
+	const struct config_vcpus *cpus = &guest->cpus;
+	char owner[CONFIG_GUEST_NAME_MAX + 16];
+
+	snprintf(owner, sizeof(owner), "guest '%s': ", guest->name);
+	check_present(checker, owner, "cpus.allowed", cpus->allowed, cpus->allowed_mark);
+	check_foreign_pins(checker, guest, "cpus.allowed", cpus->allowed, cpus->allowed_mark,
+			   checker->config->guest_count);
+	if (cpus->cap_percent > 100 * cpus->count)
+		config_report_add(
+			checker->report, cpus->cap_mark,
+			"%scpus.cap is %u, but %u vCPUs use at most %u percent of a CPU; "
+			"write a number up to that, or 0 for no cap",
+			owner, (unsigned)cpus->cap_percent, (unsigned)cpus->count,
+			(unsigned)(100 * cpus->count));
+}
+
+static void check_cpus(const struct checker *checker)
+{
+	const struct config *config = checker->config;
+	struct config_mark mark = config->host.housekeeping_mark;
+
+	check_present(checker, "", "host.housekeeping", config->host.housekeeping, mark);
+	for (uint32_t i = 0; i < config->guest_count; i++) {
+		const struct guest_config *guest = &config->guests[i];
+
+		if (guest->cpus.pin_count) {
+			check_pinned(checker, guest);
+			mark = guest->cpus.pin_mark;
+		} else {
+			check_shared(checker, guest);
+		}
+	}
+	if (every_cpu_pinned(checker))
+		config_report_add(
+			checker->report, mark,
+			"with this, every CPU of the machine is pinned; leave at least "
+			"one out as a housekeeping CPU, for devices and management");
+}
+
+static void check_memory(const struct checker *checker)
+{
+	const struct host_config *host = &checker->config->host;
+	uint64_t left = checker->machine->memory_bytes;
+	char wanted[CONFIG_SIZE_TEXT], rest[CONFIG_SIZE_TEXT], reserve[CONFIG_SIZE_TEXT];
+
+	if (left == 0)
+		return;
+	left -= left < host->memory_reserve_bytes ? left : host->memory_reserve_bytes;
+	config_size_text(host->memory_reserve_bytes, reserve);
+	for (uint32_t i = 0; i < checker->config->guest_count; i++) {
+		const struct guest_config *guest = &checker->config->guests[i];
+
+		if (guest->memory_bytes <= left) {
+			left -= guest->memory_bytes;
+			continue;
+		}
+		config_report_add(
+			checker->report, guest->memory_mark,
+			"guest '%s': memory is %s, but this machine has %s left, after %s "
+			"of host.memory_reserve and the guests before; write less, here "
+			"or there",
+			guest->name, config_size_text(guest->memory_bytes, wanted),
+			config_size_text(left - left % MEMORY_STEP, rest), reserve);
+		return;
+	}
+}
+
+/* Adds the size of `file` to `total`; says so if it is not there. "" is no file. */
+static void check_file(const struct checker *checker, const struct guest_config *guest,
+		       const char *key, const char *file, struct config_mark mark,
+		       uint64_t *total)
+{
+	const struct config_machine *machine = checker->machine;
+	const char *path = config_esp_path(file);
+	char shown[CONFIG_SHOWN_MAX];
+	uint64_t bytes = 0;
+
+	if (!path || !machine->file_size)
+		return;
+	config_shown(shown, file, strlen(file));
+	if (machine->file_size(machine->context, path, &bytes))
+		config_report_add(
+			checker->report, mark,
+			"guest '%s': boot.%s: there is no file %s; put it into the folder "
+			"\\bulkhead\\ of the boot partition, or correct the path",
+			guest->name, key, shown);
+	else if (bytes == 0)
+		config_report_add(
+			checker->report, mark,
+			"guest '%s': boot.%s: the file %s is empty; copy it there again",
+			guest->name, key, shown);
+	*total += bytes < BYTES_MAX - *total ? bytes : BYTES_MAX - *total;
+}
+
+static void check_files(const struct checker *checker, const struct guest_config *guest)
+{
+	const struct config_boot *boot = &guest->boot;
+	char memory[CONFIG_SIZE_TEXT], needed[CONFIG_SIZE_TEXT], key[32];
+	uint64_t total = 0;
+
+	check_file(checker, guest, "kernel", boot->kernel, boot->kernel_mark, &total);
+	check_file(checker, guest, "initrd", boot->initrd, boot->initrd_mark, &total);
+	for (uint32_t i = 0; i < boot->module_count; i++) {
+		snprintf(key, sizeof(key), "modules[%u].file", (unsigned)i);
+		check_file(checker, guest, key, boot->modules[i].file,
+			   boot->modules[i].file_mark, &total);
+	}
+	if (total <= guest->memory_bytes)
+		return;
+	total = total / MEMORY_STEP * MEMORY_STEP + MEMORY_STEP;
+	config_report_add(checker->report, guest->memory_mark,
+			  "guest '%s': memory is %s, too little for the files that it boots; "
+			  "write more than %s",
+			  guest->name, config_size_text(guest->memory_bytes, memory),
+			  config_size_text(total, needed));
+}
+
+static void check_boot(const struct checker *checker, const struct guest_config *guest)
+{
+	const struct config_boot *boot = &guest->boot;
+
+	if (boot->protocol == CONFIG_PROTOCOL_LINUX && boot->module_count)
+		config_report_add(
+			checker->report, boot->modules_mark,
+			"guest '%s': boot.modules are for Multiboot kernels; remove them, "
+			"or write 'protocol: multiboot'",
+			guest->name);
+	else if (boot->protocol == CONFIG_PROTOCOL_MULTIBOOT && boot->initrd[0])
+		config_report_add(checker->report, boot->initrd_mark,
+				  "guest '%s': boot.initrd is for Linux kernels; write "
+				  "'modules: [{file: ...}]', or 'protocol: linux'",
+				  guest->name);
+	else if (boot->initrd[0] && boot->module_count)
+		config_report_add(checker->report, boot->modules_mark,
+				  "guest '%s': boot.modules are for Multiboot kernels and "
+				  "boot.initrd for Linux; remove one of the two",
+				  guest->name);
+	check_files(checker, guest);
+}
+
+int config_check(const struct config *config, const struct config_machine *machine,
+		 struct config_report *report)
+{
+	struct checker checker = {config, machine, report};
+	uint32_t before = report->count + report->dropped;
+
+	check_names(&checker);
+	check_cpus(&checker);
+	check_memory(&checker);
+	for (uint32_t i = 0; i < config->guest_count; i++)
+		check_boot(&checker, &config->guests[i]);
+	return report->count + report->dropped == before ? 0 : -EINVAL;
+}

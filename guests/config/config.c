@@ -1,0 +1,114 @@
+/*
+ * The public face: a document to a struct config, and questions about one.
+ * The work is done by tree.c, bind.c and value.c; check.c has the second stage.
+ */
+#include "guests/config/config.h"
+#include "guests/config/bind.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Elements of guests in the document, as far as they have room. */
+static size_t count_guests(const struct config_node *root)
+{
+	const struct config_node *guests = config_find(root, "guests");
+	size_t count = 0;
+
+	if (!guests || guests->kind != CONFIG_LIST)
+		return 0;
+	for (const struct config_node *each = guests->child; each; each = each->next)
+		count++;
+	return count < CONFIG_GUESTS_MAX ? count : CONFIG_GUESTS_MAX;
+}
+
+/* Values that follow from others, where the document leaves them out. */
+static void derive(struct config *config)
+{
+	for (uint32_t i = 0; i < config->guest_count; i++) {
+		struct config_vcpus *cpus = &config->guests[i].cpus;
+
+		if (cpus->pin_count && cpus->count_mark.line == 0)
+			cpus->count = cpus->pin_count;
+	}
+}
+
+static int bind_document(const struct config_node *root, struct config **config,
+			 struct config_report *report)
+{
+	size_t bytes = sizeof(**config) + count_guests(root) * sizeof(struct guest_config);
+	struct config *made;
+
+	if (root->kind != CONFIG_MAPPING) {
+		config_report_add(report, root->mark,
+				  "the document is not a mapping; begin with 'host:' and "
+				  "'guests:'");
+		return -EINVAL;
+	}
+	made = calloc(1, bytes);
+	if (!made)
+		return -ENOMEM;
+	config_bind(&config_schema, root, made, report);
+	if (report->count) {
+		config_free(made);
+		return -EINVAL;
+	}
+	derive(made);
+	*config = made;
+	return 0;
+}
+
+int config_parse(const char *bytes, size_t length, const char *file, struct config **config,
+		 struct config_report *report)
+{
+	struct config_tree tree;
+	int error;
+
+	*config = NULL;
+	config_report_start(report, file);
+	error = config_tree_read(&tree, bytes, length, report);
+	if (!error)
+		error = bind_document(tree.root, config, report);
+	config_tree_free(&tree);
+	return error;
+}
+
+void config_free(struct config *config)
+{
+	free(config);
+}
+
+const char *config_esp_path(const char *file)
+{
+	static const char scheme[] = "esp:/";
+
+	return strncmp(file, scheme, sizeof(scheme) - 1) == 0 ? file + sizeof(scheme) - 1
+							      : NULL;
+}
+
+struct config_cpus config_pins(const struct guest_config *guest)
+{
+	struct config_cpus pins = {0};
+
+	for (uint32_t v = 0; v < guest->cpus.pin_count; v++)
+		config_cpus_add(&pins, guest->cpus.pin[v]);
+	return pins;
+}
+
+struct config_cpus config_pinned(const struct config *config)
+{
+	struct config_cpus pinned = {0};
+
+	for (uint32_t i = 0; i < config->guest_count; i++)
+		pinned = config_cpus_or(pinned, config_pins(&config->guests[i]));
+	return pinned;
+}
+
+struct config_cpus config_shared(const struct config *config, const struct guest_config *guest,
+				 const struct config_cpus *present)
+{
+	struct config_cpus shared = config_cpus_without(*present, config_pinned(config));
+
+	if (config_cpus_empty(&guest->cpus.allowed))
+		return shared;
+	return config_cpus_and(shared, guest->cpus.allowed);
+}

@@ -1,0 +1,58 @@
+/*
+ * What is wrong with a document: a bounded list of messages, each with its place.
+ * Collecting and wording only; showing them is the caller's.
+ */
+#ifndef GUESTS_CONFIG_REPORT_H
+#define GUESTS_CONFIG_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_ERRORS_MAX  32
+#define CONFIG_MESSAGE_MAX 256
+#define CONFIG_LINE_MAX	   352 /* a message with file, line and column before it */
+#define CONFIG_SHOWN_MAX   48  /* a value of the document as a message shows it */
+
+/* A place in a document. Both count from 1; line 0 means that the document doesn't say it. */
+struct config_mark {
+	uint32_t line;
+	uint32_t column; /* in characters, not bytes */
+};
+
+struct config_error {
+	struct config_mark mark;
+	char text[CONFIG_MESSAGE_MAX];
+};
+
+/* About 8 KiB: not for a kernel stack. Errors are in the order of the document. */
+struct config_report {
+	char file[64];
+	uint32_t count;	  /* of `errors` */
+	uint32_t dropped; /* found, but no room */
+	struct config_error errors[CONFIG_ERRORS_MAX];
+};
+
+/* Empties `report` and remembers the document's name. */
+void config_report_start(struct config_report *report, const char *file);
+
+/* Adds one message: "what is wrong; what would be right". */
+void config_report_add(struct config_report *report, struct config_mark mark,
+		       const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* "file:line:column: message" of error `index`, which is below `count`, into `line`. */
+void config_report_line(const struct config_report *report, uint32_t index,
+			char line[CONFIG_LINE_MAX]);
+
+/*
+ * `text` for a message: cut when long, with '?' for what isn't printable ASCII, so that a
+ * document can't play with the terminal that shows the message. Returns `shown`.
+ */
+const char *config_shown(char shown[CONFIG_SHOWN_MAX], const char *text, size_t length);
+
+#define CONFIG_UNLIKE 255u
+
+/* Slips of the keyboard that made `typed` of `known`; CONFIG_UNLIKE when that isn't likely. */
+unsigned config_slips(const char *typed, const char *known);
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * The tables themselves: one entry per key. Adding a key is an entry here, a member in
+ * config.h, and the regenerated table in docs/configuration.md.
+ */
+#include "guests/config/schema.h"
+#include "guests/config/config.h"
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+#define TABLE(array, type, word)                                                \
+	{                                                                       \
+		.fields = (array), .count = sizeof(array) / sizeof((array)[0]), \
+		.bytes = sizeof(type), .noun = (word)                           \
+	}
+
+_Static_assert(sizeof(enum config_serial) == 4, "choices are stored as 4 bytes");
+_Static_assert(sizeof(enum config_policy) == 4, "choices are stored as 4 bytes");
+_Static_assert(sizeof(enum config_protocol) == 4, "choices are stored as 4 bytes");
+
+static const struct config_choice serials[] = {
+	{"com1", CONFIG_SERIAL_COM1},
+	{"com2", CONFIG_SERIAL_COM2},
+	{"none", CONFIG_SERIAL_NONE},
+	{NULL, 0},
+};
+
+static const struct config_choice bauds[] = {
+	{"9600", 9600},	  {"19200", 19200},   {"38400", 38400},
+	{"57600", 57600}, {"115200", 115200}, {NULL, 0},
+};
+
+static const struct config_choice policies[] = {
+	{"restart", CONFIG_POLICY_RESTART},
+	{"stop", CONFIG_POLICY_STOP},
+	{NULL, 0},
+};
+
+static const struct config_choice protocols[] = {
+	{"auto", CONFIG_PROTOCOL_AUTO},
+	{"linux", CONFIG_PROTOCOL_LINUX},
+	{"multiboot", CONFIG_PROTOCOL_MULTIBOOT},
+	{NULL, 0},
+};
+
+static const struct config_field console_fields[] = {
+	{.key = "serial",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct config_console, serial),
+	 .choices = serials,
+	 .initial = "com1",
+	 .doc = "Serial port of the hypervisor's own console."},
+	{.key = "baud",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct config_console, baud),
+	 .choices = bauds,
+	 .initial = "115200",
+	 .doc = "Its speed, 8 data bits, no parity, 1 stop bit."},
+};
+
+static const struct config_table console_table =
+	TABLE(console_fields, struct config_console, NULL);
+
+static const struct config_field host_fields[] = {
+	{.key = "name",
+	 .type = CONFIG_NAME,
+	 .offset = offsetof(struct host_config, name),
+	 .maximum = CONFIG_HOST_NAME_MAX,
+	 .initial = "bulkhead",
+	 .example = "node1",
+	 .doc = "Name of this machine."},
+	{.key = "console",
+	 .type = CONFIG_KEYS,
+	 .offset = offsetof(struct host_config, console),
+	 .table = &console_table,
+	 .example = "{serial: com1}",
+	 .doc = "Where the machine's own log and console appear, besides its screen."},
+	{.key = "housekeeping",
+	 .type = CONFIG_CPU_SET,
+	 .offset = offsetof(struct host_config, housekeeping),
+	 .mark = offsetof(struct host_config, housekeeping_mark),
+	 .minimum = 1,
+	 .initial = "0",
+	 .example = "[0]",
+	 .doc = "CPUs for devices, network and management. No guest may pin them; shared "
+		"guests use them too."},
+	{.key = "memory_reserve",
+	 .type = CONFIG_SIZE,
+	 .offset = offsetof(struct host_config, memory_reserve_bytes),
+	 .mark = offsetof(struct host_config, memory_reserve_mark),
+	 .minimum = 16 * MIB,
+	 .maximum = 64 * GIB,
+	 .multiple = 2 * MIB,
+	 .initial = "64 MiB",
+	 .example = "64 MiB",
+	 .doc = "Memory kept for the hypervisor's work and never given to guests."},
+};
+
+static const struct config_table host_table = TABLE(host_fields, struct host_config, NULL);
+
+static const struct config_field cpus_fields[] = {
+	{.key = "count",
+	 .type = CONFIG_NUMBER,
+	 .offset = offsetof(struct config_vcpus, count),
+	 .mark = offsetof(struct config_vcpus, count_mark),
+	 .minimum = 1,
+	 .maximum = CONFIG_VCPUS_MAX,
+	 .initial = "1",
+	 .doc = "Number of vCPUs. With `pin`, it may be left out: one for each CPU there."},
+	{.key = "pin",
+	 .type = CONFIG_CPU_LIST,
+	 .offset = offsetof(struct config_vcpus, pin),
+	 .counter = offsetof(struct config_vcpus, pin_count),
+	 .mark = offsetof(struct config_vcpus, pin_mark),
+	 .minimum = 1,
+	 .maximum = CONFIG_VCPUS_MAX,
+	 .example = "[2, 3]",
+	 .doc = "One CPU for each vCPU, in order, owned by this guest alone. Without it the "
+		"guest shares CPUs."},
+	{.key = "allowed",
+	 .type = CONFIG_CPU_SET,
+	 .offset = offsetof(struct config_vcpus, allowed),
+	 .mark = offsetof(struct config_vcpus, allowed_mark),
+	 .minimum = 1,
+	 .example = "[0, 1]",
+	 .doc = "CPUs that a shared guest may run on. Without it: every CPU that no guest "
+		"pins."},
+	{.key = "weight",
+	 .type = CONFIG_NUMBER,
+	 .offset = offsetof(struct config_vcpus, weight),
+	 .mark = offsetof(struct config_vcpus, weight_mark),
+	 .minimum = 1,
+	 .maximum = 10000,
+	 .initial = "100",
+	 .doc = "Share of CPU time relative to the other shared guests on the same CPUs."},
+	{.key = "cap",
+	 .type = CONFIG_NUMBER,
+	 .offset = offsetof(struct config_vcpus, cap_percent),
+	 .mark = offsetof(struct config_vcpus, cap_mark),
+	 .maximum = 100 * CONFIG_VCPUS_MAX,
+	 .initial = "0",
+	 .doc = "Most CPU time of all vCPUs of a shared guest together, in percent of one "
+		"CPU; 0 is no cap."},
+};
+
+static const struct config_table cpus_table = TABLE(cpus_fields, struct config_vcpus, NULL);
+
+static const struct config_field module_fields[] = {
+	{.key = "file",
+	 .type = CONFIG_FILE,
+	 .required = true,
+	 .offset = offsetof(struct config_module, file),
+	 .mark = offsetof(struct config_module, file_mark),
+	 .maximum = CONFIG_FILE_MAX,
+	 .example = "\"esp:/samples/module.bin\"",
+	 .doc = "The module's file."},
+	{.key = "cmdline",
+	 .type = CONFIG_TEXT,
+	 .offset = offsetof(struct config_module, cmdline),
+	 .maximum = CONFIG_MODULE_ARG_MAX,
+	 .example = "\"module.bin verbose\"",
+	 .doc = "The module's string."},
+};
+
+static const struct config_table module_table =
+	TABLE(module_fields, struct config_module, NULL);
+
+static const struct config_field boot_fields[] = {
+	{.key = "kernel",
+	 .type = CONFIG_FILE,
+	 .required = true,
+	 .offset = offsetof(struct config_boot, kernel),
+	 .mark = offsetof(struct config_boot, kernel_mark),
+	 .maximum = CONFIG_FILE_MAX,
+	 .example = "\"esp:/samples/vmlinuz\"",
+	 .doc = "A Linux bzImage or a Multiboot 1 kernel."},
+	{.key = "initrd",
+	 .type = CONFIG_FILE,
+	 .offset = offsetof(struct config_boot, initrd),
+	 .mark = offsetof(struct config_boot, initrd_mark),
+	 .maximum = CONFIG_FILE_MAX,
+	 .example = "\"esp:/samples/initrd.gz\"",
+	 .doc = "Initial RAM disk, for Linux."},
+	{.key = "cmdline",
+	 .type = CONFIG_TEXT,
+	 .offset = offsetof(struct config_boot, cmdline),
+	 .maximum = CONFIG_CMDLINE_MAX,
+	 .example = "\"console=ttyS0\"",
+	 .doc = "The kernel's command line."},
+	{.key = "protocol",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct config_boot, protocol),
+	 .choices = protocols,
+	 .initial = "auto",
+	 .doc = "How the kernel is started; `auto` looks into its file."},
+	{.key = "modules",
+	 .type = CONFIG_STRUCTS,
+	 .offset = offsetof(struct config_boot, modules),
+	 .counter = offsetof(struct config_boot, module_count),
+	 .mark = offsetof(struct config_boot, modules_mark),
+	 .maximum = CONFIG_MODULES_MAX,
+	 .table = &module_table,
+	 .example = "[{file: \"esp:/samples/module.bin\"}]",
+	 .doc = "Multiboot modules, in order."},
+};
+
+static const struct config_table boot_table = TABLE(boot_fields, struct config_boot, NULL);
+
+static const struct config_field restart_fields[] = {
+	{.key = "count",
+	 .type = CONFIG_NUMBER,
+	 .offset = offsetof(struct config_restart_limit, count),
+	 .maximum = 1000,
+	 .initial = "5",
+	 .doc = "Restarts within `seconds` that are still allowed; 0 is no limit."},
+	{.key = "seconds",
+	 .type = CONFIG_NUMBER,
+	 .offset = offsetof(struct config_restart_limit, seconds),
+	 .minimum = 1,
+	 .maximum = 86400,
+	 .initial = "60",
+	 .doc = "The time over which restarts are counted."},
+};
+
+static const struct config_table restart_table =
+	TABLE(restart_fields, struct config_restart_limit, NULL);
+
+static const struct config_field guest_fields[] = {
+	{.key = "name",
+	 .type = CONFIG_NAME,
+	 .required = true,
+	 .offset = offsetof(struct guest_config, name),
+	 .mark = offsetof(struct guest_config, name_mark),
+	 .maximum = CONFIG_GUEST_NAME_MAX,
+	 .example = "alpha",
+	 .doc = "Name of the guest, the only one of that name."},
+	{.key = "cpus",
+	 .type = CONFIG_KEYS,
+	 .offset = offsetof(struct guest_config, cpus),
+	 .table = &cpus_table,
+	 .example = "{count: 2}",
+	 .doc = "Its vCPUs: pinned, or shared with other guests."},
+	{.key = "memory",
+	 .type = CONFIG_SIZE,
+	 .required = true,
+	 .offset = offsetof(struct guest_config, memory_bytes),
+	 .mark = offsetof(struct guest_config, memory_mark),
+	 .minimum = 8 * MIB,
+	 .maximum = 4 * TIB,
+	 .multiple = 2 * MIB,
+	 .example = "512 MiB",
+	 .doc = "Its RAM, set aside when the guest is created and never shared."},
+	{.key = "boot",
+	 .type = CONFIG_KEYS,
+	 .required = true,
+	 .offset = offsetof(struct guest_config, boot),
+	 .table = &boot_table,
+	 .example = "{kernel: \"esp:/samples/vmlinuz\"}",
+	 .doc = "What it starts."},
+	{.key = "autostart",
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct guest_config, autostart),
+	 .initial = "true",
+	 .doc = "Whether it starts with the machine."},
+	{.key = "on_crash",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct guest_config, on_crash),
+	 .choices = policies,
+	 .initial = "stop",
+	 .doc = "After a triple fault, or anything that isn't emulated."},
+	{.key = "on_reboot",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct guest_config, on_reboot),
+	 .choices = policies,
+	 .initial = "restart",
+	 .doc = "After a reset that the guest asked for."},
+	{.key = "on_poweroff",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct guest_config, on_poweroff),
+	 .choices = policies,
+	 .initial = "stop",
+	 .doc = "After the guest switched itself off."},
+	{.key = "restart_limit",
+	 .type = CONFIG_KEYS,
+	 .offset = offsetof(struct guest_config, restart_limit),
+	 .table = &restart_table,
+	 .example = "{count: 5, seconds: 60}",
+	 .doc = "A guest that restarts more often is stopped."},
+	{.key = "debug_exit",
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct guest_config, debug_exit),
+	 .initial = "false",
+	 .doc = "Whether a byte written to port 0xf4 ends the guest with that status."},
+};
+
+const struct config_table config_guest_schema =
+	TABLE(guest_fields, struct guest_config, "guest");
+
+static const struct config_field fields[] = {
+	{.key = "host",
+	 .type = CONFIG_KEYS,
+	 .offset = offsetof(struct config, host),
+	 .table = &host_table,
+	 .example = "{name: node1}",
+	 .doc = "The machine itself."},
+	{.key = "guests",
+	 .type = CONFIG_STRUCTS,
+	 .required = true,
+	 .offset = offsetof(struct config, guests),
+	 .counter = offsetof(struct config, guest_count),
+	 .maximum = CONFIG_GUESTS_MAX,
+	 .table = &config_guest_schema,
+	 .example = "[{name: alpha, memory: 512 MiB, ...}]",
+	 .doc = "The guests, created in this order. May be empty."},
+};
+
+const struct config_table config_schema = TABLE(fields, struct config, NULL);

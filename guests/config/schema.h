@@ -1,0 +1,61 @@
+/*
+ * The form of a configuration: which keys there are, what each may hold, and where in the
+ * structs of config.h it goes. Parser, suggestions, defaults and the table of keys in
+ * docs/configuration.md are all made from these tables. Private to guests/config and its tools.
+ */
+#ifndef GUESTS_CONFIG_SCHEMA_H
+#define GUESTS_CONFIG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_type {
+	CONFIG_BOOL,	 /* bool */
+	CONFIG_NUMBER,	 /* uint32_t, from minimum to maximum */
+	CONFIG_SIZE,	 /* uint64_t bytes, from minimum to maximum, a multiple of `multiple` */
+	CONFIG_CHOICE,	 /* a 4-byte enum or uint32_t, one of `choices` */
+	CONFIG_NAME,	 /* char[], a-z 0-9 and '-' */
+	CONFIG_TEXT,	 /* char[], printable ASCII */
+	CONFIG_FILE,	 /* char[], "esp:/..." */
+	CONFIG_CPU_SET,	 /* struct config_cpus */
+	CONFIG_CPU_LIST, /* uint16_t[], its length a uint32_t at `counter` */
+	CONFIG_KEYS,	 /* a struct: `table` */
+	CONFIG_STRUCTS,	 /* an array of structs: `table`, its length a uint32_t at `counter` */
+};
+
+struct config_choice {
+	const char *word; /* NULL ends the array */
+	uint32_t value;
+};
+
+struct config_field {
+	const char *key;
+	enum config_type type;
+	bool required;
+	uint32_t offset;  /* in the struct of its table */
+	uint32_t counter; /* offset of the number of elements */
+	uint32_t mark;	  /* offset of a struct config_mark; 0 is none */
+	uint64_t minimum; /* NUMBER, SIZE */
+	uint64_t maximum; /* also: bytes of a char[], elements of an array */
+	uint64_t multiple;
+	const struct config_choice *choices;
+	const struct config_table *table;
+	const char *initial; /* as if written when the key is absent; NULL is all zero */
+	const char *example; /* as one would write it, for messages */
+	const char *doc;     /* one sentence for docs/configuration.md */
+};
+
+#define CONFIG_FIELDS_MAX 16 /* of one table */
+
+struct config_table {
+	const struct config_field *fields;
+	uint32_t count;
+	uint32_t bytes;	  /* of the struct */
+	const char *noun; /* messages call elements by this and their name; NULL: by position */
+};
+
+extern const struct config_table config_schema;	      /* struct config */
+extern const struct config_table config_guest_schema; /* struct guest_config */
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * A document as a tree of nodes with their places, before anything is known of keys.
+ * The only part that sees libyaml. Private to guests/config.
+ */
+#ifndef GUESTS_CONFIG_TREE_H
+#define GUESTS_CONFIG_TREE_H
+
+#include "guests/config/report.h"
+
+#define CONFIG_BYTES_MAX (256 * 1024)
+#define CONFIG_NODES_MAX 8192
+#define CONFIG_DEPTH_MAX 16 /* lists and mappings inside each other */
+
+enum config_kind { CONFIG_SCALAR, CONFIG_LIST, CONFIG_MAPPING };
+
+struct config_node {
+	struct config_node *next;  /* sibling */
+	struct config_node *child; /* first element of a list, first key of a mapping */
+	struct config_node *value; /* of a key, which is always a scalar */
+	struct config_node *older; /* every node of the tree, for config_tree_free */
+	struct config_mark mark;
+	enum config_kind kind;
+	bool quoted;	 /* scalar in quotes, or a block of text: never a number or a boolean */
+	uint32_t length; /* of text, in bytes; it may hold any byte */
+	char text[];	 /* NUL-terminated */
+};
+
+struct config_tree {
+	struct config_node *root;
+	struct config_node *newest;
+	uint32_t count;
+};
+
+/*
+ * Reads `bytes`, which hold one YAML 1.1 document without anchors, aliases and tags.
+ * Returns 0, -EINVAL (with one message in `report`) or -ENOMEM. `tree` is to be given to
+ * config_tree_free in every case.
+ */
+int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
+		     struct config_report *report);
+
+void config_tree_free(struct config_tree *tree);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * One scalar at a time: numbers, sizes with units, words, names, files, CPUs.
+ * Where a value stands in the document is bind.c's; whether it makes sense beside the
+ * others is check.c's.
+ */
+#include "guests/config/value.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	unsigned shift;
+} units[] = {{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"KiB", 10}};
+
+#define UNIT_COUNT (sizeof(units) / sizeof(units[0]))
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_word(const char *text, size_t length, const char *word)
+{
+	return length == strlen(word) && memcmp(text, word, length) == 0;
+}
+
+/* Decimal digits at the start of text, without leading zeros: how many; 0 is none or too big.
+ */
+static size_t take_number(const char *text, size_t length, uint64_t *number)
+{
+	size_t used = 0;
+
+	*number = 0;
+	while (used < length && is_digit(text[used])) {
+		unsigned digit = (unsigned)(text[used] - '0');
+
+		if (*number > (UINT64_MAX - digit) / 10)
+			return 0;
+		*number = *number * 10 + digit;
+		used++;
+	}
+	return used > 1 && text[0] == '0' ? 0 : used;
+}
+
+const char *config_size_text(uint64_t bytes, char text[CONFIG_SIZE_TEXT])
+{
+	for (size_t i = 0; i < UNIT_COUNT; i++) {
+		uint64_t unit = 1ull << units[i].shift;
+
+		if (bytes >= unit && bytes % unit == 0) {
+			snprintf(text, CONFIG_SIZE_TEXT, "%" PRIu64 " %s", bytes / unit,
+				 units[i].name);
+			return text;
+		}
+	}
+	snprintf(text, CONFIG_SIZE_TEXT, "%" PRIu64 " bytes", bytes);
+	return text;
+}
+
+/* "com1, com2 or none" */
+static void list_choices(const struct config_choice *choices, char phrase[CONFIG_PHRASE_MAX])
+{
+	size_t used = 0;
+
+	for (size_t i = 0; choices[i].word && used < CONFIG_PHRASE_MAX; i++) {
+		const char *joint = i == 0 ? "" : choices[i + 1].word ? ", " : " or ";
+
+		used += (size_t)snprintf(phrase + used, CONFIG_PHRASE_MAX - used, "%s%s", joint,
+					 choices[i].word);
+	}
+}
+
+const char *config_expected(const struct config_field *field, char phrase[CONFIG_PHRASE_MAX])
+{
+	char low[CONFIG_SIZE_TEXT], high[CONFIG_SIZE_TEXT];
+
+	switch (field->type) {
+	case CONFIG_BOOL: snprintf(phrase, CONFIG_PHRASE_MAX, "true or false"); break;
+	case CONFIG_NUMBER:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "a number from %" PRIu64 " to %" PRIu64,
+			 field->minimum, field->maximum);
+		break;
+	case CONFIG_SIZE:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "a size from %s to %s, such as %s",
+			 config_size_text(field->minimum, low),
+			 config_size_text(field->maximum, high), field->example);
+		break;
+	case CONFIG_CHOICE: list_choices(field->choices, phrase); break;
+	case CONFIG_NAME:
+		snprintf(phrase, CONFIG_PHRASE_MAX,
+			 "a name of a-z, 0-9 and '-' that begins with a letter and has at most "
+			 "%" PRIu64 " characters",
+			 field->maximum - 1);
+		break;
+	case CONFIG_TEXT:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "text of at most %" PRIu64 " characters",
+			 field->maximum - 1);
+		break;
+	case CONFIG_FILE:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "a file such as %s", field->example);
+		break;
+	case CONFIG_CPU_SET:
+	case CONFIG_CPU_LIST:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "a list of CPU numbers such as %s",
+			 field->example);
+		break;
+	case CONFIG_KEYS:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "keys with values, such as %s",
+			 field->example);
+		break;
+	case CONFIG_STRUCTS:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "a list such as %s", field->example);
+		break;
+	}
+	return phrase;
+}
+
+/* The usual refusal: what was found and what belongs there. */
+static int refuse(const struct config_field *field, const char *text, size_t length,
+		  char wrong[CONFIG_PHRASE_MAX])
+{
+	char shown[CONFIG_SHOWN_MAX], expected[CONFIG_PHRASE_MAX];
+
+	snprintf(wrong, CONFIG_PHRASE_MAX, "is '%s'; write %s",
+		 config_shown(shown, text, length), config_expected(field, expected));
+	return -EINVAL;
+}
+
+/* The number and unit of a size; nothing about its range. */
+static int take_size(const struct config_field *field, const char *text, size_t length,
+		     uint64_t *bytes, char wrong[CONFIG_PHRASE_MAX])
+{
+	char shown[CONFIG_SHOWN_MAX];
+	uint64_t number;
+	size_t used = take_number(text, length, &number);
+	size_t left = length - used;
+	const char *unit = text + used;
+
+	if (used == 0)
+		return refuse(field, text, length, wrong);
+	config_shown(shown, text, length);
+	if (left && (*unit == '.' || *unit == ',')) {
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is '%s'; write a whole number of a smaller unit, such as 1536 MiB",
+			 shown);
+		return -EINVAL;
+	}
+	if (left && *unit == ' ')
+		unit++, left--;
+	for (size_t i = 0; i < UNIT_COUNT; i++) {
+		if (is_word(unit, left, units[i].name) &&
+		    number <= UINT64_MAX >> units[i].shift) {
+			*bytes = number << units[i].shift;
+			return 0;
+		}
+		if (left && left < 3 && (*unit & ~0x20) == units[i].name[0]) {
+			snprintf(wrong, CONFIG_PHRASE_MAX, "is '%s'; write %" PRIu64 " %s",
+				 shown, number, units[i].name);
+			return -EINVAL;
+		}
+	}
+	snprintf(wrong, CONFIG_PHRASE_MAX,
+		 "is '%s'; write a number and KiB, MiB, GiB or TiB, such as %s", shown,
+		 field->example);
+	return -EINVAL;
+}
+
+static int store_size(const struct config_field *field, const char *text, size_t length,
+		      void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	char even[CONFIG_SIZE_TEXT], better[CONFIG_SIZE_TEXT], shown[CONFIG_SHOWN_MAX];
+	uint64_t bytes;
+	int error = take_size(field, text, length, &bytes, wrong);
+
+	if (error)
+		return error;
+	if (bytes < field->minimum || bytes > field->maximum)
+		return refuse(field, text, length, wrong);
+	if (bytes % field->multiple) {
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is '%s'; write a multiple of %s, such as %s",
+			 config_shown(shown, text, length),
+			 config_size_text(field->multiple, even),
+			 config_size_text(bytes + field->multiple - bytes % field->multiple,
+					  better));
+		return -EINVAL;
+	}
+	memcpy(place, &bytes, sizeof(bytes));
+	return 0;
+}
+
+static int store_number(const struct config_field *field, const char *text, size_t length,
+			void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	uint64_t number;
+	uint32_t stored;
+
+	if (length == 0 || take_number(text, length, &number) != length ||
+	    number < field->minimum || number > field->maximum)
+		return refuse(field, text, length, wrong);
+	stored = (uint32_t)number;
+	memcpy(place, &stored, sizeof(stored));
+	return 0;
+}
+
+static int store_bool(const struct config_field *field, const char *text, size_t length,
+		      void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	bool yes = is_word(text, length, "true");
+
+	if (!yes && !is_word(text, length, "false"))
+		return refuse(field, text, length, wrong);
+	memcpy(place, &yes, sizeof(yes));
+	return 0;
+}
+
+static int store_choice(const struct config_field *field, const char *text, size_t length,
+			void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	for (const struct config_choice *choice = field->choices; choice->word; choice++) {
+		if (is_word(text, length, choice->word)) {
+			memcpy(place, &choice->value, sizeof(choice->value));
+			return 0;
+		}
+	}
+	return refuse(field, text, length, wrong);
+}
+
+/* The part that all char[] have in common: room, and nothing that a terminal would obey. */
+static int store_text(const struct config_field *field, const char *text, size_t length,
+		      void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	if (length >= field->maximum) {
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is %zu bytes long; write at most %" PRIu64 " characters", length,
+			 field->maximum - 1);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < ' ' || text[i] > '~') {
+			snprintf(wrong, CONFIG_PHRASE_MAX,
+				 "has byte 0x%02x after %zu characters; write only printable "
+				 "ASCII",
+				 (unsigned)(unsigned char)text[i], i);
+			return -EINVAL;
+		}
+	}
+	memcpy(place, text, length);
+	((char *)place)[length] = '\0';
+	return 0;
+}
+
+static int store_name(const struct config_field *field, const char *text, size_t length,
+		      void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	bool good = length > 0 && length < field->maximum && text[0] >= 'a' && text[0] <= 'z';
+
+	for (size_t i = 0; good && i < length; i++)
+		good = (text[i] >= 'a' && text[i] <= 'z') || is_digit(text[i]) ||
+		       (text[i] == '-' && i + 1 < length);
+	if (!good)
+		return refuse(field, text, length, wrong);
+	return store_text(field, text, length, place, wrong);
+}
+
+/* Whether every part between slashes is a name: not empty, not "." or "..". */
+static bool plain_path(const char *path)
+{
+	while (true) {
+		size_t part = strcspn(path, "/");
+
+		if (part == 0 || is_word(path, part, ".") || is_word(path, part, ".."))
+			return false;
+		if (path[part] == '\0')
+			return true;
+		path += part + 1;
+	}
+}
+
+static int store_file(const struct config_field *field, const char *text, size_t length,
+		      void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	char shown[CONFIG_SHOWN_MAX];
+	const char *remedy = NULL;
+	char *file = place;
+
+	if (store_text(field, text, length, place, wrong))
+		return -EINVAL;
+	if (strncmp(file, "esp:/", 5) != 0)
+		remedy = "begin with esp:/, the folder \\bulkhead\\ of the boot partition";
+	else if (strchr(file, '\\'))
+		remedy = "use / between folders";
+	else if (!plain_path(file + 5))
+		remedy = "name the file without '.', '..' and empty parts";
+	if (!remedy)
+		return 0;
+	snprintf(wrong, CONFIG_PHRASE_MAX, "is '%s'; %s", config_shown(shown, text, length),
+		 remedy);
+	return -EINVAL;
+}
+
+int config_value(const struct config_field *field, const char *text, size_t length,
+		 void *target, char wrong[CONFIG_PHRASE_MAX])
+{
+	static int (*const store[])(const struct config_field *, const char *, size_t, void *,
+				    char *) = {
+		[CONFIG_BOOL] = store_bool, [CONFIG_NUMBER] = store_number,
+		[CONFIG_SIZE] = store_size, [CONFIG_CHOICE] = store_choice,
+		[CONFIG_NAME] = store_name, [CONFIG_TEXT] = store_text,
+		[CONFIG_FILE] = store_file,
+	};
+
+	return store[field->type](field, text, length, (char *)target + field->offset, wrong);
+}
+
+int config_cpu_range(const char *text, size_t length, uint32_t *first, uint32_t *last,
+		     char wrong[CONFIG_PHRASE_MAX])
+{
+	char shown[CONFIG_SHOWN_MAX];
+	uint64_t low, high;
+	size_t used = take_number(text, length, &low);
+
+	high = low;
+	if (used && used < length && text[used] == '-') {
+		size_t more = take_number(text + used + 1, length - used - 1, &high);
+
+		used = more ? used + 1 + more : 0;
+	}
+	config_shown(shown, text, length);
+	if (used == 0 || used != length || low >= CONFIG_CPUS_MAX || high >= CONFIG_CPUS_MAX) {
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is '%s'; write a CPU number from 0 to %d, or a range such as 4-7",
+			 shown, CONFIG_CPUS_MAX - 1);
+		return -EINVAL;
+	}
+	if (low > high) {
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is '%s'; write the smaller number first: %" PRIu64 "-%" PRIu64, shown,
+			 high, low);
+		return -EINVAL;
+	}
+	*first = (uint32_t)low;
+	*last = (uint32_t)high;
+	return 0;
+}

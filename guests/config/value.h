@@ -1,0 +1,32 @@
+/*
+ * Text to values, and the wording of what a value should have been. Integers only.
+ * Private to guests/config.
+ */
+#ifndef GUESTS_CONFIG_VALUE_H
+#define GUESTS_CONFIG_VALUE_H
+
+#include "guests/config/config.h"
+#include "guests/config/schema.h"
+
+#define CONFIG_PHRASE_MAX 160
+#define CONFIG_SIZE_TEXT  32
+
+/*
+ * Stores `text` (`length` bytes, any bytes) as `field` says in `target`, its table's struct.
+ * For BOOL to FILE in enum config_type. Returns 0, or -EINVAL with the rest of a sentence in
+ * `wrong`: "is '65'; write a number from 1 to 64".
+ */
+int config_value(const struct config_field *field, const char *text, size_t length,
+		 void *target, char wrong[CONFIG_PHRASE_MAX]);
+
+/* One element of a list of CPUs: "3", or "4-7". Returns as config_value. */
+int config_cpu_range(const char *text, size_t length, uint32_t *first, uint32_t *last,
+		     char wrong[CONFIG_PHRASE_MAX]);
+
+/* What belongs there: "a number from 1 to 64". Returns `phrase`. */
+const char *config_expected(const struct config_field *field, char phrase[CONFIG_PHRASE_MAX]);
+
+/* "512 MiB": in the largest unit that needs no fraction. Returns `text`. */
+const char *config_size_text(uint64_t bytes, char text[CONFIG_SIZE_TEXT]);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * check-config: the hypervisor's own configuration check, on the build machine.
+ * Reads a document, prints everything that is wrong with it, one line each. What it is not
+ * told of the machine (CPUs, memory, files) it does not check, and says so.
+ */
+#include "guests/config/config.h"
+#include "guests/config/value.h"
+#include "tools/check-config/keys.h"
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DOCUMENT_MAX (1024 * 1024) /* far more than config_parse takes */
+
+static const char usage[] =
+	"usage: check-config [--cpus N] [--memory SIZE] [--esp FOLDER] FILE\n"
+	"       check-config --keys\n"
+	"  --cpus    CPUs of the machine, such as 4\n"
+	"  --memory  its memory for guests and host.memory_reserve, such as 2048MiB\n"
+	"  --esp     a copy of \\bulkhead\\ of its boot partition, where esp:/ files are\n"
+	"  --keys    print all keys as the table in docs/configuration.md\n";
+
+static int find_file(void *context, const char *path, uint64_t *bytes)
+{
+	const char *folder = context;
+	char name[4096];
+	struct stat found;
+
+	snprintf(name, sizeof(name), "%s/%s", folder, path);
+	if (stat(name, &found) != 0 || !S_ISREG(found.st_mode))
+		return -ENOENT;
+	*bytes = (uint64_t)found.st_size;
+	return 0;
+}
+
+/* Reads one option as a key of that name would be read; exits with a message if it can't. */
+static void read_option(const struct config_field *field, const char *text, void *value)
+{
+	char wrong[CONFIG_PHRASE_MAX];
+
+	if (config_value(field, text, strlen(text), value, wrong)) {
+		fprintf(stderr, "check-config: --%s %s\n", field->key, wrong);
+		exit(2);
+	}
+}
+
+static void read_options(int count, char **words, struct config_machine *machine)
+{
+	static const struct option options[] = {
+		{"cpus", required_argument, NULL, 'c'},
+		{"memory", required_argument, NULL, 'm'},
+		{"esp", required_argument, NULL, 'e'},
+		{"keys", no_argument, NULL, 'k'},
+		{NULL, 0, NULL, 0},
+	};
+	static const struct config_field cpus = {
+		.key = "cpus", .type = CONFIG_NUMBER, .minimum = 1, .maximum = CONFIG_CPUS_MAX};
+	static const struct config_field memory = {.key = "memory",
+						   .type = CONFIG_SIZE,
+						   .minimum = 1024,
+						   .maximum = UINT64_MAX,
+						   .multiple = 1,
+						   .example = "2048MiB"};
+	uint32_t cpu_count = 0;
+	int option;
+
+	while ((option = getopt_long(count, words, "", options, NULL)) != -1) {
+		if (option == 'c') {
+			read_option(&cpus, optarg, &cpu_count);
+		} else if (option == 'm') {
+			read_option(&memory, optarg, &machine->memory_bytes);
+		} else if (option == 'e') {
+			machine->file_size = find_file;
+			machine->context = optarg;
+		} else {
+			if (option == 'k')
+				print_keys(stdout);
+			else
+				fputs(usage, stderr);
+			exit(option == 'k' ? 0 : 2);
+		}
+	}
+	for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
+		config_cpus_add(&machine->cpus, cpu);
+}
+
+/* The whole file, or as much as config_parse needs to refuse it; NULL with errno set. */
+static char *read_document(const char *path, size_t *length)
+{
+	FILE *file = fopen(path, "rb");
+	char *bytes = file ? malloc(DOCUMENT_MAX) : NULL;
+
+	if (bytes) {
+		*length = fread(bytes, 1, DOCUMENT_MAX, file);
+		if (ferror(file)) {
+			free(bytes);
+			bytes = NULL;
+		}
+	}
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+static void say_left_out(const struct config_machine *machine)
+{
+	if (config_cpus_empty(&machine->cpus))
+		puts("not checked: whether the machine has these CPUs (say CPUS=4)");
+	if (machine->memory_bytes == 0)
+		puts("not checked: whether its memory is enough (say MEMORY=2048MiB)");
+	if (!machine->file_size)
+		puts("not checked: whether its esp:/ files exist (say ESP=folder)");
+}
+
+static int check(const char *path, const struct config_machine *machine)
+{
+	static struct config_report report;
+	struct config *config = NULL;
+	size_t length;
+	char *bytes = read_document(path, &length);
+	int error;
+
+	if (!bytes) {
+		fprintf(stderr, "check-config: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	error = config_parse(bytes, length, path, &config, &report);
+	if (!error)
+		error = config_check(config, machine, &report);
+	for (uint32_t i = 0; i < report.count; i++) {
+		char line[CONFIG_LINE_MAX];
+
+		config_report_line(&report, i, line);
+		puts(line);
+	}
+	if (report.dropped)
+		printf("and %u more\n", (unsigned)report.dropped);
+	if (!error) {
+		printf("%s: good, %u guests\n", path, (unsigned)config->guest_count);
+		say_left_out(machine);
+	}
+	config_free(config);
+	free(bytes);
+	return error ? 1 : 0;
+}
+
+int main(int count, char **words)
+{
+	struct config_machine machine = {0};
+
+	read_options(count, words, &machine);
+	if (optind != count - 1) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return check(words[optind], &machine);
+}
