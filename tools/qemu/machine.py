@@ -1,0 +1,201 @@
+"""One machine in QEMU: start it, read its serial line, type on it, end it.
+
+The tests, `make run` and the benchmarks all start machines here. This knows how QEMU is
+called and nothing of what Bulkhead prints, save that it names itself on its first line.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOGS = ROOT / "build/test-logs"
+OVMF = pathlib.Path("/usr/share/OVMF")
+QEMU = "qemu-system-x86_64"
+
+# Debian 12's QEMU emulates SVM with nested paging; `check=off` silences the features of this
+# CPU model that it does not emulate.
+CPU = "EPYC,+svm,+npt,check=off"
+FIRST_LINE = r"(?i)bulkhead"
+FIRMWARE_LIMIT_S = 90
+
+
+class MachineError(Exception):
+    """The machine ended, or did not say in time what was expected of it."""
+
+
+def command(image, variables, cpus=4, memory_mib=2048, cpu=CPU, accel="tcg,thread=multi",
+            serial="stdio", snapshot=True, extra=()):
+    """QEMU's command line. `variables` is this machine's own copy of the firmware's."""
+    return [
+        QEMU, "-machine", "q35", "-accel", accel, "-cpu", cpu,
+        "-smp", str(cpus), "-m", str(memory_mib),
+        "-nodefaults", "-display", "none", "-serial", serial, "-no-reboot",
+        "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+        "-drive", f"if=pflash,format=raw,file={variables}",
+        "-drive", f"if=none,id=esp,format=raw,file={image},snapshot={'on' if snapshot else 'off'}",
+        "-device", "nvme,drive=esp,serial=esp,bootindex=0",
+        *extra,
+    ]
+
+
+def fresh_variables(directory):
+    """Copies the firmware's empty variable store into `directory`."""
+    return shutil.copy(OVMF / "OVMF_VARS_4M.fd", pathlib.Path(directory) / "vars.fd")
+
+
+class Machine:
+    """A running machine. Use it in a `with` statement; it is ended by its own process id.
+
+    name: of the log, build/test-logs/NAME.log. limit_s: seconds after which it is ended
+    whatever happens. The other arguments are those of command().
+    """
+
+    def __init__(self, image, name="machine", limit_s=300, **options):
+        self.image = image
+        self.limit_s = limit_s
+        self.options = options
+        self.output = ""  # all that the serial line has said
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.log_path = LOGS / f"{name}.log"
+        self._seen = 0  # expect() looks behind this
+        self._process = self._watchdog = self._reader = None
+        self._changed = threading.Condition()
+        self._directory = tempfile.TemporaryDirectory(prefix="bulkhead-")
+        self._log = open(self.log_path, "w", encoding="utf-8", errors="replace")
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        """Starts it and waits for its first line; returns self.
+
+        QEMU 7.2's multi-threaded TCG hangs in firmware once in many runs: a machine that has
+        said nothing of its own in FIRMWARE_LIMIT_S is started once more, and the log says so.
+        """
+        self._launch()
+        try:
+            self._wait_for_first_line()
+        except MachineError:
+            self._note(f"no first line in {FIRMWARE_LIMIT_S} s: starting once more")
+            self._end()
+            self._launch()
+            try:
+                self._wait_for_first_line()
+            except MachineError:
+                self.stop()
+                raise
+        return self
+
+    def _wait_for_first_line(self):
+        self.expect(FIRST_LINE, FIRMWARE_LIMIT_S)
+        self._seen = 0
+
+    def _launch(self):
+        variables = fresh_variables(self._directory.name)
+        words = command(self.image, variables, **self.options)
+        self._note(" ".join(words))
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, start_new_session=True)
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        self._watchdog = threading.Timer(self.limit_s, self._process.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    def _read(self, process):
+        while chunk := os.read(process.stdout.fileno(), 65536):
+            text = chunk.decode("utf-8", errors="replace").replace("\r", "")
+            self._log.write(text)
+            self._log.flush()
+            with self._changed:
+                self.output += text
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _note(self, text):
+        self._log.write(f"[runner] {text}\n")
+        self._log.flush()
+
+    def _ended(self):
+        return self._reader is None or not self._reader.is_alive()
+
+    def expect(self, pattern, timeout_s=60):
+        """Waits until `pattern` (a regular expression, ^ and $ match at lines) is said behind
+        the last match of expect(); returns the match. Raises MachineError."""
+        regex = re.compile(pattern, re.MULTILINE)
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while True:
+                match = regex.search(self.output, self._seen)
+                if match:
+                    self._seen = match.end()
+                    return match
+                left = deadline - time.monotonic()
+                if left <= 0 or self._ended():
+                    break
+                self._changed.wait(min(left, 1))
+        why = "the machine ended" if self._ended() else f"waited {timeout_s} s"
+        tail = "\n".join(self.output[self._seen:].splitlines()[-25:])
+        raise MachineError(f"{why}, but it did not say {pattern!r} ({self.log_path}):\n{tail}")
+
+    def count(self, pattern):
+        """How often `pattern` was said so far."""
+        with self._changed:
+            return len(re.findall(pattern, self.output, re.MULTILINE))
+
+    def send(self, text):
+        """Types `text` on the serial line."""
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
+
+    def wait(self, timeout_s=60):
+        """Waits until the machine has powered off; raises MachineError if it does not."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as late:
+            raise MachineError(f"still running after {timeout_s} s ({self.log_path})") from late
+        self._reader.join(5)
+
+    def is_running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def _end(self):
+        self._watchdog.cancel()
+        if self.is_running():
+            self._process.kill()
+        self._process.wait()
+        self._reader.join(5)
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def stop(self):
+        """Ends the machine, if it still runs, and closes its log."""
+        if self._process is not None:
+            self._end()
+            self._process = None
+        self._log.close()
+        self._directory.cleanup()
+
+
+def terminal(image, **options):
+    """Runs a machine with this terminal as its serial line; returns QEMU's exit status."""
+    build = ROOT / "build"
+    words = command(image, fresh_variables(build), serial="mon:stdio", snapshot=False, **options)
+    # ^C belongs to the guest that has the keyboard: QEMU makes the terminal raw, and this
+    # process must not end before it.
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.call(words)
+    finally:
+        signal.signal(signal.SIGINT, previous)
