@@ -101,16 +101,16 @@ static void bind_scalar(struct binder *binder, const struct config_field *field,
 }
 
 /* Puts one CPU into the set or list; false if it is there already. */
-static bool add_cpu(const struct config_field *field, uint32_t cpu, struct config_cpus *seen,
+static bool add_cpu(const struct config_field *field, uint32_t cpu, struct cpumask *seen,
 		    char *target)
 {
-	bool is_new = !config_cpus_has(seen, cpu);
+	bool is_new = !cpumask_test(seen, cpu);
 	uint32_t *count = (uint32_t *)(void *)(target + field->counter);
 	uint16_t *list = (uint16_t *)(void *)(target + field->offset);
 
-	config_cpus_add(seen, cpu);
+	cpumask_set(seen, cpu);
 	if (field->type == CONFIG_CPU_SET)
-		config_cpus_add((struct config_cpus *)(void *)(target + field->offset), cpu);
+		cpumask_set((struct cpumask *)(void *)(target + field->offset), cpu);
 	else if (*count < field->maximum)
 		list[(*count)++] = (uint16_t)cpu;
 	return is_new;
@@ -119,7 +119,7 @@ static bool add_cpu(const struct config_field *field, uint32_t cpu, struct confi
 static void bind_cpus(struct binder *binder, const struct config_field *field,
 		      const struct config_node *node, void *target)
 {
-	struct config_cpus seen = {0};
+	struct cpumask seen = {0};
 	char wrong[CONFIG_PHRASE_MAX];
 	uint32_t index = 0, named = 0;
 
@@ -239,7 +239,7 @@ static void bind_absent(struct binder *binder, const struct config_field *field,
 	} else if (field->type == CONFIG_KEYS) {
 		bind_mapping(binder, field->table, &empty, target + field->offset);
 	} else if (field->type == CONFIG_CPU_SET && field->initial) {
-		struct config_cpus none = {0};
+		struct cpumask none = {0};
 
 		add_cpu(field, (uint32_t)(field->initial[0] - '0'), &none, target);
 	} else if (field->initial) {

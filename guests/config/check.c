@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MEMORY_STEP (2ull << 20)
-#define BYTES_MAX   (1ull << 62) /* sums of sizes end here */
+#define BYTES_MAX (1ull << 62) /* sums of sizes end here */
 
 struct checker {
 	const struct config *config;
@@ -36,9 +35,9 @@ static void check_names(const struct checker *checker)
 
 /* CPUs that a list names and the machine lacks. `owner` is "guest 'alpha': " or "". */
 static void check_present(const struct checker *checker, const char *owner, const char *key,
-			  struct config_cpus named, struct config_mark mark)
+			  struct cpumask named, struct config_mark mark)
 {
-	struct config_cpus absent = config_cpus_without(named, checker->machine->cpus);
+	struct cpumask absent = config_cpus_without(named, checker->machine->cpus);
 	char wrong[CONFIG_CPUS_TEXT], right[CONFIG_CPUS_TEXT];
 
 	if (config_cpus_empty(&checker->machine->cpus) || config_cpus_empty(&absent))
@@ -51,14 +50,14 @@ static void check_present(const struct checker *checker, const char *owner, cons
 
 /* CPUs of `named` that another guest than `guest` pins. */
 static void check_foreign_pins(const struct checker *checker, const struct guest_config *guest,
-			       const char *key, struct config_cpus named,
-			       struct config_mark mark, uint32_t others)
+			       const char *key, struct cpumask named, struct config_mark mark,
+			       uint32_t others)
 {
 	char text[CONFIG_CPUS_TEXT];
 
 	for (uint32_t i = 0; i < others; i++) {
 		const struct guest_config *other = &checker->config->guests[i];
-		struct config_cpus both = config_cpus_and(named, config_pins(other));
+		struct cpumask both = config_cpus_and(named, config_pins(other));
 
 		if (other == guest || config_cpus_empty(&both))
 			continue;
@@ -85,7 +84,7 @@ static void check_beside_pin(const struct checker *checker, const struct guest_c
 
 static bool every_cpu_pinned(const struct checker *checker)
 {
-	struct config_cpus rest =
+	struct cpumask rest =
 		config_cpus_without(checker->machine->cpus, config_pinned(checker->config));
 
 	return !config_cpus_empty(&checker->machine->cpus) && config_cpus_empty(&rest);
@@ -94,8 +93,8 @@ static bool every_cpu_pinned(const struct checker *checker)
 static void check_pinned(const struct checker *checker, const struct guest_config *guest)
 {
 	const struct config_vcpus *cpus = &guest->cpus;
-	struct config_cpus pins = config_pins(guest);
-	struct config_cpus taken = config_cpus_and(pins, checker->config->host.housekeeping);
+	struct cpumask pins = config_pins(guest);
+	struct cpumask taken = config_cpus_and(pins, checker->config->host.housekeeping);
 	char owner[CONFIG_GUEST_NAME_MAX + 16], text[CONFIG_CPUS_TEXT];
 
 	snprintf(owner, sizeof(owner), "guest '%s': ", guest->name);
@@ -130,13 +129,6 @@ static void check_shared(const struct checker *checker, const struct guest_confi
 	check_present(checker, owner, "cpus.allowed", cpus->allowed, cpus->allowed_mark);
 	check_foreign_pins(checker, guest, "cpus.allowed", cpus->allowed, cpus->allowed_mark,
 			   checker->config->guest_count);
-	if (cpus->cap_percent > 100 * cpus->count)
-		config_report_add(
-			checker->report, cpus->cap_mark,
-			"%scpus.cap is %u, but %u vCPUs use at most %u percent of a CPU; "
-			"write a number up to that, or 0 for no cap",
-			owner, (unsigned)cpus->cap_percent, (unsigned)cpus->count,
-			(unsigned)(100 * cpus->count));
 }
 
 static void check_cpus(const struct checker *checker)
@@ -185,7 +177,7 @@ static void check_memory(const struct checker *checker)
 			"of host.memory_reserve and the guests before; write less, here "
 			"or there",
 			guest->name, config_size_text(guest->memory_bytes, wanted),
-			config_size_text(left - left % MEMORY_STEP, rest), reserve);
+			config_size_text(ALIGN_DOWN(left, PAGE_2M), rest), reserve);
 		return;
 	}
 }
@@ -232,7 +224,7 @@ static void check_files(const struct checker *checker, const struct guest_config
 	}
 	if (total <= guest->memory_bytes)
 		return;
-	total = total / MEMORY_STEP * MEMORY_STEP + MEMORY_STEP;
+	total = ALIGN_UP(total + 1, PAGE_2M);
 	config_report_add(checker->report, guest->memory_mark,
 			  "guest '%s': memory is %s, too little for the files that it boots; "
 			  "write more than %s",

@@ -85,28 +85,28 @@ const char *config_esp_path(const char *file)
 							      : NULL;
 }
 
-struct config_cpus config_pins(const struct guest_config *guest)
+struct cpumask config_pins(const struct guest_config *guest)
 {
-	struct config_cpus pins = {0};
+	struct cpumask pins = {0};
 
 	for (uint32_t v = 0; v < guest->cpus.pin_count; v++)
-		config_cpus_add(&pins, guest->cpus.pin[v]);
+		cpumask_set(&pins, guest->cpus.pin[v]);
 	return pins;
 }
 
-struct config_cpus config_pinned(const struct config *config)
+struct cpumask config_pinned(const struct config *config)
 {
-	struct config_cpus pinned = {0};
+	struct cpumask pinned = {0};
 
 	for (uint32_t i = 0; i < config->guest_count; i++)
 		pinned = config_cpus_or(pinned, config_pins(&config->guests[i]));
 	return pinned;
 }
 
-struct config_cpus config_shared(const struct config *config, const struct guest_config *guest,
-				 const struct config_cpus *present)
+struct cpumask config_shared(const struct config *config, const struct guest_config *guest,
+			     const struct cpumask *present)
 {
-	struct config_cpus shared = config_cpus_without(*present, config_pinned(config));
+	struct cpumask shared = config_cpus_without(*present, config_pinned(config));
 
 	if (config_cpus_empty(&guest->cpus.allowed))
 		return shared;

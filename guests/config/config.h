@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_CPUS_MAX	      256 /* CPUs of a machine */
+#define CPU_MAX		      256 /* CPUs of a machine */
 #define CONFIG_VCPUS_MAX      64  /* vCPUs of a guest */
 #define CONFIG_GUESTS_MAX     64
 #define CONFIG_MODULES_MAX    8
@@ -41,8 +41,8 @@ struct config_console {
 struct host_config {
 	char name[CONFIG_HOST_NAME_MAX];
 	struct config_console console;
-	struct config_cpus housekeeping; /* never empty */
-	uint64_t memory_reserve_bytes;	 /* kept for the hypervisor, not given to guests */
+	struct cpumask housekeeping;   /* never empty */
+	uint64_t memory_reserve_bytes; /* kept for the hypervisor, not given to guests */
 	struct config_mark housekeeping_mark, memory_reserve_mark;
 };
 
@@ -51,9 +51,9 @@ struct config_vcpus {
 	uint32_t count;
 	uint32_t pin_count;
 	uint16_t pin[CONFIG_VCPUS_MAX]; /* CPU of each vCPU */
-	struct config_cpus allowed;	/* shared: empty means every CPU that nobody pins */
+	struct cpumask allowed;		/* shared: empty means every CPU that nobody pins */
 	uint32_t weight;		/* shared: 1..10000, 100 is ordinary */
-	uint32_t cap_percent; /* shared: of one CPU, all vCPUs together; 0 is no cap */
+	uint32_t cap_percent;		/* shared: of one CPU, for each vCPU; 0 is no cap */
 	struct config_mark count_mark, pin_mark, allowed_mark, weight_mark, cap_mark;
 };
 
@@ -101,9 +101,9 @@ struct config {
 
 /* What config_check may know of the machine. Empty, zero or NULL: not known, not checked. */
 struct config_machine {
-	uint32_t cpu_count;	 /* set bits of `cpus` */
-	struct config_cpus cpus; /* present and working */
-	uint64_t memory_bytes;	 /* free for guests and for host.memory_reserve */
+	uint32_t cpu_count;    /* set bits of `cpus` */
+	struct cpumask cpus;   /* present and working */
+	uint64_t memory_bytes; /* free for guests and for host.memory_reserve */
 	/* Size of a file by its path in \bulkhead\ ("samples/vmlinuz"); 0 or -ENOENT. */
 	int (*file_size)(void *context, const char *path, uint64_t *bytes);
 	void *context;
@@ -136,11 +136,11 @@ void config_free(struct config *config);
 const char *config_esp_path(const char *file);
 
 /* The CPUs that a guest pins, and those that any guest does. */
-struct config_cpus config_pins(const struct guest_config *guest);
-struct config_cpus config_pinned(const struct config *config);
+struct cpumask config_pins(const struct guest_config *guest);
+struct cpumask config_pinned(const struct config *config);
 
 /* The CPUs that a shared guest may use on a machine that has `present`. */
-struct config_cpus config_shared(const struct config *config, const struct guest_config *guest,
-				 const struct config_cpus *present);
+struct cpumask config_shared(const struct config *config, const struct guest_config *guest,
+			     const struct cpumask *present);
 
 #endif

@@ -4,15 +4,13 @@
  */
 #include "guests/config/schema.h"
 #include "guests/config/config.h"
+#include "kernel/lib/types.h"
 
-#define KIB 1024ull
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
 #define TIB (1024 * GIB)
-#define TABLE(array, type, word)                                                \
-	{                                                                       \
-		.fields = (array), .count = sizeof(array) / sizeof((array)[0]), \
-		.bytes = sizeof(type), .noun = (word)                           \
+#define TABLE(array, type, word)                                                      \
+	{                                                                             \
+		.fields = (array), .count = ARRAY_SIZE(array), .bytes = sizeof(type), \
+		.noun = (word)                                                        \
 	}
 
 _Static_assert(sizeof(enum config_serial) == 4, "choices are stored as 4 bytes");
@@ -138,10 +136,10 @@ static const struct config_field cpus_fields[] = {
 	 .type = CONFIG_NUMBER,
 	 .offset = offsetof(struct config_vcpus, cap_percent),
 	 .mark = offsetof(struct config_vcpus, cap_mark),
-	 .maximum = 100 * CONFIG_VCPUS_MAX,
+	 .maximum = 100,
 	 .initial = "0",
-	 .doc = "Most CPU time of all vCPUs of a shared guest together, in percent of one "
-		"CPU; 0 is no cap."},
+	 .doc = "Most CPU time of each vCPU of a shared guest, in percent of a CPU; 0 is no "
+		"cap."},
 };
 
 static const struct config_table cpus_table = TABLE(cpus_fields, struct config_vcpus, NULL);

@@ -18,7 +18,7 @@ enum config_type {
 	CONFIG_NAME,	 /* char[], a-z 0-9 and '-' */
 	CONFIG_TEXT,	 /* char[], printable ASCII */
 	CONFIG_FILE,	 /* char[], "esp:/..." */
-	CONFIG_CPU_SET,	 /* struct config_cpus */
+	CONFIG_CPU_SET,	 /* struct cpumask */
 	CONFIG_CPU_LIST, /* uint16_t[], its length a uint32_t at `counter` */
 	CONFIG_KEYS,	 /* a struct: `table` */
 	CONFIG_STRUCTS,	 /* an array of structs: `table`, its length a uint32_t at `counter` */

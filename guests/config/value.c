@@ -14,8 +14,6 @@ static const struct {
 	unsigned shift;
 } units[] = {{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"KiB", 10}};
 
-#define UNIT_COUNT (sizeof(units) / sizeof(units[0]))
-
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -46,7 +44,7 @@ static size_t take_number(const char *text, size_t length, uint64_t *number)
 
 const char *config_size_text(uint64_t bytes, char text[CONFIG_SIZE_TEXT])
 {
-	for (size_t i = 0; i < UNIT_COUNT; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		uint64_t unit = 1ull << units[i].shift;
 
 		if (bytes >= unit && bytes % unit == 0) {
@@ -149,7 +147,7 @@ static int take_size(const struct config_field *field, const char *text, size_t 
 	}
 	if (left && *unit == ' ')
 		unit++, left--;
-	for (size_t i = 0; i < UNIT_COUNT; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (is_word(unit, left, units[i].name) &&
 		    number <= UINT64_MAX >> units[i].shift) {
 			*bytes = number << units[i].shift;
@@ -329,10 +327,10 @@ int config_cpu_range(const char *text, size_t length, uint32_t *first, uint32_t 
 		used = more ? used + 1 + more : 0;
 	}
 	config_shown(shown, text, length);
-	if (used == 0 || used != length || low >= CONFIG_CPUS_MAX || high >= CONFIG_CPUS_MAX) {
+	if (used == 0 || used != length || low >= CPU_MAX || high >= CPU_MAX) {
 		snprintf(wrong, CONFIG_PHRASE_MAX,
 			 "is '%s'; write a CPU number from 0 to %d, or a range such as 4-7",
-			 shown, CONFIG_CPUS_MAX - 1);
+			 shown, CPU_MAX - 1);
 		return -EINVAL;
 	}
 	if (low > high) {

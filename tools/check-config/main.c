@@ -57,7 +57,7 @@ static void read_options(int count, char **words, struct config_machine *machine
 		{NULL, 0, NULL, 0},
 	};
 	static const struct config_field cpus = {
-		.key = "cpus", .type = CONFIG_NUMBER, .minimum = 1, .maximum = CONFIG_CPUS_MAX};
+		.key = "cpus", .type = CONFIG_NUMBER, .minimum = 1, .maximum = CPU_MAX};
 	static const struct config_field memory = {.key = "memory",
 						   .type = CONFIG_SIZE,
 						   .minimum = 1024,
@@ -84,7 +84,7 @@ static void read_options(int count, char **words, struct config_machine *machine
 		}
 	}
 	for (uint32_t cpu = 0; cpu < cpu_count; cpu++)
-		config_cpus_add(&machine->cpus, cpu);
+		cpumask_set(&machine->cpus, cpu);
 }
 
 /* The whole file, or as much as config_parse needs to refuse it; NULL with errno set. */
