@@ -1,0 +1,110 @@
+/*
+ * Opening and reading through EFI_SIMPLE_FILE_SYSTEM_PROTOCOL. What is read, and where it
+ * goes, is decided elsewhere.
+ */
+#include "boot/volume.h"
+#include "boot/pages.h"
+#include "boot/say.h"
+
+/* Firmware's drivers are slow with small reads, and some fail with reads of many MiB. */
+#define PIECE_BYTES    (4ull << 20)
+#define PROGRESS_BYTES (8ull << 20)
+#define PROGRESS_STEP  10 /* percent: a line on a slow console costs milliseconds */
+
+/* EFI_FILE_INFO ends in the name, of 255 characters at most on FAT. */
+static union {
+	EFI_FILE_INFO info;
+	uint8_t room[sizeof(EFI_FILE_INFO) + 256 * sizeof(CHAR16)];
+} entry;
+
+static const CHAR16 check_medium[] = L"Check the boot medium, or write it anew.";
+
+EFI_FILE_HANDLE volume_open(EFI_HANDLE image)
+{
+	EFI_LOADED_IMAGE *loaded;
+	EFI_FILE_IO_INTERFACE *file_system;
+	EFI_FILE_HANDLE root, folder;
+
+	EFI_STATUS status =
+		BS->HandleProtocol(image, &gEfiLoadedImageProtocolGuid, (void **)&loaded);
+	if (status == EFI_SUCCESS)
+		status = BS->HandleProtocol(loaded->DeviceHandle,
+					    &gEfiSimpleFileSystemProtocolGuid,
+					    (void **)&file_system);
+	if (status == EFI_SUCCESS)
+		status = file_system->OpenVolume(file_system, &root);
+	if (status != EFI_SUCCESS)
+		refuse(status,
+		       L"Start it from a file on a FAT partition, not over the network.",
+		       L"the volume it was started from can't be read (%r).", status);
+
+	status = root->Open(root, &folder, L"bulkhead", EFI_FILE_MODE_READ, 0);
+	root->Close(root);
+	if (status != EFI_SUCCESS)
+		refuse(status,
+		       L"Copy the folder bulkhead to the partition that holds this program.",
+		       L"there is no folder \\bulkhead (%r).", status);
+	return folder;
+}
+
+EFI_FILE_HANDLE volume_open_file(EFI_FILE_HANDLE folder, const CHAR16 *name, const char *path)
+{
+	EFI_FILE_HANDLE file;
+	EFI_STATUS status = folder->Open(folder, &file, (CHAR16 *)name, EFI_FILE_MODE_READ, 0);
+
+	if (status == EFI_NOT_FOUND)
+		refuse(status, L"Copy that file to the folder bulkhead on the boot partition.",
+		       L"\\bulkhead\\%a is missing.", path);
+	if (status != EFI_SUCCESS)
+		refuse(status, check_medium, L"\\bulkhead\\%a can't be opened (%r).", path,
+		       status);
+	return file;
+}
+
+const EFI_FILE_INFO *volume_next(EFI_FILE_HANDLE folder, const char *path)
+{
+	UINTN bytes = sizeof(entry);
+	EFI_STATUS status = folder->Read(folder, &bytes, &entry);
+
+	if (status != EFI_SUCCESS)
+		refuse(status, check_medium, L"the folder \\bulkhead\\%a can't be read (%r).",
+		       path, status);
+	return bytes > 0 ? &entry.info : NULL;
+}
+
+uint64_t volume_file_bytes(EFI_FILE_HANDLE file, const char *path)
+{
+	UINTN bytes = sizeof(entry);
+	EFI_STATUS status = file->GetInfo(file, &gEfiFileInfoGuid, &bytes, &entry);
+
+	if (status != EFI_SUCCESS)
+		refuse(status, check_medium, L"the size of \\bulkhead\\%a can't be read (%r).",
+		       path, status);
+	return entry.info.FileSize;
+}
+
+void volume_read(EFI_FILE_HANDLE file, const char *path, uint64_t offset, uint64_t bytes,
+		 uint64_t to)
+{
+	uint64_t done = 0, shown = 0;
+
+	EFI_STATUS status = file->SetPosition(file, offset);
+	while (status == EFI_SUCCESS && done < bytes) {
+		UINTN piece = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES;
+		status = file->Read(file, &piece, (void *)(to + done));
+		if (status == EFI_SUCCESS && piece == 0)
+			status = EFI_END_OF_FILE;
+		done += piece;
+
+		const uint64_t percent = bytes > 0 ? done * 100 / bytes : 100;
+		if (bytes > PROGRESS_BYTES && percent >= shown + PROGRESS_STEP) {
+			shown = percent;
+			Print(L"\r%a: %ld of %ld MiB", path, done >> 20, bytes >> 20);
+		}
+	}
+	if (bytes > PROGRESS_BYTES)
+		Print(L"\r\n");
+	if (status != EFI_SUCCESS)
+		refuse(status, check_medium, L"\\bulkhead\\%a can't be read (%r).", path,
+		       status);
+}

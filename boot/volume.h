@@ -1,0 +1,35 @@
+/*
+ * The folder \bulkhead\ of the volume that the firmware started us from, and reading from it.
+ * All failures end in refuse(), with the file's name in the message.
+ */
+#ifndef BOOT_VOLUME_H
+#define BOOT_VOLUME_H
+
+#include <efi.h>
+#include <stdint.h>
+
+#define VOLUME_KERNEL "kernel.elf"
+#define VOLUME_CONFIG "bulkhead.yaml"
+
+/* The folder \bulkhead\ on the volume that `image` was loaded from. */
+EFI_FILE_HANDLE volume_open(EFI_HANDLE image);
+
+/*
+ * Opens `name`, which must be there, in `folder`. For messages, here and below, `path` is
+ * the same file relative to \bulkhead\.
+ */
+EFI_FILE_HANDLE volume_open_file(EFI_FILE_HANDLE folder, const CHAR16 *name, const char *path);
+
+/* The next entry of a folder, NULL after the last. Good until the next call of this file. */
+const EFI_FILE_INFO *volume_next(EFI_FILE_HANDLE folder, const char *path);
+
+uint64_t volume_file_bytes(EFI_FILE_HANDLE file, const char *path);
+
+/*
+ * Reads `bytes` bytes at `offset`, all of them, to physical address `to`, in pieces of a few
+ * MiB, with progress on the console if there is much to read.
+ */
+void volume_read(EFI_FILE_HANDLE file, const char *path, uint64_t offset, uint64_t bytes,
+		 uint64_t to);
+
+#endif
