@@ -30,6 +30,25 @@ uint64_t frames_total_bytes(void);
 
 #define GUEST_FRAMES_ORDER_MAX 9 /* 1 GiB */
 
+/* What the owner of an allocated host-pool frame wants to find again by its address: the
+ * heap's, and guarded by its locks. Cleared neither by frames_alloc nor by frames_free. */
+struct frame_note {
+	void *owner;
+	uint32_t kind, order;
+};
+struct frame_note *frames_note(uint64_t phys);
+
+/* Start-up, called by mem_init() alone. `metadata` is zeroed memory of that many bytes, for
+ * `units` frames; ranges are added, then given in whole or in part. */
+#define FRAMES_RANGES_MAX 32
+uint64_t frames_metadata_bytes(uint32_t units);
+void frames_init(void *metadata, uint32_t units);
+void frames_add(uint64_t base, uint64_t bytes);
+void frames_give(uint64_t base, uint64_t bytes);
+
+struct mem_extent;
+int guest_frames_init(const struct mem_extent *extents, unsigned count);
+
 /* The hypervisor's own view of host-pool memory: virtual = physical + DIRECTMAP_BASE. */
 #define DIRECTMAP_BASE 0xffff800000000000ull
 

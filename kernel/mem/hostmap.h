@@ -17,23 +17,44 @@
 #define VMAP_BASE	  0xffffc00000000000ull
 #define KERNEL_BASE	  0xffffffff80000000ull
 
-/* Pools, heap and final page tables from the hand-off; drops boot's identity map. */
+/*
+ * Pools, heap and final page tables from the hand-off; drops boot's identity map and takes
+ * boot's memory back, so the caller must run on a stack of the kernel's image, and read the
+ * hand-off through mem_handoff() from then on. Once, on CPU 0, after cpu_features are known.
+ * 0 or a negative errno, with the reason logged.
+ */
 int mem_init(const struct handoff *handoff);
-void mem_init_this_cpu(void); /* CR3, CR4 bits (SMEP, SMAP, PGE), PAT on an AP */
+
+/* The kept copy. Its `ranges` and `files` are physical still: read them by directmap(). */
+const struct handoff *mem_handoff(void);
+
+/* Sets PAT, CR0.WP, CR4 (PGE, SMEP, SMAP) and CR3 on the calling CPU. NXE must be on. */
+void mem_init_this_cpu(void);
+
+/*
+ * The vmap area. Freed addresses, and the frames of freed stacks, are put aside and used again
+ * only after every CPU has flushed its TLB, once for many. Thread context, interrupts on, no
+ * spinlock held (freeing may interrupt all CPUs); at start-up, before APs run, anywhere.
+ */
 
 /* Maps physical memory that is not the host pool's (device registers, a boot file) for good or
  * until vmap_free(). `phys` need not be aligned. NULL when out of memory. */
 void *vmap(uint64_t phys, uint64_t bytes, unsigned prot);
-void vmap_free(void *virt, uint64_t bytes);
+void vmap_free(void *virt);
 
-/* A kernel stack with an unmapped guard page below. Returns its top, or NULL. */
+/* A kernel stack with unmapped pages below and above. `bytes`: a power of two, at least 4 KiB.
+ * Returns its top, 16-byte aligned, or NULL. */
 void *stack_alloc(uint64_t bytes, struct mem_account *account);
 void stack_free(void *top, uint64_t bytes, struct mem_account *account);
+
+/* CR3 of the kernel's own address space; below 4 GiB if the machine has memory there. */
+uint64_t hostmap_root(void);
 
 /* An address space for a guest's threads: the kernel's half, and the guest's RAM at
  * GUEST_WINDOW_BASE. The window's own tables are in `window` (host format, PT_USER). */
 struct aspace {
-	struct pagetable window;
+	struct pagetable window; /* its root also holds the kernel's half */
+	struct pt_pages pages;
 	uint64_t cr3;
 	struct mem_account *account;
 };
@@ -41,8 +62,7 @@ int aspace_init(struct aspace *as, struct mem_account *account);
 void aspace_fini(struct aspace *as); /* no thread may be using it */
 extern struct aspace kernel_aspace;  /* no window */
 
-/* Page tables' pages from the host pool, charged to an account (struct mem_account * as arg).
- */
+/* Page tables' pages from the host pool, charged to `account` (may be NULL). */
 extern const struct pt_format pt_format_host;
 void pt_pages_init(struct pt_pages *pages, struct mem_account *account);
 
