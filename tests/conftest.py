@@ -1,0 +1,48 @@
+"""What the tests in Python share: the root, and how a machine is booted for one test."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tools.qemu.machine import Machine  # pylint: disable=wrong-import-position
+
+SAMPLES = ROOT / "build/samples"
+LINUX = {"samples/vmlinuz": SAMPLES / "vmlinuz", "samples/initrd.gz": SAMPLES / "initrd.gz"}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes; `make test-long` runs it")
+
+
+def make_image(out, config, files):
+    """Writes a disk image with the configuration `config` (text) and `files` (a dictionary of
+    path below \\bulkhead\\ to source)."""
+    document = out.with_suffix(".yaml")
+    document.write_text(config, encoding="utf-8")
+    words = [f"{source}={path}" for path, source in files.items()]
+    subprocess.run([ROOT / "tools/image/mkimage", out, "--config", document, *words], check=True)
+    return out
+
+
+@pytest.fixture
+def boot(request, tmp_path):
+    """A function: boot(config, files, **options) starts a machine with this configuration and
+    these files and returns it; options are those of Machine. All end with the test."""
+    machines = []
+
+    def start(config, files=None, **options):
+        number = len(machines) + 1
+        name = request.node.name if number == 1 else f"{request.node.name}-{number}"
+        image = make_image(tmp_path / f"{number}.img", config, LINUX if files is None else files)
+        machine = Machine(image, name=name, **options)
+        machines.append(machine)
+        return machine.start()
+
+    yield start
+    for machine in machines:
+        machine.stop()
