@@ -5,7 +5,7 @@ BUILD := build
 DEPS ?= $(BUILD)/deps
 
 # What a rule says instead of its command line; `make V=1` shows the command lines.
-say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(or $(2),$@);)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) '$(or $(2),$@)';)
 
 .PHONY: help run image kernel deps test test-long unit fuzz check check-config bench clean
 .DELETE_ON_ERROR:
@@ -19,9 +19,10 @@ help:
 	@echo 'make test          run every test: unit, guest programs, whole machine'
 	@echo 'make test-long     the same with the slow ones'
 	@echo 'make unit          the unit tests alone'
-	@echo 'make fuzz          fuzz each target (SECONDS=60)'
+	@echo 'make fuzz          fuzz each target for a while (SECONDS=60)'
 	@echo 'make check         formatting, include layers, static analysis'
-	@echo 'make check-config FILE=x.yaml   check a configuration as the hypervisor would'
+	@echo 'make check-config FILE=bulkhead.yaml [CPUS=4] [MEMORY=2048MiB] [ESP=folder]'
+	@echo '                   check a configuration as the hypervisor would'
 	@echo 'make bench         print and write the figures (build/bench.json)'
 	@echo 'make clean         remove what was built, but not the libraries'
 
@@ -32,6 +33,7 @@ include tools/make/kernel.mk
 include tools/make/boot.mk
 include tools/make/image.mk
 include tools/make/tests.mk
+include tools/make/check.mk
 endif
 
 clean:

@@ -76,6 +76,22 @@ $(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS)
 
 check-config: $(BUILD)/check-config
 	@test -n '$(FILE)' || { echo 'which one? make check-config FILE=bulkhead.yaml'; exit 1; }
-	@$(BUILD)/check-config $(FILE)
+	@$(BUILD)/check-config $(if $(CPUS),--cpus $(CPUS)) $(if $(MEMORY),--memory $(MEMORY)) \
+		$(if $(ESP),--esp $(ESP)) $(FILE)
+
+# Everything that a whole-machine test starts.
+MACHINE := kernel samples $(GUESTS) $(BUILD)/check-config
+run_all = @tools/test/run --unit $(UNIT) --fuzz $(FUZZ) --system tests/tools tests/system -q
+
+test: $(UNIT) $(FUZZ) $(MACHINE)
+	$(run_all) -m 'not long'
+
+test-long: $(UNIT) $(FUZZ) $(MACHINE)
+	$(run_all)
+
+# Each file of tests/bench measures one thing and adds it to build/bench.json.
+bench: kernel samples
+	@rm -f $(BUILD)/bench.json
+	@for file in $(sort $(wildcard tests/bench/*.py)); do /usr/bin/python3 $$file || exit 1; done
 
 -include $(shell find $(BUILD)/unit $(BUILD)/fuzz $(BUILD)/guest -name '*.d' 2>/dev/null)
