@@ -5,10 +5,11 @@
 #ifndef KERNEL_CPU_CPU_H
 #define KERNEL_CPU_CPU_H
 
+#include "kernel/lib/types.h" /* first: newlib's stdatomic.h wants stdint.h */
+
 #include <stdatomic.h>
 
 #include "kernel/lib/cpumask.h"
-#include "kernel/lib/types.h"
 
 struct thread;
 struct sched_cpu;

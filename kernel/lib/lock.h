@@ -5,9 +5,9 @@
 #ifndef KERNEL_LIB_LOCK_H
 #define KERNEL_LIB_LOCK_H
 
-#include <stdatomic.h>
+#include "kernel/lib/types.h" /* first: newlib's stdatomic.h wants stdint.h */
 
-#include "kernel/lib/types.h"
+#include <stdatomic.h>
 
 struct spinlock {
 	_Atomic uint32_t next, owner;

@@ -5,6 +5,8 @@
 #ifndef KERNEL_VMM_VCPU_H
 #define KERNEL_VMM_VCPU_H
 
+#include "kernel/lib/types.h" /* first: newlib's stdatomic.h wants stdint.h */
+
 #include <stdatomic.h>
 
 #include "kernel/vmm/backend.h"
