@@ -12,6 +12,8 @@
 #include "kernel/lib/lock.h"
 #include "kernel/mem/hostmap.h"
 
+struct thread;
+
 enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
 struct thread_ops {
@@ -23,8 +25,9 @@ struct thread_ops {
 };
 
 #define THREAD_WEIGHT_DEFAULT 100
-#define THREAD_WEIGHT_SERVICE 1000 /* device workers, console, network: run soon, run shortly \
-				    */
+#define THREAD_WEIGHT_SERVICE                                           \
+	1000 /* device workers, console, network: run soon, run shortly \
+	      */
 
 struct thread_params {
 	const char *name;
@@ -46,6 +49,8 @@ noreturn void thread_exit(void);
 void thread_join(struct thread *t);
 
 struct thread *thread_current(void);
+/* newlib's state of the current thread, or the boot CPU's before there are threads. */
+struct _reent *thread_reent(void);
 const char *thread_name(const struct thread *t);
 void *thread_arg(const struct thread *t);
 /* The CPU it runs on now or ran on last. */
