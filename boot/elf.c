@@ -67,10 +67,10 @@ static const char *check_segment(const struct elf_program_header *load, uint64_t
 		return "a segment is larger in the file than in memory";
 	if (load->vaddr < ELF_KERNEL_BASE)
 		return "a segment is linked below 0xffffffff80000000";
-	if (load->memsz > UINT64_MAX - PAGE_BYTES + 1 - load->vaddr)
-		return "a segment reaches past the end of the address space";
 	if (load->vaddr % PAGE_BYTES != 0)
 		return "a segment does not begin on a 4 KiB boundary";
+	if (load->memsz > UINT64_MAX - PAGE_BYTES + 1 - load->vaddr)
+		return "a segment reaches past the end of the address space";
 	if (load->align & (load->align - 1))
 		return "a segment's alignment is not a power of two";
 	if (load->align > LARGE_PAGE_BYTES)
