@@ -18,7 +18,7 @@ struct binder {
 };
 
 static void bind_mapping(struct binder *binder, const struct config_table *table,
-			 const struct config_node *node, void *target);
+			 const struct config_node *node, char *target);
 
 static bool is_text(const struct config_node *node, const char *word)
 {
@@ -60,6 +60,11 @@ static void complain(struct binder *binder, struct config_mark mark, const char 
 			  wrong);
 }
 
+static bool never_quoted(const struct config_field *field)
+{
+	return field->type == CONFIG_BOOL || field->type == CONFIG_NUMBER;
+}
+
 /* A value of the wrong kind. */
 static void complain_kind(struct binder *binder, const struct config_field *field,
 			  const struct config_node *node)
@@ -71,8 +76,9 @@ static void complain_kind(struct binder *binder, const struct config_field *fiel
 		snprintf(wrong, sizeof(wrong), "is a %s; write %s",
 			 node->kind == CONFIG_LIST ? "list" : "mapping", expected);
 	else if (node->quoted)
-		snprintf(wrong, sizeof(wrong), "is the text '%s'; write %s, without quotes",
-			 config_shown(shown, node->text, node->length), expected);
+		snprintf(wrong, sizeof(wrong), "is the text '%s'; write %s%s",
+			 config_shown(shown, node->text, node->length), expected,
+			 never_quoted(field) ? ", without quotes" : "");
 	else if (node->length == 0)
 		snprintf(wrong, sizeof(wrong), "is empty; write %s", expected);
 	else
@@ -91,33 +97,33 @@ static bool is_null(const struct config_node *node)
 static void bind_scalar(struct binder *binder, const struct config_field *field,
 			const struct config_node *node, void *target)
 {
-	bool unquoted = field->type == CONFIG_BOOL || field->type == CONFIG_NUMBER;
 	char wrong[CONFIG_PHRASE_MAX];
 
-	if (node->kind != CONFIG_SCALAR || is_null(node) || (node->quoted && unquoted))
+	if (node->kind != CONFIG_SCALAR || is_null(node) ||
+	    (node->quoted && never_quoted(field)))
 		complain_kind(binder, field, node);
 	else if (config_value(field, node->text, node->length, target, wrong))
 		complain(binder, node->mark, wrong);
 }
 
-/* Puts one CPU into the set or list; false if it is there already. */
-static bool add_cpu(const struct config_field *field, uint32_t cpu, struct cpumask *seen,
-		    char *target)
+static uint32_t *counter_of(const struct config_field *field, char *target)
 {
-	bool is_new = !cpumask_test(seen, cpu);
-	uint32_t *count = (uint32_t *)(void *)(target + field->counter);
-	uint16_t *list = (uint16_t *)(void *)(target + field->offset);
+	return (uint32_t *)(void *)(target + field->counter);
+}
 
-	cpumask_set(seen, cpu);
+/* Puts one CPU into the set or list that `field` is. */
+static void add_cpu(const struct config_field *field, uint32_t cpu, char *target)
+{
+	void *place = target + field->offset;
+
 	if (field->type == CONFIG_CPU_SET)
-		cpumask_set((struct cpumask *)(void *)(target + field->offset), cpu);
-	else if (*count < field->maximum)
-		list[(*count)++] = (uint16_t)cpu;
-	return is_new;
+		cpumask_set(place, cpu);
+	else if (*counter_of(field, target) < field->maximum)
+		((uint16_t *)place)[(*counter_of(field, target))++] = (uint16_t)cpu;
 }
 
 static void bind_cpus(struct binder *binder, const struct config_field *field,
-		      const struct config_node *node, void *target)
+		      const struct config_node *node, char *target)
 {
 	struct cpumask seen = {0};
 	char wrong[CONFIG_PHRASE_MAX];
@@ -133,24 +139,24 @@ static void bind_cpus(struct binder *binder, const struct config_field *field,
 
 		if (each->kind != CONFIG_SCALAR)
 			complain(binder, each->mark,
-				 "is not a number; write a CPU number, or a "
-				 "range such as 4-7");
+				 "is not a number; write one, or a range such as 4-7");
 		else if (config_cpu_range(each->text, each->length, &first, &last, wrong))
 			complain(binder, each->mark, wrong);
 		for (uint32_t cpu = first; cpu <= last; cpu++, named++) {
-			if (add_cpu(field, cpu, &seen, target))
-				continue;
-			snprintf(wrong, sizeof(wrong),
-				 "names CPU %u a second time; name each CPU once",
-				 (unsigned)cpu);
-			complain(binder, each->mark, wrong);
+			add_cpu(field, cpu, target);
+			if (cpumask_test(&seen, cpu)) {
+				snprintf(wrong, sizeof(wrong),
+					 "names CPU %u a second time; name each once",
+					 (unsigned)cpu);
+				complain(binder, each->mark, wrong);
+			}
+			cpumask_set(&seen, cpu);
 		}
 		leave(binder, used);
 	}
 	if (!node->child)
 		complain(binder, node->mark,
-			 "is an empty list; name at least one CPU, or leave "
-			 "the key out");
+			 "is an empty list; name at least one CPU, or leave the key out");
 	if (field->type == CONFIG_CPU_LIST && named > field->maximum) {
 		snprintf(wrong, sizeof(wrong), "names %u CPUs; name at most %u",
 			 (unsigned)named, (unsigned)field->maximum);
@@ -175,7 +181,7 @@ static void name_subject(struct binder *binder, const struct config_table *table
 static void bind_structs(struct binder *binder, const struct config_field *field,
 			 const struct config_node *node, char *target)
 {
-	uint32_t *count = (uint32_t *)(void *)(target + field->counter);
+	uint32_t *count = counter_of(field, target);
 	char *element = target + field->offset;
 
 	if (node->kind != CONFIG_LIST) {
@@ -231,6 +237,7 @@ static void bind_absent(struct binder *binder, const struct config_field *field,
 {
 	struct config_node empty = {.kind = CONFIG_MAPPING, .mark = parent->mark};
 	char wrong[CONFIG_PHRASE_MAX];
+	uint32_t first = 1, last = 0;
 
 	if (field->required) {
 		snprintf(wrong, sizeof(wrong), "is missing; add '%s: %s'", field->key,
@@ -238,10 +245,10 @@ static void bind_absent(struct binder *binder, const struct config_field *field,
 		complain(binder, parent->mark, wrong);
 	} else if (field->type == CONFIG_KEYS) {
 		bind_mapping(binder, field->table, &empty, target + field->offset);
-	} else if (field->type == CONFIG_CPU_SET && field->initial) {
-		struct cpumask none = {0};
-
-		add_cpu(field, (uint32_t)(field->initial[0] - '0'), &none, target);
+	} else if (field->initial && field->type == CONFIG_CPU_SET) {
+		config_cpu_range(field->initial, strlen(field->initial), &first, &last, wrong);
+		for (uint32_t cpu = first; cpu <= last; cpu++)
+			add_cpu(field, cpu, target);
 	} else if (field->initial) {
 		config_value(field, field->initial, strlen(field->initial), target, wrong);
 	}
@@ -257,15 +264,20 @@ static const struct config_field *find_field(const struct config_table *table,
 	return NULL;
 }
 
-static void complain_unknown(struct binder *binder, const struct config_table *table,
-			     const struct config_node *key)
+/* Refuses `key`. Gives the field that was meant, if that is clear: it isn't missing then. */
+static const struct config_field *complain_unknown(struct binder *binder,
+						   const struct config_table *table,
+						   const struct config_node *key)
 {
 	char shown[CONFIG_SHOWN_MAX], hint[CONFIG_HINT_MAX];
+	const struct config_field *meant;
 
 	config_shown(shown, key->text, key->length);
+	meant = config_hint(table, shown, hint);
 	config_report_add(binder->report, key->mark, "%sunknown key '%s'%s%s; %s",
 			  binder->subject, shown, binder->path[0] ? " in " : "", binder->path,
-			  config_hint(table, shown, hint));
+			  hint);
+	return meant;
 }
 
 static void complain_twice(struct binder *binder, const struct config_node *key,
@@ -277,31 +289,47 @@ static void complain_twice(struct binder *binder, const struct config_node *key,
 			  (unsigned)first->mark.line);
 }
 
-static void bind_mapping(struct binder *binder, const struct config_table *table,
-			 const struct config_node *node, void *target)
+/* The keys of one mapping, by their index in its table. */
+struct seen_keys {
+	const struct config_node *given[CONFIG_FIELDS_MAX];
+	bool meant[CONFIG_FIELDS_MAX]; /* by a key that is misspelt */
+};
+
+static void bind_key(struct binder *binder, const struct config_table *table,
+		     const struct config_node *key, struct seen_keys *seen, char *target)
 {
-	const struct config_node *given[CONFIG_FIELDS_MAX] = {NULL};
+	const struct config_field *field = find_field(table, key);
+	const struct config_node **given;
+	size_t used;
 
-	for (const struct config_node *key = node->child; key; key = key->next) {
-		const struct config_field *field = find_field(table, key);
-		const struct config_node **first = field ? &given[field - table->fields] : NULL;
-		size_t used;
-
-		if (!field) {
-			complain_unknown(binder, table, key);
-		} else if (*first) {
-			complain_twice(binder, key, *first);
-		} else {
-			*first = key;
-			used = enter(binder, field->key, 0);
-			bind_field(binder, field, key->value, target);
-			leave(binder, used);
-		}
+	if (!field) {
+		field = complain_unknown(binder, table, key);
+		if (field)
+			seen->meant[field - table->fields] = true;
+		return;
 	}
+	given = &seen->given[field - table->fields];
+	if (*given) {
+		complain_twice(binder, key, *given);
+		return;
+	}
+	*given = key;
+	used = enter(binder, field->key, 0);
+	bind_field(binder, field, key->value, target);
+	leave(binder, used);
+}
+
+static void bind_mapping(struct binder *binder, const struct config_table *table,
+			 const struct config_node *node, char *target)
+{
+	struct seen_keys seen = {0};
+
+	for (const struct config_node *key = node->child; key; key = key->next)
+		bind_key(binder, table, key, &seen, target);
 	for (uint32_t i = 0; i < table->count; i++) {
 		size_t used = enter(binder, table->fields[i].key, 0);
 
-		if (!given[i])
+		if (!seen.given[i] && !seen.meant[i])
 			bind_absent(binder, &table->fields[i], node, target);
 		leave(binder, used);
 	}

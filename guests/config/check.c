@@ -162,8 +162,16 @@ static void check_memory(const struct checker *checker)
 
 	if (left == 0)
 		return;
-	left -= left < host->memory_reserve_bytes ? left : host->memory_reserve_bytes;
 	config_size_text(host->memory_reserve_bytes, reserve);
+	if (left < host->memory_reserve_bytes && host->memory_reserve_mark.line) {
+		config_report_add(
+			checker->report, host->memory_reserve_mark,
+			"host.memory_reserve is %s, but this machine has %s in all; write "
+			"less",
+			reserve, config_size_text(left, rest));
+		return;
+	}
+	left -= MIN(left, host->memory_reserve_bytes);
 	for (uint32_t i = 0; i < checker->config->guest_count; i++) {
 		const struct guest_config *guest = &checker->config->guests[i];
 
@@ -206,7 +214,7 @@ static void check_file(const struct checker *checker, const struct guest_config 
 			checker->report, mark,
 			"guest '%s': boot.%s: the file %s is empty; copy it there again",
 			guest->name, key, shown);
-	*total += bytes < BYTES_MAX - *total ? bytes : BYTES_MAX - *total;
+	*total += MIN(bytes, BYTES_MAX - *total);
 }
 
 static void check_files(const struct checker *checker, const struct guest_config *guest)

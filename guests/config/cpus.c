@@ -21,7 +21,7 @@ const char *config_cpus_text(const struct cpumask *set, char text[CONFIG_CPUS_TE
 		while (cpumask_test(set, last + 1))
 			last++;
 		if (room < RANGE_MAX) {
-			snprintf(text + used, room, "...");
+			snprintf(text + used, room, "%s...", joint);
 			break;
 		}
 		used += (size_t)snprintf(text + used, room, "%s%u", joint, first);

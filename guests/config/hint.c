@@ -40,8 +40,8 @@ static const struct config_field *owner(const struct config_table *table, const 
 	return found;
 }
 
-const char *config_hint(const struct config_table *table, const char *typed,
-			char hint[CONFIG_HINT_MAX])
+const struct config_field *config_hint(const struct config_table *table, const char *typed,
+				       char hint[CONFIG_HINT_MAX])
 {
 	const struct config_field *field = owner(table, typed);
 	size_t used;
@@ -50,16 +50,16 @@ const char *config_hint(const struct config_table *table, const char *typed,
 		field = owner(&config_schema, typed);
 	if (field) {
 		snprintf(hint, CONFIG_HINT_MAX, "it belongs inside '%s'", field->key);
-		return hint;
+		return NULL;
 	}
 	field = nearest(table, typed);
 	if (field) {
 		snprintf(hint, CONFIG_HINT_MAX, "did you mean '%s'?", field->key);
-		return hint;
+		return field;
 	}
 	used = (size_t)snprintf(hint, CONFIG_HINT_MAX, "known here: ");
 	for (uint32_t i = 0; i < table->count && used < CONFIG_HINT_MAX; i++)
 		used += (size_t)snprintf(hint + used, CONFIG_HINT_MAX - used, "%s%s",
 					 i ? ", " : "", table->fields[i].key);
-	return hint;
+	return NULL;
 }

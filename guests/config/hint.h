@@ -10,9 +10,10 @@
 
 /*
  * What to say of `typed`, which is no key of `table`: "did you mean 'memory'?", "it belongs
- * inside 'cpus'", or the keys that there are. Returns `hint`.
+ * inside 'cpus'", or the keys that there are. Returns the field of `table` that was meant, if
+ * that is clear.
  */
-const char *config_hint(const struct config_table *table, const char *typed,
-			char hint[CONFIG_HINT_MAX]);
+const struct config_field *config_hint(const struct config_table *table, const char *typed,
+				       char hint[CONFIG_HINT_MAX]);
 
 #endif

@@ -23,9 +23,8 @@ struct reader {
 static const struct {
 	const char *problem, *remedy;
 } remedies[] = {
-	{"found a tab", "indent with spaces"},
-	{"cannot start any token", "indent with spaces, and put text that starts with one of "
-				   "@ ` % in quotes"},
+	{"cannot start any token", "indent with spaces, not tabs, and put text that begins "
+				   "with @, ` or % in quotes"},
 	{"mapping values are not allowed", "check the indentation, and put text that holds "
 					   "': ' in quotes"},
 	{"could not find expected ':'", "write 'key: value', with a space after the colon"},
@@ -75,6 +74,8 @@ static int refuse_syntax(struct reader *reader, const yaml_parser_t *parser, con
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR)
 		mark = place_of_byte(bytes, length, parser->problem_offset);
+	else if (strstr(problem, "found unexpected"))
+		mark = place(parser->context_mark); /* where the quotes were opened */
 	while (!strstr(problem, remedies[i].problem))
 		i++;
 	config_report_add(reader->report, mark, "not YAML: %s%s%s; %s", problem,

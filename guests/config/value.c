@@ -126,7 +126,7 @@ static int refuse(const struct config_field *field, const char *text, size_t len
 	return -EINVAL;
 }
 
-/* The number and unit of a size; nothing about its range. */
+/* The number and unit of a size; not its range: what is too large becomes UINT64_MAX. */
 static int take_size(const struct config_field *field, const char *text, size_t length,
 		     uint64_t *bytes, char wrong[CONFIG_PHRASE_MAX])
 {
@@ -139,18 +139,27 @@ static int take_size(const struct config_field *field, const char *text, size_t 
 	if (used == 0)
 		return refuse(field, text, length, wrong);
 	config_shown(shown, text, length);
-	if (left && (*unit == '.' || *unit == ',')) {
+	if (left == 0) {
+		snprintf(
+			wrong, CONFIG_PHRASE_MAX,
+			"is '%s', without a unit; write KiB, MiB, GiB or TiB after it, such as "
+			"%s",
+			shown, field->example);
+		return -EINVAL;
+	}
+	if (*unit == '.' || *unit == ',') {
 		snprintf(wrong, CONFIG_PHRASE_MAX,
 			 "is '%s'; write a whole number of a smaller unit, such as 1536 MiB",
 			 shown);
 		return -EINVAL;
 	}
-	if (left && *unit == ' ')
+	if (*unit == ' ')
 		unit++, left--;
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (is_word(unit, left, units[i].name) &&
-		    number <= UINT64_MAX >> units[i].shift) {
-			*bytes = number << units[i].shift;
+		if (is_word(unit, left, units[i].name)) {
+			*bytes = number > UINT64_MAX >> units[i].shift
+					 ? UINT64_MAX
+					 : number << units[i].shift;
 			return 0;
 		}
 		if (left && left < 3 && (*unit & ~0x20) == units[i].name[0]) {
@@ -239,9 +248,9 @@ static int store_text(const struct config_field *field, const char *text, size_t
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] < ' ' || text[i] > '~') {
 			snprintf(wrong, CONFIG_PHRASE_MAX,
-				 "has byte 0x%02x after %zu characters; write only printable "
+				 "has byte 0x%02x as its character %zu; write only printable "
 				 "ASCII",
-				 (unsigned)(unsigned char)text[i], i);
+				 (unsigned)(unsigned char)text[i], i + 1);
 			return -EINVAL;
 		}
 	}

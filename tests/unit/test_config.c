@@ -1,0 +1,447 @@
+/*
+ * Good configurations: what each key becomes, defaults, the limits from both sides, and that
+ * docs/configuration.md names what there is. Broken documents are test_config_broken.c's.
+ */
+/* links: guests/config/bind.c guests/config/check.c guests/config/config.c */
+/* links: guests/config/cpus.c guests/config/hint.c guests/config/report.c */
+/* links: guests/config/schema.c guests/config/tree.c guests/config/value.c */
+/* links: tools/check-config/keys.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "guests/config/tree.h"
+#include "guests/config/value.h"
+#include "tests/unit/config_machine.h"
+#include "tools/check-config/keys.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct config_report report;
+
+/* Parses what must be good; the caller frees it. */
+static struct config *parse_bytes(const char *text, size_t length)
+{
+	struct config *config;
+	char line[CONFIG_LINE_MAX];
+	int error = config_parse(text, length, "test.yaml", &config, &report);
+
+	for (uint32_t i = 0; i < report.count; i++) {
+		config_report_line(&report, i, line);
+		print_error("%s\n", line);
+	}
+	assert_int_equal(error, 0);
+	assert_int_equal(report.count, 0);
+	assert_non_null(config);
+	return config;
+}
+
+static struct config *parse(const char *text)
+{
+	return parse_bytes(text, strlen(text));
+}
+
+/* Parses what must be refused with exactly one message, which this gives. */
+static const char *refusal(const char *text, size_t length)
+{
+	static char line[CONFIG_LINE_MAX];
+	struct config *config;
+
+	assert_int_equal(config_parse(text, length, "test.yaml", &config, &report), -EINVAL);
+	assert_null(config);
+	assert_int_equal(report.count, 1);
+	config_report_line(&report, 0, line);
+	return line;
+}
+
+static const char every_key[] =
+	"host:\n"
+	"  name: node-1\n"
+	"  console: {serial: com2, baud: 57600}\n"
+	"  housekeeping: [1, 3]\n"
+	"  memory_reserve: 128 MiB\n"
+	"guests:\n"
+	"  - name: alpha\n"
+	"    cpus: {count: 2, pin: [2, 0]}\n"
+	"    memory: 512 MiB\n"
+	"    boot: {kernel: 'esp:/samples/vmlinuz', initrd: 'esp:/samples/initrd.gz',\n"
+	"           cmdline: 'console=ttyS0 a=\"b: c\"', protocol: linux}\n"
+	"    autostart: false\n"
+	"    on_crash: restart\n"
+	"    on_reboot: stop\n"
+	"    on_poweroff: restart\n"
+	"    restart_limit: {count: 7, seconds: 90}\n"
+	"    debug_exit: true\n"
+	"  - name: beta\n"
+	"    cpus: {count: 3, allowed: [1, 3], weight: 250, cap: 40}\n"
+	"    memory: 1 GiB\n"
+	"    boot:\n"
+	"      kernel: \"esp:/samples/test.elf\"\n"
+	"      protocol: multiboot\n"
+	"      modules:\n"
+	"        - {file: \"esp:/samples/test.elf\", cmdline: first one}\n"
+	"        - {file: \"esp:/samples/initrd.gz\"}\n";
+
+static void host_keys_arrive(void **state)
+{
+	struct config *config = parse(every_key);
+	const struct host_config *host = &config->host;
+
+	(void)state;
+	assert_string_equal(host->name, "node-1");
+	assert_int_equal(host->console.serial, CONFIG_SERIAL_COM2);
+	assert_int_equal(host->console.baud, 57600);
+	assert_int_equal(host->housekeeping.bits[0], 0xa);
+	assert_int_equal(host->housekeeping_mark.line, 4);
+	assert_int_equal(host->housekeeping_mark.column, 17);
+	assert_int_equal(host->memory_reserve_bytes, 128 * MIB);
+	assert_int_equal(host->memory_reserve_mark.line, 5);
+	config_free(config);
+}
+
+static void pinned_guest_arrives(void **state)
+{
+	struct config *config = parse(every_key);
+	const struct guest_config *alpha = &config->guests[0];
+
+	(void)state;
+	assert_int_equal(config->guest_count, 2);
+	assert_string_equal(alpha->name, "alpha");
+	assert_int_equal(alpha->name_mark.line, 7);
+	assert_int_equal(alpha->name_mark.column, 11);
+	assert_int_equal(alpha->cpus.count, 2);
+	assert_int_equal(alpha->cpus.pin_count, 2);
+	assert_int_equal(alpha->cpus.pin[0], 2);
+	assert_int_equal(alpha->cpus.pin[1], 0);
+	assert_true(config_cpus_empty(&alpha->cpus.allowed));
+	assert_int_equal(alpha->memory_bytes, 512 * MIB);
+	assert_string_equal(alpha->boot.kernel, "esp:/samples/vmlinuz");
+	assert_string_equal(config_esp_path(alpha->boot.initrd), "samples/initrd.gz");
+	assert_string_equal(alpha->boot.cmdline, "console=ttyS0 a=\"b: c\"");
+	assert_int_equal(alpha->boot.protocol, CONFIG_PROTOCOL_LINUX);
+	assert_false(alpha->autostart);
+	assert_int_equal(alpha->on_crash, CONFIG_POLICY_RESTART);
+	assert_int_equal(alpha->on_reboot, CONFIG_POLICY_STOP);
+	assert_int_equal(alpha->on_poweroff, CONFIG_POLICY_RESTART);
+	assert_int_equal(alpha->restart_limit.count, 7);
+	assert_int_equal(alpha->restart_limit.seconds, 90);
+	assert_true(alpha->debug_exit);
+	config_free(config);
+}
+
+static void shared_guest_arrives(void **state)
+{
+	struct config *config = parse(every_key);
+	const struct guest_config *beta = &config->guests[1];
+
+	(void)state;
+	assert_int_equal(beta->cpus.count, 3);
+	assert_int_equal(beta->cpus.pin_count, 0);
+	assert_int_equal(beta->cpus.allowed.bits[0], 0xa);
+	assert_int_equal(beta->cpus.weight, 250);
+	assert_int_equal(beta->cpus.cap_percent, 40);
+	assert_int_equal(beta->memory_bytes, GIB);
+	assert_int_equal(beta->boot.protocol, CONFIG_PROTOCOL_MULTIBOOT);
+	assert_int_equal(beta->boot.module_count, 2);
+	assert_string_equal(beta->boot.modules[0].file, "esp:/samples/test.elf");
+	assert_string_equal(beta->boot.modules[0].cmdline, "first one");
+	assert_string_equal(beta->boot.modules[1].file, "esp:/samples/initrd.gz");
+	assert_string_equal(beta->boot.modules[1].cmdline, "");
+	assert_int_equal(beta->boot.modules[1].file_mark.line, 26);
+	config_free(config);
+}
+
+static void every_key_passes_the_check(void **state)
+{
+	struct config *config = parse(every_key);
+
+	(void)state;
+	assert_int_equal(config_check(config, &test_machine, &report), 0);
+	assert_int_equal(report.count, 0);
+	config_free(config);
+}
+
+static void absent_keys_have_their_defaults(void **state)
+{
+	struct config *config = parse("guests:\n- name: a\n  memory: 64 MiB\n"
+				      "  boot: {kernel: 'esp:/k'}\n");
+	const struct guest_config *guest = &config->guests[0];
+
+	(void)state;
+	assert_string_equal(config->host.name, "bulkhead");
+	assert_int_equal(config->host.console.serial, CONFIG_SERIAL_COM1);
+	assert_int_equal(config->host.console.baud, 115200);
+	assert_int_equal(config->host.housekeeping.bits[0], 1);
+	assert_int_equal(config->host.memory_reserve_bytes, 64 * MIB);
+	assert_int_equal(guest->cpus.count, 1);
+	assert_int_equal(guest->cpus.count_mark.line, 0);
+	assert_int_equal(guest->cpus.pin_count, 0);
+	assert_int_equal(guest->cpus.weight, 100);
+	assert_int_equal(guest->cpus.cap_percent, 0);
+	assert_string_equal(guest->boot.initrd, "");
+	assert_null(config_esp_path(guest->boot.initrd));
+	assert_int_equal(guest->boot.protocol, CONFIG_PROTOCOL_AUTO);
+	assert_int_equal(guest->boot.module_count, 0);
+	assert_true(guest->autostart);
+	assert_int_equal(guest->on_crash, CONFIG_POLICY_STOP);
+	assert_int_equal(guest->on_reboot, CONFIG_POLICY_RESTART);
+	assert_int_equal(guest->on_poweroff, CONFIG_POLICY_STOP);
+	assert_int_equal(guest->restart_limit.count, 5);
+	assert_int_equal(guest->restart_limit.seconds, 60);
+	assert_false(guest->debug_exit);
+	config_free(config);
+}
+
+static void pin_alone_gives_the_count(void **state)
+{
+	struct config *config = parse("guests:\n- name: a\n  memory: 64 MiB\n"
+				      "  cpus: {pin: [3, 5-7]}\n"
+				      "  boot: {kernel: 'esp:/k'}\n");
+
+	(void)state;
+	assert_int_equal(config->guests[0].cpus.count, 4);
+	assert_int_equal(config->guests[0].cpus.pin[1], 5);
+	assert_int_equal(config->guests[0].cpus.pin[3], 7);
+	config_free(config);
+}
+
+static void json_is_the_same_document(void **state)
+{
+	struct config *json =
+		parse("{\"guests\": [{\"name\": \"a\", \"memory\": \"64 MiB\",\n"
+		      "\"cpus\": {\"count\": 2, \"pin\": [1, 2]},\n"
+		      "\"boot\": {\"kernel\": \"esp:/k\"}, \"autostart\": false}]}");
+	struct config *yaml = parse("guests:\n- name: a\n  memory: 64 MiB\n"
+				    "  cpus: {count: 2, pin: [1, 2]}\n"
+				    "  boot: {kernel: 'esp:/k'}\n  autostart: false\n");
+
+	(void)state;
+	assert_int_equal(json->guest_count, 1);
+	assert_string_equal(json->guests[0].name, yaml->guests[0].name);
+	assert_int_equal(json->guests[0].memory_bytes, yaml->guests[0].memory_bytes);
+	assert_int_equal(json->guests[0].cpus.pin[1], yaml->guests[0].cpus.pin[1]);
+	assert_false(json->guests[0].autostart);
+	config_free(json);
+	config_free(yaml);
+}
+
+static void forms_of_a_file_that_are_fine(void **state)
+{
+	static const char *const documents[] = {
+		"guests: []",
+		"\xef\xbb\xbfguests: []\n",
+		"%YAML 1.1\n---\nguests: []\n...\n",
+		"host: {}\r\nguests: []\r\n",
+		"# a\nguests: [] # b\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
+		struct config *config = parse(documents[i]);
+
+		assert_int_equal(config->guest_count, 0);
+		assert_string_equal(config->host.name, "bulkhead");
+		config_free(config);
+	}
+}
+
+/* One guest whose memory, count and kernel's name are at their limits. */
+static struct config *parse_limits(const char *memory, unsigned count, size_t name_length)
+{
+	static char text[1024];
+	char name[CONFIG_FILE_MAX + 1] = "esp:/";
+
+	memset(name + 5, 'k', name_length - 5);
+	name[name_length] = '\0';
+	snprintf(text, sizeof(text),
+		 "guests:\n- {name: a, memory: %s, cpus: {count: %u}, boot: {kernel: '%s'}}\n",
+		 memory, count, name);
+	return parse(text);
+}
+
+static void limits_are_still_good(void **state)
+{
+	struct config *least = parse_limits("8 MiB", 1, 6);
+	struct config *most = parse_limits("4 TiB", CONFIG_VCPUS_MAX, CONFIG_FILE_MAX - 1);
+	struct config *kib = parse_limits("8192KiB", 1, 6);
+
+	(void)state;
+	assert_int_equal(least->guests[0].memory_bytes, 8 * MIB);
+	assert_int_equal(kib->guests[0].memory_bytes, 8 * MIB);
+	assert_true(most->guests[0].memory_bytes == 4096 * GIB);
+	assert_int_equal(most->guests[0].cpus.count, CONFIG_VCPUS_MAX);
+	assert_int_equal(strlen(most->guests[0].boot.kernel), CONFIG_FILE_MAX - 1);
+	config_free(least);
+	config_free(most);
+	config_free(kib);
+}
+
+/* A document of `count` guests; the caller frees it. */
+static char *many_guests(unsigned count)
+{
+	size_t room = 64 * (size_t)count + 64, used;
+	char *text = malloc(room);
+
+	assert_non_null(text);
+	used = (size_t)snprintf(text, room, "guests:\n");
+	for (unsigned i = 0; i < count; i++)
+		used += (size_t)snprintf(
+			text + used, room - used,
+			"- {name: g%u, memory: 8 MiB, boot: {kernel: 'esp:/k'}}\n", i);
+	return text;
+}
+
+static void as_many_guests_as_there_may_be(void **state)
+{
+	char *text = many_guests(CONFIG_GUESTS_MAX);
+	char *more = many_guests(CONFIG_GUESTS_MAX + 1);
+	struct config *config = parse(text);
+
+	(void)state;
+	assert_int_equal(config->guest_count, CONFIG_GUESTS_MAX);
+	assert_string_equal(config->guests[CONFIG_GUESTS_MAX - 1].name, "g63");
+	assert_string_equal(refusal(more, strlen(more)),
+			    "test.yaml:66:3: guests has more than 64 elements; leave some out");
+	config_free(config);
+	free(text);
+	free(more);
+}
+
+static void large_documents_are_refused(void **state)
+{
+	char *text = malloc(CONFIG_BYTES_MAX + 1);
+	struct config *config;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, ' ', CONFIG_BYTES_MAX + 1);
+	memcpy(text, "guests: []\n#", 12);
+	config = parse_bytes(text, CONFIG_BYTES_MAX);
+	config_free(config);
+	assert_string_equal(
+		refusal(text, CONFIG_BYTES_MAX + 1),
+		"test.yaml:1:1: the document is larger than 256 KiB; make it smaller");
+	memset(text, ',', CONFIG_BYTES_MAX);
+	memcpy(text, "guests: [1", 10);
+	for (size_t i = 10; i < CONFIG_BYTES_MAX; i += 2)
+		text[i + 1] = '1';
+	assert_string_equal(
+		refusal(text, CONFIG_BYTES_MAX),
+		"test.yaml:1:16388: the document has more than 8192 keys and values; "
+		"make it smaller");
+	free(text);
+}
+
+static void bad_bytes_have_a_place(void **state)
+{
+	static const char latin1[] = "guests: []\n# caf\xc3\xa9 caf\xe9\n";
+	static const char control[] = "host: {}\nguests: []\x01\n";
+
+	(void)state;
+	assert_string_equal(refusal(latin1, sizeof(latin1) - 1),
+			    "test.yaml:2:11: not YAML: incomplete UTF-8 octet sequence; "
+			    "save the file as UTF-8 text");
+	assert_string_equal(refusal(control, sizeof(control) - 1),
+			    "test.yaml:2:11: not YAML: control characters are not allowed; "
+			    "save the file as plain text");
+	assert_string_equal(refusal(NULL, 0), "test.yaml:1:1: the document is empty; write at "
+					      "least 'guests: []'");
+}
+
+static void shared_guests_get_what_nobody_pins(void **state)
+{
+	struct config *config = parse(every_key);
+	struct cpumask present = {{0xff}}, beta;
+
+	(void)state;
+	assert_int_equal(config_pinned(config).bits[0], 0x5);
+	beta = config_shared(config, &config->guests[1], &present);
+	assert_int_equal(beta.bits[0], 0xa);
+	config->guests[1].cpus.allowed = (struct cpumask){0};
+	beta = config_shared(config, &config->guests[1], &present);
+	assert_int_equal(beta.bits[0], 0xfa);
+	config_free(config);
+}
+
+static void memory_may_be_used_to_the_last_step(void **state)
+{
+	struct config *config = parse_limits("1984 MiB", 1, 6);
+	struct config_machine machine = {.memory_bytes = 2 * GIB};
+
+	(void)state;
+	assert_int_equal(config_check(config, &machine, &report), 0);
+	machine.memory_bytes -= 1;
+	assert_int_equal(config_check(config, &machine, &report), -EINVAL);
+	config_free(config);
+}
+
+static void sets_of_cpus_in_words(void **state)
+{
+	static const struct {
+		struct cpumask set;
+		const char *text;
+	} cases[] = {
+		{{{0x4}}, "CPU 2"},
+		{{{0xf}}, "CPUs 0-3"},
+		{{{0x4f}}, "CPUs 0-3, 6"},
+		{{{1ull << 63, 1}}, "CPUs 63-64"},
+		{{{~0ull, ~0ull, ~0ull, ~0ull}}, "CPUs 0-255"},
+		{{{0, 0, 0, 0x5555555555555555}}, "CPUs 192, 194, 196, 198, 200, 202, ..."},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[CONFIG_CPUS_TEXT];
+
+		assert_string_equal(config_cpus_text(&cases[i].set, text), cases[i].text);
+	}
+}
+
+/* The table of keys in the documentation is the one that check-config --keys prints. */
+static void documentation_has_every_key(void **state)
+{
+	static char documentation[65536];
+	FILE *file = fopen("docs/configuration.md", "r");
+	char *keys = NULL;
+	size_t length;
+
+	(void)state;
+	assert_non_null(file);
+	documentation[fread(documentation, 1, sizeof(documentation) - 1, file)] = '\0';
+	fclose(file);
+	file = open_memstream(&keys, &length);
+	assert_non_null(file);
+	print_keys(file);
+	fclose(file);
+	assert_non_null(strstr(keys, "`guests[].boot.modules[].file`"));
+	if (!strstr(documentation, keys))
+		fail_msg("put this into docs/configuration.md:\n%s", keys);
+	free(keys);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(host_keys_arrive),
+		cmocka_unit_test(pinned_guest_arrives),
+		cmocka_unit_test(shared_guest_arrives),
+		cmocka_unit_test(every_key_passes_the_check),
+		cmocka_unit_test(absent_keys_have_their_defaults),
+		cmocka_unit_test(pin_alone_gives_the_count),
+		cmocka_unit_test(json_is_the_same_document),
+		cmocka_unit_test(forms_of_a_file_that_are_fine),
+		cmocka_unit_test(limits_are_still_good),
+		cmocka_unit_test(as_many_guests_as_there_may_be),
+		cmocka_unit_test(large_documents_are_refused),
+		cmocka_unit_test(bad_bytes_have_a_place),
+		cmocka_unit_test(shared_guests_get_what_nobody_pins),
+		cmocka_unit_test(memory_may_be_used_to_the_last_step),
+		cmocka_unit_test(sets_of_cpus_in_words),
+		cmocka_unit_test(documentation_has_every_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
