@@ -45,7 +45,12 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t bytes, bus_handler handler,
 	    const char *name);
 
 /* Runs the handler that owns the address. An access nobody owns reads as all ones and writes
- * nowhere, as on a PC, and is counted. An access over a range's end is cut into bytes. */
+ * nowhere, as on a PC, and is counted. An access over a range's border is cut into bytes. On
+ * the vCPU's thread; `offset` need not be set. */
 void bus_do(struct bus *bus, struct bus_access *access);
+
+/* For a device on an 8-bit bus, from its own handler: runs `handler` once per byte of a wider
+ * access, lowest address first, as the ISA bus does. */
+void bus_bytewise(bus_handler handler, void *device, struct bus_access *access);
 
 #endif

@@ -12,8 +12,10 @@
 
 struct vlapic;
 
-struct vlapic *vlapic_create(struct vcpu *vcpu); /* NULL when out of memory */
+struct vlapic *vlapic_create(struct vcpu *vcpu); /* reset; NULL when out of memory */
 void vlapic_destroy(struct vlapic *lapic);
+/* INIT keeps the mode and the ID. At power-on vCPU 0's is as firmware leaves it: enabled, LINT0
+ * ExtINT, LINT1 NMI. On the vCPU's thread, or before it runs. */
 void vlapic_reset(struct vlapic *lapic, bool init);
 void *vlapic_page(struct vlapic *lapic); /* the 4 KiB register page */
 
@@ -36,7 +38,8 @@ struct vlapic_message {
 	struct vcpu *source;
 	bool x2apic; /* dest is 32 bits wide */
 };
-/* Delivers to every vCPU that the message names. Any context. Returns how many. */
+/* Delivers to every vCPU that the message names. Any context. Returns how many took it (0 too
+ * where they are disabled). SMI and ExtINT messages have no effect. */
 unsigned vlapic_deliver(struct vm *vm, const struct vlapic_message *message);
 /* An MSI: address and data as a device writes them. Any context. */
 void vlapic_msi(struct vm *vm, uint64_t address, uint32_t data);
@@ -47,7 +50,6 @@ int vlapic_pending(struct vlapic *lapic);
 void vlapic_accept(struct vlapic *lapic, unsigned vector);
 /* Whether the 8259's INTR reaches this CPU (LVT LINT0 as ExtINT and unmasked, or APIC off). */
 bool vlapic_accepts_extint(const struct vlapic *lapic);
-/* Pulses LINT0/LINT1 as NMI where programmed so. */
 
 uint64_t vlapic_get_cr8(const struct vlapic *lapic);
 void vlapic_set_cr8(struct vlapic *lapic, uint64_t value);
@@ -57,8 +59,8 @@ bool vlapic_owns_msr(uint32_t msr);
 int vlapic_rdmsr(struct vlapic *lapic, uint32_t msr, uint64_t *value);
 int vlapic_wrmsr(struct vlapic *lapic, uint32_t msr, uint64_t value);
 
-/* MMIO at IA32_APIC_BASE; only 4-byte aligned registers exist. `device` is unused: the
- * access's vCPU is whose lapic answers. */
+/* MMIO at VLAPIC_DEFAULT_BASE (the guest cannot move it); only 4-byte aligned registers exist.
+ * `device` is unused: the access's vCPU is whose lapic answers. */
 void vlapic_mmio(void *device, struct bus_access *access);
 
 #endif

@@ -1,5 +1,5 @@
-/* A guest's 8254 at ports 0x40-0x43 and the speaker gate 0x61; channel 0 drives IRQ 0 (GSI 2).
- */
+/* A guest's 8254 at ports 0x40-0x43 and the speaker gate 0x61; channel 0 drives vm_irq_line(0).
+ * Guarded by its own lock, in which vm->irq_lock nests. */
 #ifndef KERNEL_VMM_VPIT_H
 #define KERNEL_VMM_VPIT_H
 
