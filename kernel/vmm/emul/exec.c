@@ -127,7 +127,7 @@ static uint64_t bit_offset(const struct emul_ctx *ctx, const struct emul_insn *i
 
 	*bit = (uint64_t)number & (bits - 1);
 	if (insn->args == ARGS_RM_REG)
-		offset += (uint64_t)(number - (int64_t)*bit) / 8;
+		offset += (uint64_t)((number - (int64_t)*bit) / 8);
 	return offset & emul_mask(insn->addr_bytes);
 }
 
@@ -196,7 +196,7 @@ static int exec_cmpxchg(struct emul_ctx *ctx, const struct emul_insn *insn)
 		err = write_back(ctx, insn, linear, &old, &value, bytes);
 		if (err)
 			return err;
-	} else {
+	} else if (is_equal) {
 		emul_reg_write(ctx, insn, insn->rm, value, bytes);
 	}
 	if (!is_equal)
