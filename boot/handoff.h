@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define HANDOFF_MAGIC   0x66666f2d646e6168ull /* "hand-off" */
+#define HANDOFF_MAGIC	0x66666f2d646e6168ull /* "hand-off" */
 #define HANDOFF_VERSION 1u
 
 /*
@@ -21,22 +21,22 @@
  */
 
 enum handoff_mem_type {
-	HANDOFF_MEM_USABLE = 1,  /* free RAM, boot-services memory included */
-	HANDOFF_MEM_LOADER,      /* boot's own: tables, stack, this structure, trampoline area */
-	HANDOFF_MEM_KERNEL,      /* the kernel's segments */
-	HANDOFF_MEM_FILE,        /* contents of files listed in `files` */
-	HANDOFF_MEM_ACPI,        /* ACPI reclaimable: tables, keep */
-	HANDOFF_MEM_ACPI_NVS,    /* never touched */
-	HANDOFF_MEM_RUNTIME,     /* UEFI runtime code and data, never touched */
-	HANDOFF_MEM_RESERVED,    /* everything else: holes, bad memory, persistent memory */
-	HANDOFF_MEM_MMIO,        /* memory-mapped I/O that the firmware lists */
+	HANDOFF_MEM_USABLE = 1, /* free RAM, boot-services memory included */
+	HANDOFF_MEM_LOADER,	/* boot's own: tables, stack, this structure, trampoline area */
+	HANDOFF_MEM_KERNEL,	/* the kernel's segments */
+	HANDOFF_MEM_FILE,	/* contents of files listed in `files` */
+	HANDOFF_MEM_ACPI,	/* ACPI reclaimable: tables, keep */
+	HANDOFF_MEM_ACPI_NVS,	/* never touched */
+	HANDOFF_MEM_RUNTIME,	/* UEFI runtime code and data, never touched */
+	HANDOFF_MEM_RESERVED,	/* everything else: holes, bad memory, persistent memory */
+	HANDOFF_MEM_MMIO,	/* memory-mapped I/O that the firmware lists */
 };
 
 /* One range of physical memory. The array is sorted by base, without overlaps, merged. */
 struct handoff_range {
-	uint64_t base;  /* bytes, 4 KiB aligned */
+	uint64_t base;	/* bytes, 4 KiB aligned */
 	uint64_t bytes; /* multiple of 4 KiB */
-	uint32_t type;  /* enum handoff_mem_type */
+	uint32_t type;	/* enum handoff_mem_type */
 	uint32_t reserved;
 };
 
@@ -44,29 +44,30 @@ struct handoff_range {
 
 /* One file of \bulkhead\ on the boot partition, read whole into contiguous memory. */
 struct handoff_file {
-	char path[HANDOFF_PATH_MAX]; /* relative to \bulkhead\, '/' separated, ASCII, NUL-terminated */
-	uint64_t base;               /* physical, 4 KiB aligned; the tail of the last page is zero */
+	char path[HANDOFF_PATH_MAX]; /* relative to \bulkhead\, '/' separated, ASCII,
+					NUL-terminated */
+	uint64_t base; /* physical, 4 KiB aligned; the tail of the last page is zero */
 	uint64_t bytes;
 };
 
 enum handoff_pixel_format {
 	HANDOFF_PIXEL_NONE = 0, /* no framebuffer */
-	HANDOFF_PIXEL_RGBX,     /* red in the lowest byte */
-	HANDOFF_PIXEL_BGRX,     /* blue in the lowest byte */
+	HANDOFF_PIXEL_RGBX,	/* red in the lowest byte */
+	HANDOFF_PIXEL_BGRX,	/* blue in the lowest byte */
 };
 
 struct handoff_framebuffer {
 	uint64_t base;
 	uint64_t bytes;
 	uint32_t width, height; /* pixels */
-	uint32_t pitch_bytes;   /* bytes from one line to the next */
-	uint32_t format;        /* enum handoff_pixel_format */
+	uint32_t pitch_bytes;	/* bytes from one line to the next */
+	uint32_t format;	/* enum handoff_pixel_format */
 };
 
 /* One PT_LOAD segment as placed in memory. */
 struct handoff_segment {
 	uint64_t phys, virt, bytes; /* 4 KiB aligned, bss included */
-	uint32_t flags;             /* ELF p_flags: 1 = X, 2 = W, 4 = R */
+	uint32_t flags;		    /* ELF p_flags: 1 = X, 2 = W, 4 = R */
 	uint32_t reserved;
 };
 
@@ -83,24 +84,26 @@ struct handoff {
 	uint32_t size_bytes; /* sizeof(struct handoff) as boot knows it */
 
 	uint64_t ranges; /* physical address of struct handoff_range[range_count] */
-	uint64_t files;  /* physical address of struct handoff_file[file_count] */
+	uint64_t files;	 /* physical address of struct handoff_file[file_count] */
 	uint32_t range_count;
 	uint32_t file_count;
 
 	struct handoff_segment segments[HANDOFF_SEGMENTS_MAX];
 	uint32_t segment_count;
-	uint32_t entropy_bytes; /* valid bytes of `entropy`; 0 where the machine has no source */
+	uint32_t
+		entropy_bytes; /* valid bytes of `entropy`; 0 where the machine has no source */
 	uint8_t entropy[HANDOFF_ENTROPY_BYTES];
 
-	uint64_t pml4_phys;          /* page tables in force at the jump */
-	uint64_t ap_trampoline_phys; /* HANDOFF_TRAMPOLINE_BYTES, page-aligned, all below 1 MiB */
-	uint64_t rsdp_phys;          /* ACPI RSDP; 0 if the firmware has none */
-	uint64_t smbios_phys;        /* SMBIOS 3 or 2 entry point; 0 if none */
+	uint64_t pml4_phys;	     /* page tables in force at the jump */
+	uint64_t ap_trampoline_phys; /* HANDOFF_TRAMPOLINE_BYTES, page-aligned, all below 1 MiB
+				      */
+	uint64_t rsdp_phys;	     /* ACPI RSDP; 0 if the firmware has none */
+	uint64_t smbios_phys;	     /* SMBIOS 3 or 2 entry point; 0 if none */
 	struct handoff_framebuffer framebuffer;
 
 	uint64_t tsc_boot_entry; /* TSC when the UEFI application was entered */
-	uint64_t tsc_boot_exit;  /* TSC right after ExitBootServices returned */
-	uint64_t config_file;    /* index into files of bulkhead.yaml */
+	uint64_t tsc_boot_exit;	 /* TSC right after ExitBootServices returned */
+	uint64_t config_file;	 /* index into files of bulkhead.yaml */
 };
 
 _Static_assert(sizeof(struct handoff_range) == 24, "layout is shared with boot");
