@@ -22,9 +22,9 @@ static void wait_for_key(void)
 
 	if (BS->CreateEvent(EVT_TIMER, TPL_APPLICATION, NULL, NULL, &events[1]) != EFI_SUCCESS)
 		return;
+	ST->ConIn->Reset(ST->ConIn, FALSE); /* a key pressed earlier does not count */
 	Print(L"Press a key to return to the firmware (it does so by itself in %d s).\r\n",
 	      READING_TIME_S);
-	ST->ConIn->Reset(ST->ConIn, FALSE); /* a key pressed earlier does not count */
 	BS->SetTimer(events[1], TimerRelative, READING_TIME_S * TICKS_PER_SECOND);
 	BS->WaitForEvent(2, events, &fired);
 	BS->CloseEvent(events[1]);

@@ -11,12 +11,17 @@ $(OBJ)/boot/%.o: boot/% | $(PACKAGES)
 	@mkdir -p $(@D)
 	$(call say,CC) gcc $(BOOT_CFLAGS) $(WARNINGS) -MMD -MP -I. -c $< -o $@
 
+define efi_link
+$(call say,LD) ld -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined \
+	-T /usr/lib/elf_x86_64_efi.lds -o $@ /usr/lib/crt0-efi-x86_64.o $^ \
+	-L /usr/lib -lgnuefi -lefi $(shell gcc -print-libgcc-file-name)
+endef
+efi_copy = @objcopy $(EFI_SECTIONS:%=-j %) --target=efi-app-x86_64 $< $@
+
 $(OBJ)/boot.so: $(BOOT_OBJECTS)
-	$(call say,LD) ld -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined \
-		-T /usr/lib/elf_x86_64_efi.lds -o $@ /usr/lib/crt0-efi-x86_64.o $^ \
-		-L /usr/lib -lgnuefi -lefi $(shell gcc -print-libgcc-file-name)
+	$(efi_link)
 
 $(BUILD)/BOOTX64.EFI: $(OBJ)/boot.so
-	@objcopy $(EFI_SECTIONS:%=-j %) --target=efi-app-x86_64 $< $@
+	$(efi_copy)
 
 -include $(BOOT_OBJECTS:.o=.d)

@@ -68,6 +68,27 @@ guests: $(GUESTS)
 .PHONY: guests
 .SECONDARY: # keep objects that only a pattern rule names
 
+# What the tests of boot put before and behind it.
+BOOT_TESTS := $(BUILD)/boot/fragment.efi $(BUILD)/boot/witness.elf
+
+$(OBJ)/tests/boot/%.o: tests/boot/%
+	@mkdir -p $(@D)
+	$(call say,CC) gcc $(BOOT_CFLAGS) $(WARNINGS) -MMD -MP -I. -c $< -o $@
+
+$(OBJ)/fragment.so: $(OBJ)/tests/boot/fragment.c.o
+	$(efi_link)
+
+$(BUILD)/boot/fragment.efi: $(OBJ)/fragment.so
+	@mkdir -p $(@D)
+	$(efi_copy)
+
+$(BUILD)/boot/witness.elf: tests/boot/witness.c tests/boot/witness.ld boot/handoff.h
+	@mkdir -p $(@D)
+	$(call say,LD) gcc -std=gnu17 -O2 -ffreestanding -mno-red-zone -mcmodel=kernel -fno-pic \
+		-fno-stack-protector -fcf-protection=none -mgeneral-regs-only $(WARNINGS) -I. \
+		-nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack \
+		-Wl,-z,max-page-size=4096 -Wl,-T,tests/boot/witness.ld -o $@ $<
+
 # The configuration's own code, built for this machine.
 CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
 	$(wildcard tools/check-config/*.c guests/config/*.c))
@@ -80,7 +101,7 @@ check-config: $(BUILD)/check-config
 		$(if $(ESP),--esp $(ESP)) $(FILE)
 
 # Everything that a whole-machine test starts.
-MACHINE := kernel samples $(GUESTS) $(BUILD)/check-config
+MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config
 run_all = @tools/test/run --unit $(UNIT) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(FUZZ) $(MACHINE)
