@@ -20,6 +20,15 @@ $(BUILD)/fuzz/obj/%.c.o: %.c $(STAMP_libyaml)
 	@mkdir -p $(@D)
 	$(call say,CC) $(FUZZ_CC) -c $< -o $@
 
+# Data compiled from ASL is the same for every program.
+$(BUILD)/unit/obj/%.asl.o: $(OBJ)/%.asl.o
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(BUILD)/fuzz/obj/%.asl.o: $(OBJ)/%.asl.o
+	@mkdir -p $(@D)
+	@cp $< $@
+
 $(UNIT):
 	$(call say,LD) $(UNIT_CC) -o $@ $(filter %.o,$^) $(HOST_LIBS) -lcmocka
 

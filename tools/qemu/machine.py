@@ -104,7 +104,9 @@ class Machine:
         variables = fresh_variables(self._directory.name)
         words = command(self.image, variables, **self.options)
         self._note(" ".join(words))
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        # A session of its own keeps ^C from it; should we be killed, it is killed too.
+        self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *words],
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT, start_new_session=True)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
