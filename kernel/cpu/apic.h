@@ -4,7 +4,11 @@
 
 #include "kernel/lib/types.h"
 
-void apic_init(void);	       /* once, on CPU 0: picks x2APIC where the CPU has it */
+uint64_t apic_registers_phys(void); /* physical address of the xAPIC's page of registers */
+
+/* Once, on CPU 0: picks x2APIC where the CPU has it, else `registers`, that page mapped
+ * uncached. */
+void apic_init(void *registers);
 void apic_init_this_cpu(void); /* enable, LVTs masked, spurious vector */
 uint32_t apic_id(void);
 void apic_eoi(void);
@@ -14,8 +18,10 @@ void apic_send_init(uint32_t dest_apic_id);
 void apic_send_sipi(uint32_t dest_apic_id, unsigned page);
 
 /* One-shot timer on this CPU: interrupt VECTOR_TIMER at or after `deadline_ns` (clock_now_ns
- * scale), by TSC deadline where the CPU has it, else by the calibrated count. 0 disarms. */
+ * scale), by TSC deadline where the CPU has it, else by the calibrated count; what is more than
+ * 10 s ahead may interrupt early. 0 disarms. */
 void apic_timer_arm(uint64_t deadline_ns);
+/* After clock_calibrate(), once; takes 2 ms, or nothing with TSC deadline. */
 void apic_timer_calibrate(void);
 
 #endif

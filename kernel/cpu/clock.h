@@ -17,6 +17,9 @@ uint64_t clock_ns_to_tsc(uint64_t ns);
 /* Calibrated rate, in kHz. */
 uint64_t clock_tsc_khz(void);
 
+/* The value that this CPU's own TSC has at or just after `deadline_ns`. */
+uint64_t clock_deadline_tsc(uint64_t deadline_ns);
+
 /* The wall clock, seconds and nanoseconds since 1970 UTC: the RTC as read at start, advanced
  * by the monotonic clock. */
 uint64_t clock_wall_ns(void);
@@ -34,7 +37,7 @@ struct clock_reference {
 	uintptr_t address; /* port or mapped register */
 };
 /* `tsc_at_boot`: the TSC value that is time 0. Takes about 10 ms. Returns 0, or -ENODEV where
- * no reference counts. */
+ * no reference counts; the log has the result. */
 int clock_calibrate(const struct clock_reference *refs, unsigned count, uint64_t tsc_at_boot);
 
 #endif

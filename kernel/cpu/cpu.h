@@ -17,6 +17,11 @@ struct timer_cpu;
 
 #define CPU_GDT_ENTRIES 8
 
+/* Stacks that the CPU switches to by itself, whatever RSP is (SDM vol. 3A 6.14.5). */
+enum cpu_ist { CPU_IST_NMI, CPU_IST_DOUBLE_FAULT, CPU_IST_MACHINE_CHECK, CPU_IST_COUNT };
+#define CPU_IST_BYTES	(8 * KIB)
+#define CPU_STACK_BYTES (32 * KIB)
+
 /* What one CPU owns. Written by that CPU alone unless a field says otherwise. */
 struct cpu {
 	struct cpu *self; /* GS:0 */
@@ -26,6 +31,10 @@ struct cpu {
 	_Atomic bool need_resched; /* set by any CPU: switch threads at the next safe point */
 	_Atomic bool online;
 	unsigned irq_depth; /* > 0 inside an interrupt handler */
+
+	int64_t tsc_offset; /* added to RDTSC gives CPU 0's TSC; 0 where they agree */
+	void *stack_top;    /* what it came up on; later its idle thread's */
+	void *ist_top[CPU_IST_COUNT];
 
 	struct sched_cpu *sched; /* kernel/sched's own */
 	struct timer_cpu *timer; /* kernel/sched/timer's own */
@@ -45,6 +54,10 @@ static inline struct cpu *cpu_this(void)
 	return cpu;
 }
 
+/* Makes `cpu` what cpu_this() returns on the calling CPU. */
+void cpu_bind(struct cpu *cpu);
+
+extern struct cpu cpu_boot;	  /* CPU 0's block: it is needed before there is a heap */
 extern struct cpu *cpus[CPU_MAX]; /* cpus[0 .. cpu_count - 1]; set before a CPU goes online */
 extern unsigned cpu_count;	  /* CPUs that answered; fixed once smp_start() returned */
 
@@ -56,6 +69,13 @@ static inline void irq_disable(void)
 static inline void irq_enable(void)
 {
 	__asm__ volatile("sti" : : : "memory");
+}
+
+/* Stops the calling CPU for good; only NMI, INIT and SMI still reach it. */
+static inline noreturn void cpu_park(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
 }
 
 static inline uint64_t rdtsc(void)
@@ -94,6 +114,14 @@ struct cpu_features {
 	uint32_t xsave_bytes_max; /* area for all of xcr0_mask, standard format */
 };
 extern struct cpu_features cpu_features;
+
+void cpu_features_init(void); /* on CPU 0, before anything asks */
+
+/* Sets this CPU's CR0 and CR4 bits that do not concern paging. Each CPU once. */
+void cpu_features_enable(void);
+
+/* Names a feature of CPU 0 that the calling CPU lacks, or NULL when there is none. */
+const char *cpu_features_missing(void);
 
 /* With SMAP, user pages are reachable only between these two; without it they do nothing.
  * The guest-memory window is made of user pages, so nothing reaches it by accident. */

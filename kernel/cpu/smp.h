@@ -4,14 +4,32 @@
 
 #include "kernel/lib/types.h"
 
+struct cpu;
+
+/* What starting the CPUs takes. The functions that need memory come from outside, as this
+ * layer lies below it. */
+struct smp_plan {
+	const uint32_t
+		*apic_ids; /* the MADT's, x2APIC entries too; the caller's own is skipped */
+	unsigned count;
+	uint64_t trampoline_phys; /* HANDOFF_TRAMPOLINE_BYTES below 1 MiB, ... */
+	void *trampoline;	  /* ... mapped writable */
+	const uint64_t *pml4;	  /* the kernel's root table, to read */
+	struct cpu *(*create)(
+		void); /* a zeroed block with stack_top and ist_top; NULL: no memory */
+	void (*mem_init_this_cpu)(void);
+	void (*entry)(void);
+};
+
 /*
- * Starts every CPU of `apic_ids` (the MADT's, x2APIC entries too; the boot CPU's own is
- * skipped). Each enables its features and calls `entry` on its own stack with interrupts off,
- * and does not return. One that does not answer within 200 ms, or lacks a feature of CPU 0,
- * is logged and left out. Returns the number of CPUs online.
+ * Starts every CPU of the plan. Each enables its features and calls `entry` on its own stack
+ * with interrupts off, which does not return. One that does not answer within a second, or
+ * lacks a feature of CPU 0, is logged and left out. CPUs are numbered in the plan's order.
+ * Once, on CPU 0, with interrupts off. Returns the number of CPUs online.
  */
-unsigned smp_start(const uint32_t *apic_ids, unsigned count, uint64_t trampoline_phys,
-		   void (*entry)(void));
+unsigned smp_start(const struct smp_plan *plan);
+
+void smp_ipi_init(void); /* takes the vectors of the calls below; smp_start() does it */
 
 /* Makes `cpu_index` leave guest mode or HLT and look at its need_resched and requests. */
 void smp_kick(unsigned cpu_index);
@@ -22,5 +40,8 @@ void smp_call_others(void (*fn)(void *), void *arg);
 
 /* Stops all other CPUs for good by NMI: for panic and power-off. */
 void smp_stop_others(void);
+
+/* An NMI came to this CPU: halts it if smp_stop_others() sent it, else returns. For traps. */
+void smp_nmi(void);
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef KERNEL_LOG_LOG_H
 #define KERNEL_LOG_LOG_H
 
+#include <stdarg.h>
+
 #include "kernel/lib/types.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -18,6 +20,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
  * bytes other than tab are printed as \xNN, since guests' data may be among the arguments.
  */
 void log_line(enum log_level level, const char *area, const char *fmt, ...) printf_like(3, 4);
+void log_vline(enum log_level level, const char *area, const char *fmt, va_list args)
+	printf_like(3, 0);
 
 #define log_error(area, ...) log_line(LOG_ERROR, area, __VA_ARGS__)
 #define log_warn(area, ...)  log_line(LOG_WARN, area, __VA_ARGS__)
@@ -31,6 +35,13 @@ struct log_sink {
 		      size_t bytes);
 	struct log_sink *next;
 };
+
+/* The source of the lines' times, ns; before it is set, lines carry time 0. */
+void log_set_clock(uint64_t (*now_ns)(void));
+
+/* From here on lines are printed even if the log's lock stays taken, as it does when its
+ * holder was stopped. For panic. */
+void log_enter_panic(void);
 
 /* Adds a sink; it first receives what the ring still holds. */
 void log_attach(struct log_sink *sink);

@@ -1,0 +1,159 @@
+/*
+ * The 16550: sending by polling, receiving by interrupt once asked to. Sending is not driven
+ * by interrupts, so that the last words of a dying machine get out.
+ */
+#include "drivers/bus/serial.h"
+
+#include <errno.h>
+
+#include "kernel/cpu/port.h"
+#include "kernel/io/irq.h"
+
+/* Registers and bits: 16550D data sheet, section 8. */
+enum {
+	RBR = 0,
+	THR = 0,
+	DLL = 0,
+	IER = 1,
+	DLM = 1,
+	IIR = 2,
+	FCR = 2,
+	LCR = 3,
+	MCR = 4,
+	LSR = 5,
+	MSR = 6,
+	SCR = 7
+};
+
+#define IER_RECEIVED	 0x01
+#define FCR_ENABLE_RESET 0x07 /* FIFOs on and emptied; receive trigger at one byte */
+#define LCR_8N1		 0x03
+#define LCR_DLAB	 0x80
+#define MCR_DTR_RTS_OUT2 0x0b /* OUT2 lets the interrupt out of the chip, on a PC */
+#define LSR_RECEIVED	 0x01
+#define LSR_THR_EMPTY	 0x20
+
+#define DIVISOR_115200	 1
+#define TX_FIFO_BYTES	 16
+#define TX_SPINS	 100000 /* a character takes 87 us; a read of a port about 1 us */
+
+static void sink_write(struct log_sink *sink, enum log_level level, const char *line,
+		       size_t bytes)
+{
+	struct serial *serial = container_of(sink, struct serial, sink);
+
+	(void)level;
+	serial_write(serial, line, bytes);
+	serial_write(serial, "\r\n", 2);
+}
+
+struct serial serial_com1 = {
+	.port = 0x3f8, .irq = 4, .name = "COM1", .sink = {.write = sink_write}};
+struct serial serial_com2 = {
+	.port = 0x2f8, .irq = 3, .name = "COM2", .sink = {.write = sink_write}};
+
+int serial_init(struct serial *serial)
+{
+	uint16_t port = serial->port;
+
+	/* The scratch register keeps what it is given; an empty bus reads as ones. */
+	outb(port + SCR, 0x5a);
+	if (inb(port + SCR) != 0x5a)
+		return -ENODEV;
+	outb(port + SCR, 0xa5);
+	if (inb(port + SCR) != 0xa5)
+		return -ENODEV;
+
+	outb(port + IER, 0);
+	outb(port + LCR, LCR_DLAB);
+	outb(port + DLL, DIVISOR_115200);
+	outb(port + DLM, 0);
+	outb(port + LCR, LCR_8N1);
+	outb(port + FCR, FCR_ENABLE_RESET);
+	outb(port + MCR, MCR_DTR_RTS_OUT2);
+	serial->present = true;
+	return 0;
+}
+
+static bool wait_for_room(const struct serial *serial)
+{
+	for (unsigned spins = 0; spins < TX_SPINS; spins++) {
+		if (inb(serial->port + LSR) & LSR_THR_EMPTY)
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+void serial_write(struct serial *serial, const char *buf, size_t bytes)
+{
+	uint64_t flags;
+
+	if (!serial->present)
+		return;
+	flags = spin_lock_irqsave(&serial->tx_lock);
+	/* An empty holding register means an empty FIFO: sixteen bytes at once. */
+	while (bytes && wait_for_room(serial)) {
+		for (unsigned i = 0; i < TX_FIFO_BYTES && bytes; i++, bytes--)
+			outb(serial->port + THR, (uint8_t)*buf++);
+	}
+	spin_unlock_irqrestore(&serial->tx_lock, flags);
+}
+
+/* Moves what the chip holds to `rx`; what finds no room is lost. rx_lock is held. */
+static void drain(struct serial *serial)
+{
+	while (inb(serial->port + LSR) & LSR_RECEIVED) {
+		uint8_t byte = inb(serial->port + RBR);
+
+		if (serial->rx_count == SERIAL_RX_BYTES)
+			continue;
+		serial->rx[(serial->rx_first + serial->rx_count++) % SERIAL_RX_BYTES] = byte;
+	}
+}
+
+int serial_getc_nonblock(struct serial *serial)
+{
+	uint64_t flags;
+	int byte = -1;
+
+	if (!serial->present)
+		return -1;
+	flags = spin_lock_irqsave(&serial->rx_lock);
+	if (!serial->irq_driven)
+		drain(serial);
+	if (serial->rx_count) {
+		byte = serial->rx[serial->rx_first];
+		serial->rx_first = (serial->rx_first + 1) % SERIAL_RX_BYTES;
+		serial->rx_count--;
+	}
+	spin_unlock_irqrestore(&serial->rx_lock, flags);
+	return byte;
+}
+
+static void on_interrupt(unsigned vector, void *arg)
+{
+	struct serial *serial = arg;
+
+	(void)vector;
+	spin_lock(&serial->rx_lock);
+	drain(serial);
+	spin_unlock(&serial->rx_lock);
+	serial->on_input(serial->on_input_arg);
+}
+
+int serial_receive(struct serial *serial, void (*on_input)(void *arg), void *arg)
+{
+	int err;
+
+	if (!serial->present)
+		return -ENODEV;
+	serial->on_input = on_input;
+	serial->on_input_arg = arg;
+	err = irq_connect_isa(serial->irq, on_interrupt, serial);
+	if (err)
+		return err;
+	serial->irq_driven = true;
+	outb(serial->port + IER, IER_RECEIVED);
+	return 0;
+}

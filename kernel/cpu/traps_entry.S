@@ -1,0 +1,72 @@
+/*
+ * The first instructions of every exception and interrupt: makes a struct trap_frame and calls
+ * trap_dispatch(frame). There is no user mode, so GS always holds the per-CPU block.
+ */
+	.text
+
+/* Exceptions that push an error code: SDM vol. 3A table 6-1. */
+#define ERROR_CODES ((1 << 8) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 14) | \
+		     (1 << 17) | (1 << 21) | (1 << 29) | (1 << 30))
+
+/* 256 entries of 16 bytes each. */
+	.balign 16
+	.globl trap_entries
+	.type trap_entries, @function
+trap_entries:
+	.set vector, 0
+	.rept 256
+	.balign 16
+	.if vector >= 32 || !((ERROR_CODES >> (vector & 31)) & 1)
+	pushq $0
+	.endif
+	pushq $vector
+	jmp trap_common
+	.set vector, vector + 1
+	.endr
+	.size trap_entries, . - trap_entries
+
+	.type trap_common, @function
+trap_common:
+	pushq %rax
+	pushq %rbx
+	pushq %rcx
+	pushq %rdx
+	pushq %rbp
+	pushq %rsi
+	pushq %rdi
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	cld
+	/* What was interrupted may have had user_access_begin() in force; iretq restores it. */
+	cmpb $0, trap_clear_ac(%rip)
+	je 1f
+	clac
+1:	movq %rsp, %rdi
+	/* RBP still is the interrupted function's: the backtrace starts from the frame. */
+	call trap_dispatch
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rdi
+	popq %rsi
+	popq %rbp
+	popq %rdx
+	popq %rcx
+	popq %rbx
+	popq %rax
+	addq $16, %rsp /* vector, error */
+	iretq
+	.size trap_common, . - trap_common
+
+	.section .note.GNU-stack, "", @progbits

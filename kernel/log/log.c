@@ -1,0 +1,223 @@
+/*
+ * The ring of log lines and the sinks that they are passed on to. What the sinks are is not
+ * known here, nor what time is: start-up brings both.
+ */
+#include "kernel/log/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/lib/lock.h"
+
+#define RING_BYTES (64 * KIB)
+
+/* `lock` guards the ring and the list of sinks. The ring holds whole records: a byte of
+ * level, the line, and a newline; `start` and `end` count bytes since the machine started. */
+static struct spinlock lock;
+static char ring[RING_BYTES];
+static uint64_t start, end;
+static struct log_sink *sinks;
+
+static uint64_t (*clock_ns)(void);
+static _Atomic bool panicking;
+
+static uint64_t log_lock(bool *held)
+{
+	uint64_t flags = irq_save();
+
+	*held = true;
+	if (likely(!panicking)) {
+		spin_lock(&lock);
+		return flags;
+	}
+	for (unsigned tries = 0; tries < 1000000; tries++) {
+		if (spin_trylock(&lock))
+			return flags;
+		cpu_relax();
+	}
+	*held = false;
+	return flags;
+}
+
+static void log_unlock(bool held, uint64_t flags)
+{
+	if (held)
+		spin_unlock(&lock);
+	irq_restore(flags);
+}
+
+static char ring_at(uint64_t position)
+{
+	return ring[position % RING_BYTES];
+}
+
+static void ring_put(char c)
+{
+	ring[end++ % RING_BYTES] = c;
+}
+
+/* Position after the record that starts at `position`. */
+static uint64_t record_end(uint64_t position)
+{
+	while (ring_at(position) != '\n')
+		position++;
+	return position + 1;
+}
+
+static void ring_store(enum log_level level, const char *line, size_t bytes)
+{
+	while (end + bytes + 2 - start > RING_BYTES)
+		start = record_end(start);
+	ring_put((char)('0' + level));
+	for (size_t i = 0; i < bytes; i++)
+		ring_put(line[i]);
+	ring_put('\n');
+}
+
+/* Copies the text of the record at `position`; returns its bytes. */
+static size_t ring_load(uint64_t position, enum log_level *level, char line[LOG_LINE_MAX])
+{
+	size_t bytes = 0;
+
+	*level = (enum log_level)(ring_at(position) - '0');
+	for (position++; ring_at(position) != '\n'; position++)
+		line[bytes++] = ring_at(position);
+	line[bytes] = '\0';
+	return bytes;
+}
+
+/* Appends `text` to `line`, control bytes escaped; what doesn't fit ends in "...". */
+static size_t append_escaped(char line[LOG_LINE_MAX], size_t used, const char *text)
+{
+	static const char hex[16] = "0123456789abcdef";
+
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		bool escape = (c < ' ' && c != '\t') || c == 0x7f;
+
+		if (used + (escape ? 4 : 1) > LOG_LINE_MAX - 4) {
+			memcpy(line + used, "...", 3);
+			used += 3;
+			break;
+		}
+		if (escape) {
+			line[used++] = '\\';
+			line[used++] = 'x';
+			line[used++] = hex[c >> 4];
+			line[used++] = hex[c & 15];
+		} else {
+			line[used++] = (char)c;
+		}
+	}
+	line[used] = '\0';
+	return used;
+}
+
+static size_t make_line(char line[LOG_LINE_MAX], enum log_level level, const char *area,
+			const char *fmt, va_list args)
+{
+	static const char *const words[] = {[LOG_ERROR] = "error: ",
+					    [LOG_WARN] = "warning: ",
+					    [LOG_INFO] = "",
+					    [LOG_DEBUG] = ""};
+	uint64_t us = clock_ns ? clock_ns() / NSEC_PER_USEC : 0;
+	char text[LOG_LINE_MAX];
+	size_t used;
+
+	used = (size_t)snprintf(line, LOG_LINE_MAX, "[%4lu.%06lu] ", us / 1000000,
+				us % 1000000);
+	used = append_escaped(line, used, area);
+	used = append_escaped(line, used, ": ");
+	used = append_escaped(line, used, words[level]);
+	vsnprintf(text, sizeof(text), fmt, args);
+	return append_escaped(line, used, text);
+}
+
+void log_vline(enum log_level level, const char *area, const char *fmt, va_list args)
+{
+	int saved_errno = errno; /* an interrupt's line must not change its victim's errno */
+	char line[LOG_LINE_MAX];
+	size_t bytes = make_line(line, level, area, fmt, args);
+	bool held;
+	uint64_t flags = log_lock(&held);
+
+	ring_store(level, line, bytes);
+	for (struct log_sink *sink = sinks; sink; sink = sink->next)
+		sink->write(sink, level, line, bytes);
+	log_unlock(held, flags);
+	errno = saved_errno;
+}
+
+void log_line(enum log_level level, const char *area, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	log_vline(level, area, fmt, args);
+	va_end(args);
+}
+
+void log_set_clock(uint64_t (*now_ns)(void))
+{
+	clock_ns = now_ns;
+}
+
+void log_enter_panic(void)
+{
+	panicking = true;
+}
+
+void log_attach(struct log_sink *sink)
+{
+	char line[LOG_LINE_MAX];
+	enum log_level level;
+	bool held;
+	uint64_t flags = log_lock(&held);
+
+	for (uint64_t at = start; at != end; at = record_end(at)) {
+		size_t bytes = ring_load(at, &level, line);
+
+		sink->write(sink, level, line, bytes);
+	}
+	sink->next = sinks;
+	sinks = sink;
+	log_unlock(held, flags);
+}
+
+void log_detach(struct log_sink *sink)
+{
+	bool held;
+	uint64_t flags = log_lock(&held);
+
+	for (struct log_sink **link = &sinks; *link; link = &(*link)->next) {
+		if (*link == sink) {
+			*link = sink->next;
+			break;
+		}
+	}
+	log_unlock(held, flags);
+}
+
+size_t log_tail(char *buf, size_t bytes)
+{
+	size_t used = 0;
+	bool held;
+	uint64_t flags = log_lock(&held);
+	uint64_t at = start;
+
+	/* Each record is one byte (its level) longer than its line with the newline; leaving
+	 * that out of account only gives up a few bytes of `buf`. */
+	while (end - at > bytes)
+		at = record_end(at);
+	while (at != end) {
+		for (at++; ring_at(at) != '\n'; at++)
+			buf[used++] = ring_at(at);
+		buf[used++] = '\n';
+		at++;
+	}
+	log_unlock(held, flags);
+	return used;
+}

@@ -1,0 +1,150 @@
+/*
+ * The composition root: the whole start-up in order, and the one place that knows every part.
+ * What a part does, and why it must come after another, is said in that part.
+ */
+#include <errno.h>
+
+#include "boot/handoff.h"
+#include "drivers/bus/hpet.h"
+#include "drivers/bus/serial.h"
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/cpu/traps.h"
+#include "kernel/io/acpi.h"
+#include "kernel/io/irq.h"
+#include "kernel/io/rtc.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
+#include "kernel/mem/hostmap.h"
+
+noreturn void kernel_main(const struct handoff *boot);
+
+static void start_log(void)
+{
+	struct serial *ports[] = {&serial_com1, &serial_com2};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
+		if (serial_init(ports[i]) == 0)
+			log_attach(&ports[i]->sink);
+}
+
+static void check_handoff(const struct handoff *boot)
+{
+	if (boot->magic != HANDOFF_MAGIC)
+		panic("started by something that is not Bulkhead's boot application");
+	if (boot->version != HANDOFF_VERSION || boot->size_bytes != sizeof(*boot))
+		panic("the boot application hands over version %u of %u bytes, this kernel "
+		      "takes "
+		      "version %u of %zu bytes: install both from one build",
+		      boot->version, boot->size_bytes, HANDOFF_VERSION, sizeof(*boot));
+}
+
+/* The stacks that a CPU switches to by itself. */
+static int give_stacks(struct cpu *cpu)
+{
+	for (unsigned i = 0; i < CPU_IST_COUNT; i++) {
+		cpu->ist_top[i] = stack_alloc(CPU_IST_BYTES, NULL);
+		if (!cpu->ist_top[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct cpu *create_cpu(void)
+{
+	struct cpu *cpu = heap_zalloc(sizeof(*cpu), NULL);
+
+	if (!cpu || give_stacks(cpu))
+		return NULL;
+	cpu->stack_top = stack_alloc(CPU_STACK_BYTES, NULL);
+	return cpu->stack_top ? cpu : NULL;
+}
+
+static void start_clock(uint64_t tsc_boot_entry)
+{
+	struct clock_reference refs[2];
+	unsigned count = 0;
+	uint64_t seconds;
+
+	if (hpet_reference(acpi_machine.hpet_phys, &refs[count]) == 0)
+		count++;
+	if (acpi_pm_timer(&refs[count]) == 0)
+		count++;
+	if (clock_calibrate(refs, count, tsc_boot_entry))
+		panic("this machine has no timer that can be used");
+	if (rtc_read(&seconds) == 0)
+		clock_set_wall(seconds * NSEC_PER_SEC);
+	else
+		log_warn("clock", "the real-time clock holds no date: set it in the firmware");
+}
+
+static void start_apic(void)
+{
+	void *registers =
+		vmap(apic_registers_phys(), PAGE_BYTES, PT_READ | PT_WRITE | PT_UNCACHED);
+
+	if (!registers)
+		panic("no memory to map the local APIC");
+	apic_init(registers);
+	apic_init_this_cpu();
+	apic_timer_calibrate();
+	irq_init();
+}
+
+static noreturn void run_cpu(void)
+{
+	for (;;)
+		__asm__ volatile("sti; hlt");
+}
+
+static void start_cpus(uint64_t trampoline_phys)
+{
+	void *trampoline = vmap(trampoline_phys, HANDOFF_TRAMPOLINE_BYTES, PT_READ | PT_WRITE);
+	const struct smp_plan plan = {
+		.apic_ids = acpi_machine.apic_ids,
+		.count = acpi_machine.cpu_count,
+		.trampoline_phys = trampoline_phys,
+		.trampoline = trampoline,
+		.pml4 = directmap(hostmap_root()),
+		.create = create_cpu,
+		.mem_init_this_cpu = mem_init_this_cpu,
+		.entry = run_cpu,
+	};
+
+	if (!trampoline)
+		panic("no memory to start the other CPUs");
+	smp_start(&plan);
+	vmap_free(trampoline);
+	log_info("smp", "%u of %u CPUs run: %s", cpu_count, acpi_machine.cpu_count,
+		 cpu_features.brand);
+}
+
+void kernel_main(const struct handoff *boot)
+{
+	const struct handoff *handoff;
+
+	cpu_bind(&cpu_boot);
+	start_log();
+	check_handoff(boot);
+	cpu_features_init();
+	cpu_features_enable();
+	traps_init();
+	traps_init_this_cpu(); /* so that a fault below is shown; the IST stacks come later */
+
+	if (mem_init(boot))
+		panic("Bulkhead cannot run in the memory of this machine");
+	handoff = mem_handoff();
+	if (give_stacks(&cpu_boot))
+		panic("no memory for the stacks of CPU 0");
+	traps_init_this_cpu();
+
+	acpi_init(handoff->rsdp_phys);
+	start_clock(handoff->tsc_boot_entry);
+	start_apic();
+	start_cpus(handoff->ap_trampoline_phys);
+	log_info("boot", "up %llu ms after the boot application's start",
+		 clock_now_ns() / NSEC_PER_MSEC);
+	run_cpu();
+}
