@@ -9,6 +9,8 @@
 #ifndef KERNEL_VMM_VLAPIC_INTERNAL_H
 #define KERNEL_VMM_VLAPIC_INTERNAL_H
 
+#include "kernel/lib/types.h"
+
 #include <stdatomic.h>
 
 #include "kernel/sched/timer.h"
