@@ -1,0 +1,31 @@
+/*
+ * ACPI fixed hardware of a guest (ACPI 6.4, 4.8): PM1a event and control blocks, the PM timer
+ * and the power button. ACPI mode is always on: there is no SMI command port.
+ */
+#ifndef GUESTS_DEVICES_PM_H
+#define GUESTS_DEVICES_PM_H
+
+#include "kernel/lib/types.h"
+
+struct pm;
+struct vm;
+
+/* Where the FADT says the blocks are. */
+#define PM1A_EVT_PORT  0x600
+#define PM1A_EVT_BYTES 4
+#define PM1A_CNT_PORT  0x604
+#define PM1A_CNT_BYTES 2
+#define PM_TMR_PORT    0x608
+#define PM_TMR_BYTES   4
+#define PM_TMR_HZ      3579545
+#define PM_SCI_GSI     9
+#define PM_S5_SLP_TYP  5 /* as \_S5 in dsdt.asl */
+
+/* Adds itself to vm->pio. NULL when out of memory or when the ports are taken (logged). */
+struct pm *pm_create(struct vm *vm);
+void pm_destroy(struct pm *pm); /* the VM runs no more */
+
+/* Presses the power button for a moment: asks the guest to shut itself down. Any context. */
+void pm_power_button(struct pm *pm);
+
+#endif
