@@ -1,0 +1,33 @@
+/*
+ * ACPI tables of a guest (ACPI 6.4): RSDP, RSDT and XSDT, FADT, FACS, MADT, DSDT. Static
+ * tables only; the fixed hardware that they describe is guests/devices/pm.
+ */
+#ifndef GUESTS_ACPI_ACPI_H
+#define GUESTS_ACPI_ACPI_H
+
+#include "kernel/lib/types.h"
+
+struct gmem;
+
+/* Where a guest finds them: in the BIOS area, which is reserved in E820. */
+#define ACPI_BASE  0xf0000ull
+#define ACPI_BYTES (64 * KIB)
+
+struct acpi_config {
+	uint64_t base;	     /* GPA that the tables are built for, multiple of 64 */
+	unsigned vcpu_count; /* local APIC IDs 0 .. vcpu_count - 1 */
+	const uint8_t *dsdt; /* compiled */
+	uint32_t dsdt_bytes;
+};
+
+/*
+ * Builds all tables into `buf` of `size` bytes; the RSDP comes first. Returns the bytes used,
+ * or -ENOSPC. Pure: touches nothing but `buf`.
+ */
+int acpi_build(void *buf, size_t size, const struct acpi_config *config);
+
+/* Builds the tables and writes them to the guest's memory; *rsdp is the RSDP's GPA. 0, -ENOMEM,
+ * -ENOSPC, -EFAULT. On a thread whose aspace is the guest's. */
+int acpi_install(struct gmem *gm, unsigned vcpu_count, uint64_t *rsdp);
+
+#endif
