@@ -1,0 +1,57 @@
+/*
+ * What a boot protocol (guests/linux, guests/multiboot) is given and what it prepares: memory
+ * written, and the state in which vCPU 0 enters the kernel.
+ */
+#ifndef GUESTS_BOOT_H
+#define GUESTS_BOOT_H
+
+#include "kernel/vmm/backend.h"
+
+struct gmem;
+
+/* A file, whole, in our memory. Hostile: nothing in it has been checked. */
+struct boot_image {
+	const uint8_t *data;
+	uint64_t bytes;
+};
+
+struct boot_module {
+	struct boot_image image;
+	const char *string; /* its command line */
+};
+
+struct boot_source {
+	struct boot_image kernel;
+	struct boot_image initrd; /* 0 bytes: none */
+	const char *cmdline;
+	const struct boot_module *modules; /* Multiboot's */
+	unsigned module_count;
+	uint64_t rsdp; /* GPA of the ACPI tables' root; 0: none */
+};
+
+/* vCPU 0's registers at the kernel's first instruction. */
+struct boot_entry {
+	struct vcpu_state state;
+	uint64_t regs[GPR_COUNT];
+	uint64_t rip, rflags;
+};
+
+/* Room for a sentence that says why an image can't be booted. */
+#define BOOT_WHY_BYTES 160
+
+/* Writes the sentence to `why` and returns `error`. */
+int boot_refuse(char why[BOOT_WHY_BYTES], int error, const char *fmt, ...) printf_like(3, 4);
+
+/* A fresh entry: registers as after reset, flat segments with these attributes for code and
+ * data (struct vcpu_segment), protected mode, paging off. */
+void boot_entry_flat(struct boot_entry *entry, uint16_t code, uint16_t data);
+
+#define BOOT_CODE32 0xc9b /* G, D, P, S, execute/read, accessed */
+#define BOOT_CODE64 0xa9b /* the same with L instead of D */
+#define BOOT_DATA   0xc93 /* G, B, P, S, read/write, accessed */
+
+/* Selectors of those segments: a kernel that reloads them finds a GDT of its own first. */
+#define BOOT_CS 0x10
+#define BOOT_DS 0x18
+
+#endif
