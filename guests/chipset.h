@@ -1,0 +1,30 @@
+/*
+ * The legacy PC around a VM, put together by one call: serial port, clock, keyboard controller,
+ * ACPI hardware, reset and test ports. Interrupt controllers and the 8254 belong to the VM;
+ * virtio devices come with the guest's configuration.
+ */
+#ifndef GUESTS_CHIPSET_H
+#define GUESTS_CHIPSET_H
+
+#include "guests/devices/uart.h"
+
+struct chipset;
+struct pm;
+struct vm;
+
+struct chipset_params {
+	struct uart_host console; /* COM1's other end */
+	bool debug_exit;	  /* test ports: debug exit at 0xf4, fw_cfg */
+};
+
+/* Creates all devices and adds them to the VM's buses. NULL, with the reason logged under the
+ * guest's name and nothing left behind but bus ranges: the VM is then to be destroyed. Thread
+ * context, before vm_start(). */
+struct chipset *chipset_create(struct vm *vm, const struct chipset_params *params);
+/* After the VM has stopped, before vm_destroy(): devices' timers end here. NULL is fine. */
+void chipset_destroy(struct chipset *chipset);
+
+struct uart *chipset_console(struct chipset *chipset);
+struct pm *chipset_pm(struct chipset *chipset);
+
+#endif
