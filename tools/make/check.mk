@@ -20,8 +20,8 @@ check-format:
 check-layers:
 	$(call say,CHECK,layers) tools/layers/check
 
-check-tidy: $(STAMPS)
+check-tidy: $(LIBRARY_DIRS)
 	$(call say,CHECK,clang-tidy on kernel) $(call tidy,$(TIDY_KERNEL),-D__DYNAMIC_REENT__ \
-		-isystem $(DEPS)/newlib/include -isystem $(DEPS)/libyaml/include)
+		-isystem $(DIR_newlib)/include -isystem $(DIR_libyaml)/include)
 	$(call say,CHECK,clang-tidy on boot) $(call tidy,$(TIDY_BOOT),-fshort-wchar \
 		-DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/x86_64)

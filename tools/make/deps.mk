@@ -3,8 +3,6 @@
 
 LIBRARIES := newlib libyaml
 
-# A stamp's name carries a hash of all that the result depends on, so that worktrees may
-# share one DEPS whatever the dates of their files are.
 hash = $(shell (cat $(1); echo '$(2)') | sha256sum | cut -c1-16)
 
 # Making an included file restarts make, so the compiler is there when it is first asked.
@@ -17,7 +15,7 @@ $(PACKAGES):
 
 # The kernel never touches SSE or x87 registers: these belong to the guests. The red zone is
 # off as interrupts use the current stack; frame pointers carry backtraces.
-KERNEL_CC = gcc -nostdinc -isystem $(abspath $(DEPS))/newlib/include \
+KERNEL_CC = gcc -nostdinc -isystem $(abspath $(DIR_newlib))/include \
 	-isystem $(shell gcc -print-file-name=include) \
 	-U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -U__unix -Uunix
 KERNEL_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -mno-red-zone -mcmodel=kernel -fno-pic \
@@ -25,17 +23,17 @@ KERNEL_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -mno-red-zone -mcmodel=kernel 
 	-ffunction-sections -fdata-sections -D__DYNAMIC_REENT__
 export KERNEL_CC KERNEL_CFLAGS
 
+# A library's directory carries a hash of all that the result depends on in its name, so that
+# working trees may share one DEPS whatever their versions and the dates of their files.
 recipe_of = tools/deps/sources.txt $(wildcard tools/deps/recipes/$(1)*)
-stamp_of = $(DEPS)/$(1)-$(call hash,$(recipe_of),$(KERNEL_CFLAGS)).stamp
-
 define library
-STAMP_$(1) := $(call stamp_of,$(1))
-$$(STAMP_$(1)):
-	@tools/deps/build $(1) $(DEPS) $$@
+DIR_$(1) := $(DEPS)/$(1)-$(call hash,$(recipe_of),$(KERNEL_CFLAGS))
+$$(DIR_$(1)):
+	@tools/deps/build $(1) $$@
 endef
 $(foreach l,$(LIBRARIES),$(eval $(call library,$(l))))
 # The others' headers come from newlib.
-$(foreach l,$(filter-out newlib,$(LIBRARIES)),$(eval $(STAMP_$(l)): | $(STAMP_newlib)))
+$(foreach l,$(filter-out newlib,$(LIBRARIES)),$(eval $(DIR_$(l)): | $(DIR_newlib)))
 
-STAMPS := $(foreach l,$(LIBRARIES),$(STAMP_$(l)))
-deps: $(STAMPS)
+LIBRARY_DIRS := $(foreach l,$(LIBRARIES),$(DIR_$(l)))
+deps: $(LIBRARY_DIRS)

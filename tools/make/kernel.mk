@@ -7,20 +7,20 @@ sources = $(sort $(shell find $(wildcard $(1)) -path guests/samples -prune -o \
 	\( -name '*.c' -o -name '*.S' -o -name '*.asl' \) -print))
 KERNEL_SOURCES := $(call sources,kernel drivers net guests)
 KERNEL_OBJECTS := $(KERNEL_SOURCES:%=$(OBJ)/%.o)
-KERNEL_LIBS = $(DEPS)/libyaml/lib/libyaml.a $(DEPS)/newlib/lib/libc.a \
+KERNEL_LIBS = $(DIR_libyaml)/lib/libyaml.a $(DIR_newlib)/lib/libc.a \
 	$(shell gcc -print-libgcc-file-name)
 
 kernel: $(BUILD)/kernel.elf $(BUILD)/BOOTX64.EFI
 
 # Kernel code finds libyaml's header as <yaml.h>.
 kernel_compile = $(KERNEL_CC) $(KERNEL_CFLAGS) $(WARNINGS) -MMD -MP -I. \
-	-isystem $(DEPS)/libyaml/include -c $< -o $@
+	-isystem $(DIR_libyaml)/include -c $< -o $@
 
-$(OBJ)/%.c.o: %.c $(STAMPS)
+$(OBJ)/%.c.o: %.c $(LIBRARY_DIRS)
 	@mkdir -p $(@D)
 	$(call say,CC) $(kernel_compile)
 
-$(OBJ)/%.S.o: %.S $(STAMPS)
+$(OBJ)/%.S.o: %.S $(LIBRARY_DIRS)
 	@mkdir -p $(@D)
 	$(call say,CC) $(kernel_compile)
 

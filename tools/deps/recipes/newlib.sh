@@ -28,3 +28,5 @@ diff "$HERE/recipes/newlib-absent.txt" absent.txt ||
 # The x86-64 memcpy and memset use weakly ordered stores (MOVNTI) without a fence: left out.
 find libc -name '*.o' ! -path '*/x86_64/libc_a-mem*' | sort | xargs ar rcs "$PREFIX/lib/libc.a"
 cp -r "$SRC/newlib/libc/include/." targ-include/. "$PREFIX/include/"
+# newlib's <stdatomic.h> lacks the types of <stdint.h> that it uses; the compiler's is complete.
+rm "$PREFIX/include/stdatomic.h"
