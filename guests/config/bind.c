@@ -111,15 +111,47 @@ static uint32_t *counter_of(const struct config_field *field, char *target)
 	return (uint32_t *)(void *)(target + field->counter);
 }
 
-/* Puts one CPU into the set or list that `field` is. */
-static void add_cpu(const struct config_field *field, uint32_t cpu, char *target)
+/* Puts CPUs into the set or list that `field` is; a list takes what it has room for. */
+static void add_cpus(const struct config_field *field, const struct cpumask *cpus, char *target)
 {
 	void *place = target + field->offset;
+	struct cpumask *set = place;
+	uint16_t *list = place;
 
-	if (field->type == CONFIG_CPU_SET)
-		cpumask_set(place, cpu);
-	else if (*counter_of(field, target) < field->maximum)
-		((uint16_t *)place)[(*counter_of(field, target))++] = (uint16_t)cpu;
+	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++) {
+		if (!cpumask_test(cpus, cpu))
+			continue;
+		if (field->type == CONFIG_CPU_SET)
+			cpumask_set(set, cpu);
+		else if (*counter_of(field, target) < field->maximum)
+			list[(*counter_of(field, target))++] = (uint16_t)cpu;
+	}
+}
+
+/* One element of a list of CPUs. `seen` are those of the elements before it. */
+static void bind_cpu_range(struct binder *binder, const struct config_field *field,
+			   const struct config_node *node, struct cpumask *seen, char *target)
+{
+	char wrong[CONFIG_PHRASE_MAX], text[CONFIG_CPUS_TEXT];
+	struct cpumask range, twice;
+
+	if (node->kind != CONFIG_SCALAR) {
+		complain(binder, node->mark,
+			 "is not a number; write one, or a range such as 4-7");
+		return;
+	}
+	if (config_cpu_range(node->text, node->length, &range, wrong)) {
+		complain(binder, node->mark, wrong);
+		return;
+	}
+	twice = config_cpus_and(range, *seen);
+	if (!config_cpus_empty(&twice)) {
+		snprintf(wrong, sizeof(wrong), "names %s a second time; name each once",
+			 config_cpus_text(&twice, text));
+		complain(binder, node->mark, wrong);
+	}
+	*seen = config_cpus_or(*seen, range);
+	add_cpus(field, &range, target);
 }
 
 static void bind_cpus(struct binder *binder, const struct config_field *field,
@@ -127,39 +159,24 @@ static void bind_cpus(struct binder *binder, const struct config_field *field,
 {
 	struct cpumask seen = {0};
 	char wrong[CONFIG_PHRASE_MAX];
-	uint32_t index = 0, named = 0;
+	uint32_t index = 0;
 
 	if (node->kind != CONFIG_LIST) {
 		complain_kind(binder, field, node);
 		return;
 	}
-	for (const struct config_node *each = node->child; each; each = each->next, index++) {
-		size_t used = enter(binder, NULL, index);
-		uint32_t first = 1, last = 0;
+	for (const struct config_node *each = node->child; each; each = each->next) {
+		size_t used = enter(binder, NULL, index++);
 
-		if (each->kind != CONFIG_SCALAR)
-			complain(binder, each->mark,
-				 "is not a number; write one, or a range such as 4-7");
-		else if (config_cpu_range(each->text, each->length, &first, &last, wrong))
-			complain(binder, each->mark, wrong);
-		for (uint32_t cpu = first; cpu <= last; cpu++, named++) {
-			add_cpu(field, cpu, target);
-			if (cpumask_test(&seen, cpu)) {
-				snprintf(wrong, sizeof(wrong),
-					 "names CPU %u a second time; name each once",
-					 (unsigned)cpu);
-				complain(binder, each->mark, wrong);
-			}
-			cpumask_set(&seen, cpu);
-		}
+		bind_cpu_range(binder, field, each, &seen, target);
 		leave(binder, used);
 	}
 	if (!node->child)
 		complain(binder, node->mark,
 			 "is an empty list; name at least one CPU, or leave the key out");
-	if (field->type == CONFIG_CPU_LIST && named > field->maximum) {
+	if (field->type == CONFIG_CPU_LIST && cpumask_count(&seen) > field->maximum) {
 		snprintf(wrong, sizeof(wrong), "names %u CPUs; name at most %u",
-			 (unsigned)named, (unsigned)field->maximum);
+			 cpumask_count(&seen), (unsigned)field->maximum);
 		complain(binder, node->mark, wrong);
 	}
 }
@@ -237,7 +254,7 @@ static void bind_absent(struct binder *binder, const struct config_field *field,
 {
 	struct config_node empty = {.kind = CONFIG_MAPPING, .mark = parent->mark};
 	char wrong[CONFIG_PHRASE_MAX];
-	uint32_t first = 1, last = 0;
+	struct cpumask initial;
 
 	if (field->required) {
 		snprintf(wrong, sizeof(wrong), "is missing; add '%s: %s'", field->key,
@@ -246,9 +263,8 @@ static void bind_absent(struct binder *binder, const struct config_field *field,
 	} else if (field->type == CONFIG_KEYS) {
 		bind_mapping(binder, field->table, &empty, target + field->offset);
 	} else if (field->initial && field->type == CONFIG_CPU_SET) {
-		config_cpu_range(field->initial, strlen(field->initial), &first, &last, wrong);
-		for (uint32_t cpu = first; cpu <= last; cpu++)
-			add_cpu(field, cpu, target);
+		config_cpu_range(field->initial, strlen(field->initial), &initial, wrong);
+		add_cpus(field, &initial, target);
 	} else if (field->initial) {
 		config_value(field, field->initial, strlen(field->initial), target, wrong);
 	}

@@ -11,8 +11,13 @@
 
 void config_report_start(struct config_report *report, const char *file)
 {
+	size_t length = strlen(file), kept = sizeof(report->file) - sizeof("...");
+
 	memset(report, 0, sizeof(*report));
-	snprintf(report->file, sizeof(report->file), "%s", file);
+	if (length <= kept)
+		memcpy(report->file, file, length);
+	else
+		snprintf(report->file, sizeof(report->file), "...%s", file + length - kept);
 }
 
 static bool before(struct config_mark a, struct config_mark b)

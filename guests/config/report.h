@@ -11,7 +11,8 @@
 
 #define CONFIG_ERRORS_MAX  32
 #define CONFIG_MESSAGE_MAX 256
-#define CONFIG_LINE_MAX	   352 /* a message with file, line and column before it */
+#define CONFIG_NAME_MAX	   160 /* of a document; the end of a longer path is kept */
+#define CONFIG_LINE_MAX	   448 /* a message with file, line and column before it */
 #define CONFIG_SHOWN_MAX   48  /* a value of the document as a message shows it */
 
 /* A place in a document. Both count from 1; line 0 means that the document doesn't say it. */
@@ -27,7 +28,7 @@ struct config_error {
 
 /* About 8 KiB: not for a kernel stack. Errors are in the order of the document. */
 struct config_report {
-	char file[64];
+	char file[CONFIG_NAME_MAX];
 	uint32_t count;	  /* of `errors` */
 	uint32_t dropped; /* found, but no room */
 	struct config_error errors[CONFIG_ERRORS_MAX];

@@ -30,6 +30,8 @@ static const struct {
 	{"could not find expected ':'", "write 'key: value', with a space after the colon"},
 	{"',' or '}'", "separate keys by commas and close the '{' with '}'"},
 	{"',' or ']'", "separate elements by commas and close the '[' with ']'"},
+	{"node content", "write a value there"},
+	{"<document start>", "one mapping is the whole document; check the indentation"},
 	{"unexpected end of stream", "close the quotes"},
 	{"unexpected document indicator", "close the quotes"},
 	{"expected key", "give keys of one mapping the same indentation"},

@@ -322,7 +322,7 @@ int config_value(const struct config_field *field, const char *text, size_t leng
 	return store[field->type](field, text, length, (char *)target + field->offset, wrong);
 }
 
-int config_cpu_range(const char *text, size_t length, uint32_t *first, uint32_t *last,
+int config_cpu_range(const char *text, size_t length, struct cpumask *range,
 		     char wrong[CONFIG_PHRASE_MAX])
 {
 	char shown[CONFIG_SHOWN_MAX];
@@ -348,7 +348,8 @@ int config_cpu_range(const char *text, size_t length, uint32_t *first, uint32_t 
 			 high, low);
 		return -EINVAL;
 	}
-	*first = (uint32_t)low;
-	*last = (uint32_t)high;
+	*range = (struct cpumask){0};
+	for (uint64_t cpu = low; cpu <= high; cpu++)
+		cpumask_set(range, (unsigned)cpu);
 	return 0;
 }

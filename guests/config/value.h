@@ -8,7 +8,7 @@
 #include "guests/config/config.h"
 #include "guests/config/schema.h"
 
-#define CONFIG_PHRASE_MAX 160
+#define CONFIG_PHRASE_MAX 192
 #define CONFIG_SIZE_TEXT  32
 
 /*
@@ -20,7 +20,7 @@ int config_value(const struct config_field *field, const char *text, size_t leng
 		 void *target, char wrong[CONFIG_PHRASE_MAX]);
 
 /* One element of a list of CPUs: "3", or "4-7". Returns as config_value. */
-int config_cpu_range(const char *text, size_t length, uint32_t *first, uint32_t *last,
+int config_cpu_range(const char *text, size_t length, struct cpumask *range,
 		     char wrong[CONFIG_PHRASE_MAX]);
 
 /* What belongs there: "a number from 1 to 64". Returns `phrase`. */

@@ -351,6 +351,22 @@ static void bad_bytes_have_a_place(void **state)
 					      "least 'guests: []'");
 }
 
+static void long_names_of_documents_keep_their_end(void **state)
+{
+	char name[300], line[CONFIG_LINE_MAX];
+	struct config *config;
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	memcpy(name + sizeof(name) - 6, "/end", 4);
+	assert_int_equal(config_parse("", 0, name, &config, &report), -EINVAL);
+	config_report_line(&report, 0, line);
+	assert_memory_equal(line, "...xxx", 6);
+	assert_non_null(strstr(line, "/endx:1:1: the document is empty; "));
+	assert_int_equal(strcspn(line, ":"), CONFIG_NAME_MAX - 1);
+}
+
 static void shared_guests_get_what_nobody_pins(void **state)
 {
 	struct config *config = parse(every_key);
@@ -437,6 +453,7 @@ int main(void)
 		cmocka_unit_test(as_many_guests_as_there_may_be),
 		cmocka_unit_test(large_documents_are_refused),
 		cmocka_unit_test(bad_bytes_have_a_place),
+		cmocka_unit_test(long_names_of_documents_keep_their_end),
 		cmocka_unit_test(shared_guests_get_what_nobody_pins),
 		cmocka_unit_test(memory_may_be_used_to_the_last_step),
 		cmocka_unit_test(sets_of_cpus_in_words),
