@@ -1,0 +1,364 @@
+/* Guest RAM: reserving, populating at first touch, and copying through the guest's window. */
+#include "kernel/vmm/gmem.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/thread.h"
+#include "kernel/vmm/backend.h"
+
+/* RAM is one sequence of chunks of 2 MiB, the hole left out. */
+#define CHUNK_BYTES PAGE_2M
+#define CHUNK_BITS  64u
+
+static bool chunk_of(const struct gmem *gm, uint64_t gpa, uint64_t *chunk)
+{
+	uint64_t offset;
+
+	if (gpa < GMEM_LOW_MAX)
+		offset = gpa;
+	else if (gpa >= GMEM_HIGH_BASE)
+		offset = gpa - GMEM_HIGH_BASE + GMEM_LOW_MAX;
+	else
+		return false;
+	if (offset >= gm->bytes)
+		return false;
+	*chunk = offset / CHUNK_BYTES;
+	return true;
+}
+
+static bool bit_test(_Atomic uint64_t *bits, uint64_t n)
+{
+	return atomic_load_explicit(&bits[n / CHUNK_BITS], memory_order_acquire) >>
+		       (n % CHUNK_BITS) &
+	       1;
+}
+
+/* Sets bit n; true when it was clear. */
+static bool bit_claim(_Atomic uint64_t *bits, uint64_t n)
+{
+	uint64_t bit = BIT(n % CHUNK_BITS);
+
+	return !(atomic_fetch_or(&bits[n / CHUNK_BITS], bit) & bit);
+}
+
+bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
+{
+	uint64_t low = MIN(gm->bytes, GMEM_LOW_MAX);
+	uint64_t high = gm->bytes - low;
+
+	if (gpa < low)
+		return bytes <= low - gpa;
+	return gpa >= GMEM_HIGH_BASE && gpa - GMEM_HIGH_BASE < high &&
+	       bytes <= high - (gpa - GMEM_HIGH_BASE);
+}
+
+static const struct gmem_block *block_of(const struct gmem *gm, uint64_t gpa)
+{
+	unsigned low = 0, high = gm->block_count;
+
+	while (high - low > 1) {
+		unsigned mid = (low + high) / 2;
+
+		if (gm->blocks[mid].gpa <= gpa)
+			low = mid;
+		else
+			high = mid;
+	}
+	return &gm->blocks[low];
+}
+
+/* The largest block of the guest pool that fits at `gpa` and into `bytes`; order, or -1. */
+static int take_block(struct gmem *gm, uint64_t gpa, uint64_t bytes)
+{
+	for (int order = GUEST_FRAMES_ORDER_MAX; order >= 0; order--) {
+		uint64_t size = CHUNK_BYTES << order;
+		uint64_t hpa;
+
+		if (size > bytes || !IS_ALIGNED(gpa, size))
+			continue;
+		hpa = guest_frames_alloc((unsigned)order);
+		if (!hpa)
+			continue;
+		gm->blocks[gm->block_count++] = (struct gmem_block){gpa, hpa, (uint8_t)order};
+		return order;
+	}
+	return -1;
+}
+
+static int reserve(struct gmem *gm)
+{
+	uint64_t low = MIN(gm->bytes, GMEM_LOW_MAX);
+
+	for (uint64_t done = 0; done < gm->bytes;) {
+		bool in_low = done < low;
+		uint64_t gpa = in_low ? done : GMEM_HIGH_BASE + done - low;
+		uint64_t room = in_low ? low - done : gm->bytes - done;
+		int order = take_block(gm, gpa, room);
+
+		if (order < 0)
+			return -ENOMEM;
+		done += CHUNK_BYTES << order;
+	}
+	return 0;
+}
+
+/* Nested tables come from the host pool, but a table that a larger leaf replaced may still be
+ * under another CPU's walk, which reads the same translations there: it waits for gmem_fini(). */
+static void *table_alloc(void *arg, uint64_t *phys)
+{
+	struct gmem *gm = arg;
+
+	return gm->host_pages.alloc(gm->host_pages.arg, phys);
+}
+
+static void *table_at(void *arg, uint64_t phys)
+{
+	struct gmem *gm = arg;
+
+	return gm->host_pages.at(gm->host_pages.arg, phys);
+}
+
+static void table_retire(void *arg, void *table, uint64_t phys)
+{
+	struct gmem *gm = arg;
+
+	(void)table;
+	gm->retired[gm->retired_count++] = phys;
+}
+
+static void tables_free(struct gmem *gm)
+{
+	for (unsigned i = 0; i < gm->retired_count; i++)
+		gm->host_pages.free(gm->host_pages.arg, table_at(gm, gm->retired[i]),
+				    gm->retired[i]);
+	if (gm->nested.root) {
+		gm->nested.pages = &gm->host_pages;
+		pagetable_fini(&gm->nested);
+	}
+}
+
+int gmem_init(struct gmem *gm, uint64_t bytes, struct mem_account *account)
+{
+	uint64_t chunks = bytes / CHUNK_BYTES;
+	uint64_t words = (chunks + CHUNK_BITS - 1) / CHUNK_BITS;
+	int err = -ENOMEM;
+
+	memset(gm, 0, sizeof *gm);
+	gm->bytes = bytes;
+	gm->account = account;
+	gm->blocks = heap_zalloc(chunks * sizeof *gm->blocks, account);
+	gm->claimed = heap_zalloc(words * sizeof *gm->claimed, account);
+	gm->populated = heap_zalloc(words * sizeof *gm->populated, account);
+	gm->retired = heap_zalloc((bytes / PAGE_1G + 1) * sizeof *gm->retired, account);
+	if (!gm->blocks || !gm->claimed || !gm->populated || !gm->retired)
+		goto fail;
+	pt_pages_init(&gm->host_pages, account);
+	gm->pages = (struct pt_pages){table_alloc, table_retire, table_at, gm};
+	err = aspace_init(&gm->as, account);
+	if (err)
+		goto fail;
+	err = pagetable_init(&gm->nested, vmm_backend->nested_format, &gm->pages,
+			     vmm_backend->nested_max_level());
+	if (err)
+		goto fail;
+	err = reserve(gm);
+	if (!err)
+		return 0;
+fail:
+	gmem_fini(gm);
+	return err;
+}
+
+void gmem_fini(struct gmem *gm)
+{
+	tables_free(gm);
+	if (gm->as.window.root)
+		aspace_fini(&gm->as);
+	for (unsigned i = 0; i < gm->block_count; i++)
+		guest_frames_free(gm->blocks[i].hpa, gm->blocks[i].order);
+	heap_free(gm->blocks);
+	heap_free((void *)gm->claimed);
+	heap_free((void *)gm->populated);
+	heap_free(gm->retired);
+	memset(gm, 0, sizeof *gm);
+}
+
+static void *window(uint64_t gpa)
+{
+	return (void *)(GUEST_WINDOW_BASE + gpa);
+}
+
+/* Once every chunk of a 1 GiB block is there, one entry serves for all. It translates as the
+ * table it replaces did, and that table is kept: no TLB need be flushed. */
+static void promote(struct gmem *gm, const struct gmem_block *block)
+{
+	uint64_t first;
+
+	if (block->order != GUEST_FRAMES_ORDER_MAX || gm->nested.max_leaf_level < 3)
+		return;
+	chunk_of(gm, block->gpa, &first);
+	for (uint64_t i = 0; i < PAGE_1G / CHUNK_BYTES; i++)
+		if (!bit_test(gm->populated, first + i))
+			return;
+	pagetable_map(&gm->nested, block->gpa, block->hpa, PAGE_1G,
+		      PT_READ | PT_WRITE | PT_EXEC);
+}
+
+static int populate_chunk(struct gmem *gm, uint64_t gpa)
+{
+	const struct gmem_block *block = block_of(gm, gpa);
+	uint64_t hpa = block->hpa + (gpa - block->gpa);
+	int err;
+
+	spin_lock(&gm->lock);
+	err = pagetable_map(&gm->as.window, GUEST_WINDOW_BASE + gpa, hpa, CHUNK_BYTES,
+			    PT_READ | PT_WRITE | PT_USER);
+	spin_unlock(&gm->lock);
+	if (err)
+		return err;
+
+	user_access_begin();
+	memset(window(gpa), 0, CHUNK_BYTES); /* another guest's data may have been here */
+	user_access_end();
+
+	spin_lock(&gm->lock);
+	err = pagetable_map(&gm->nested, gpa, hpa, CHUNK_BYTES, PT_READ | PT_WRITE | PT_EXEC);
+	spin_unlock(&gm->lock);
+	return err;
+}
+
+int gmem_populate(struct gmem *gm, uint64_t gpa)
+{
+	uint64_t chunk;
+	int err;
+
+	if (!chunk_of(gm, gpa, &chunk))
+		return -EFAULT;
+	if (bit_test(gm->populated, chunk))
+		return 0;
+	if (!bit_claim(gm->claimed, chunk)) {
+		while (!bit_test(gm->populated, chunk)) { /* another vCPU is at it */
+			if (!bit_test(gm->claimed, chunk))
+				return -ENOMEM;
+			thread_yield();
+		}
+		return 0;
+	}
+
+	err = populate_chunk(gm, ALIGN_DOWN(gpa, CHUNK_BYTES));
+	if (err) {
+		atomic_fetch_and(&gm->claimed[chunk / CHUNK_BITS], ~BIT(chunk % CHUNK_BITS));
+		return err;
+	}
+	atomic_fetch_or(&gm->populated[chunk / CHUNK_BITS], BIT(chunk % CHUNK_BITS));
+	atomic_fetch_add(&gm->populated_bytes, CHUNK_BYTES);
+	spin_lock(&gm->lock);
+	promote(gm, block_of(gm, gpa));
+	spin_unlock(&gm->lock);
+	return 0;
+}
+
+/* All of [gpa, gpa + bytes) present in the window; 0, -EFAULT, -ENOMEM. */
+static int reach(struct gmem *gm, uint64_t gpa, uint64_t bytes)
+{
+	uint64_t chunk;
+
+	if (unlikely(!bytes || !gmem_is_ram(gm, gpa, bytes)))
+		return -EFAULT;
+	for (uint64_t at = gpa; at < gpa + bytes; at = ALIGN_DOWN(at, CHUNK_BYTES) + CHUNK_BYTES) {
+		int err;
+
+		chunk_of(gm, at, &chunk);
+		if (likely(bit_test(gm->populated, chunk)))
+			continue;
+		err = gmem_populate(gm, at);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int gmem_read(struct gmem *gm, uint64_t gpa, void *buf, size_t bytes)
+{
+	int err = reach(gm, gpa, bytes);
+
+	if (err)
+		return err;
+	user_access_begin();
+	memcpy(buf, window(gpa), bytes);
+	user_access_end();
+	return 0;
+}
+
+int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
+{
+	int err = reach(gm, gpa, bytes);
+
+	if (err)
+		return err;
+	user_access_begin();
+	memcpy(window(gpa), buf, bytes);
+	user_access_end();
+	return 0;
+}
+
+int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value)
+{
+	uint64_t chunk;
+
+	if (unlikely(gpa % 8 || !chunk_of(gm, gpa, &chunk)))
+		return -EFAULT;
+	if (unlikely(!bit_test(gm->populated, chunk))) {
+		int err = gmem_populate(gm, gpa);
+
+		if (err)
+			return err;
+	}
+	user_access_begin();
+	*value = atomic_load_explicit((_Atomic uint64_t *)window(gpa), memory_order_relaxed);
+	user_access_end();
+	return 0;
+}
+
+#define CMPXCHG(type)                                                                              \
+	({                                                                                         \
+		type old_ = (type)expected;                                                        \
+		atomic_compare_exchange_strong((_Atomic type *)window(gpa), &old_, (type)desired); \
+	})
+
+int gmem_cmpxchg(struct gmem *gm, uint64_t gpa, uint64_t expected, uint64_t desired,
+		 unsigned bytes)
+{
+	int err = reach(gm, gpa, bytes);
+	bool same = false;
+
+	if (err)
+		return err;
+	user_access_begin();
+	switch (bytes) {
+	case 1: same = CMPXCHG(uint8_t); break;
+	case 2: same = CMPXCHG(uint16_t); break;
+	case 4: same = CMPXCHG(uint32_t); break;
+	case 8: same = CMPXCHG(uint64_t); break;
+	}
+	user_access_end();
+	return same ? 0 : -EAGAIN;
+}
+
+int gmem_phys(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes)
+{
+	const struct gmem_block *block;
+	uint64_t offset;
+	int err = reach(gm, gpa, 1);
+
+	if (err)
+		return err;
+	block = block_of(gm, gpa);
+	offset = gpa - block->gpa;
+	*hpa = block->hpa + offset;
+	*bytes = MIN(*bytes, (CHUNK_BYTES << block->order) - offset);
+	return reach(gm, gpa, *bytes);
+}

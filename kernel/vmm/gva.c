@@ -1,0 +1,180 @@
+/* The guest's page tables, walked in software: no paging, 32-bit, PAE and 4-level (SDM vol. 3A
+ * ch. 4; APM vol. 2 ch. 5). 5-level paging is not offered to guests. */
+#include "kernel/vmm/gva.h"
+
+#include <errno.h>
+
+#include "kernel/cpu/msr.h"
+#include "kernel/vmm/vm.h"
+
+#define CR0_PG   BIT(31)
+#define CR0_WP   BIT(16)
+#define CR4_PSE  BIT(4)
+#define CR4_PAE  BIT(5)
+#define CR4_SMEP BIT(20)
+#define CR4_SMAP BIT(21)
+#define RFLAGS_AC BIT(18)
+
+#define PTE_P  BIT(0)
+#define PTE_W  BIT(1)
+#define PTE_U  BIT(2)
+#define PTE_A  BIT(5)
+#define PTE_D  BIT(6)
+#define PTE_PS BIT(7)
+#define PTE_NX BIT(63)
+
+#define ENTRY_ADDRESS 0x000ffffffffff000ull
+
+struct walk {
+	struct vcpu *vcpu;
+	uint64_t cr0, cr4, efer;
+	unsigned access;
+	bool user;         /* the access is a user access */
+	uint64_t rights;   /* W and U of all levels, ANDed */
+	uint64_t nx;       /* NX of any level */
+	unsigned entry_bytes;
+};
+
+static bool read_entry(const struct walk *w, uint64_t gpa, uint64_t *entry)
+{
+	struct gmem *gm = &w->vcpu->vm->gmem;
+	uint32_t half;
+
+	if (likely(w->entry_bytes == 8))
+		return !gmem_read64(gm, gpa, entry);
+	if (gmem_read(gm, gpa, &half, sizeof half))
+		return false;
+	*entry = half;
+	return true;
+}
+
+/* Sets bits as the CPU's locked walk does. A race with the guest's own write just means that
+ * the guest walks again. */
+static void mark(const struct walk *w, uint64_t gpa, uint64_t entry, uint64_t bits)
+{
+	if (unlikely((entry & bits) != bits))
+		gmem_cmpxchg(&w->vcpu->vm->gmem, gpa, entry, entry | bits, w->entry_bytes);
+}
+
+static int refuse(const struct walk *w, bool present, uint32_t *error)
+{
+	bool fetch_counts = w->cr4 & CR4_SMEP || (w->efer & EFER_NXE && w->cr4 & CR4_PAE);
+
+	*error = (uint32_t)((present ? PF_PRESENT : 0) | (w->access & GVA_WRITE ? PF_WRITE : 0) |
+			    (w->user ? PF_USER : 0) |
+			    (w->access & GVA_FETCH && fetch_counts ? PF_FETCH : 0));
+	return -EFAULT;
+}
+
+/* SDM vol. 3A 4.6.1. */
+static bool allowed(const struct walk *w)
+{
+	bool user_page = w->rights & PTE_U;
+	bool writable = w->rights & PTE_W;
+
+	if (w->user) {
+		if (!user_page || (w->access & GVA_WRITE && !writable))
+			return false;
+	} else {
+		if (w->access & GVA_WRITE && !writable && w->cr0 & CR0_WP)
+			return false;
+		if (user_page && w->access & GVA_FETCH && w->cr4 & CR4_SMEP)
+			return false;
+		if (user_page && !(w->access & GVA_FETCH) && w->cr4 & CR4_SMAP &&
+		    (w->access & GVA_SYSTEM || !(w->vcpu->rflags & RFLAGS_AC)))
+			return false;
+	}
+	return !(w->access & GVA_FETCH && w->nx);
+}
+
+/*
+ * Walks `levels` levels of tables from `table`; index_bits of the address per level. A large
+ * page ends the walk at level 2 (and 3 in long mode). 0 with *gpa, or -EFAULT.
+ */
+static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned levels,
+		       unsigned index_bits, bool large_2, bool large_3, uint64_t *gpa,
+		       uint32_t *error)
+{
+	for (unsigned level = levels;; level--) {
+		unsigned shift = 12 + (level - 1) * index_bits;
+		uint64_t index = gva >> shift & (BIT(index_bits) - 1);
+		uint64_t at = table + index * w->entry_bytes;
+		uint64_t entry;
+		bool leaf;
+
+		if (!read_entry(w, at, &entry) || !(entry & PTE_P))
+			return refuse(w, false, error);
+		w->rights &= entry;
+		w->nx |= w->efer & EFER_NXE ? entry & PTE_NX : 0;
+		leaf = level == 1 || (entry & PTE_PS && ((level == 2 && large_2) ||
+							 (level == 3 && large_3)));
+		if (!leaf) {
+			mark(w, at, entry, PTE_A);
+			table = entry & ENTRY_ADDRESS;
+			continue;
+		}
+		if (!allowed(w))
+			return refuse(w, true, error);
+		mark(w, at, entry, PTE_A | (w->access & GVA_WRITE ? PTE_D : 0));
+		*gpa = (entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) | (gva & (BIT(shift) - 1));
+		if (w->entry_bytes == 4 && level == 2) /* PSE-36: bits 20:13 are 39:32 */
+			*gpa |= (entry >> 13 & 0xff) << 32;
+		return 0;
+	}
+}
+
+static int walk_pae(struct walk *w, uint64_t cr3, uint64_t gva, uint64_t *gpa, uint32_t *error)
+{
+	uint64_t pdpte;
+
+	if (!read_entry(w, (cr3 & 0xffffffe0) + (gva >> 30 & 3) * 8, &pdpte) || !(pdpte & PTE_P))
+		return refuse(w, false, error);
+	return walk_tables(w, pdpte & ENTRY_ADDRESS, gva, 2, 9, true, false, gpa, error);
+}
+
+int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gpa,
+		  uint32_t *error)
+{
+	const struct vmm_backend *b = vmm_backend;
+	struct walk w = {
+		.vcpu = vcpu,
+		.cr0 = b->get_reg(vcpu, REG_CR0),
+		.access = access,
+		.rights = PTE_W | PTE_U,
+		.entry_bytes = 8,
+	};
+	uint64_t cr3;
+
+	if (!(w.cr0 & CR0_PG)) {
+		*gpa = gva & 0xffffffff;
+		return 0;
+	}
+	w.cr4 = b->get_reg(vcpu, REG_CR4);
+	w.efer = b->get_reg(vcpu, REG_EFER);
+	w.user = b->cpl(vcpu) == 3 && !(access & GVA_SYSTEM);
+	cr3 = b->get_reg(vcpu, REG_CR3);
+	if (likely(w.efer & EFER_LMA))
+		return walk_tables(&w, cr3 & ENTRY_ADDRESS, gva, 4, 9, true, true, gpa, error);
+	if (w.cr4 & CR4_PAE)
+		return walk_pae(&w, cr3, gva & 0xffffffff, gpa, error);
+	w.entry_bytes = 4;
+	return walk_tables(&w, cr3 & 0xfffff000, gva & 0xffffffff, 2, 10, w.cr4 & CR4_PSE, false,
+			   gpa, error);
+}
+
+unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes)
+{
+	unsigned done = 0;
+
+	while (done < bytes) {
+		uint64_t at = gva + done, gpa;
+		unsigned part = (unsigned)MIN(bytes - done, PAGE_BYTES - at % PAGE_BYTES);
+		uint32_t error;
+
+		if (gva_translate(vcpu, at, GVA_FETCH, &gpa, &error) ||
+		    gmem_read(&vcpu->vm->gmem, gpa, buf + done, part))
+			break;
+		done += part;
+	}
+	return done;
+}

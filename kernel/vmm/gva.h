@@ -1,0 +1,35 @@
+/*
+ * Guest-virtual (linear) addresses: walking the guest's own page tables as its CPU would, and
+ * copying from and to them for the emulator. All on the vCPU's thread.
+ */
+#ifndef KERNEL_VMM_GVA_H
+#define KERNEL_VMM_GVA_H
+
+#include "kernel/vmm/vcpu.h"
+
+enum gva_access {
+	GVA_READ = 0,
+	GVA_WRITE = 1,
+	GVA_FETCH = 2,
+	GVA_SYSTEM = 4, /* implicit supervisor access, whatever the CPL (descriptor tables) */
+};
+
+/* Error code bits of #PF (SDM vol. 3A fig. 4-12). */
+#define PF_PRESENT BIT(0)
+#define PF_WRITE   BIT(1)
+#define PF_USER    BIT(2)
+#define PF_RSVD    BIT(3)
+#define PF_FETCH   BIT(4)
+
+/*
+ * Translates one address, checking rights and setting accessed and dirty bits. 0 with *gpa; or
+ * -EFAULT with *error for the #PF that the guest deserves.
+ */
+int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gpa,
+		  uint32_t *error);
+
+/* Instruction bytes at linear address `gva`: as many of `bytes` as lie in mapped RAM; returns
+ * how many, 0 where none can be read. Raises nothing. */
+unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes);
+
+#endif
