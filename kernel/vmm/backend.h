@@ -13,6 +13,7 @@ struct cpu;
 struct pt_format;
 
 enum vmexit_reason {
+	VMEXIT_UNKNOWN = 0,     /* the backend does not know it: ends the guest */
 	VMEXIT_HOST_INTERRUPT, /* a host interrupt or NMI is pending; it is taken on return */
 	VMEXIT_INTERRUPT_WINDOW,
 	VMEXIT_NMI_WINDOW,
@@ -35,7 +36,6 @@ enum vmexit_reason {
 	VMEXIT_SLICE,	      /* VMX preemption timer */
 	VMEXIT_INVALID_STATE, /* the CPU refused the guest's state; why is in the log */
 	VMEXIT_VENDOR,	      /* finished inside the backend; nothing left to do */
-	VMEXIT_UNKNOWN,
 	VMEXIT_REASONS,
 };
 const char *vmexit_name(enum vmexit_reason reason);

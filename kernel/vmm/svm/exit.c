@@ -1,0 +1,216 @@
+/* From the VMCB's exit code to the neutral record. What to do about it is kernel/vmm/exit's. */
+#include <string.h>
+
+#include "kernel/log/log.h"
+#include "kernel/vmm/gva.h"
+#include "kernel/vmm/svm/svm.h"
+#include "kernel/vmm/vm.h"
+
+#define RFLAGS_TF BIT(8)
+#define DR6_BS    BIT(14)
+
+/* Exits that say all there is to say by their code. */
+static const uint8_t plain[] = {
+	[SVM_EXIT_INTR] = VMEXIT_HOST_INTERRUPT, [SVM_EXIT_NMI] = VMEXIT_HOST_INTERRUPT,
+	[SVM_EXIT_INIT] = VMEXIT_INIT,		 [SVM_EXIT_RDPMC] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_CPUID] = VMEXIT_CPUID,	 [SVM_EXIT_RSM] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_INVD] = VMEXIT_CACHE,		 [SVM_EXIT_PAUSE] = VMEXIT_PAUSE,
+	[SVM_EXIT_HLT] = VMEXIT_HLT,		 [SVM_EXIT_INVLPGA] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_FERR_FREEZE] = VMEXIT_VENDOR,	 [SVM_EXIT_SHUTDOWN] = VMEXIT_TRIPLE_FAULT,
+	[SVM_EXIT_TASK_SWITCH] = VMEXIT_TASK_SWITCH,
+	[SVM_EXIT_VMRUN] = VMEXIT_UNDEFINED,	 [SVM_EXIT_VMMCALL] = VMEXIT_HYPERCALL,
+	[SVM_EXIT_VMLOAD] = VMEXIT_UNDEFINED,	 [SVM_EXIT_VMSAVE] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_STGI] = VMEXIT_UNDEFINED,	 [SVM_EXIT_CLGI] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_SKINIT] = VMEXIT_UNDEFINED,	 [SVM_EXIT_WBINVD] = VMEXIT_CACHE,
+	[SVM_EXIT_MONITOR] = VMEXIT_MONITOR,	 [SVM_EXIT_MWAIT] = VMEXIT_MONITOR,
+	[SVM_EXIT_MWAIT_A] = VMEXIT_MONITOR,	 [SVM_EXIT_XSETBV] = VMEXIT_XSETBV,
+	[SVM_EXIT_RDPRU] = VMEXIT_UNDEFINED,	 [SVM_EXIT_INVLPGB] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_INVLPGB_ILLEGAL] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_MCOMMIT] = VMEXIT_UNDEFINED,	 [SVM_EXIT_TLBSYNC] = VMEXIT_UNDEFINED,
+};
+
+static void translate_io(const struct vmcb *vmcb, struct vmexit *exit)
+{
+	uint64_t info = vmcb->exit_info_1;
+
+	exit->reason = VMEXIT_IO;
+	exit->io.port = (uint16_t)(info >> IOIO_PORT_SHIFT);
+	exit->io.bytes = info >> IOIO_SIZE_SHIFT & 7;
+	exit->io.in = info & IOIO_IN;
+	exit->io.string = info & IOIO_STRING;
+	exit->io.rep = info & IOIO_REP;
+	exit->insn_length = (uint8_t)(vmcb->exit_info_2 - vmcb->rip); /* the next RIP, always */
+}
+
+static void translate_npf(const struct vmcb *vmcb, struct vmexit *exit)
+{
+	uint64_t info = vmcb->exit_info_1;
+
+	exit->reason = VMEXIT_NESTED_FAULT;
+	exit->fault.gpa = vmcb->exit_info_2;
+	exit->fault.access = info & NPF_FETCH ? VMEXIT_FETCH
+			     : info & NPF_WRITE ? VMEXIT_WRITE
+						: VMEXIT_READ;
+	exit->fault.during_walk = info & NPF_TABLE;
+	if (svm_has(SVM_DECODE_ASSIST)) {
+		exit->insn_available = MIN(vmcb->insn_bytes_count & 0xf, 15);
+		memcpy(exit->insn, vmcb->insn_bytes, sizeof exit->insn);
+	}
+}
+
+/* What a MOV to CR0/CR4 or LMSW writes. Decode assists name the register of a MOV (APM vol. 2
+ * 15.8.1), but not LMSW's operand, so the instruction is read in either case. LMSW from memory
+ * is not met in practice and left for the core to report. */
+static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct vcpu_segment cs;
+	uint8_t insn[15], rex = 0;
+	unsigned available, at = 0;
+
+	exit->reason = VMEXIT_UNKNOWN;
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	available = gva_fetch(vcpu, cs.base + vcpu->rip, insn, sizeof insn);
+	while (at < available && (insn[at] == 0x66 || insn[at] == 0x67 || insn[at] == 0xf2 ||
+				  insn[at] == 0xf3 || insn[at] == 0x2e || insn[at] == 0x3e))
+		at++;
+	if (at < available && cs.attributes & SEG_ATTR_LONG && (insn[at] & 0xf0) == 0x40)
+		rex = insn[at++];
+	if (at + 3 > available || insn[at] != 0x0f)
+		return;
+
+	uint8_t opcode = insn[at + 1], modrm = insn[at + 2];
+	uint64_t operand = vcpu->regs[(modrm & 7) | (rex & 1) << 3];
+
+	if (opcode == 0x22) { /* MOV CRn, r */
+		exit->cr.cr = modrm >> 3 & 7;
+		exit->cr.value = cs.attributes & SEG_ATTR_LONG ? operand : (uint32_t)operand;
+	} else if (opcode == 0x01 && modrm >= 0xf0 && modrm <= 0xf7) { /* LMSW r16 */
+		uint64_t cr0 = svm_of(vcpu)->vmcb->cr0;
+
+		exit->cr.cr = 0;
+		exit->cr.value = (cr0 & ~0xeull) | (operand & 0xf); /* PE cannot be cleared */
+	} else {
+		return;
+	}
+	exit->reason = VMEXIT_CR_WRITE;
+	exit->insn_length = (uint8_t)(at + 3);
+}
+
+static bool stepped_over_iret(struct svm_vcpu *sv)
+{
+	if (!sv->stepping_iret)
+		return false;
+	sv->stepping_iret = sv->nmi_blocked = false;
+	sv->vmcb->dr6 &= ~DR6_BS;
+	return true;
+}
+
+/* #DB and #AC are intercepted only so that a guest whose handlers raise them again and again
+ * keeps exiting; #MC is the machine's own. */
+static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
+{
+	unsigned vector = (unsigned)(exit->raw_code - SVM_EXIT_EXCEPTION);
+
+	exit->reason = VMEXIT_VENDOR;
+	switch (vector) {
+	case 1:
+		if (stepped_over_iret(svm_of(vcpu)))
+			exit->reason = VMEXIT_NMI_WINDOW;
+		else
+			vcpu_raise(vcpu, vector);
+		break;
+	case 17: vcpu_raise_error(vcpu, vector, (uint32_t)exit->raw_info[0]); break;
+	case 18: __asm__ volatile("int $18"); break;
+	default: exit->reason = VMEXIT_UNKNOWN;
+	}
+}
+
+/* An event was being delivered when the exit happened: keep it. A software interrupt or INT3
+ * needs nothing, since its instruction runs again. */
+static void keep_interrupted_event(struct vcpu *vcpu, uint64_t info)
+{
+	static const enum vmevent_kind kinds[8] = {
+		[EVENT_TYPE_INTR] = VMEVENT_INTERRUPT,
+		[EVENT_TYPE_NMI] = VMEVENT_NMI,
+		[EVENT_TYPE_EXCEPTION] = VMEVENT_EXCEPTION,
+	};
+	uint8_t vector = info & 0xff;
+	enum vmevent_kind kind = kinds[info >> EVENT_TYPE_SHIFT & 7];
+
+	if (kind == VMEVENT_EXCEPTION && (vector == 3 || vector == 4))
+		return;
+	vcpu->event = (struct vmevent){
+		.kind = kind,
+		.vector = vector,
+		.has_error = info & EVENT_ERROR_VALID,
+		.error = (uint32_t)(info >> 32),
+		.cr2 = svm_of(vcpu)->vmcb->cr2,
+	};
+	if (kind == VMEVENT_NMI)
+		svm_of(vcpu)->nmi_blocked = false;
+}
+
+static void translate_invalid(struct vcpu *vcpu, struct vmexit *exit)
+{
+	const struct vmcb *v = svm_of(vcpu)->vmcb;
+
+	exit->reason = VMEXIT_INVALID_STATE;
+	log_warn(vcpu->vm->name,
+		 "VMRUN refused the state: cr0=%llx cr3=%llx cr4=%llx efer=%llx cs=%x/%x "
+		 "rflags=%llx eventinj=%llx",
+		 (unsigned long long)v->cr0, (unsigned long long)v->cr3,
+		 (unsigned long long)v->cr4, (unsigned long long)v->efer, v->cs.selector,
+		 v->cs.attributes, (unsigned long long)v->rflags,
+		 (unsigned long long)v->event_inj);
+}
+
+/* The IRET that ends an NMI handler is about to run: NMIs stay blocked for this one instruction
+ * more, which is stepped over by TF (#DB is intercepted, so the guest does not see it). */
+static void translate_iret(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct svm_vcpu *sv = svm_of(vcpu);
+
+	sv->vmcb->intercepts[0] &= ~(uint32_t)INTERCEPT_IRET;
+	sv->stepping_iret = !(vcpu->rflags & RFLAGS_TF);
+	sv->nmi_blocked = sv->stepping_iret;
+	vcpu->rflags |= RFLAGS_TF;
+	exit->reason = VMEXIT_VENDOR;
+}
+
+void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)
+{
+	struct svm_vcpu *sv = svm_of(vcpu);
+	struct vmcb *vmcb = sv->vmcb;
+	uint64_t code = vmcb->exit_code;
+
+	exit->raw_code = code;
+	exit->raw_info[0] = vmcb->exit_info_1;
+	exit->raw_info[1] = vmcb->exit_info_2;
+	exit->insn_available = 0;
+	exit->insn_length = 0;
+	if (svm_has(SVM_NRIPS) && vmcb->next_rip > vmcb->rip && vmcb->next_rip - vmcb->rip <= 15)
+		exit->insn_length = (uint8_t)(vmcb->next_rip - vmcb->rip);
+	if (unlikely(vmcb->exit_int_info & EVENT_VALID))
+		keep_interrupted_event(vcpu, vmcb->exit_int_info);
+
+	switch (code) {
+	case SVM_EXIT_IOIO: translate_io(vmcb, exit); return;
+	case SVM_EXIT_NPF: translate_npf(vmcb, exit); return;
+	case SVM_EXIT_MSR:
+		exit->reason = vmcb->exit_info_1 & 1 ? VMEXIT_WRMSR : VMEXIT_RDMSR;
+		return;
+	case SVM_EXIT_VINTR:
+		vmcb->vintr &= ~VINTR_IRQ;
+		vmcb->intercepts[0] &= ~(uint32_t)INTERCEPT_VINTR;
+		exit->reason = VMEXIT_INTERRUPT_WINDOW;
+		return;
+	case SVM_EXIT_CR0_WRITE:
+	case SVM_EXIT_CR4_WRITE:
+	case SVM_EXIT_CR0_SEL: translate_cr(vcpu, exit); return;
+	case SVM_EXIT_IRET: translate_iret(vcpu, exit); return;
+	case SVM_EXIT_INVALID:
+	case SVM_EXIT_INVALID_7_2: translate_invalid(vcpu, exit); return;
+	case SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + 31: translate_exception(vcpu, exit); return;
+	}
+	exit->reason = code < ARRAY_SIZE(plain) ? plain[code] : VMEXIT_UNKNOWN;
+}

@@ -1,0 +1,55 @@
+/* What the files of the SVM backend share. Nobody outside this folder includes it; the core
+ * knows `svm_backend` alone. */
+#ifndef KERNEL_VMM_SVM_SVM_H
+#define KERNEL_VMM_SVM_SVM_H
+
+#include "kernel/vmm/backend.h"
+#include "kernel/vmm/svm/vmcb.h"
+#include "kernel/vmm/vcpu.h"
+
+/* One CPU's. Touched by that CPU alone. */
+struct svm_cpu {
+	uint64_t host_vmcb_phys; /* for VMLOAD after an exit: the host's FS, GS, TR and so on */
+	uint64_t hsave_phys;
+	uint64_t generation; /* of ASIDs: all of older ones are flushed */
+	uint32_t next_asid;
+};
+
+/* One vCPU's. Touched by its own thread; `flush` by anyone. */
+struct svm_vcpu {
+	struct vmcb *vmcb;
+	uint64_t vmcb_phys;
+	struct svm_cpu *cpu; /* whose ASID it has */
+	uint64_t generation;
+	_Atomic bool flush;
+	bool nmi_blocked; /* an NMI was delivered and its IRET not yet seen */
+	bool stepping_iret; /* that IRET is being single-stepped */
+};
+
+/* CPUID 0x8000000A, read at probe. */
+struct svm_features {
+	uint32_t asids;
+	uint32_t edx;
+};
+extern struct svm_features svm_features;
+
+static inline bool svm_has(uint32_t bit)
+{
+	return svm_features.edx & bit;
+}
+
+static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
+{
+	return (struct svm_vcpu *)vcpu->backend;
+}
+
+void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys);
+
+/* The VMCB's exit fields to the neutral record; keeps an interrupted event in vcpu->event. */
+void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit);
+
+/* MSR and I/O permission maps: everything intercepted but what is listed. 0 or -ENOMEM. */
+int svm_maps_init(void);
+extern uint64_t svm_msrpm_phys, svm_iopm_phys;
+
+#endif
