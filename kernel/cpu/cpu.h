@@ -109,7 +109,7 @@ struct cpu_features {
 	unsigned family, model, stepping;
 	unsigned phys_bits; /* MAXPHYADDR */
 	bool nx, smep, smap, umip, pages_1g, pcid, x2apic, tsc_deadline, invariant_tsc, xsave,
-		rdrand, rdseed, fsgsbase, erms, svm, vmx, hypervisor;
+		rdrand, rdseed, rdtscp, fsgsbase, erms, svm, vmx, hypervisor;
 	uint64_t xcr0_mask;	  /* user state components XCR0 may enable (CPUID 0xD) */
 	uint32_t xsave_bytes_max; /* area for all of xcr0_mask, standard format */
 };

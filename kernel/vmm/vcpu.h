@@ -11,7 +11,9 @@
 
 #include "kernel/vmm/backend.h"
 
+struct mem_account;
 struct thread;
+struct thread_ops;
 struct vlapic;
 struct vm;
 
@@ -54,9 +56,12 @@ struct vcpu {
 	enum vcpu_run_state state;
 	struct vmevent event; /* to be delivered at the next entry; kind NONE: nothing */
 	struct vmexit exit;
-	uint64_t xcr0;
+	bool nmi_pending;
+	uint64_t xcr0, tsc_aux;
+	uint64_t dr[4]; /* DR0-DR3 while not loaded */
+	struct vcpu_msrs *msrs; /* kernel/vmm/msr's own */
 	void *xsave;	      /* guest's XSAVE area while not loaded */
-	uint64_t pvclock_gpa; /* KVM clock page, 0: off (kernel/vmm/pvclock) */
+	uint64_t pvclock;     /* MSR_KVM_SYSTEM_TIME as last written */
 
 	_Atomic uint32_t requests; /* enum vcpu_request */
 	_Atomic uint8_t sipi_vector;
@@ -67,6 +72,13 @@ struct vcpu {
 };
 
 _Static_assert(offsetof(struct vcpu, rip) == 128, "entry.S");
+
+/* All registers of a vCPU that starts. */
+struct vcpu_entry {
+	struct vcpu_state state;
+	uint64_t regs[GPR_COUNT];
+	uint64_t rip, rflags;
+};
 
 /* Creates the vCPU parked, with its lapic. NULL when out of memory. */
 struct vcpu *vcpu_create(struct vm *vm, unsigned id);
@@ -86,11 +98,17 @@ void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector); /* ignored unless waitin
  * INIT, as that table's INIT column. On the vCPU's thread. */
 void vcpu_reset(struct vcpu *vcpu, bool init);
 
+/* XCR0 as the guest set it, checked. On the vCPU's thread. */
+void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value);
+
 /* Exceptions raised by emulation, delivered at the next entry; a second one follows the
  * double-fault rules (SDM vol. 3A table 6-5). On the vCPU's thread. */
 void vcpu_raise(struct vcpu *vcpu, unsigned vector);
 void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error);
 void vcpu_raise_page_fault(struct vcpu *vcpu, uint64_t cr2, uint32_t error);
+
+/* For the thread: FPU, debug registers and the backend's own come and go with its CPU. */
+extern const struct thread_ops vcpu_thread_ops;
 
 /* The thread's function; arg is the vCPU. Returns when the VM is destroyed. */
 void vcpu_thread(void *arg);

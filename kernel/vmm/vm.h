@@ -72,6 +72,8 @@ struct vm {
 	uint64_t tsc_offset;	  /* guest TSC = host TSC + this */
 	uint64_t start_ns;	  /* clock_now_ns() at vm_start() */
 
+	struct vcpu_entry entry;    /* where vCPU 0 starts */
+
 	struct spinlock stop_lock;
 	struct vm_stop stop;
 	_Atomic bool stopping, dying;
@@ -87,8 +89,8 @@ int vmm_init_this_cpu(void);
 /* Prepares everything that can fail: memory, tables, interrupt controllers, vCPUs (parked),
  * their threads. NULL, with the reason logged under the guest's name. Thread context. */
 struct vm *vm_create(const struct vm_params *params);
-/* vCPU 0 starts from `state` (RIP, GPRs in vcpu), the others wait for SIPI. Cannot fail. */
-void vm_start(struct vm *vm);
+/* vCPU 0 starts as `entry` says (copied), the others wait for SIPI. Cannot fail. */
+void vm_start(struct vm *vm, const struct vcpu_entry *entry);
 /* Frees all. The VM must have stopped or never started. Thread context; may sleep. */
 void vm_destroy(struct vm *vm);
 
@@ -96,6 +98,9 @@ void vm_destroy(struct vm *vm);
  */
 void vm_stop(struct vm *vm, enum vm_stop_kind kind, uint32_t status, const char *fmt, ...)
 	printf_like(4, 5);
+
+/* For vcpu.c: one of the VM's vCPUs has parked. The last one calls `stopped`. */
+void vm_vcpu_parked(struct vm *vm);
 
 /* An interrupt line, 0-15 ISA (both PIC and I/O APIC), 16-23 PCI (I/O APIC alone). Level of the
  * wire as the device drives it: true asserted. Any context. */

@@ -1,0 +1,73 @@
+/* CR0 and CR4 as the guest may set them (SDM vol. 3A 2.5, vol. 2B MOV to control registers). */
+#include "kernel/vmm/cr.h"
+
+#include <errno.h>
+
+#include "kernel/cpu/msr.h"
+#include "kernel/vmm/features.h"
+
+#define CR0_PE BIT(0)
+#define CR0_ET BIT(4)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
+/* PE MP EM TS ET NE WP AM NW CD PG */
+#define CR0_DEFINED (0x3full | BIT(16) | BIT(18) | CR0_NW | CR0_CD | CR0_PG)
+
+#define CR4_PAE   BIT(5)
+#define CR4_PCIDE BIT(17)
+
+static bool in_long_code(struct vcpu *vcpu)
+{
+	struct vcpu_segment cs;
+
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	return cs.attributes & SEG_ATTR_LONG;
+}
+
+static int write_cr0(struct vcpu *vcpu, uint64_t value)
+{
+	const struct vmm_backend *b = vmm_backend;
+	uint64_t efer = b->get_reg(vcpu, REG_EFER), cr4 = b->get_reg(vcpu, REG_CR4);
+	uint64_t old = b->get_reg(vcpu, REG_CR0);
+
+	if (value >> 32)
+		return -EPERM;
+	if ((value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
+		return -EPERM;
+	if (value & CR0_PG && !(old & CR0_PG) && efer & EFER_LME) {
+		if (!(cr4 & CR4_PAE) || in_long_code(vcpu))
+			return -EPERM;
+		efer |= EFER_LMA;
+	}
+	if (!(value & CR0_PG) && old & CR0_PG) {
+		if (cr4 & CR4_PCIDE || (efer & EFER_LMA && in_long_code(vcpu)))
+			return -EPERM;
+		efer &= ~EFER_LMA;
+	}
+	b->set_reg(vcpu, REG_EFER, efer);
+	/* Undefined bits below 32 are ignored, ET reads as one. */
+	b->set_reg(vcpu, REG_CR0, (value & CR0_DEFINED) | CR0_ET);
+	return 0;
+}
+
+static int write_cr4(struct vcpu *vcpu, uint64_t value)
+{
+	const struct vmm_backend *b = vmm_backend;
+	uint64_t efer = b->get_reg(vcpu, REG_EFER), old = b->get_reg(vcpu, REG_CR4);
+
+	if (value & ~features_cr4_mask())
+		return -EPERM;
+	if (efer & EFER_LMA && !(value & CR4_PAE))
+		return -EPERM;
+	if (value & CR4_PCIDE && !(old & CR4_PCIDE) &&
+	    (!(efer & EFER_LMA) || b->get_reg(vcpu, REG_CR3) & 0xfff))
+		return -EPERM;
+	b->set_reg(vcpu, REG_CR4, value);
+	return 0;
+}
+
+int cr_write(struct vcpu *vcpu, unsigned cr, uint64_t value)
+{
+	return cr == 0 ? write_cr0(vcpu, value) : cr == 4 ? write_cr4(vcpu, value) : -EPERM;
+}

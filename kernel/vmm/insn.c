@@ -1,0 +1,345 @@
+/* Instruction lengths, and the emulator's view of a vCPU: its memory through the guest's page
+ * tables, to RAM or to a device. */
+#include "kernel/vmm/insn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/log/log.h"
+#include "kernel/vmm/emul/emul.h"
+#include "kernel/vmm/gva.h"
+#include "kernel/vmm/vm.h"
+
+#define CR0_PE    BIT(0)
+#define RFLAGS_VM BIT(17)
+#define RFLAGS_RF BIT(16)
+
+_Static_assert((int)EMUL_ES == SEG_ES && (int)EMUL_GS == SEG_GS, "segments are numbered alike");
+_Static_assert((int)EMUL_RDI == RDI && (int)EMUL_GPRS == GPR_COUNT, "registers are, too");
+
+/* The shortest encoding of what exits without the CPU telling its length. */
+static const struct {
+	uint8_t bytes[3], count;
+} usual[VMEXIT_REASONS] = {
+	[VMEXIT_CPUID] = {{0x0f, 0xa2}, 2},   [VMEXIT_HLT] = {{0xf4}, 1},
+	[VMEXIT_RDMSR] = {{0x0f, 0x32}, 2},   [VMEXIT_WRMSR] = {{0x0f, 0x30}, 2},
+	[VMEXIT_PAUSE] = {{0xf3, 0x90}, 2},   [VMEXIT_HYPERCALL] = {{0x0f, 0x01, 0xd9}, 3},
+	[VMEXIT_XSETBV] = {{0x0f, 0x01, 0xd1}, 3},
+};
+
+static enum emul_mode mode_of(struct vcpu *vcpu, const struct vcpu_segment *cs)
+{
+	if (cs->attributes & SEG_ATTR_LONG)
+		return EMUL_MODE_64;
+	if (!(vmm_backend->get_reg(vcpu, REG_CR0) & CR0_PE) || vcpu->rflags & RFLAGS_VM)
+		return EMUL_MODE_16;
+	return cs->attributes & SEG_ATTR_DB ? EMUL_MODE_32 : EMUL_MODE_16;
+}
+
+/* Linear address of RIP; in 64-bit mode CS has no base. */
+static uint64_t linear_rip(const struct vcpu *vcpu, const struct vcpu_segment *cs)
+{
+	return cs->attributes & SEG_ATTR_LONG ? vcpu->rip : (uint32_t)(cs->base + vcpu->rip);
+}
+
+void insn_dump(struct vcpu *vcpu, char *text, size_t bytes)
+{
+	struct vcpu_segment cs;
+	uint8_t insn[EMUL_INSN_MAX];
+	unsigned available;
+	size_t at = 0;
+
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	available = gva_fetch(vcpu, linear_rip(vcpu, &cs), insn, sizeof insn);
+	snprintf(text, bytes, "(unreadable)");
+	for (unsigned i = 0; i < available && at + 4 <= bytes; i++)
+		at += (size_t)snprintf(text + at, bytes - at, i ? " %02x" : "%02x", insn[i]);
+}
+
+/* Reads the instruction to find its length; 0 where that fails. */
+static unsigned length_of(struct vcpu *vcpu, enum vmexit_reason reason)
+{
+	struct vcpu_segment cs;
+	struct emul_insn insn;
+	uint8_t bytes[EMUL_INSN_MAX];
+	unsigned count = usual[reason].count;
+	uint64_t linear;
+
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	linear = linear_rip(vcpu, &cs);
+	if (count && gva_fetch(vcpu, linear, bytes, count) == count &&
+	    !memcmp(bytes, usual[reason].bytes, count))
+		return count;
+	count = gva_fetch(vcpu, linear, bytes, sizeof bytes);
+	return emul_decode(&insn, mode_of(vcpu, &cs), bytes, count) ? 0 : insn.length;
+}
+
+int insn_skip(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	unsigned length = exit->insn_length ? exit->insn_length : length_of(vcpu, exit->reason);
+
+	if (unlikely(!length))
+		return -EFAULT;
+	vcpu->rip += length;
+	vmm_backend->clear_interrupt_shadow(vcpu);
+	return 0;
+}
+
+/* What the emulator hands back to us as ctx->opaque. */
+struct emulation {
+	struct vcpu *vcpu;
+	const struct vmexit *exit;
+};
+
+static struct vcpu *vcpu_of(const struct emul_ctx *ctx)
+{
+	return ((struct emulation *)ctx->opaque)->vcpu;
+}
+
+static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa)
+{
+	uint32_t error;
+	int err = gva_translate(vcpu_of(ctx), linear, access, gpa, &error);
+
+	if (err)
+		ctx->fault = (struct emul_fault){
+			.vector = EMUL_VECTOR_PF,
+			.has_error = true,
+			.error = error,
+			.address = linear,
+		};
+	return err;
+}
+
+static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsigned bytes,
+			  bool write)
+{
+	while (bytes) { /* at most 8 bytes to a bus access; 16 are two, other sizes single bytes */
+		unsigned part = bytes >= 8 ? 8 : (bytes & (bytes - 1)) ? 1 : bytes;
+		struct bus_access access = {
+			.vcpu = vcpu, .addr = gpa, .bytes = (uint8_t)part, .write = write};
+
+		if (write)
+			memcpy(&access.value, value, part);
+		bus_do(&vcpu->vm->mmio, &access);
+		if (!write)
+			memcpy(value, &access.value, part);
+		gpa += part;
+		value += part;
+		bytes -= part;
+	}
+}
+
+static int part_access(struct vcpu *vcpu, uint64_t gpa, void *value, unsigned bytes, bool write)
+{
+	struct gmem *gm = &vcpu->vm->gmem;
+	int err = write ? gmem_write(gm, gpa, value, bytes) : gmem_read(gm, gpa, value, bytes);
+
+	if (err != -EFAULT)
+		return err;
+	device_access(vcpu, gpa, value, bytes, write);
+	return 0;
+}
+
+/* One access that may cross a page: both pages are translated before either is touched. */
+static int access_linear(struct emul_ctx *ctx, uint64_t linear, void *value, unsigned bytes,
+			 bool write, unsigned rights)
+{
+	unsigned first = (unsigned)MIN(bytes, PAGE_BYTES - linear % PAGE_BYTES);
+	uint64_t gpa[2];
+	int err = translate(ctx, linear, rights, &gpa[0]);
+
+	if (!err && first < bytes)
+		err = translate(ctx, linear + first, rights, &gpa[1]);
+	if (!err)
+		err = part_access(vcpu_of(ctx), gpa[0], value, first, write);
+	if (!err && first < bytes)
+		err = part_access(vcpu_of(ctx), gpa[1], (char *)value + first, bytes - first, write);
+	return err;
+}
+
+static int op_read(struct emul_ctx *ctx, uint64_t linear, void *value, unsigned bytes,
+		   enum emul_access access)
+{
+	return access_linear(ctx, linear, value, bytes, false,
+			     access == EMUL_READ_FOR_WRITE ? GVA_WRITE : GVA_READ);
+}
+
+static int op_write(struct emul_ctx *ctx, uint64_t linear, const void *value, unsigned bytes)
+{
+	uint8_t copy[16];
+
+	memcpy(copy, value, bytes);
+	return access_linear(ctx, linear, copy, bytes, true, GVA_WRITE);
+}
+
+/* Truly atomic on RAM within a page of up to 8 bytes; what is wider or crosses pages is done in
+ * two steps, as split locks to devices are on hardware. */
+static int op_compare_exchange(struct emul_ctx *ctx, uint64_t linear, const void *expected,
+			       const void *desired, unsigned bytes)
+{
+	struct gmem *gm = &vcpu_of(ctx)->vm->gmem;
+	uint64_t gpa, old = 0, new = 0;
+	int err = translate(ctx, linear, GVA_WRITE, &gpa);
+
+	if (err)
+		return err;
+	if (bytes > 8 || linear % bytes || !gmem_is_ram(gm, gpa, bytes))
+		return op_write(ctx, linear, desired, bytes);
+	memcpy(&old, expected, bytes);
+	memcpy(&new, desired, bytes);
+	return gmem_cmpxchg(gm, gpa, old, new, bytes);
+}
+
+static int op_fetch(struct emul_ctx *ctx, uint64_t linear, void *insn, unsigned bytes)
+{
+	uint64_t gpa;
+	int err = translate(ctx, linear, GVA_FETCH, &gpa);
+
+	if (!err)
+		err = gmem_read(&vcpu_of(ctx)->vm->gmem, gpa, insn, bytes);
+	return err == -EFAULT && ctx->fault.vector != EMUL_VECTOR_PF ? -ENOTSUP : err;
+}
+
+static void op_segment(struct emul_ctx *ctx, enum emul_segment which, struct emul_seg *seg)
+{
+	struct vcpu_segment s;
+
+	vmm_backend->get_segment(vcpu_of(ctx), (enum vcpu_seg)which, &s);
+	*seg = (struct emul_seg){.base = s.base, .limit = s.limit, .access = s.attributes};
+}
+
+static int port_access(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes, bool write)
+{
+	struct bus_access access = {
+		.vcpu = vcpu_of(ctx), .addr = port, .bytes = (uint8_t)bytes, .write = write};
+
+	if (write)
+		memcpy(&access.value, value, bytes);
+	bus_do(&access.vcpu->vm->pio, &access);
+	if (!write)
+		memcpy(value, &access.value, bytes);
+	return 0;
+}
+
+static int op_io_in(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes)
+{
+	return port_access(ctx, port, value, bytes, false);
+}
+
+static int op_io_out(struct emul_ctx *ctx, uint16_t port, const void *value, unsigned bytes)
+{
+	uint32_t copy = 0;
+
+	memcpy(&copy, value, bytes);
+	return port_access(ctx, port, &copy, bytes, true);
+}
+
+/* The guest's XMM registers are in the CPU; FXSAVE shows them (SDM vol. 1 table 10-2: XMM0 at
+ * byte 160). The vCPU's XSAVE area is unused while it is loaded. Interrupts off: another thread
+ * must not come in between. */
+#define FXSAVE_XMM 160
+
+static void op_read_xmm(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16])
+{
+	uint8_t *area = vcpu_of(ctx)->xsave;
+	uint64_t flags = irq_save();
+
+	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	memcpy(value, area + FXSAVE_XMM + 16 * xmm, 16);
+	irq_restore(flags);
+}
+
+static void op_write_xmm(struct emul_ctx *ctx, unsigned xmm, const uint8_t value[16])
+{
+	uint8_t *area = vcpu_of(ctx)->xsave;
+	uint64_t flags = irq_save();
+
+	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	memcpy(area + FXSAVE_XMM + 16 * xmm, value, 16);
+	__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+	irq_restore(flags);
+}
+
+static const struct emul_ops memory_ops = {
+	.read = op_read,
+	.write = op_write,
+	.compare_exchange = op_compare_exchange,
+	.fetch = op_fetch,
+	.segment = op_segment,
+	.read_xmm = op_read_xmm,
+	.write_xmm = op_write_xmm,
+};
+
+static const struct emul_ops io_ops = {
+	.read = op_read,
+	.write = op_write,
+	.compare_exchange = op_compare_exchange,
+	.fetch = op_fetch,
+	.segment = op_segment,
+	.io_in = op_io_in,
+	.io_out = op_io_out,
+	.read_xmm = op_read_xmm,
+	.write_xmm = op_write_xmm,
+};
+
+static void raise(struct vcpu *vcpu, const struct emul_fault *fault)
+{
+	if (fault->vector == EMUL_VECTOR_PF)
+		vcpu_raise_page_fault(vcpu, fault->address, fault->error);
+	else if (fault->has_error)
+		vcpu_raise_error(vcpu, fault->vector, fault->error);
+	else
+		vcpu_raise(vcpu, fault->vector);
+}
+
+static int refuse(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	char bytes[3 * EMUL_INSN_MAX + 1];
+
+	insn_dump(vcpu, bytes, sizeof bytes);
+	vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
+		"vCPU %u: instruction %s at RIP 0x%llx is not emulated on %s 0x%llx", vcpu->id, bytes,
+		(unsigned long long)vcpu->rip, exit->reason == VMEXIT_IO ? "port" : "device memory",
+		exit->reason == VMEXIT_IO ? (unsigned long long)exit->io.port
+					  : (unsigned long long)exit->fault.gpa);
+	return -ENOTSUP;
+}
+
+int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	struct emulation em = {vcpu, exit};
+	struct vcpu_segment cs;
+	struct emul_insn insn;
+	struct emul_ctx ctx;
+	int err;
+
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	ctx.gpr = vcpu->regs;
+	ctx.rip = vcpu->rip;
+	ctx.rflags = vcpu->rflags;
+	ctx.mode = mode_of(vcpu, &cs);
+	ctx.protected_mode = vmm_backend->get_reg(vcpu, REG_CR0) & CR0_PE;
+	ctx.linear_bits = 48;
+	ctx.bytes_valid = exit->insn_available;
+	if (exit->insn_available)
+		memcpy(ctx.bytes, exit->insn, sizeof ctx.bytes);
+	ctx.fault = (struct emul_fault){0};
+	ctx.ops = exit->reason == VMEXIT_IO ? &io_ops : &memory_ops;
+	ctx.opaque = &em;
+
+	err = emul_fetch(&ctx, &insn);
+	if (!err)
+		err = emul_execute(&ctx, &insn);
+	vcpu->rflags = ctx.rflags & ~RFLAGS_RF;
+	if (ctx.rip != vcpu->rip)
+		vmm_backend->clear_interrupt_shadow(vcpu);
+	vcpu->rip = ctx.rip;
+	switch (err) {
+	case 0:
+	case -EAGAIN: return 0;
+	case -EFAULT: raise(vcpu, &ctx.fault); return 0;
+	default: return refuse(vcpu, exit);
+	}
+}

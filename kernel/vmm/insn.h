@@ -1,0 +1,22 @@
+/* Instructions that exited: how long they are, and running those that touched a device. The
+ * glue between the exit handlers and kernel/vmm/emul, which knows no vCPU. */
+#ifndef KERNEL_VMM_INSN_H
+#define KERNEL_VMM_INSN_H
+
+#include "kernel/vmm/vcpu.h"
+
+/* Moves RIP behind the instruction that exited and ends an interrupt shadow. Uses the length
+ * that the CPU gave, else reads the instruction. 0, or -EFAULT where it can't be read. */
+int insn_skip(struct vcpu *vcpu, const struct vmexit *exit);
+
+/*
+ * Emulates the instruction at RIP: MMIO (the exit was a nested fault) and string I/O. Device
+ * accesses go to the VM's buses. 0 when done or when the guest is to run it again (exceptions
+ * are raised on the vCPU); -ENOTSUP with the VM stopped and the bytes in the log.
+ */
+int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit);
+
+/* Up to 15 bytes at RIP as hex, for logs. */
+void insn_dump(struct vcpu *vcpu, char *text, size_t bytes);
+
+#endif

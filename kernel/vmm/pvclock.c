@@ -1,0 +1,70 @@
+/* The two pages of the KVM clock, as the guest asks for them. */
+#include "kernel/vmm/pvclock.h"
+
+#include <errno.h>
+
+#include "kernel/cpu/clock.h"
+#include "kernel/vmm/vm.h"
+
+struct pvclock_time { /* struct pvclock_vcpu_time_info */
+	uint32_t version, pad0;
+	uint64_t tsc_timestamp;
+	uint64_t system_time;
+	uint32_t tsc_to_system_mul;
+	int8_t tsc_shift;
+	uint8_t flags;
+	uint8_t pad[2];
+} __attribute__((packed));
+_Static_assert(sizeof(struct pvclock_time) == 32, "msr.rst, MSR_KVM_SYSTEM_TIME_NEW");
+
+struct pvclock_wall { /* struct pvclock_wall_clock */
+	uint32_t version, seconds, nanoseconds;
+};
+
+#define PVCLOCK_TSC_STABLE  BIT(0)
+#define PVCLOCK_ENABLE      BIT(0)
+#define PVCLOCK_MUL_SHIFT   32
+
+/* ns = (ticks << shift) * mul >> 32, with mul using all its 32 bits. */
+static void scale(uint64_t tsc_khz, uint32_t *mul, int8_t *shift)
+{
+	uint64_t hz = tsc_khz * 1000;
+	int n = 0;
+
+	while (hz > 2 * NSEC_PER_SEC) {
+		hz >>= 1;
+		n--;
+	}
+	while (hz <= NSEC_PER_SEC) {
+		hz <<= 1;
+		n++;
+	}
+	/* From the exact rate: halving it above may have lost bits. */
+	*mul = (uint32_t)(((unsigned __int128)NSEC_PER_SEC << (PVCLOCK_MUL_SHIFT - n)) /
+			  (tsc_khz * 1000));
+	*shift = (int8_t)n;
+}
+
+int pvclock_write_wall(struct vcpu *vcpu, uint64_t gpa)
+{
+	uint64_t boot = clock_wall_ns() - (clock_now_ns() - vcpu->vm->start_ns);
+	struct pvclock_wall wall = {
+		.version = 2,
+		.seconds = (uint32_t)(boot / NSEC_PER_SEC),
+		.nanoseconds = (uint32_t)(boot % NSEC_PER_SEC),
+	};
+
+	return gmem_write(&vcpu->vm->gmem, gpa, &wall, sizeof wall) ? -EPERM : 0;
+}
+
+int pvclock_write_system(struct vcpu *vcpu, uint64_t value)
+{
+	struct pvclock_time time = {.version = 2, .flags = PVCLOCK_TSC_STABLE};
+
+	vcpu->pvclock = value;
+	if (!(value & PVCLOCK_ENABLE))
+		return 0;
+	scale(clock_tsc_khz(), &time.tsc_to_system_mul, &time.tsc_shift);
+	return gmem_write(&vcpu->vm->gmem, value & ~PVCLOCK_ENABLE, &time, sizeof time) ? -EPERM
+											: 0;
+}

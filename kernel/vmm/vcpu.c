@@ -1,0 +1,384 @@
+/*
+ * The vCPU's run loop and what comes and goes with its CPU. Handling an exit is exit.c, state
+ * after reset is reset.c.
+ */
+#include "kernel/vmm/vcpu.h"
+
+#include <string.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/msr.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/thread.h"
+#include "kernel/vmm/exit.h"
+#include "kernel/vmm/features.h"
+#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vpic.h"
+
+#define RFLAGS_IF BIT(9)
+
+#define FXSAVE_BYTES 512
+#define XSAVE_MXCSR  24     /* SDM vol. 1 table 10-2 */
+#define MXCSR_RESET  0x1f80 /* SDM vol. 1 10.2.3 */
+
+struct vcpu *vcpu_create(struct vm *vm, unsigned id)
+{
+	struct vcpu *vcpu = heap_zalloc(sizeof *vcpu, &vm->account);
+	uint32_t mxcsr = MXCSR_RESET;
+
+	if (!vcpu)
+		return NULL;
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->state = VCPU_PARKED;
+	vcpu->xcr0 = 1;
+	vcpu->xsave = heap_zalloc(MAX(cpu_features.xsave_bytes_max, FXSAVE_BYTES), &vm->account);
+	vcpu->msrs = features_msrs_create(&vm->account);
+	vcpu->lapic = vlapic_create(vcpu);
+	if (!vcpu->xsave || !vcpu->msrs || !vcpu->lapic || vmm_backend->vcpu_init(vcpu)) {
+		vcpu_destroy(vcpu);
+		return NULL;
+	}
+	memcpy((char *)vcpu->xsave + XSAVE_MXCSR, &mxcsr, sizeof mxcsr);
+	return vcpu;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	vmm_backend->vcpu_fini(vcpu);
+	if (vcpu->lapic)
+		vlapic_destroy(vcpu->lapic);
+	heap_free(vcpu->msrs);
+	heap_free(vcpu->xsave);
+	heap_free(vcpu);
+}
+
+static void xsetbv(uint64_t value)
+{
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+static uint64_t xgetbv(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return (uint64_t)hi << 32 | lo;
+}
+
+void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->xcr0 = value;
+	xsetbv(value);
+}
+
+/* The whole state is saved and restored under the host's XCR0, whatever the guest enabled. */
+static void fpu_load(struct vcpu *vcpu)
+{
+	uint64_t mask = cpu_features.xcr0_mask;
+
+	if (!cpu_features.xsave) {
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave) : "memory");
+		return;
+	}
+	xsetbv(mask);
+	__asm__ volatile("xrstor64 (%0)"
+			 :
+			 : "r"(vcpu->xsave), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
+			 : "memory");
+	xsetbv(vcpu->xcr0);
+}
+
+static void fpu_save(struct vcpu *vcpu)
+{
+	uint64_t mask = cpu_features.xcr0_mask;
+
+	if (!cpu_features.xsave) {
+		__asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->xsave) : "memory");
+		return;
+	}
+	vcpu->xcr0 = xgetbv(); /* QEMU 7.2 does not intercept XSETBV: the guest may have set it */
+	xsetbv(mask);
+	__asm__ volatile("xsave64 (%0)"
+			 :
+			 : "r"(vcpu->xsave), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
+			 : "memory");
+}
+
+/* DR0 to DR3 are switched by neither VMX nor SVM. We set no breakpoints ourselves. */
+static void debug_load(const struct vcpu *vcpu)
+{
+	__asm__ volatile("mov %0, %%dr0" : : "r"(vcpu->dr[0]));
+	__asm__ volatile("mov %0, %%dr1" : : "r"(vcpu->dr[1]));
+	__asm__ volatile("mov %0, %%dr2" : : "r"(vcpu->dr[2]));
+	__asm__ volatile("mov %0, %%dr3" : : "r"(vcpu->dr[3]));
+}
+
+static void debug_save(struct vcpu *vcpu)
+{
+	__asm__ volatile("mov %%dr0, %0" : "=r"(vcpu->dr[0]));
+	__asm__ volatile("mov %%dr1, %0" : "=r"(vcpu->dr[1]));
+	__asm__ volatile("mov %%dr2, %0" : "=r"(vcpu->dr[2]));
+	__asm__ volatile("mov %%dr3, %0" : "=r"(vcpu->dr[3]));
+}
+
+static void switch_in(struct thread *thread)
+{
+	struct vcpu *vcpu = thread_arg(thread);
+	struct cpu *cpu = cpu_this();
+
+	cpu->loaded = vcpu;
+	atomic_store(&vcpu->cpu, cpu->index);
+	fpu_load(vcpu);
+	debug_load(vcpu);
+	if (cpu_features.rdtscp)
+		wrmsr(MSR_TSC_AUX, vcpu->tsc_aux);
+	vmm_backend->load(vcpu);
+}
+
+static void switch_out(struct thread *thread)
+{
+	struct vcpu *vcpu = thread_arg(thread);
+
+	vmm_backend->put(vcpu);
+	debug_save(vcpu);
+	fpu_save(vcpu);
+	cpu_this()->loaded = NULL;
+}
+
+const struct thread_ops vcpu_thread_ops = {.switch_in = switch_in, .switch_out = switch_out};
+
+/* The order of the two stores and loads here and in run_once() is what makes no request lost:
+ * either we see in_guest and kick, or the vCPU sees the request before it enters. */
+void vcpu_post(struct vcpu *vcpu, uint32_t requests)
+{
+	atomic_fetch_or(&vcpu->requests, requests);
+	if (atomic_load(&vcpu->in_guest))
+		smp_kick(atomic_load(&vcpu->cpu));
+	else
+		thread_wake(vcpu->thread);
+}
+
+void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
+{
+	atomic_store(&vcpu->sipi_vector, vector);
+	vcpu_post(vcpu, VCPU_REQ_SIPI);
+}
+
+static bool is_contributory(unsigned vector)
+{
+	return vector == 0 || (vector >= 10 && vector <= 13);
+}
+
+/* SDM vol. 3A table 6-5. */
+static void raise(struct vcpu *vcpu, const struct vmevent *event)
+{
+	const struct vmevent *first = &vcpu->event;
+	bool second_counts = is_contributory(event->vector) || event->vector == 14;
+
+	if (first->kind == VMEVENT_EXCEPTION && first->vector == 8) {
+		vm_stop(vcpu->vm, VM_STOP_CRASH, 0, "vCPU %u: triple fault at RIP 0x%llx",
+			vcpu->id, (unsigned long long)vcpu->rip);
+		return;
+	}
+	if (first->kind == VMEVENT_EXCEPTION &&
+	    ((is_contributory(first->vector) && is_contributory(event->vector)) ||
+	     (first->vector == 14 && second_counts)))
+		vcpu->event = (struct vmevent){
+			.kind = VMEVENT_EXCEPTION, .vector = 8, .has_error = true};
+	else
+		vcpu->event = *event;
+}
+
+void vcpu_raise(struct vcpu *vcpu, unsigned vector)
+{
+	raise(vcpu, &(struct vmevent){.kind = VMEVENT_EXCEPTION, .vector = (uint8_t)vector});
+}
+
+void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error)
+{
+	/* Real mode pushes no error code (SDM vol. 3A 20.1.4). */
+	bool protected_mode = vmm_backend->get_reg(vcpu, REG_CR0) & 1;
+
+	raise(vcpu, &(struct vmevent){.kind = VMEVENT_EXCEPTION,
+				      .vector = (uint8_t)vector,
+				      .has_error = protected_mode,
+				      .error = error});
+}
+
+void vcpu_raise_page_fault(struct vcpu *vcpu, uint64_t cr2, uint32_t error)
+{
+	raise(vcpu, &(struct vmevent){.kind = VMEVENT_EXCEPTION,
+				      .vector = 14,
+				      .has_error = true,
+				      .error = error,
+				      .cr2 = cr2});
+}
+
+static bool extint_pending(const struct vcpu *vcpu)
+{
+	return unlikely(atomic_load_explicit(&vcpu->vm->pic_intr, memory_order_relaxed)) &&
+	       vlapic_accepts_extint(vcpu->lapic);
+}
+
+static void deliver(struct vcpu *vcpu, const struct vmevent *event)
+{
+	vmm_backend->inject(vcpu, event);
+	atomic_fetch_add_explicit(&vcpu->counters.injected[event->kind], 1, memory_order_relaxed);
+}
+
+static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)
+{
+	struct vmevent event = {.kind = VMEVENT_INTERRUPT};
+
+	if (extint)
+		event.vector = vpic_acknowledge(vcpu->vm->pic);
+	else
+		vlapic_accept(vcpu->lapic, (unsigned)(event.vector = (uint8_t)vector));
+	deliver(vcpu, &event);
+}
+
+/* One event at most goes in; where another waits, the window that exits for it is opened. */
+static void inject(struct vcpu *vcpu)
+{
+	const struct vmm_backend *b = vmm_backend;
+	bool taken = false, extint;
+	int vector;
+
+	if (unlikely(vcpu->event.kind != VMEVENT_NONE)) {
+		deliver(vcpu, &vcpu->event);
+		vcpu->event.kind = VMEVENT_NONE;
+		taken = true;
+	}
+	if (unlikely(vcpu->nmi_pending)) {
+		if (!taken && b->can_inject(vcpu, VMEVENT_NMI)) {
+			deliver(vcpu, &(struct vmevent){.kind = VMEVENT_NMI, .vector = 2});
+			vcpu->nmi_pending = false;
+			taken = true;
+		} else {
+			b->request_window(vcpu, VMEVENT_NMI);
+		}
+	}
+	vector = vlapic_pending(vcpu->lapic);
+	extint = extint_pending(vcpu);
+	if (likely(vector < 0 && !extint))
+		return;
+	if (!taken && b->can_inject(vcpu, VMEVENT_INTERRUPT))
+		inject_interrupt(vcpu, vector, extint);
+	else
+		b->request_window(vcpu, VMEVENT_INTERRUPT);
+}
+
+static void start(struct vcpu *vcpu)
+{
+	const struct vm *vm = vcpu->vm;
+
+	vmm_backend->set_tsc_offset(vcpu, vm->tsc_offset);
+	vmm_backend->intercept_pause(vcpu, !vm->params.pin);
+	vcpu_reset(vcpu, false);
+	if (vcpu->id) {
+		vcpu->state = VCPU_WAIT_SIPI;
+		return;
+	}
+	memcpy(vcpu->regs, vm->entry.regs, sizeof vcpu->regs);
+	vcpu->rip = vm->entry.rip;
+	vcpu->rflags = vm->entry.rflags;
+	vmm_backend->set_state(vcpu, &vm->entry.state);
+	vcpu->state = VCPU_RUNNING;
+}
+
+/* SDM vol. 3A 8.4.4: CS:IP = vector << 8 : 0. */
+static void start_up_ipi(struct vcpu *vcpu)
+{
+	uint8_t vector = atomic_load(&vcpu->sipi_vector);
+	struct vcpu_state state;
+
+	if (vcpu->state != VCPU_WAIT_SIPI)
+		return;
+	vmm_backend->get_state(vcpu, &state);
+	state.segs[SEG_CS].selector = (uint16_t)(vector << 8);
+	state.segs[SEG_CS].base = (uint64_t)vector << 12;
+	vmm_backend->set_state(vcpu, &state);
+	vcpu->rip = 0;
+	vcpu->state = VCPU_RUNNING;
+}
+
+static void init(struct vcpu *vcpu)
+{
+	if (vcpu->id == 0) { /* there is no firmware at the reset vector to go to */
+		vm_stop(vcpu->vm, VM_STOP_RESET, 0, "INIT sent to the boot processor");
+		return;
+	}
+	vcpu_reset(vcpu, true);
+	vcpu->state = VCPU_WAIT_SIPI;
+}
+
+static void take_requests(struct vcpu *vcpu)
+{
+	uint32_t requests = atomic_exchange(&vcpu->requests, 0);
+
+	if (requests & VCPU_REQ_STOP && vcpu->state != VCPU_PARKED) {
+		vcpu->state = VCPU_PARKED;
+		vm_vcpu_parked(vcpu->vm);
+	}
+	if (requests & VCPU_REQ_START)
+		start(vcpu);
+	if (vcpu->state == VCPU_PARKED)
+		return;
+	if (requests & VCPU_REQ_INIT)
+		init(vcpu);
+	if (requests & VCPU_REQ_SIPI)
+		start_up_ipi(vcpu);
+	if (requests & VCPU_REQ_NMI)
+		vcpu->nmi_pending = true;
+}
+
+/* HLT ends with an interrupt that could be delivered; with IF clear only an NMI ends it. */
+static bool halt_ends(struct vcpu *vcpu)
+{
+	return vcpu->nmi_pending || vcpu->event.kind != VMEVENT_NONE ||
+	       (vcpu->rflags & RFLAGS_IF &&
+		(vlapic_pending(vcpu->lapic) >= 0 || extint_pending(vcpu)));
+}
+
+static void wait(struct vcpu *vcpu)
+{
+	if (vcpu->state == VCPU_HALTED && halt_ends(vcpu))
+		vcpu->state = VCPU_RUNNING;
+	else
+		thread_block();
+}
+
+static void run_once(struct vcpu *vcpu)
+{
+	irq_disable();
+	atomic_store(&vcpu->in_guest, true);
+	if (unlikely(atomic_load(&vcpu->requests) || thread_should_yield())) {
+		atomic_store(&vcpu->in_guest, false);
+		irq_enable();
+		if (thread_should_yield())
+			thread_yield();
+		return;
+	}
+	inject(vcpu);
+	vmm_backend->enter(vcpu, &vcpu->exit);
+	atomic_store_explicit(&vcpu->in_guest, false, memory_order_release);
+	irq_enable();
+	exit_handle(vcpu);
+}
+
+void vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+
+	while (!atomic_load_explicit(&vcpu->vm->dying, memory_order_relaxed)) {
+		if (unlikely(atomic_load_explicit(&vcpu->requests, memory_order_relaxed)))
+			take_requests(vcpu);
+		if (likely(vcpu->state == VCPU_RUNNING))
+			run_once(vcpu);
+		else
+			wait(vcpu);
+	}
+}

@@ -1,0 +1,183 @@
+/* A VM's life: prepared whole or not at all, started, stopped once, destroyed. */
+#include "kernel/vmm/vm.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/thread.h"
+#include "kernel/vmm/vioapic.h"
+#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vpic.h"
+#include "kernel/vmm/vpit.h"
+
+const char *vm_stop_name(enum vm_stop_kind kind)
+{
+	static const char *const names[] = {
+		[VM_STOP_NONE] = "running", [VM_STOP_POWEROFF] = "powered off",
+		[VM_STOP_RESET] = "reset",  [VM_STOP_EXIT] = "exited",
+		[VM_STOP_CRASH] = "crashed", [VM_STOP_REQUEST] = "stopped",
+	};
+
+	return names[kind];
+}
+
+static int create_threads(struct vm *vm)
+{
+	const struct vm_params *p = &vm->params;
+
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		char name[48];
+		struct thread_params params = {
+			.name = name,
+			.fn = vcpu_thread,
+			.arg = vm->vcpus[i],
+			.allowed = p->allowed,
+			.owns_cpu = p->pin,
+			.weight = p->weight,
+			.cap_percent = p->cap_percent,
+			.aspace = &vm->gmem.as,
+			.ops = &vcpu_thread_ops,
+			.account = &vm->account,
+		};
+
+		snprintf(name, sizeof name, "%s/%u", vm->name, i);
+		if (p->pin) {
+			params.allowed = (struct cpumask){0};
+			cpumask_set(&params.allowed, p->pin[i]);
+		}
+		vm->vcpus[i]->thread = thread_create(&params);
+		if (!vm->vcpus[i]->thread)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int create_parts(struct vm *vm)
+{
+	int err = gmem_init(&vm->gmem, vm->params.memory_bytes, &vm->account);
+
+	if (err)
+		return err;
+	err = vmm_backend->vm_init(vm);
+	if (err)
+		return err;
+	vm->ioapic = vioapic_create(vm);
+	vm->pic = vpic_create(vm);
+	vm->pit = vpit_create(vm);
+	if (!vm->ioapic || !vm->pic || !vm->pit)
+		return -ENOMEM;
+	err = bus_add(&vm->mmio, VLAPIC_DEFAULT_BASE, PAGE_BYTES, vlapic_mmio, NULL, "local APIC");
+	if (err)
+		return err;
+	for (unsigned i = 0; i < vm->params.vcpu_count; i++) {
+		vm->vcpus[i] = vcpu_create(vm, i);
+		if (!vm->vcpus[i])
+			return -ENOMEM;
+		vm->vcpu_count = i + 1;
+	}
+	return create_threads(vm);
+}
+
+struct vm *vm_create(const struct vm_params *params)
+{
+	struct vm *vm = heap_zalloc(sizeof *vm, NULL);
+	int err;
+
+	if (!vm) {
+		log_error(params->name, "not created: the hypervisor is out of memory");
+		return NULL;
+	}
+	snprintf(vm->name, sizeof vm->name, "%s", params->name);
+	vm->account.name = vm->name;
+	vm->params = *params;
+	err = create_parts(vm);
+	if (!err)
+		return vm;
+	log_error(vm->name,
+		  "not created: out of memory (%llu MiB of guest memory and %llu KiB of the "
+		  "hypervisor's own are free)",
+		  (unsigned long long)(guest_frames_free_bytes() / MIB),
+		  (unsigned long long)(frames_free_bytes() / KIB));
+	vm_destroy(vm);
+	return NULL;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	atomic_store(&vm->dying, true);
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		if (!vm->vcpus[i]->thread)
+			continue;
+		thread_wake(vm->vcpus[i]->thread);
+		thread_join(vm->vcpus[i]->thread);
+	}
+	/* Timers of the PIT may still fire: it goes before what it interrupts. */
+	if (vm->pit)
+		vpit_destroy(vm->pit);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_destroy(vm->vcpus[i]);
+	if (vm->pic)
+		vpic_destroy(vm->pic);
+	if (vm->ioapic)
+		vioapic_destroy(vm->ioapic);
+	vmm_backend->vm_fini(vm);
+	gmem_fini(&vm->gmem);
+	heap_free(vm);
+}
+
+void vm_start(struct vm *vm, const struct vcpu_entry *entry)
+{
+	vm->entry = *entry;
+	vm->start_ns = clock_now_ns();
+	vm->tsc_offset = -rdtsc();
+	atomic_store(&vm->running, vm->vcpu_count);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_post(vm->vcpus[i], VCPU_REQ_START);
+}
+
+void vm_stop(struct vm *vm, enum vm_stop_kind kind, uint32_t status, const char *fmt, ...)
+{
+	uint64_t flags = spin_lock_irqsave(&vm->stop_lock);
+	bool first = vm->stop.kind == VM_STOP_NONE;
+
+	if (first) {
+		va_list args;
+
+		vm->stop.kind = kind;
+		vm->stop.status = status;
+		va_start(args, fmt);
+		vsnprintf(vm->stop.reason, sizeof vm->stop.reason, fmt, args);
+		va_end(args);
+	}
+	spin_unlock_irqrestore(&vm->stop_lock, flags);
+	if (!first)
+		return;
+	atomic_store(&vm->stopping, true);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_post(vm->vcpus[i], VCPU_REQ_STOP);
+}
+
+void vm_vcpu_parked(struct vm *vm)
+{
+	if (atomic_fetch_sub(&vm->running, 1) == 1)
+		vm->params.stopped(vm, vm->params.arg);
+}
+
+/* ISA lines reach both controllers; IRQ 0 is pin 2 of the I/O APIC, as the MADT says. */
+void vm_irq_line(struct vm *vm, unsigned gsi, bool level)
+{
+	if (gsi < 16)
+		vpic_set_line(vm->pic, gsi, level);
+	vioapic_set_pin(vm->ioapic, gsi == 0 ? 2 : gsi, level);
+}
+
+uint64_t vm_tsc(const struct vm *vm)
+{
+	return rdtsc() + vm->tsc_offset;
+}

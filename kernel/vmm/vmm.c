@@ -1,0 +1,54 @@
+/* Choosing a backend and making each CPU ready for guests. */
+#include <errno.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/log/log.h"
+#include "kernel/vmm/backend.h"
+#include "kernel/vmm/features.h"
+#include "kernel/vmm/vm.h"
+
+const struct vmm_backend *vmm_backend;
+
+int vmm_init(const struct vmm_backend *const *candidates, unsigned count)
+{
+	char why[128];
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!candidates[i]->probe(why, sizeof why)) {
+			vmm_backend = candidates[i];
+			features_init();
+			log_info("vmm", "%s with %s", vmm_backend->name,
+				 vmm_backend->nested_format->name);
+			return vmm_init_this_cpu();
+		}
+		log_info("vmm", "no %s: %s", candidates[i]->name, why);
+	}
+	log_error("vmm", "this CPU can run no guests");
+	return -ENODEV;
+}
+
+#define CR0_MP 		BIT(1)
+#define CR0_EM_TS      (BIT(2) | BIT(3))
+#define CR4_OSFXSR     BIT(9)
+#define CR4_OSXMMEXCPT BIT(10)
+#define CR4_OSXSAVE    BIT(18)
+
+/* Guests' FPU and SSE state is saved and restored here, so the CPU must let us touch it. */
+static void fpu_enable(void)
+{
+	uint64_t cr0, cr4;
+
+	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("mov %0, %%cr0" : : "r"((cr0 & ~CR0_EM_TS) | CR0_MP));
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_features.xsave ? CR4_OSXSAVE : 0);
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
+}
+
+int vmm_init_this_cpu(void)
+{
+	if (!vmm_backend)
+		return -ENODEV;
+	fpu_enable();
+	return vmm_backend->cpu_enable(cpu_this());
+}
