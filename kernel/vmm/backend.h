@@ -13,7 +13,7 @@ struct cpu;
 struct pt_format;
 
 enum vmexit_reason {
-	VMEXIT_UNKNOWN = 0,     /* the backend does not know it: ends the guest */
+	VMEXIT_UNKNOWN = 0,    /* the backend does not know it: ends the guest */
 	VMEXIT_HOST_INTERRUPT, /* a host interrupt or NMI is pending; it is taken on return */
 	VMEXIT_INTERRUPT_WINDOW,
 	VMEXIT_NMI_WINDOW,

@@ -14,8 +14,8 @@
 /* PE MP EM TS ET NE WP AM NW CD PG */
 #define CR0_DEFINED (0x3full | BIT(16) | BIT(18) | CR0_NW | CR0_CD | CR0_PG)
 
-#define CR4_PAE   BIT(5)
-#define CR4_PCIDE BIT(17)
+#define CR4_PAE	    BIT(5)
+#define CR4_PCIDE   BIT(17)
 
 static bool in_long_code(struct vcpu *vcpu)
 {

@@ -10,8 +10,8 @@
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/vm.h"
 
-#define VECTOR_UD 6
-#define VECTOR_GP 13
+#define VECTOR_UD  6
+#define VECTOR_GP  13
 
 #define KVM_ENOSYS 1000 /* Linux, include/uapi/linux/kvm_para.h */
 
@@ -50,7 +50,8 @@ static void skip(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	if (unlikely(insn_skip(vcpu, exit)))
 		vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
-			"vCPU %u: the instruction at RIP 0x%llx that caused a %s exit cannot be read",
+			"vCPU %u: the instruction at RIP 0x%llx that caused a %s exit cannot "
+			"be read",
 			vcpu->id, (unsigned long long)vcpu->rip, vmexit_name(exit->reason));
 }
 
@@ -67,7 +68,8 @@ static void none(struct vcpu *vcpu, const struct vmexit *exit)
 
 static void on_cpuid(struct vcpu *vcpu, const struct vmexit *exit)
 {
-	struct cpuid r = features_cpuid(vcpu, (uint32_t)vcpu->regs[RAX], (uint32_t)vcpu->regs[RCX]);
+	struct cpuid r =
+		features_cpuid(vcpu, (uint32_t)vcpu->regs[RAX], (uint32_t)vcpu->regs[RCX]);
 
 	vcpu->regs[RAX] = r.eax;
 	vcpu->regs[RBX] = r.ebx;
@@ -161,8 +163,8 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	if (exit->fault.during_walk) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"vCPU %u: page tables at 0x%llx, which is not RAM (RIP 0x%llx)", vcpu->id,
-			(unsigned long long)gpa, (unsigned long long)vcpu->rip);
+			"vCPU %u: page tables at 0x%llx, which is not RAM (RIP 0x%llx)",
+			vcpu->id, (unsigned long long)gpa, (unsigned long long)vcpu->rip);
 		return;
 	}
 	if (exit->fault.access & VMEXIT_FETCH) {
@@ -173,8 +175,8 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	if (vcpu->event.kind != VMEVENT_NONE) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"vCPU %u: delivering vector %u touches 0x%llx, which is not RAM", vcpu->id,
-			vcpu->event.vector, (unsigned long long)gpa);
+			"vCPU %u: delivering vector %u touches 0x%llx, which is not RAM",
+			vcpu->id, vcpu->event.vector, (unsigned long long)gpa);
 		return;
 	}
 	vcpu->counters.mmio_emulated++;
@@ -185,7 +187,8 @@ static void on_xsetbv(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	uint64_t value = edx_eax(vcpu);
 
-	if (vmm_backend->cpl(vcpu) || (uint32_t)vcpu->regs[RCX] || !features_xcr0_valid(value)) {
+	if (vmm_backend->cpl(vcpu) || (uint32_t)vcpu->regs[RCX] ||
+	    !features_xcr0_valid(value)) {
 		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 		return;
 	}
@@ -227,9 +230,9 @@ static void on_unknown(struct vcpu *vcpu, const struct vmexit *exit)
 	insn_dump(vcpu, bytes, sizeof bytes);
 	vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
 		"vCPU %u: %s exit, %s code 0x%llx info 0x%llx 0x%llx, RIP 0x%llx: %s", vcpu->id,
-		vmexit_name(exit->reason), vmm_backend->name, (unsigned long long)exit->raw_code,
-		(unsigned long long)exit->raw_info[0], (unsigned long long)exit->raw_info[1],
-		(unsigned long long)vcpu->rip, bytes);
+		vmexit_name(exit->reason), vmm_backend->name,
+		(unsigned long long)exit->raw_code, (unsigned long long)exit->raw_info[0],
+		(unsigned long long)exit->raw_info[1], (unsigned long long)vcpu->rip, bytes);
 }
 
 static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit *) = {

@@ -10,50 +10,54 @@
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vm.h"
 
-#define ALL 0xffffffffu
+#define ALL		  0xffffffffu
 
-#define LEAF_BASIC_MAX    0x0du
-#define LEAF_EXTENDED     0x80000000u
+#define LEAF_BASIC_MAX	  0x0du
+#define LEAF_EXTENDED	  0x80000000u
 #define LEAF_EXTENDED_MAX 0x8000001au
 
-/* Feature bits, as SDM vol. 2A CPUID and APM vol. 3 appendix E number them. Left out: what would
- * need MSRs or state that guests are not given (PMU, speculation control, MPX, PKU, TSX, SGX,
- * XSAVES, SVM, VMX), and MONITOR/MWAIT. */
-#define LEAF1_ECX                                                                                  \
-	(BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(9) /* SSSE3 */ | BIT(12) /* FMA */ |     \
-	 BIT(13) /* CMPXCHG16B */ | BIT(17) /* PCID */ | BIT(19) | BIT(20) /* SSE4 */ |            \
-	 BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(25) /* AES */ | BIT(26) /* XSAVE */ |    \
-	 BIT(28) /* AVX */ | BIT(29) /* F16C */ | BIT(30) /* RDRAND */)
-#define LEAF1_ECX_GIVEN (BIT(21) /* x2APIC */ | BIT(24) /* TSC deadline */ | BIT(31) /* hypervisor */)
+/* Feature bits, as SDM vol. 2A CPUID and APM vol. 3 appendix E number them. Left out: what
+ * would need MSRs or state that guests are not given (PMU, speculation control, MPX, PKU, TSX,
+ * SGX, XSAVES, SVM, VMX), and MONITOR/MWAIT. */
+#define LEAF1_ECX                                                                              \
+	(BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(9) /* SSSE3 */ | BIT(12) /* FMA */ | \
+	 BIT(13) /* CMPXCHG16B */ | BIT(17) /* PCID */ | BIT(19) | BIT(20) /* SSE4 */ |        \
+	 BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(25) /* AES */ |                      \
+	 BIT(26) /* XSAVE */ | BIT(28) /* AVX */ | BIT(29) /* F16C */ | BIT(30) /* RDRAND */)
+#define LEAF1_ECX_GIVEN \
+	(BIT(21) /* x2APIC */ | BIT(24) /* TSC deadline */ | BIT(31) /* hypervisor */)
 #define LEAF1_ECX_OSXSAVE BIT(27)
-#define LEAF1_EDX                                                                                  \
-	(BIT(0) /* FPU */ | BIT(1) /* VME */ | BIT(2) /* DE */ | BIT(3) /* PSE */ |                \
-	 BIT(4) /* TSC */ | BIT(5) /* MSR */ | BIT(6) /* PAE */ | BIT(7) /* MCE */ |               \
-	 BIT(8) /* CMPXCHG8B */ | BIT(9) /* APIC */ | BIT(11) /* SYSENTER */ | BIT(13) /* PGE */ | \
-	 BIT(14) /* MCA */ | BIT(15) /* CMOV */ | BIT(16) /* PAT */ | BIT(17) /* PSE-36 */ |       \
-	 BIT(19) /* CLFLUSH */ | BIT(23) /* MMX */ | BIT(24) /* FXSR */ | BIT(25) | BIT(26) /* SSE */)
+#define LEAF1_EDX                                                                         \
+	(BIT(0) /* FPU */ | BIT(1) /* VME */ | BIT(2) /* DE */ | BIT(3) /* PSE */ |       \
+	 BIT(4) /* TSC */ | BIT(5) /* MSR */ | BIT(6) /* PAE */ | BIT(7) /* MCE */ |      \
+	 BIT(8) /* CMPXCHG8B */ | BIT(9) /* APIC */ | BIT(11) /* SYSENTER */ |            \
+	 BIT(13) /* PGE */ | BIT(14) /* MCA */ | BIT(15) /* CMOV */ | BIT(16) /* PAT */ | \
+	 BIT(17) /* PSE-36 */ | BIT(19) /* CLFLUSH */ | BIT(23) /* MMX */ |               \
+	 BIT(24) /* FXSR */ | BIT(25) | BIT(26) /* SSE */)
 #define LEAF1_EDX_MTRR BIT(12)
 #define LEAF1_EDX_HTT  BIT(28)
-#define LEAF7_EBX                                                                                  \
-	(BIT(0) /* FSGSBASE */ | BIT(3) /* BMI1 */ | BIT(5) /* AVX2 */ | BIT(7) /* SMEP */ |       \
-	 BIT(8) /* BMI2 */ | BIT(9) /* ERMS */ | BIT(10) /* INVPCID */ | BIT(18) /* RDSEED */ |    \
-	 BIT(19) /* ADX */ | BIT(20) /* SMAP */ | BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ |  \
-	 BIT(29) /* SHA */ | BIT(16) | BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31) /* AVX-512 */)
-#define LEAF7_ECX                                                                                  \
-	(BIT(1) | BIT(2) /* UMIP */ | BIT(6) | BIT(8) /* GFNI */ | BIT(9) /* VAES */ |             \
+#define LEAF7_EBX                                                                            \
+	(BIT(0) /* FSGSBASE */ | BIT(3) /* BMI1 */ | BIT(5) /* AVX2 */ | BIT(7) /* SMEP */ | \
+	 BIT(8) /* BMI2 */ | BIT(9) /* ERMS */ | BIT(10) /* INVPCID */ |                     \
+	 BIT(18) /* RDSEED */ | BIT(19) /* ADX */ | BIT(20) /* SMAP */ |                     \
+	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */ | BIT(16) |       \
+	 BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31) /* AVX-512 */)
+#define LEAF7_ECX                                                                      \
+	(BIT(1) | BIT(2) /* UMIP */ | BIT(6) | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | \
 	 BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | BIT(22) /* RDPID */)
-#define LEAF7_EDX       BIT(4) /* FSRM */
-#define LEAF7_1_EAX     (BIT(4) /* AVX-VNNI */ | BIT(5) /* AVX512_BF16 */)
-#define LEAFD_1_EAX     (BIT(0) /* XSAVEOPT */ | BIT(1) /* XSAVEC */ | BIT(2) /* XGETBV(1) */)
-#define LEAF6_EAX_ARAT  BIT(2)
-#define LEAFX1_ECX                                                                                 \
-	(BIT(0) /* LAHF */ | BIT(4) /* AltMovCr8 */ | BIT(5) /* ABM */ | BIT(6) /* SSE4A */ |      \
-	 BIT(7) /* MisAlignSse */ | BIT(8) /* PREFETCHW */ | BIT(16) /* FMA4 */ | BIT(21) /* TBM */)
+#define LEAF7_EDX      BIT(4) /* FSRM */
+#define LEAF7_1_EAX    (BIT(4) /* AVX-VNNI */ | BIT(5) /* AVX512_BF16 */)
+#define LEAFD_1_EAX    (BIT(0) /* XSAVEOPT */ | BIT(1) /* XSAVEC */ | BIT(2) /* XGETBV(1) */)
+#define LEAF6_EAX_ARAT BIT(2)
+#define LEAFX1_ECX                                                                            \
+	(BIT(0) /* LAHF */ | BIT(4) /* AltMovCr8 */ | BIT(5) /* ABM */ | BIT(6) /* SSE4A */ | \
+	 BIT(7) /* MisAlignSse */ | BIT(8) /* PREFETCHW */ | BIT(16) /* FMA4 */ |             \
+	 BIT(21) /* TBM */)
 #define LEAFX1_ECX_CMP_LEGACY BIT(1)
-#define LEAFX1_EDX                                                                                 \
-	(0x0183fbffu /* the bits leaf 1 repeats */ | BIT(11) /* SYSCALL */ | BIT(20) /* NX */ |    \
-	 BIT(22) | BIT(25) /* FFXSR */ | BIT(26) /* 1 GiB pages */ | BIT(27) /* RDTSCP */ |        \
-	 BIT(29) /* long mode */)
+#define LEAFX1_EDX                                                                      \
+	(0x0183fbffu /* the bits leaf 1 repeats */ | BIT(11) /* SYSCALL */ |            \
+	 BIT(20) /* NX */ | BIT(22) | BIT(25) /* FFXSR */ | BIT(26) /* 1 GiB pages */ | \
+	 BIT(27) /* RDTSCP */ | BIT(29) /* long mode */)
 #define LEAFX8_EBX (BIT(0) /* CLZERO */ | BIT(2) /* RstrFpErrPtrs */)
 
 struct policy {
@@ -160,8 +164,8 @@ static struct cpuid lookup(uint32_t leaf, uint32_t subleaf)
 	return values[at];
 }
 
-/* Bytes of the XSAVE area for a value of XCR0: legacy region and header, and each component where
- * the standard format has it (SDM vol. 1 13.4.2). */
+/* Bytes of the XSAVE area for a value of XCR0: legacy region and header, and each component
+ * where the standard format has it (SDM vol. 1 13.4.2). */
 static uint32_t xsave_bytes(uint64_t xcr0)
 {
 	uint32_t bytes = 512 + 64;

@@ -13,20 +13,17 @@
 #define CHUNK_BYTES PAGE_2M
 #define CHUNK_BITS  64u
 
-static bool chunk_of(const struct gmem *gm, uint64_t gpa, uint64_t *chunk)
-{
-	uint64_t offset;
+#define NO_CHUNK    UINT64_MAX
 
-	if (gpa < GMEM_LOW_MAX)
-		offset = gpa;
-	else if (gpa >= GMEM_HIGH_BASE)
+static uint64_t chunk_of(const struct gmem *gm, uint64_t gpa)
+{
+	uint64_t offset = gpa;
+
+	if (gpa >= GMEM_HIGH_BASE)
 		offset = gpa - GMEM_HIGH_BASE + GMEM_LOW_MAX;
-	else
-		return false;
-	if (offset >= gm->bytes)
-		return false;
-	*chunk = offset / CHUNK_BYTES;
-	return true;
+	else if (gpa >= GMEM_LOW_MAX)
+		return NO_CHUNK;
+	return offset < gm->bytes ? offset / CHUNK_BYTES : NO_CHUNK;
 }
 
 static bool bit_test(_Atomic uint64_t *bits, uint64_t n)
@@ -106,7 +103,8 @@ static int reserve(struct gmem *gm)
 }
 
 /* Nested tables come from the host pool, but a table that a larger leaf replaced may still be
- * under another CPU's walk, which reads the same translations there: it waits for gmem_fini(). */
+ * under another CPU's walk, which reads the same translations there: it waits for gmem_fini().
+ */
 static void *table_alloc(void *arg, uint64_t *phys)
 {
 	struct gmem *gm = arg;
@@ -199,7 +197,7 @@ static void promote(struct gmem *gm, const struct gmem_block *block)
 
 	if (block->order != GUEST_FRAMES_ORDER_MAX || gm->nested.max_leaf_level < 3)
 		return;
-	chunk_of(gm, block->gpa, &first);
+	first = chunk_of(gm, block->gpa);
 	for (uint64_t i = 0; i < PAGE_1G / CHUNK_BYTES; i++)
 		if (!bit_test(gm->populated, first + i))
 			return;
@@ -232,10 +230,10 @@ static int populate_chunk(struct gmem *gm, uint64_t gpa)
 
 int gmem_populate(struct gmem *gm, uint64_t gpa)
 {
-	uint64_t chunk;
+	uint64_t chunk = chunk_of(gm, gpa);
 	int err;
 
-	if (!chunk_of(gm, gpa, &chunk))
+	if (chunk == NO_CHUNK)
 		return -EFAULT;
 	if (bit_test(gm->populated, chunk))
 		return 0;
@@ -264,15 +262,13 @@ int gmem_populate(struct gmem *gm, uint64_t gpa)
 /* All of [gpa, gpa + bytes) present in the window; 0, -EFAULT, -ENOMEM. */
 static int reach(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 {
-	uint64_t chunk;
-
 	if (unlikely(!bytes || !gmem_is_ram(gm, gpa, bytes)))
 		return -EFAULT;
-	for (uint64_t at = gpa; at < gpa + bytes; at = ALIGN_DOWN(at, CHUNK_BYTES) + CHUNK_BYTES) {
+	for (uint64_t at = gpa; at < gpa + bytes;
+	     at = ALIGN_DOWN(at, CHUNK_BYTES) + CHUNK_BYTES) {
 		int err;
 
-		chunk_of(gm, at, &chunk);
-		if (likely(bit_test(gm->populated, chunk)))
+		if (likely(bit_test(gm->populated, chunk_of(gm, at))))
 			continue;
 		err = gmem_populate(gm, at);
 		if (err)
@@ -307,9 +303,9 @@ int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 
 int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value)
 {
-	uint64_t chunk;
+	uint64_t chunk = chunk_of(gm, gpa);
 
-	if (unlikely(gpa % 8 || !chunk_of(gm, gpa, &chunk)))
+	if (unlikely(gpa % 8 || chunk == NO_CHUNK))
 		return -EFAULT;
 	if (unlikely(!bit_test(gm->populated, chunk))) {
 		int err = gmem_populate(gm, gpa);
@@ -323,10 +319,11 @@ int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value)
 	return 0;
 }
 
-#define CMPXCHG(type)                                                                              \
-	({                                                                                         \
-		type old_ = (type)expected;                                                        \
-		atomic_compare_exchange_strong((_Atomic type *)window(gpa), &old_, (type)desired); \
+#define CMPXCHG(type)                                                              \
+	({                                                                         \
+		type old_ = (type)expected;                                        \
+		atomic_compare_exchange_strong((_Atomic type *)window(gpa), &old_, \
+					       (type)desired);                     \
 	})
 
 int gmem_cmpxchg(struct gmem *gm, uint64_t gpa, uint64_t expected, uint64_t desired,

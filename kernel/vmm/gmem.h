@@ -24,14 +24,15 @@ struct gmem {
 	uint64_t bytes;		   /* multiple of 2 MiB */
 	struct gmem_block *blocks; /* sorted by GPA, covering all RAM */
 	unsigned block_count;
-	_Atomic uint64_t *claimed;   /* a bit per 2 MiB of RAM: somebody is populating it, or has */
+	_Atomic uint64_t
+		*claimed; /* a bit per 2 MiB of RAM: somebody is populating it, or has */
 	_Atomic uint64_t *populated; /* the same: it is zeroed and mapped */
 	_Atomic uint64_t populated_bytes;
 	struct spinlock lock; /* nested, as.window: changes to them */
 	struct pagetable nested;
-	struct pt_pages pages;      /* for nested: frees nothing before gmem_fini() */
+	struct pt_pages pages;	    /* for nested: frees nothing before gmem_fini() */
 	struct pt_pages host_pages; /* where they really come from */
-	uint64_t *retired;          /* tables that 1 GiB leaves replaced, at most one per block */
+	uint64_t *retired; /* tables that 1 GiB leaves replaced, at most one per block */
 	unsigned retired_count;
 	struct aspace as;
 	struct mem_account *account;

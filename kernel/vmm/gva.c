@@ -7,21 +7,21 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_PG   BIT(31)
-#define CR0_WP   BIT(16)
-#define CR4_PSE  BIT(4)
-#define CR4_PAE  BIT(5)
-#define CR4_SMEP BIT(20)
-#define CR4_SMAP BIT(21)
-#define RFLAGS_AC BIT(18)
+#define CR0_PG	      BIT(31)
+#define CR0_WP	      BIT(16)
+#define CR4_PSE	      BIT(4)
+#define CR4_PAE	      BIT(5)
+#define CR4_SMEP      BIT(20)
+#define CR4_SMAP      BIT(21)
+#define RFLAGS_AC     BIT(18)
 
-#define PTE_P  BIT(0)
-#define PTE_W  BIT(1)
-#define PTE_U  BIT(2)
-#define PTE_A  BIT(5)
-#define PTE_D  BIT(6)
-#define PTE_PS BIT(7)
-#define PTE_NX BIT(63)
+#define PTE_P	      BIT(0)
+#define PTE_W	      BIT(1)
+#define PTE_U	      BIT(2)
+#define PTE_A	      BIT(5)
+#define PTE_D	      BIT(6)
+#define PTE_PS	      BIT(7)
+#define PTE_NX	      BIT(63)
 
 #define ENTRY_ADDRESS 0x000ffffffffff000ull
 
@@ -29,9 +29,9 @@ struct walk {
 	struct vcpu *vcpu;
 	uint64_t cr0, cr4, efer;
 	unsigned access;
-	bool user;         /* the access is a user access */
-	uint64_t rights;   /* W and U of all levels, ANDed */
-	uint64_t nx;       /* NX of any level */
+	bool user;	 /* the access is a user access */
+	uint64_t rights; /* W and U of all levels, ANDed */
+	uint64_t nx;	 /* NX of any level */
 	unsigned entry_bytes;
 };
 
@@ -60,8 +60,8 @@ static int refuse(const struct walk *w, bool present, uint32_t *error)
 {
 	bool fetch_counts = w->cr4 & CR4_SMEP || (w->efer & EFER_NXE && w->cr4 & CR4_PAE);
 
-	*error = (uint32_t)((present ? PF_PRESENT : 0) | (w->access & GVA_WRITE ? PF_WRITE : 0) |
-			    (w->user ? PF_USER : 0) |
+	*error = (uint32_t)((present ? PF_PRESENT : 0) |
+			    (w->access & GVA_WRITE ? PF_WRITE : 0) | (w->user ? PF_USER : 0) |
 			    (w->access & GVA_FETCH && fetch_counts ? PF_FETCH : 0));
 	return -EFAULT;
 }
@@ -106,8 +106,8 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 			return refuse(w, false, error);
 		w->rights &= entry;
 		w->nx |= w->efer & EFER_NXE ? entry & PTE_NX : 0;
-		leaf = level == 1 || (entry & PTE_PS && ((level == 2 && large_2) ||
-							 (level == 3 && large_3)));
+		leaf = level == 1 ||
+		       (entry & PTE_PS && ((level == 2 && large_2) || (level == 3 && large_3)));
 		if (!leaf) {
 			mark(w, at, entry, PTE_A);
 			table = entry & ENTRY_ADDRESS;
@@ -127,7 +127,8 @@ static int walk_pae(struct walk *w, uint64_t cr3, uint64_t gva, uint64_t *gpa, u
 {
 	uint64_t pdpte;
 
-	if (!read_entry(w, (cr3 & 0xffffffe0) + (gva >> 30 & 3) * 8, &pdpte) || !(pdpte & PTE_P))
+	if (!read_entry(w, (cr3 & 0xffffffe0) + (gva >> 30 & 3) * 8, &pdpte) ||
+	    !(pdpte & PTE_P))
 		return refuse(w, false, error);
 	return walk_tables(w, pdpte & ENTRY_ADDRESS, gva, 2, 9, true, false, gpa, error);
 }
@@ -158,8 +159,8 @@ int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gp
 	if (w.cr4 & CR4_PAE)
 		return walk_pae(&w, cr3, gva & 0xffffffff, gpa, error);
 	w.entry_bytes = 4;
-	return walk_tables(&w, cr3 & 0xfffff000, gva & 0xffffffff, 2, 10, w.cr4 & CR4_PSE, false,
-			   gpa, error);
+	return walk_tables(&w, cr3 & 0xfffff000, gva & 0xffffffff, 2, 10, w.cr4 & CR4_PSE,
+			   false, gpa, error);
 }
 
 unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes)

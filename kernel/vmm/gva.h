@@ -17,8 +17,8 @@ enum gva_access {
 /* Error code bits of #PF (SDM vol. 3A fig. 4-12). */
 #define PF_PRESENT BIT(0)
 #define PF_WRITE   BIT(1)
-#define PF_USER    BIT(2)
-#define PF_RSVD    BIT(3)
+#define PF_USER	   BIT(2)
+#define PF_RSVD	   BIT(3)
 #define PF_FETCH   BIT(4)
 
 /*

@@ -11,7 +11,7 @@
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_PE    BIT(0)
+#define CR0_PE	  BIT(0)
 #define RFLAGS_VM BIT(17)
 #define RFLAGS_RF BIT(16)
 
@@ -22,9 +22,9 @@ _Static_assert((int)EMUL_RDI == RDI && (int)EMUL_GPRS == GPR_COUNT, "registers a
 static const struct {
 	uint8_t bytes[3], count;
 } usual[VMEXIT_REASONS] = {
-	[VMEXIT_CPUID] = {{0x0f, 0xa2}, 2},   [VMEXIT_HLT] = {{0xf4}, 1},
-	[VMEXIT_RDMSR] = {{0x0f, 0x32}, 2},   [VMEXIT_WRMSR] = {{0x0f, 0x30}, 2},
-	[VMEXIT_PAUSE] = {{0xf3, 0x90}, 2},   [VMEXIT_HYPERCALL] = {{0x0f, 0x01, 0xd9}, 3},
+	[VMEXIT_CPUID] = {{0x0f, 0xa2}, 2},	   [VMEXIT_HLT] = {{0xf4}, 1},
+	[VMEXIT_RDMSR] = {{0x0f, 0x32}, 2},	   [VMEXIT_WRMSR] = {{0x0f, 0x30}, 2},
+	[VMEXIT_PAUSE] = {{0xf3, 0x90}, 2},	   [VMEXIT_HYPERCALL] = {{0x0f, 0x01, 0xd9}, 3},
 	[VMEXIT_XSETBV] = {{0x0f, 0x01, 0xd1}, 3},
 };
 
@@ -115,7 +115,8 @@ static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uin
 static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsigned bytes,
 			  bool write)
 {
-	while (bytes) { /* at most 8 bytes to a bus access; 16 are two, other sizes single bytes */
+	while (bytes) { /* at most 8 bytes to a bus access; 16 are two, other sizes single bytes
+			 */
 		unsigned part = bytes >= 8 ? 8 : (bytes & (bytes - 1)) ? 1 : bytes;
 		struct bus_access access = {
 			.vcpu = vcpu, .addr = gpa, .bytes = (uint8_t)part, .write = write};
@@ -155,7 +156,8 @@ static int access_linear(struct emul_ctx *ctx, uint64_t linear, void *value, uns
 	if (!err)
 		err = part_access(vcpu_of(ctx), gpa[0], value, first, write);
 	if (!err && first < bytes)
-		err = part_access(vcpu_of(ctx), gpa[1], (char *)value + first, bytes - first, write);
+		err = part_access(vcpu_of(ctx), gpa[1], (char *)value + first, bytes - first,
+				  write);
 	return err;
 }
 
@@ -210,7 +212,8 @@ static void op_segment(struct emul_ctx *ctx, enum emul_segment which, struct emu
 	*seg = (struct emul_seg){.base = s.base, .limit = s.limit, .access = s.attributes};
 }
 
-static int port_access(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes, bool write)
+static int port_access(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes,
+		       bool write)
 {
 	struct bus_access access = {
 		.vcpu = vcpu_of(ctx), .addr = port, .bytes = (uint8_t)bytes, .write = write};
@@ -300,8 +303,9 @@ static int refuse(struct vcpu *vcpu, const struct vmexit *exit)
 
 	insn_dump(vcpu, bytes, sizeof bytes);
 	vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
-		"vCPU %u: instruction %s at RIP 0x%llx is not emulated on %s 0x%llx", vcpu->id, bytes,
-		(unsigned long long)vcpu->rip, exit->reason == VMEXIT_IO ? "port" : "device memory",
+		"vCPU %u: instruction %s at RIP 0x%llx is not emulated on %s 0x%llx", vcpu->id,
+		bytes, (unsigned long long)vcpu->rip,
+		exit->reason == VMEXIT_IO ? "port" : "device memory",
 		exit->reason == VMEXIT_IO ? (unsigned long long)exit->io.port
 					  : (unsigned long long)exit->fault.gpa);
 	return -ENOTSUP;

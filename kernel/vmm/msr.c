@@ -13,7 +13,7 @@
 #include "kernel/vmm/vm.h"
 
 enum msr_kind {
-	MSR_KIND_FIXED,    /* reads `value`; writes are ignored (`mask` all ones) or #GP */
+	MSR_KIND_FIXED,	   /* reads `value`; writes are ignored (`mask` all ones) or #GP */
 	MSR_KIND_STORED,   /* plain storage, `value` at reset; bits outside `mask` raise #GP */
 	MSR_KIND_REGISTER, /* in the backend's control structure, as `reg` */
 	MSR_KIND_CALL,
@@ -29,10 +29,10 @@ struct msr_policy {
 	int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 };
 
-#define IGNORE_WRITES   ~0ull
-#define STORED_MAX      48
+#define IGNORE_WRITES	~0ull
+#define STORED_MAX	48
 #define MTRR_DEFAULT_WB 0x806ull /* enabled, fixed ranges off, write-back */
-#define MTRR_CAP        0x508ull /* 8 variable ranges, fixed ranges, write-combining */
+#define MTRR_CAP	0x508ull /* 8 variable ranges, fixed ranges, write-combining */
 
 struct vcpu_msrs {
 	uint64_t stored[STORED_MAX];
@@ -85,7 +85,8 @@ static int write_tsc_aux(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 static int write_pat(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)msr;
-	for (unsigned i = 0; i < 64; i += 8) { /* SDM vol. 3A table 11-10: 2 and 3 are reserved */
+	for (unsigned i = 0; i < 64;
+	     i += 8) { /* SDM vol. 3A table 11-10: 2 and 3 are reserved */
 		unsigned type = value >> i & 0xff;
 
 		if (type > 7 || type == 2 || type == 3)
@@ -121,36 +122,46 @@ static int write_wall_clock(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return pvclock_write_wall(vcpu, value);
 }
 
-#define REGISTER(number, name, address)                                                            \
-	{.first = (number), .last = (number), .kind = MSR_KIND_REGISTER, .reg = (name),            \
-	 .canonical = (address)}
-#define FIXED(number, contents, writes)                                                            \
-	{.first = (number), .last = (number), .kind = MSR_KIND_FIXED, .value = (contents),         \
-	 .mask = (writes)}
-#define STORED(from, to, contents, bits)                                                           \
-	{.first = (from), .last = (to), .kind = MSR_KIND_STORED, .value = (contents),              \
-	 .mask = (bits)}
-#define CALL(number, get, set)                                                                     \
-	{.first = (number), .last = (number), .kind = MSR_KIND_CALL, .read = (get), .write = (set)}
+#define REGISTER(number, name, address)                                                        \
+	{                                                                                      \
+		.first = (number), .last = (number), .kind = MSR_KIND_REGISTER, .reg = (name), \
+		.canonical = (address)                                                         \
+	}
+#define FIXED(number, contents, writes)                                      \
+	{                                                                    \
+		.first = (number), .last = (number), .kind = MSR_KIND_FIXED, \
+		.value = (contents), .mask = (writes)                        \
+	}
+#define STORED(from, to, contents, bits)                                                     \
+	{                                                                                    \
+		.first = (from), .last = (to), .kind = MSR_KIND_STORED, .value = (contents), \
+		.mask = (bits)                                                               \
+	}
+#define CALL(number, get, set)                                                             \
+	{                                                                                  \
+		.first = (number), .last = (number), .kind = MSR_KIND_CALL, .read = (get), \
+		.write = (set)                                                             \
+	}
 
 /* Sorted by number. */
 static const struct msr_policy policies[] = {
 	CALL(MSR_TSC, read_tsc, NULL),
 	CALL(MSR_KVM_WALL_CLOCK, NULL, write_wall_clock),
 	CALL(MSR_KVM_SYSTEM_TIME, read_pvclock, write_pvclock),
-	FIXED(0x17, 0, 0),                      /* IA32_PLATFORM_ID */
-	FIXED(0x3a, 1, 0),                      /* IA32_FEATURE_CONTROL: locked, VMX off */
-	FIXED(0x8b, 0x1000065, IGNORE_WRITES),  /* microcode revision; updates do nothing */
-	FIXED(0xfe, MTRR_CAP, 0),               /* IA32_MTRRCAP */
+	FIXED(0x17, 0, 0),		       /* IA32_PLATFORM_ID */
+	FIXED(0x3a, 1, 0),		       /* IA32_FEATURE_CONTROL: locked, VMX off */
+	FIXED(0x8b, 0x1000065, IGNORE_WRITES), /* microcode revision; updates do nothing */
+	FIXED(0xfe, MTRR_CAP, 0),	       /* IA32_MTRRCAP */
 	REGISTER(MSR_SYSENTER_CS, REG_SYSENTER_CS, false),
 	REGISTER(MSR_SYSENTER_ESP, REG_SYSENTER_ESP, true),
 	REGISTER(MSR_SYSENTER_EIP, REG_SYSENTER_EIP, true),
-	FIXED(0x179, 0, 0),                     /* IA32_MCG_CAP: no banks */
-	STORED(0x17a, 0x17a, 0, 7),             /* IA32_MCG_STATUS */
-	STORED(0x1a0, 0x1a0, 1, ~0ull),         /* IA32_MISC_ENABLE: fast strings */
-	STORED(0x1d9, 0x1d9, 0, 3),             /* IA32_DEBUGCTL: LBR, BTF (no effect) */
-	STORED(0x200, 0x20f, 0, 0x000fffffffffffffull), /* variable MTRRs: kept, without effect */
-	STORED(0x250, 0x250, 0, ~0ull),         /* fixed MTRRs */
+	FIXED(0x179, 0, 0),		/* IA32_MCG_CAP: no banks */
+	STORED(0x17a, 0x17a, 0, 7),	/* IA32_MCG_STATUS */
+	STORED(0x1a0, 0x1a0, 1, ~0ull), /* IA32_MISC_ENABLE: fast strings */
+	STORED(0x1d9, 0x1d9, 0, 3),	/* IA32_DEBUGCTL: LBR, BTF (no effect) */
+	STORED(0x200, 0x20f, 0,
+	       0x000fffffffffffffull),	/* variable MTRRs: kept, without effect */
+	STORED(0x250, 0x250, 0, ~0ull), /* fixed MTRRs */
 	STORED(0x258, 0x259, 0, ~0ull),
 	STORED(0x268, 0x26f, 0, ~0ull),
 	CALL(MSR_PAT, read_pat, write_pat),
@@ -166,15 +177,16 @@ static const struct msr_policy policies[] = {
 	REGISTER(MSR_GS_BASE, REG_GS_BASE, true),
 	REGISTER(MSR_KERNEL_GS_BASE, REG_KERNEL_GS_BASE, true),
 	CALL(MSR_TSC_AUX, read_tsc_aux, write_tsc_aux),
-	FIXED(0xc0010010, 0, IGNORE_WRITES),    /* SYSCFG */
-	STORED(0xc0010015, 0xc0010015, BIT(24), 0x7fffffff), /* HWCR: the TSC runs at P0's rate */
-	FIXED(0xc001001f, 0, IGNORE_WRITES),    /* NB_CFG */
-	FIXED(0xc0010055, 0, IGNORE_WRITES),    /* interrupt pending message: no C1E erratum */
-	FIXED(0xc0010058, 0, IGNORE_WRITES),    /* MMIO configuration base: off */
-	FIXED(0xc0010114, BIT(4), 0),           /* VM_CR: SVM is off */
-	FIXED(0xc0011022, 0, IGNORE_WRITES),    /* DC_CFG */
+	FIXED(0xc0010010, 0, IGNORE_WRITES), /* SYSCFG */
+	STORED(0xc0010015, 0xc0010015, BIT(24),
+	       0x7fffffff),		     /* HWCR: the TSC runs at P0's rate */
+	FIXED(0xc001001f, 0, IGNORE_WRITES), /* NB_CFG */
+	FIXED(0xc0010055, 0, IGNORE_WRITES), /* interrupt pending message: no C1E erratum */
+	FIXED(0xc0010058, 0, IGNORE_WRITES), /* MMIO configuration base: off */
+	FIXED(0xc0010114, BIT(4), 0),	     /* VM_CR: SVM is off */
+	FIXED(0xc0011022, 0, IGNORE_WRITES), /* DC_CFG */
 	FIXED(0xc0011029, BIT(1), IGNORE_WRITES), /* DE_CFG: LFENCE is serialising */
-	FIXED(0xc001102a, 0, IGNORE_WRITES),    /* BU_CFG2 */
+	FIXED(0xc001102a, 0, IGNORE_WRITES),	  /* BU_CFG2 */
 };
 
 /* Policy and, of storage, its slot. */

@@ -2,15 +2,15 @@
 #include "kernel/vmm/nested.h"
 
 #define ADDRESS_MASK 0x000ffffffffff000ull /* bits 51:12 */
-#define LARGE_PAGE   BIT(7)                /* PS: a leaf at level 2 or 3 */
+#define LARGE_PAGE   BIT(7)		   /* PS: a leaf at level 2 or 3 */
 
 /* APM vol. 2 5.3.3, fig. 5-17 to 5-24. */
-#define NPT_P   BIT(0)
-#define NPT_RW  BIT(1)
-#define NPT_US  BIT(2)
+#define NPT_P	BIT(0)
+#define NPT_RW	BIT(1)
+#define NPT_US	BIT(2)
 #define NPT_PWT BIT(3)
 #define NPT_PCD BIT(4)
-#define NPT_NX  BIT(63)
+#define NPT_NX	BIT(63)
 
 static uint64_t npt_leaf(uint64_t phys, unsigned level, unsigned prot)
 {

@@ -21,12 +21,12 @@ struct pvclock_wall { /* struct pvclock_wall_clock */
 	uint32_t version, seconds, nanoseconds;
 };
 
-#define PVCLOCK_TSC_STABLE  BIT(0)
-#define PVCLOCK_ENABLE      BIT(0)
-#define PVCLOCK_MUL_SHIFT   32
+#define PVCLOCK_TSC_STABLE BIT(0)
+#define PVCLOCK_ENABLE	   BIT(0)
+#define PVCLOCK_MUL_SHIFT  32
 
 /* ns = (ticks << shift) * mul >> 32, with mul using all its 32 bits. */
-static void scale(uint64_t tsc_khz, uint32_t *mul, int8_t *shift)
+static void scale(uint64_t tsc_khz, struct pvclock_time *time)
 {
 	uint64_t hz = tsc_khz * 1000;
 	int n = 0;
@@ -40,9 +40,10 @@ static void scale(uint64_t tsc_khz, uint32_t *mul, int8_t *shift)
 		n++;
 	}
 	/* From the exact rate: halving it above may have lost bits. */
-	*mul = (uint32_t)(((unsigned __int128)NSEC_PER_SEC << (PVCLOCK_MUL_SHIFT - n)) /
-			  (tsc_khz * 1000));
-	*shift = (int8_t)n;
+	time->tsc_to_system_mul =
+		(uint32_t)(((unsigned __int128)NSEC_PER_SEC << (PVCLOCK_MUL_SHIFT - n)) /
+			   (tsc_khz * 1000));
+	time->tsc_shift = (int8_t)n;
 }
 
 int pvclock_write_wall(struct vcpu *vcpu, uint64_t gpa)
@@ -64,7 +65,7 @@ int pvclock_write_system(struct vcpu *vcpu, uint64_t value)
 	vcpu->pvclock = value;
 	if (!(value & PVCLOCK_ENABLE))
 		return 0;
-	scale(clock_tsc_khz(), &time.tsc_to_system_mul, &time.tsc_shift);
+	scale(clock_tsc_khz(), &time);
 	return gmem_write(&vcpu->vm->gmem, value & ~PVCLOCK_ENABLE, &time, sizeof time) ? -EPERM
 											: 0;
 }

@@ -8,12 +8,13 @@
 
 #include "kernel/vmm/vcpu.h"
 
-/* CPUID 0x40000001 EAX: both MSR pairs, no delay needed after I/O, clocks of all vCPUs agree. */
-#define PVCLOCK_CPUID_FEATURES (BIT(0) | BIT(1) | BIT(3) | BIT(24))
+/* CPUID 0x40000001 EAX: both MSR pairs, no delay needed after I/O, clocks of all vCPUs agree.
+ */
+#define PVCLOCK_CPUID_FEATURES	(BIT(0) | BIT(1) | BIT(3) | BIT(24))
 
-#define MSR_KVM_WALL_CLOCK      0x11u
-#define MSR_KVM_SYSTEM_TIME     0x12u
-#define MSR_KVM_WALL_CLOCK_NEW  0x4b564d00u
+#define MSR_KVM_WALL_CLOCK	0x11u
+#define MSR_KVM_SYSTEM_TIME	0x12u
+#define MSR_KVM_WALL_CLOCK_NEW	0x4b564d00u
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01u
 
 /* A write to one of the MSRs: fills the guest's page. 0, or -EPERM where it is not RAM. */

@@ -21,8 +21,9 @@
 
 /* In INIT these keep what they were. */
 static const enum vcpu_reg kept_by_init[] = {
-	REG_PAT,	 REG_STAR,	   REG_LSTAR,	    REG_CSTAR,	      REG_SFMASK,
-	REG_KERNEL_GS_BASE, REG_SYSENTER_CS, REG_SYSENTER_ESP, REG_SYSENTER_EIP,
+	REG_PAT,	 REG_STAR,	   REG_LSTAR,
+	REG_CSTAR,	 REG_SFMASK,	   REG_KERNEL_GS_BASE,
+	REG_SYSENTER_CS, REG_SYSENTER_ESP, REG_SYSENTER_EIP,
 };
 
 void vcpu_reset(struct vcpu *vcpu, bool init)
@@ -32,8 +33,10 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vmm_backend->get_state(vcpu, &old);
 	for (unsigned i = 0; i < SEG_COUNT; i++)
 		state.segs[i] = (struct vcpu_segment){.limit = 0xffff, .attributes = ATTR_DATA};
-	state.segs[SEG_CS] = (struct vcpu_segment){
-		.selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attributes = ATTR_CODE};
+	state.segs[SEG_CS] = (struct vcpu_segment){.selector = 0xf000,
+						   .base = 0xffff0000,
+						   .limit = 0xffff,
+						   .attributes = ATTR_CODE};
 	state.segs[SEG_LDTR].attributes = ATTR_LDT;
 	state.segs[SEG_TR].attributes = ATTR_TSS;
 	state.gdtr.limit = state.idtr.limit = 0xffff;
@@ -42,7 +45,8 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	state.regs[REG_DR7] = DR7_RESET;
 	state.regs[REG_PAT] = PAT_RESET;
 	if (init) {
-		state.regs[REG_CR0] = (CR0_RESET & ~CR0_CD_NW) | (old.regs[REG_CR0] & CR0_CD_NW);
+		state.regs[REG_CR0] =
+			(CR0_RESET & ~CR0_CD_NW) | (old.regs[REG_CR0] & CR0_CD_NW);
 		for (unsigned i = 0; i < ARRAY_SIZE(kept_by_init); i++)
 			state.regs[kept_by_init[i]] = old.regs[kept_by_init[i]];
 	} else {

@@ -17,10 +17,10 @@
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vpic.h"
 
-#define RFLAGS_IF BIT(9)
+#define RFLAGS_IF    BIT(9)
 
-#define FXSAVE_BYTES 512
-#define XSAVE_MXCSR  24     /* SDM vol. 1 table 10-2 */
+#define FXSAVE_BYTES 512u
+#define XSAVE_MXCSR  24	    /* SDM vol. 1 table 10-2 */
 #define MXCSR_RESET  0x1f80 /* SDM vol. 1 10.2.3 */
 
 struct vcpu *vcpu_create(struct vm *vm, unsigned id)
@@ -34,7 +34,8 @@ struct vcpu *vcpu_create(struct vm *vm, unsigned id)
 	vcpu->id = id;
 	vcpu->state = VCPU_PARKED;
 	vcpu->xcr0 = 1;
-	vcpu->xsave = heap_zalloc(MAX(cpu_features.xsave_bytes_max, FXSAVE_BYTES), &vm->account);
+	vcpu->xsave =
+		heap_zalloc(MAX(cpu_features.xsave_bytes_max, FXSAVE_BYTES), &vm->account);
 	vcpu->msrs = features_msrs_create(&vm->account);
 	vcpu->lapic = vlapic_create(vcpu);
 	if (!vcpu->xsave || !vcpu->msrs || !vcpu->lapic || vmm_backend->vcpu_init(vcpu)) {
@@ -57,7 +58,9 @@ void vcpu_destroy(struct vcpu *vcpu)
 
 static void xsetbv(uint64_t value)
 {
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+	__asm__ volatile("xsetbv"
+			 :
+			 : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
 }
 
 static uint64_t xgetbv(void)
@@ -99,7 +102,8 @@ static void fpu_save(struct vcpu *vcpu)
 		__asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->xsave) : "memory");
 		return;
 	}
-	vcpu->xcr0 = xgetbv(); /* QEMU 7.2 does not intercept XSETBV: the guest may have set it */
+	vcpu->xcr0 =
+		xgetbv(); /* QEMU 7.2 does not intercept XSETBV: the guest may have set it */
 	xsetbv(mask);
 	__asm__ volatile("xsave64 (%0)"
 			 :
@@ -226,7 +230,8 @@ static bool extint_pending(const struct vcpu *vcpu)
 static void deliver(struct vcpu *vcpu, const struct vmevent *event)
 {
 	vmm_backend->inject(vcpu, event);
-	atomic_fetch_add_explicit(&vcpu->counters.injected[event->kind], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&vcpu->counters.injected[event->kind], 1,
+				  memory_order_relaxed);
 }
 
 static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)

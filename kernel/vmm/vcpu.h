@@ -58,10 +58,10 @@ struct vcpu {
 	struct vmexit exit;
 	bool nmi_pending;
 	uint64_t xcr0, tsc_aux;
-	uint64_t dr[4]; /* DR0-DR3 while not loaded */
+	uint64_t dr[4];		/* DR0-DR3 while not loaded */
 	struct vcpu_msrs *msrs; /* kernel/vmm/msr's own */
-	void *xsave;	      /* guest's XSAVE area while not loaded */
-	uint64_t pvclock;     /* MSR_KVM_SYSTEM_TIME as last written */
+	void *xsave;		/* guest's XSAVE area while not loaded */
+	uint64_t pvclock;	/* MSR_KVM_SYSTEM_TIME as last written */
 
 	_Atomic uint32_t requests; /* enum vcpu_request */
 	_Atomic uint8_t sipi_vector;

@@ -19,8 +19,8 @@
 const char *vm_stop_name(enum vm_stop_kind kind)
 {
 	static const char *const names[] = {
-		[VM_STOP_NONE] = "running", [VM_STOP_POWEROFF] = "powered off",
-		[VM_STOP_RESET] = "reset",  [VM_STOP_EXIT] = "exited",
+		[VM_STOP_NONE] = "running",  [VM_STOP_POWEROFF] = "powered off",
+		[VM_STOP_RESET] = "reset",   [VM_STOP_EXIT] = "exited",
 		[VM_STOP_CRASH] = "crashed", [VM_STOP_REQUEST] = "stopped",
 	};
 
@@ -72,7 +72,8 @@ static int create_parts(struct vm *vm)
 	vm->pit = vpit_create(vm);
 	if (!vm->ioapic || !vm->pic || !vm->pit)
 		return -ENOMEM;
-	err = bus_add(&vm->mmio, VLAPIC_DEFAULT_BASE, PAGE_BYTES, vlapic_mmio, NULL, "local APIC");
+	err = bus_add(&vm->mmio, VLAPIC_DEFAULT_BASE, PAGE_BYTES, vlapic_mmio, NULL,
+		      "local APIC");
 	if (err)
 		return err;
 	for (unsigned i = 0; i < vm->params.vcpu_count; i++) {

@@ -72,7 +72,7 @@ struct vm {
 	uint64_t tsc_offset;	  /* guest TSC = host TSC + this */
 	uint64_t start_ns;	  /* clock_now_ns() at vm_start() */
 
-	struct vcpu_entry entry;    /* where vCPU 0 starts */
+	struct vcpu_entry entry; /* where vCPU 0 starts */
 
 	struct spinlock stop_lock;
 	struct vm_stop stop;

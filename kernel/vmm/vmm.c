@@ -27,7 +27,7 @@ int vmm_init(const struct vmm_backend *const *candidates, unsigned count)
 	return -ENODEV;
 }
 
-#define CR0_MP 		BIT(1)
+#define CR0_MP	       BIT(1)
 #define CR0_EM_TS      (BIT(2) | BIT(3))
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)

@@ -7,26 +7,40 @@
 #include "kernel/vmm/vm.h"
 
 #define RFLAGS_TF BIT(8)
-#define DR6_BS    BIT(14)
+#define DR6_BS	  BIT(14)
 
 /* Exits that say all there is to say by their code. */
 static const uint8_t plain[] = {
-	[SVM_EXIT_INTR] = VMEXIT_HOST_INTERRUPT, [SVM_EXIT_NMI] = VMEXIT_HOST_INTERRUPT,
-	[SVM_EXIT_INIT] = VMEXIT_INIT,		 [SVM_EXIT_RDPMC] = VMEXIT_UNDEFINED,
-	[SVM_EXIT_CPUID] = VMEXIT_CPUID,	 [SVM_EXIT_RSM] = VMEXIT_UNDEFINED,
-	[SVM_EXIT_INVD] = VMEXIT_CACHE,		 [SVM_EXIT_PAUSE] = VMEXIT_PAUSE,
-	[SVM_EXIT_HLT] = VMEXIT_HLT,		 [SVM_EXIT_INVLPGA] = VMEXIT_UNDEFINED,
-	[SVM_EXIT_FERR_FREEZE] = VMEXIT_VENDOR,	 [SVM_EXIT_SHUTDOWN] = VMEXIT_TRIPLE_FAULT,
+	[SVM_EXIT_INTR] = VMEXIT_HOST_INTERRUPT,
+	[SVM_EXIT_NMI] = VMEXIT_HOST_INTERRUPT,
+	[SVM_EXIT_INIT] = VMEXIT_INIT,
+	[SVM_EXIT_RDPMC] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_CPUID] = VMEXIT_CPUID,
+	[SVM_EXIT_RSM] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_INVD] = VMEXIT_CACHE,
+	[SVM_EXIT_PAUSE] = VMEXIT_PAUSE,
+	[SVM_EXIT_HLT] = VMEXIT_HLT,
+	[SVM_EXIT_INVLPGA] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_FERR_FREEZE] = VMEXIT_VENDOR,
+	[SVM_EXIT_SHUTDOWN] = VMEXIT_TRIPLE_FAULT,
 	[SVM_EXIT_TASK_SWITCH] = VMEXIT_TASK_SWITCH,
-	[SVM_EXIT_VMRUN] = VMEXIT_UNDEFINED,	 [SVM_EXIT_VMMCALL] = VMEXIT_HYPERCALL,
-	[SVM_EXIT_VMLOAD] = VMEXIT_UNDEFINED,	 [SVM_EXIT_VMSAVE] = VMEXIT_UNDEFINED,
-	[SVM_EXIT_STGI] = VMEXIT_UNDEFINED,	 [SVM_EXIT_CLGI] = VMEXIT_UNDEFINED,
-	[SVM_EXIT_SKINIT] = VMEXIT_UNDEFINED,	 [SVM_EXIT_WBINVD] = VMEXIT_CACHE,
-	[SVM_EXIT_MONITOR] = VMEXIT_MONITOR,	 [SVM_EXIT_MWAIT] = VMEXIT_MONITOR,
-	[SVM_EXIT_MWAIT_A] = VMEXIT_MONITOR,	 [SVM_EXIT_XSETBV] = VMEXIT_XSETBV,
-	[SVM_EXIT_RDPRU] = VMEXIT_UNDEFINED,	 [SVM_EXIT_INVLPGB] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_VMRUN] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_VMMCALL] = VMEXIT_HYPERCALL,
+	[SVM_EXIT_VMLOAD] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_VMSAVE] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_STGI] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_CLGI] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_SKINIT] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_WBINVD] = VMEXIT_CACHE,
+	[SVM_EXIT_MONITOR] = VMEXIT_MONITOR,
+	[SVM_EXIT_MWAIT] = VMEXIT_MONITOR,
+	[SVM_EXIT_MWAIT_A] = VMEXIT_MONITOR,
+	[SVM_EXIT_XSETBV] = VMEXIT_XSETBV,
+	[SVM_EXIT_RDPRU] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_INVLPGB] = VMEXIT_UNDEFINED,
 	[SVM_EXIT_INVLPGB_ILLEGAL] = VMEXIT_UNDEFINED,
-	[SVM_EXIT_MCOMMIT] = VMEXIT_UNDEFINED,	 [SVM_EXIT_TLBSYNC] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_MCOMMIT] = VMEXIT_UNDEFINED,
+	[SVM_EXIT_TLBSYNC] = VMEXIT_UNDEFINED,
 };
 
 static void translate_io(const struct vmcb *vmcb, struct vmexit *exit)
@@ -48,7 +62,7 @@ static void translate_npf(const struct vmcb *vmcb, struct vmexit *exit)
 
 	exit->reason = VMEXIT_NESTED_FAULT;
 	exit->fault.gpa = vmcb->exit_info_2;
-	exit->fault.access = info & NPF_FETCH ? VMEXIT_FETCH
+	exit->fault.access = info & NPF_FETCH	? VMEXIT_FETCH
 			     : info & NPF_WRITE ? VMEXIT_WRITE
 						: VMEXIT_READ;
 	exit->fault.during_walk = info & NPF_TABLE;
@@ -188,7 +202,8 @@ void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)
 	exit->raw_info[1] = vmcb->exit_info_2;
 	exit->insn_available = 0;
 	exit->insn_length = 0;
-	if (svm_has(SVM_NRIPS) && vmcb->next_rip > vmcb->rip && vmcb->next_rip - vmcb->rip <= 15)
+	if (svm_has(SVM_NRIPS) && vmcb->next_rip > vmcb->rip &&
+	    vmcb->next_rip - vmcb->rip <= 15)
 		exit->insn_length = (uint8_t)(vmcb->next_rip - vmcb->rip);
 	if (unlikely(vmcb->exit_int_info & EVENT_VALID))
 		keep_interrupted_event(vcpu, vmcb->exit_int_info);
@@ -210,7 +225,9 @@ void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)
 	case SVM_EXIT_IRET: translate_iret(vcpu, exit); return;
 	case SVM_EXIT_INVALID:
 	case SVM_EXIT_INVALID_7_2: translate_invalid(vcpu, exit); return;
-	case SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + 31: translate_exception(vcpu, exit); return;
+	case SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + 31:
+		translate_exception(vcpu, exit);
+		return;
 	}
 	exit->reason = code < ARRAY_SIZE(plain) ? plain[code] : VMEXIT_UNKNOWN;
 }

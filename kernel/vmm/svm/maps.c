@@ -12,9 +12,9 @@ uint64_t svm_msrpm_phys, svm_iopm_phys;
 
 /* Switched by VMLOAD and VMSAVE, or part of the VMCB: the guest has its own. */
 static const uint32_t own_msrs[] = {
-	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,	  MSR_STAR,
-	MSR_LSTAR,	 MSR_CSTAR,	   MSR_SFMASK,	     MSR_FS_BASE, MSR_GS_BASE,
-	MSR_KERNEL_GS_BASE,
+	MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,   MSR_PAT,
+	MSR_STAR,	 MSR_LSTAR,	   MSR_CSTAR,	       MSR_SFMASK,
+	MSR_FS_BASE,	 MSR_GS_BASE,	   MSR_KERNEL_GS_BASE,
 };
 
 /* APM vol. 2 15.11: two bits per MSR, read and write; 2 KiB for each range of 0x2000. */
@@ -26,7 +26,7 @@ static void msrpm_allow(uint8_t *map, uint32_t msr)
 		uint32_t index = msr - range_base[i];
 
 		if (index < 0x2000)
-			map[i * 0x800 + index / 4] &= (uint8_t)~(3u << index % 4 * 2);
+			map[i * 0x800 + index / 4] &= (uint8_t) ~(3u << index % 4 * 2);
 	}
 }
 

@@ -22,16 +22,16 @@ struct svm_features svm_features;
 
 /* Always intercepted. HLT, I/O and MSRs so that the guest has its own; instructions that its
  * CPUID does not offer so that they raise #UD. */
-#define INTERCEPTS_3                                                                               \
-	(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CR0_SEL | INTERCEPT_RDPMC |   \
-	 INTERCEPT_CPUID | INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA |    \
-	 INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_SHUTDOWN)
-#define INTERCEPTS_4                                                                               \
-	(INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |               \
-	 INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD |                   \
-	 INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_A | INTERCEPT_XSETBV |              \
+#define INTERCEPTS_3                                                                          \
+	(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CR0_SEL |                \
+	 INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | \
+	 INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_SHUTDOWN)
+#define INTERCEPTS_4                                                                  \
+	(INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |  \
+	 INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD |      \
+	 INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_A | INTERCEPT_XSETBV | \
 	 INTERCEPT_RDPRU)
-#define INTERCEPTS_5                                                                               \
+#define INTERCEPTS_5 \
 	(INTERCEPT_INVLPGB | INTERCEPT_INVLPGB_ILLEGAL | INTERCEPT_MCOMMIT | INTERCEPT_TLBSYNC)
 #define INTERCEPT_CR4_WRITE  BIT(16 + 4)
 #define INTERCEPT_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18)) /* #DB #AC #MC; see exit.c */
@@ -76,7 +76,8 @@ static int svm_cpu_enable(struct cpu *cpu)
 	if (!sc->hsave_phys || !sc->host_vmcb_phys)
 		return -ENOMEM;
 	if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) {
-		log_error("svm", "CPU %u: firmware switched SVM off on this CPU alone", cpu->index);
+		log_error("svm", "CPU %u: firmware switched SVM off on this CPU alone",
+			  cpu->index);
 		return -EPERM;
 	}
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);

@@ -22,7 +22,7 @@ struct svm_vcpu {
 	struct svm_cpu *cpu; /* whose ASID it has */
 	uint64_t generation;
 	_Atomic bool flush;
-	bool nmi_blocked; /* an NMI was delivered and its IRET not yet seen */
+	bool nmi_blocked;   /* an NMI was delivered and its IRET not yet seen */
 	bool stepping_iret; /* that IRET is being single-stepped */
 };
 

@@ -4,54 +4,54 @@
 
 #include "kernel/lib/types.h"
 
-#define MSR_VM_CR        0xc0010114u
-#define VM_CR_SVMDIS     BIT(4)
-#define MSR_VM_HSAVE_PA  0xc0010117u
-#define CPUID_SVM        0x8000000au
+#define MSR_VM_CR	0xc0010114u
+#define VM_CR_SVMDIS	BIT(4)
+#define MSR_VM_HSAVE_PA 0xc0010117u
+#define CPUID_SVM	0x8000000au
 
 /* CPUID 0x8000000A EDX (APM vol. 3 E.4.9). */
-#define SVM_NPT           BIT(0)
-#define SVM_NRIPS         BIT(3)
+#define SVM_NPT		  BIT(0)
+#define SVM_NRIPS	  BIT(3)
 #define SVM_DECODE_ASSIST BIT(7)
 #define SVM_PAUSE_FILTER  BIT(10)
 
 /* Offset 0x00C: intercept vector 3. */
-#define INTERCEPT_INTR        BIT(0)
-#define INTERCEPT_NMI         BIT(1)
-#define INTERCEPT_INIT        BIT(3)
-#define INTERCEPT_VINTR       BIT(4)
+#define INTERCEPT_INTR	      BIT(0)
+#define INTERCEPT_NMI	      BIT(1)
+#define INTERCEPT_INIT	      BIT(3)
+#define INTERCEPT_VINTR	      BIT(4)
 #define INTERCEPT_CR0_SEL     BIT(5)
-#define INTERCEPT_RDPMC       BIT(15)
-#define INTERCEPT_CPUID       BIT(18)
-#define INTERCEPT_RSM         BIT(19)
-#define INTERCEPT_IRET        BIT(20)
-#define INTERCEPT_INVD        BIT(22)
-#define INTERCEPT_PAUSE       BIT(23)
-#define INTERCEPT_HLT         BIT(24)
+#define INTERCEPT_RDPMC	      BIT(15)
+#define INTERCEPT_CPUID	      BIT(18)
+#define INTERCEPT_RSM	      BIT(19)
+#define INTERCEPT_IRET	      BIT(20)
+#define INTERCEPT_INVD	      BIT(22)
+#define INTERCEPT_PAUSE	      BIT(23)
+#define INTERCEPT_HLT	      BIT(24)
 #define INTERCEPT_INVLPGA     BIT(26)
-#define INTERCEPT_IOIO        BIT(27)
-#define INTERCEPT_MSR         BIT(28)
+#define INTERCEPT_IOIO	      BIT(27)
+#define INTERCEPT_MSR	      BIT(28)
 #define INTERCEPT_FERR_FREEZE BIT(30)
 #define INTERCEPT_SHUTDOWN    BIT(31)
 /* Offset 0x010: intercept vector 4. */
-#define INTERCEPT_VMRUN   BIT(0)
+#define INTERCEPT_VMRUN	  BIT(0)
 #define INTERCEPT_VMMCALL BIT(1)
 #define INTERCEPT_VMLOAD  BIT(2)
 #define INTERCEPT_VMSAVE  BIT(3)
-#define INTERCEPT_STGI    BIT(4)
-#define INTERCEPT_CLGI    BIT(5)
+#define INTERCEPT_STGI	  BIT(4)
+#define INTERCEPT_CLGI	  BIT(5)
 #define INTERCEPT_SKINIT  BIT(6)
 #define INTERCEPT_WBINVD  BIT(9)
 #define INTERCEPT_MONITOR BIT(10)
-#define INTERCEPT_MWAIT   BIT(11)
+#define INTERCEPT_MWAIT	  BIT(11)
 #define INTERCEPT_MWAIT_A BIT(12) /* MWAIT when the monitor is armed */
 #define INTERCEPT_XSETBV  BIT(13)
-#define INTERCEPT_RDPRU   BIT(14)
+#define INTERCEPT_RDPRU	  BIT(14)
 /* Offset 0x014: intercept vector 5. */
-#define INTERCEPT_INVLPGB         BIT(0)
+#define INTERCEPT_INVLPGB	  BIT(0)
 #define INTERCEPT_INVLPGB_ILLEGAL BIT(1)
-#define INTERCEPT_MCOMMIT         BIT(3)
-#define INTERCEPT_TLBSYNC         BIT(4)
+#define INTERCEPT_MCOMMIT	  BIT(3)
+#define INTERCEPT_TLBSYNC	  BIT(4)
 
 /* Exit codes (APM vol. 2 appendix C). */
 enum svm_exit {
@@ -105,29 +105,29 @@ enum svm_exit {
 #define NPF_TABLE BIT(33) /* on the guest's own page table walk */
 
 /* EXITINFO1 of IOIO (APM vol. 2 15.10.2). */
-#define IOIO_IN         BIT(0)
-#define IOIO_STRING     BIT(2)
-#define IOIO_REP        BIT(3)
+#define IOIO_IN		BIT(0)
+#define IOIO_STRING	BIT(2)
+#define IOIO_REP	BIT(3)
 #define IOIO_SIZE_SHIFT 4 /* one bit each for 1, 2 and 4 bytes */
 #define IOIO_PORT_SHIFT 16
 
 /* EVENTINJ and EXITINTINFO (APM vol. 2 15.20). */
 #define EVENT_TYPE_SHIFT     8
-#define EVENT_TYPE_INTR      0ull
-#define EVENT_TYPE_NMI       2ull
+#define EVENT_TYPE_INTR	     0ull
+#define EVENT_TYPE_NMI	     2ull
 #define EVENT_TYPE_EXCEPTION 3ull
-#define EVENT_TYPE_SOFT      4ull
+#define EVENT_TYPE_SOFT	     4ull
 #define EVENT_ERROR_VALID    BIT(11)
-#define EVENT_VALID          BIT(31)
+#define EVENT_VALID	     BIT(31)
 
 /* Offset 0x060: virtual interrupt control. */
-#define VINTR_TPR_MASK   0xffull
-#define VINTR_IRQ        BIT(8)
+#define VINTR_TPR_MASK	 0xffull
+#define VINTR_IRQ	 BIT(8)
 #define VINTR_PRIO_SHIFT 16
-#define VINTR_IGN_TPR    BIT(20)
-#define VINTR_MASKING    BIT(24)
+#define VINTR_IGN_TPR	 BIT(20)
+#define VINTR_MASKING	 BIT(24)
 
-#define TLB_FLUSH_ALL 1
+#define TLB_FLUSH_ALL	 1
 
 struct vmcb_segment {
 	uint16_t selector, attributes;
