@@ -23,6 +23,7 @@ struct boot_module {
 struct boot_source {
 	struct boot_image kernel;
 	struct boot_image initrd; /* 0 bytes: none */
+	const char *name;	  /* the kernel's file; NULL: not told (Multiboot's) */
 	const char *cmdline;
 	const struct boot_module *modules; /* Multiboot's */
 	unsigned module_count;
