@@ -338,6 +338,7 @@ static void large_documents_are_refused(void **state)
 static void bad_bytes_have_a_place(void **state)
 {
 	static const char latin1[] = "guests: []\n# caf\xc3\xa9 caf\xe9\n";
+	static const char utf16[] = "\xff\xfeg\0: \0";
 	static const char control[] = "host: {}\nguests: []\x01\n";
 
 	(void)state;
@@ -347,6 +348,10 @@ static void bad_bytes_have_a_place(void **state)
 	assert_string_equal(refusal(control, sizeof(control) - 1),
 			    "test.yaml:2:11: not YAML: control characters are not allowed; "
 			    "save the file as plain text");
+	assert_string_equal(
+		refusal(utf16, sizeof(utf16) - 1),
+		"test.yaml:1:1: not YAML: invalid leading UTF-8 octet; save the file as "
+		"UTF-8 text");
 	assert_string_equal(refusal(NULL, 0), "test.yaml:1:1: the document is empty; write at "
 					      "least 'guests: []'");
 }
