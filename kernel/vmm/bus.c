@@ -103,6 +103,7 @@ void bus_do(struct bus *bus, struct bus_access *access)
 		access->offset = access->addr - range->base;
 		if (likely(range->bytes - access->offset >= bytes)) {
 			range->handler(range->device, access);
+			access->value &= all_ones(access->bytes);
 			return;
 		}
 	}

@@ -1,0 +1,198 @@
+/* See fake_vmm.h. vm_irq_line() is weak: a test that links the real one gets that. */
+#include "tests/unit/fake_vmm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/timer.h"
+
+uint64_t fake_now_ns, fake_late_ns;
+unsigned fake_timer_runs;
+unsigned fake_irq_rises[24];
+bool fake_irq_level[24];
+
+static const struct vmm_backend backend = {.name = "fake"};
+const struct vmm_backend *vmm_backend = &backend;
+struct cpu_features cpu_features = {.phys_bits = 39};
+
+/* ---- memory, log ---- */
+
+void *heap_zalloc(size_t bytes, struct mem_account *account)
+{
+	void *p = aligned_alloc(64, ALIGN_UP(bytes, 64));
+
+	(void)account;
+	return p ? memset(p, 0, ALIGN_UP(bytes, 64)) : NULL;
+}
+
+void heap_free(void *p)
+{
+	free(p);
+}
+
+void log_line(enum log_level level, const char *area, const char *fmt, ...)
+{
+	(void)level, (void)area, (void)fmt;
+}
+
+/* ---- time ---- */
+
+static struct timer *timers[VCPU_MAX + 1];
+static struct timer_cpu *const armed = (struct timer_cpu *)timers; /* any mark will do */
+
+uint64_t clock_now_ns(void)
+{
+	return fake_now_ns;
+}
+
+uint64_t clock_tsc_to_ns(uint64_t tsc)
+{
+	return tsc / FAKE_TSC_PER_NS;
+}
+
+uint64_t vm_tsc(const struct vm *vm)
+{
+	return fake_now_ns * FAKE_TSC_PER_NS + vm->tsc_offset;
+}
+
+void timer_init(struct timer *timer, void (*fn)(struct timer *))
+{
+	*timer = (struct timer){.fn = fn};
+}
+
+bool timer_armed(const struct timer *timer)
+{
+	return timer->owner != NULL;
+}
+
+void timer_cancel(struct timer *timer)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
+		if (timers[i] == timer)
+			timers[i] = NULL;
+	timer->owner = NULL;
+}
+
+void timer_arm(struct timer *timer, uint64_t deadline_ns)
+{
+	unsigned i = 0;
+
+	timer_cancel(timer);
+	while (timers[i])
+		if (++i == ARRAY_SIZE(timers))
+			abort();
+	timers[i] = timer;
+	timer->deadline_ns = deadline_ns;
+	timer->owner = armed;
+}
+
+unsigned fake_timers_armed(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
+		count += timers[i] != NULL;
+	return count;
+}
+
+static struct timer *first_timer(void)
+{
+	struct timer *first = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
+		if (timers[i] && (!first || timers[i]->deadline_ns < first->deadline_ns))
+			first = timers[i];
+	return first;
+}
+
+void fake_run_until(uint64_t ns)
+{
+	struct timer *timer;
+
+	while ((timer = first_timer()) && timer->deadline_ns + fake_late_ns <= ns) {
+		fake_now_ns = MAX(fake_now_ns, timer->deadline_ns + fake_late_ns);
+		timer_cancel(timer);
+		fake_timer_runs++;
+		timer->fn(timer);
+	}
+	fake_now_ns = MAX(fake_now_ns, ns);
+}
+
+/* ---- the VM ---- */
+
+void vcpu_post(struct vcpu *vcpu, uint32_t requests)
+{
+	vcpu->requests |= requests;
+}
+
+void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
+{
+	vcpu->sipi_vector = vector;
+	vcpu->requests |= VCPU_REQ_SIPI;
+}
+
+__attribute__((weak)) void vm_irq_line(struct vm *vm, unsigned gsi, bool level)
+{
+	(void)vm;
+	fake_irq_rises[gsi] += level && !fake_irq_level[gsi];
+	fake_irq_level[gsi] = level;
+}
+
+struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	vm->vcpu_count = vcpus;
+	vm->tsc_offset = 12345;
+	for (unsigned i = 0; i < vcpus; i++) {
+		vm->vcpus[i] = calloc(1, sizeof(struct vcpu));
+		vm->vcpus[i]->vm = vm;
+		vm->vcpus[i]->id = i;
+	}
+	memset(fake_irq_rises, 0, sizeof(fake_irq_rises));
+	memset(fake_irq_level, 0, sizeof(fake_irq_level));
+	fake_now_ns = now_ns;
+	fake_late_ns = 0;
+	fake_timer_runs = 0;
+	return vm;
+}
+
+void fake_vm_destroy(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		free(vm->vcpus[i]);
+	free(vm);
+}
+
+uint64_t fake_read(struct vm *vm, struct bus *bus, uint64_t addr, unsigned bytes)
+{
+	struct bus_access access = {.vcpu = vm->vcpus[0], .addr = addr, .bytes = bytes};
+
+	bus_do(bus, &access);
+	return access.value;
+}
+
+void fake_write(struct vm *vm, struct bus *bus, uint64_t addr, unsigned bytes, uint64_t value)
+{
+	struct bus_access access = {
+		.vcpu = vm->vcpus[0],
+		.addr = addr,
+		.value = value,
+		.bytes = bytes,
+		.write = true,
+	};
+
+	bus_do(bus, &access);
+}
+
+uint64_t fake_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 2685821657736338717ull;
+}
