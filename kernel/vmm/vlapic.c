@@ -195,6 +195,19 @@ int vlapic_pending(struct vlapic *lapic)
 	return (vector & 0xf0) > (int)(lapic_get(lapic, LAPIC_PPR) & 0xf0) ? vector : -1;
 }
 
+unsigned vlapic_tpr_threshold(struct vlapic *lapic)
+{
+	int irr, isr;
+
+	if (likely(atomic_load(&lapic->irr_words) == 0) || !lapic_on(lapic))
+		return 0;
+	irr = highest_irr(lapic);
+	isr = highest_isr(lapic);
+	if (irr < 0 || irr >> 4 <= isr >> 4 || irr >> 4 > (int)vlapic_get_cr8(lapic))
+		return 0;
+	return irr >> 4;
+}
+
 void vlapic_accept(struct vlapic *lapic, unsigned vector)
 {
 	unsigned word = vector / 32 & 7;
@@ -204,14 +217,6 @@ void vlapic_accept(struct vlapic *lapic, unsigned vector)
 	lapic_set(lapic, LAPIC_ISR + word, lapic_get(lapic, LAPIC_ISR + word) | bit);
 	lapic->isr_words |= BIT(word);
 	update_ppr(lapic);
-}
-
-/* After a change that may have let something through. */
-static void look_again(struct vlapic *lapic)
-{
-	update_ppr(lapic);
-	if (vlapic_pending(lapic) >= 0)
-		vcpu_kick(lapic->vcpu);
 }
 
 static void write_eoi(struct vlapic *lapic)
@@ -226,7 +231,7 @@ static void write_eoi(struct vlapic *lapic)
 	lapic_set(lapic, LAPIC_ISR + word, lapic_get(lapic, LAPIC_ISR + word) & ~bit);
 	if (lapic_get(lapic, LAPIC_TMR + word) & bit)
 		vioapic_eoi(lapic->vcpu->vm->ioapic, vector);
-	look_again(lapic);
+	update_ppr(lapic);
 }
 
 bool vlapic_accepts_extint(const struct vlapic *lapic)
@@ -240,7 +245,7 @@ static void set_tpr(struct vlapic *lapic, uint32_t tpr)
 	if (tpr == lapic_get(lapic, LAPIC_TPR))
 		return;
 	lapic_set(lapic, LAPIC_TPR, tpr);
-	look_again(lapic);
+	update_ppr(lapic);
 }
 
 uint64_t vlapic_get_cr8(const struct vlapic *lapic)
@@ -263,8 +268,6 @@ static void write_lvt(struct vlapic *lapic, unsigned reg, uint32_t value)
 		lapic_timer_set_lvt(lapic, value);
 	else
 		lapic_set(lapic, reg, value);
-	if (reg == LAPIC_LVT_LINT0 && vlapic_accepts_extint(lapic))
-		vcpu_kick(lapic->vcpu);
 }
 
 static void write_svr(struct vlapic *lapic, uint32_t value)
@@ -392,8 +395,6 @@ static int write_base(struct vlapic *lapic, uint64_t value)
 		reset_registers(lapic);
 	else
 		set_identity(lapic);
-	if (mode == 0)
-		vcpu_kick(lapic->vcpu); /* INTR now reaches the CPU itself */
 	return 0;
 }
 

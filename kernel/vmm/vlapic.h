@@ -44,8 +44,12 @@ unsigned vlapic_deliver(struct vm *vm, const struct vlapic_message *message);
 /* An MSI: address and data as a device writes them. Any context. */
 void vlapic_msi(struct vm *vm, uint64_t address, uint32_t data);
 
-/* On the vCPU's thread: the vector to inject now (above PPR), or -1. */
+/* On the vCPU's thread: the vector to inject now (above PPR), or -1. To be asked before each
+ * entry: what the guest itself lets through (EOI, TPR, LVTs) posts no request. */
 int vlapic_pending(struct vlapic *lapic);
+/* On the vCPU's thread: the class (vector / 16) of an interrupt that TPR alone holds back, or
+ * 0. A guest that writes CR8 without an exit must exit once CR8 is less. */
+unsigned vlapic_tpr_threshold(struct vlapic *lapic);
 /* That vector was injected: from IRR to ISR. */
 void vlapic_accept(struct vlapic *lapic, unsigned vector);
 /* Whether the 8259's INTR reaches this CPU (LVT LINT0 as ExtINT and unmasked, or APIC off). */

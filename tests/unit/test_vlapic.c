@@ -192,17 +192,15 @@ static void interrupts_come_by_priority(void **state)
 	set(0, LAPIC_EOI, 0);
 	assert_int_equal(get(0, LAPIC_PPR), 0x90);
 	assert_int_equal(vlapic_pending(lapic(0)), -1);
-	posted(VCPU_REQ_IRQ);
 	set(0, LAPIC_EOI, 0);
-	assert_int_equal(posted(VCPU_REQ_IRQ), 1); /* 0x9f can be delivered now */
 	assert_int_equal(vlapic_pending(lapic(0)), 0x9f);
 	set(0, LAPIC_TPR, 0x90);
 	assert_int_equal(vlapic_pending(lapic(0)), -1);
 	assert_int_equal(vlapic_get_cr8(lapic(0)), 9);
-	assert_int_equal(posted(VCPU_REQ_IRQ), 0);
+	assert_int_equal(vlapic_tpr_threshold(lapic(0)), 9);
 	vlapic_set_cr8(lapic(0), 8);
 	assert_int_equal(get(0, LAPIC_TPR), 0x80);
-	assert_int_equal(posted(VCPU_REQ_IRQ), 1);
+	assert_int_equal(vlapic_tpr_threshold(lapic(0)), 0);
 	assert_int_equal(vlapic_pending(lapic(0)), 0x9f);
 	vlapic_accept(lapic(0), 0x9f);
 	set(0, LAPIC_EOI, 0);
