@@ -1,0 +1,414 @@
+/* The 8259 pair: initialisation, priorities, every way of ending an interrupt, the cascade. */
+/* links: tests/unit/fake_vmm.c kernel/vmm/bus.c kernel/vmm/vpic.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernel/vmm/vpic.h"
+#include "tests/unit/fake_vmm.h"
+
+#define MASTER	    0x20
+#define SLAVE	    0xa0
+#define ELCR	    0x4d0
+#define MASTER_BASE 0x30
+#define SLAVE_BASE  0x38
+#define EOI	    0x20
+
+static struct vm *vm;
+
+static void out(uint16_t port, uint8_t value)
+{
+	fake_write(vm, &vm->pio, port, 1, value);
+}
+
+static uint8_t in(uint16_t port)
+{
+	return fake_read(vm, &vm->pio, port, 1);
+}
+
+static void line(unsigned irq, bool level)
+{
+	vpic_set_line(vm->pic, irq, level);
+}
+
+static void pulse(unsigned irq)
+{
+	line(irq, true);
+	line(irq, false);
+}
+
+static void program(uint8_t icw4)
+{
+	out(MASTER, 0x11);
+	out(MASTER + 1, MASTER_BASE);
+	out(MASTER + 1, 0x04);
+	out(MASTER + 1, icw4);
+	out(SLAVE, 0x11);
+	out(SLAVE + 1, SLAVE_BASE);
+	out(SLAVE + 1, 0x02);
+	out(SLAVE + 1, icw4);
+}
+
+static uint8_t isr(uint16_t port)
+{
+	out(port, 0x0b);
+	return in(port);
+}
+
+static uint8_t irr(uint16_t port)
+{
+	out(port, 0x0a);
+	return in(port);
+}
+
+/* INTR must be up; the vector that comes. */
+static uint8_t take(void)
+{
+	assert_true(vm->pic_intr);
+	return vpic_acknowledge(vm->pic);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	vm = fake_vm_create(1, 0);
+	vm->pic = vpic_create(vm);
+	program(1);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	vpic_destroy(vm->pic);
+	fake_vm_destroy(vm);
+	return 0;
+}
+
+static void silent_until_initialised(void **state)
+{
+	(void)state;
+	vpic_destroy(vm->pic);
+	fake_vm_destroy(vm);
+	vm = fake_vm_create(1, 0);
+	vm->pic = vpic_create(vm);
+	for (unsigned irq = 0; irq < 16; irq++)
+		pulse(irq);
+	assert_false(vm->pic_intr);
+	assert_int_equal(in(MASTER + 1), 0xff);
+}
+
+static void every_line_has_its_vector(void **state)
+{
+	(void)state;
+	for (unsigned irq = 0; irq < 16; irq++) {
+		if (irq == 2)
+			continue;
+		vm->vcpus[0]->requests = 0;
+		pulse(irq);
+		assert_int_equal(vm->vcpus[0]->requests, VCPU_REQ_IRQ);
+		assert_int_equal(take(), irq < 8 ? MASTER_BASE + irq : SLAVE_BASE + irq - 8);
+		assert_false(vm->pic_intr);
+		if (irq >= 8) {
+			assert_int_equal(isr(SLAVE), 1 << (irq - 8));
+			assert_int_equal(isr(MASTER), 1 << 2);
+			out(SLAVE, EOI);
+		}
+		out(MASTER, EOI);
+		assert_int_equal(isr(MASTER) | isr(SLAVE), 0);
+	}
+	line(2, true); /* not a line */
+	line(16, true);
+	assert_false(vm->pic_intr);
+}
+
+static void higher_priority_nests(void **state)
+{
+	(void)state;
+	pulse(4);
+	assert_int_equal(take(), MASTER_BASE + 4);
+	pulse(5);
+	pulse(4);
+	assert_false(vm->pic_intr);
+	pulse(12); /* by way of input 2 */
+	assert_int_equal(take(), SLAVE_BASE + 4);
+	pulse(9);
+	assert_false(vm->pic_intr); /* the master sees one input for all eight */
+	pulse(1);
+	assert_int_equal(take(), MASTER_BASE + 1);
+	assert_int_equal(isr(MASTER), 0x16);
+	out(MASTER, EOI); /* ends 1 */
+	assert_int_equal(isr(MASTER), 0x14);
+	out(SLAVE, EOI);
+	out(MASTER, EOI);
+	assert_int_equal(take(), SLAVE_BASE + 1);
+	out(SLAVE, EOI);
+	out(MASTER, EOI);
+	out(MASTER, 0x64); /* specific, 4 */
+	assert_int_equal(isr(MASTER), 0);
+	assert_int_equal(take(), MASTER_BASE + 4);
+}
+
+static void masks_hold_back(void **state)
+{
+	(void)state;
+	out(MASTER + 1, 0xfb);
+	out(SLAVE + 1, 0xfe);
+	assert_int_equal(in(MASTER + 1), 0xfb);
+	pulse(3);
+	pulse(9);
+	assert_false(vm->pic_intr);
+	assert_int_equal(irr(MASTER), 0x08);
+	assert_int_equal(irr(SLAVE), 0x02);
+	out(SLAVE + 1, 0xff);
+	pulse(8);
+	assert_false(vm->pic_intr);
+	out(SLAVE + 1, 0xfc);
+	assert_int_equal(take(), SLAVE_BASE);
+	out(MASTER + 1, 0xf7);
+	out(MASTER, EOI);
+	assert_int_equal(take(), MASTER_BASE + 3);
+}
+
+static void edges_and_levels(void **state)
+{
+	(void)state;
+	line(5, true);
+	line(5, true);
+	take();
+	out(MASTER, EOI);
+	assert_false(vm->pic_intr); /* an edge counts once */
+	line(5, false);
+
+	out(ELCR, 0xff);
+	out(ELCR + 1, 0xff);
+	assert_int_equal(in(ELCR), 0xf8);
+	assert_int_equal(in(ELCR + 1), 0xde);
+	line(11, true);
+	assert_int_equal(take(), SLAVE_BASE + 3);
+	out(SLAVE, EOI);
+	out(MASTER, EOI);
+	assert_int_equal(take(), SLAVE_BASE + 3); /* still asserted */
+	line(11, false);
+	out(SLAVE, EOI);
+	out(MASTER, EOI);
+	assert_false(vm->pic_intr);
+	line(5, true);
+	assert_true(vm->pic_intr);
+	line(5, false); /* gone before it was looked at */
+	assert_false(vm->pic_intr);
+	line(5, true);
+	out(ELCR, 0); /* a level that becomes an edge stays latched */
+	line(5, false);
+	assert_int_equal(take(), MASTER_BASE + 5);
+}
+
+static void nothing_there_is_spurious(void **state)
+{
+	(void)state;
+	assert_int_equal(vpic_acknowledge(vm->pic), MASTER_BASE + 7);
+	assert_int_equal(isr(MASTER), 0);
+	out(ELCR + 1, 0x08);
+	line(11, true);
+	line(11, false);
+	assert_int_equal(vpic_acknowledge(vm->pic), MASTER_BASE + 7);
+	assert_int_equal(isr(MASTER) | isr(SLAVE), 0);
+}
+
+static void initialisation_forgets(void **state)
+{
+	(void)state;
+	line(3, true);
+	pulse(4);
+	take();
+	out(MASTER + 1, 0xff);
+	program(1);
+	assert_int_equal(isr(MASTER) | irr(MASTER) | in(MASTER + 1), 0);
+	assert_false(vm->pic_intr);
+	line(3, true); /* it never fell: no edge */
+	assert_false(vm->pic_intr);
+	line(3, false);
+	line(3, true);
+	assert_int_equal(take(), MASTER_BASE + 3);
+
+	/* ICW3 and ICW4 come only where ICW1 says so. */
+	out(MASTER, 0x12); /* single, no ICW4 */
+	out(MASTER + 1, 0x47);
+	out(MASTER + 1, 0xaa);
+	assert_int_equal(in(MASTER + 1), 0xaa);
+	out(MASTER + 1, 0);
+	pulse(1);
+	assert_int_equal(take(), 0x41); /* low bits of ICW2 do not count */
+}
+
+static void automatic_eoi(void **state)
+{
+	(void)state;
+	program(3);
+	pulse(4);
+	pulse(9);
+	assert_int_equal(take(), SLAVE_BASE + 1);
+	assert_int_equal(take(), MASTER_BASE + 4);
+	assert_int_equal(isr(MASTER) | isr(SLAVE), 0);
+	out(MASTER, 0x80); /* rotate on it */
+	pulse(0);
+	take(); /* 0 is lowest now */
+	pulse(0);
+	pulse(7);
+	assert_int_equal(take(), MASTER_BASE + 7);
+	assert_int_equal(take(), MASTER_BASE + 0);
+	out(MASTER, 0x00); /* no more */
+	pulse(5);
+	take();
+	pulse(0);
+	pulse(6);
+	assert_int_equal(take(), MASTER_BASE + 6);
+}
+
+static void rotation(void **state)
+{
+	(void)state;
+	out(MASTER, 0xc3); /* 3 lowest, 4 highest */
+	pulse(3);
+	pulse(0);
+	pulse(4);
+	assert_int_equal(take(), MASTER_BASE + 4);
+	out(MASTER, 0xa0); /* end it, and 4 lowest */
+	pulse(4);
+	assert_int_equal(take(), MASTER_BASE + 0);
+	out(MASTER, 0xe0); /* the same, by name */
+	assert_int_equal(take(), MASTER_BASE + 3);
+	out(MASTER, EOI);
+	assert_int_equal(take(), MASTER_BASE + 4);
+	out(MASTER, EOI);
+	out(MASTER, EOI); /* nothing to end */
+	out(MASTER, 0xa0);
+	assert_int_equal(isr(MASTER), 0);
+}
+
+static void special_mask_mode(void **state)
+{
+	(void)state;
+	pulse(2 + 1);
+	assert_int_equal(take(), MASTER_BASE + 3);
+	pulse(6);
+	assert_false(vm->pic_intr);
+	out(MASTER + 1, 0x08);
+	out(MASTER, 0x68); /* on: what is masked does not hold 6 back */
+	assert_int_equal(take(), MASTER_BASE + 6);
+	out(MASTER, EOI); /* ends 6, not the masked 3 */
+	assert_int_equal(isr(MASTER), 0x08);
+	out(MASTER, 0x48); /* off */
+	pulse(7);
+	assert_false(vm->pic_intr);
+	out(MASTER, 0x08); /* neither */
+	out(MASTER, EOI);
+	assert_int_equal(isr(MASTER), 0);
+}
+
+static void special_fully_nested_mode(void **state)
+{
+	(void)state;
+	program(0x11);
+	pulse(12);
+	assert_int_equal(take(), SLAVE_BASE + 4);
+	pulse(9); /* higher within the slave: interrupts it */
+	assert_int_equal(take(), SLAVE_BASE + 1);
+	pulse(13);
+	assert_false(vm->pic_intr);
+	assert_int_equal(isr(SLAVE), 0x12);
+}
+
+static void polling(void **state)
+{
+	(void)state;
+	out(MASTER, 0x0c);
+	assert_int_equal(in(MASTER), 0);
+	pulse(6);
+	out(MASTER, 0x0c);
+	assert_int_equal(in(MASTER + 1), 0x86);
+	assert_int_equal(isr(MASTER), 0x40);
+	assert_false(vm->pic_intr);
+	out(MASTER, EOI);
+	pulse(14);
+	out(MASTER, 0x0c);
+	assert_int_equal(in(MASTER), 0x82);
+	out(SLAVE, 0x0c);
+	assert_int_equal(in(SLAVE), 0x86);
+	assert_int_equal(isr(SLAVE), 0x40);
+}
+
+static void words_are_two_bytes(void **state)
+{
+	(void)state;
+	fake_write(vm, &vm->pio, MASTER, 2, 0x5a0b); /* OCW3, then the mask */
+	assert_int_equal(in(MASTER + 1), 0x5a);
+	assert_int_equal(fake_read(vm, &vm->pio, MASTER, 2), 0x5a00);
+	fake_write(vm, &vm->pio, ELCR, 2, 0x0810);
+	assert_int_equal(fake_read(vm, &vm->pio, ELCR, 2), 0x0810);
+	/* 0xa0-0xa3: two bytes of it are nobody's. */
+	assert_int_equal(fake_read(vm, &vm->pio, SLAVE, 4) >> 16, 0xffff);
+}
+
+/* Whatever is written: INTR is up exactly when an acknowledgement finds something. */
+static void intr_tells_the_truth(void **state)
+{
+	static const uint16_t ports[] = {0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1};
+	uint64_t seed = 3;
+
+	(void)state;
+	for (unsigned n = 0; n < 200000; n++) {
+		uint64_t random = fake_random(&seed);
+		uint16_t port = ports[random % ARRAY_SIZE(ports)];
+		uint8_t before, vector;
+		bool intr;
+
+		if (random & BIT(8))
+			line(random >> 16 & 15, random & BIT(9));
+		else if (random & BIT(10))
+			out(port, random >> 24);
+		else
+			in(port);
+		if (n % 16)
+			continue;
+		out(MASTER + 1, 0); /* ends an initialisation that is under way */
+		out(MASTER + 1, 0);
+		out(MASTER + 1, 0);
+		in(MASTER); /* and a poll */
+		intr = vm->pic_intr;
+		before = isr(MASTER);
+		vector = vpic_acknowledge(vm->pic);
+		if (!intr) {
+			assert_int_equal(vector & 7, 7);
+			assert_int_equal(isr(MASTER), before);
+		}
+		program(1 | (random >> 40 & 0x12));
+	}
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(silent_until_initialised),
+		TEST(every_line_has_its_vector),
+		TEST(higher_priority_nests),
+		TEST(masks_hold_back),
+		TEST(edges_and_levels),
+		TEST(nothing_there_is_spurious),
+		TEST(initialisation_forgets),
+		TEST(automatic_eoi),
+		TEST(rotation),
+		TEST(special_mask_mode),
+		TEST(special_fully_nested_mode),
+		TEST(polling),
+		TEST(words_are_two_bytes),
+		TEST(intr_tells_the_truth),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
