@@ -14,13 +14,13 @@
 
 #define BACKTRACE_MAX 32
 
-extern const char __text_start[], __text_end[]; /* link.ld */
+extern const char kernel_entry[], __text_end[]; /* link.ld */
 
 static _Atomic bool panicked;
 
 static bool is_text(uint64_t address)
 {
-	return address >= (uint64_t)__text_start && address < (uint64_t)__text_end;
+	return address >= (uint64_t)kernel_entry && address < (uint64_t)__text_end;
 }
 
 /* `back` is 1 for return addresses, which may be the next function's first byte. */
