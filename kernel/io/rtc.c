@@ -1,7 +1,6 @@
-/* Reads the MC146818: registers and formats as in its data sheet; the century as ACPI says. */
+/* Reads the MC146818 through the CMOS ports; what was read means, rtc_decode.c knows. */
 #include "kernel/io/rtc.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "kernel/cpu/clock.h"
@@ -11,7 +10,7 @@
 #define CMOS_INDEX 0x70
 #define CMOS_DATA  0x71
 
-enum {
+enum rtc_register {
 	RTC_SECONDS = 0,
 	RTC_MINUTES = 2,
 	RTC_HOURS = 4,
@@ -19,20 +18,12 @@ enum {
 	RTC_MONTH = 8,
 	RTC_YEAR = 9,
 	RTC_A = 10,
-	RTC_B = 11
+	RTC_B = 11,
 };
 
 #define A_UPDATING     0x80
-#define B_24_HOURS     0x02
-#define B_BINARY       0x04
-#define HOURS_PM       0x80
-
-#define UPDATE_WAIT_US 20000
+#define UPDATE_WAIT_US 4000 /* an update takes 2 ms */
 #define READ_TRIES     5
-
-struct rtc_time {
-	uint8_t second, minute, hour, day, month, year, century;
-};
 
 static uint8_t cmos_read(uint8_t index)
 {
@@ -40,70 +31,33 @@ static uint8_t cmos_read(uint8_t index)
 	return inb(CMOS_DATA);
 }
 
-static void read_raw(struct rtc_time *t)
+static void read_registers(struct rtc_registers *r)
 {
 	for (unsigned us = 0; us < UPDATE_WAIT_US && (cmos_read(RTC_A) & A_UPDATING); us += 10)
 		clock_delay_us(10);
-	t->second = cmos_read(RTC_SECONDS);
-	t->minute = cmos_read(RTC_MINUTES);
-	t->hour = cmos_read(RTC_HOURS);
-	t->day = cmos_read(RTC_DAY);
-	t->month = cmos_read(RTC_MONTH);
-	t->year = cmos_read(RTC_YEAR);
-	t->century = acpi_machine.rtc_century ? cmos_read(acpi_machine.rtc_century) : 0;
-}
-
-static uint8_t from_bcd(uint8_t value)
-{
-	return (uint8_t)((value >> 4) * 10 + (value & 15));
-}
-
-static void convert(struct rtc_time *t, uint8_t status_b)
-{
-	bool pm = !(status_b & B_24_HOURS) && (t->hour & HOURS_PM);
-
-	if (!(status_b & B_24_HOURS))
-		t->hour &= (uint8_t)~HOURS_PM;
-	if (!(status_b & B_BINARY)) {
-		uint8_t *fields[] = {&t->second, &t->minute, &t->hour,	 &t->day,
-				     &t->month,	 &t->year,   &t->century};
-
-		for (unsigned i = 0; i < ARRAY_SIZE(fields); i++)
-			*fields[i] = from_bcd(*fields[i]);
-	}
-	if (!(status_b & B_24_HOURS))
-		t->hour = (uint8_t)(t->hour % 12 + (pm ? 12 : 0));
-}
-
-/* Days from 1970-01-01; the year counted from March, so that the leap day comes last. */
-static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
-{
-	unsigned y = month <= 2 ? year - 1 : year;
-	unsigned months = (month + 9) % 12;
-
-	return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * months + 2) / 5 + day - 1 -
-	       719468;
+	*r = (struct rtc_registers){
+		.second = cmos_read(RTC_SECONDS),
+		.minute = cmos_read(RTC_MINUTES),
+		.hour = cmos_read(RTC_HOURS),
+		.day = cmos_read(RTC_DAY),
+		.month = cmos_read(RTC_MONTH),
+		.year = cmos_read(RTC_YEAR),
+		.century = acpi_machine.rtc_century ? cmos_read(acpi_machine.rtc_century) : 0,
+		.status_b = cmos_read(RTC_B),
+	};
 }
 
 int rtc_read(uint64_t *seconds)
 {
-	struct rtc_time t, again;
-	unsigned year;
+	struct rtc_registers last, now;
 
 	/* An update may begin between two registers: read until two readings agree. */
-	read_raw(&t);
+	read_registers(&now);
 	for (unsigned i = 0; i < READ_TRIES; i++) {
-		read_raw(&again);
-		if (memcmp(&t, &again, sizeof(t)) == 0)
+		last = now;
+		read_registers(&now);
+		if (memcmp(&last, &now, sizeof(now)) == 0)
 			break;
-		t = again;
 	}
-	convert(&t, cmos_read(RTC_B));
-	year = (t.century >= 19 && t.century <= 21 ? t.century : 20) * 100u + t.year;
-	if (year < 1970 || t.year > 99 || t.month < 1 || t.month > 12 || t.day < 1 ||
-	    t.day > 31 || t.hour > 23 || t.minute > 59 || t.second > 59)
-		return -EIO;
-	*seconds = days_since_1970(year, t.month, t.day) * 86400 + t.hour * 3600u +
-		   t.minute * 60u + t.second;
-	return 0;
+	return rtc_decode(&now, seconds);
 }

@@ -1,0 +1,67 @@
+/* What the MC146818's time registers mean (its data sheet, "Time, calendar and alarm"). */
+#include <errno.h>
+
+#include "kernel/io/rtc.h"
+
+#define B_24_HOURS 0x02
+#define B_BINARY   0x04
+#define HOURS_PM   0x80
+
+static uint8_t from_bcd(uint8_t value)
+{
+	return (uint8_t)((value >> 4) * 10 + (value & 15));
+}
+
+static void to_binary(struct rtc_registers *r)
+{
+	r->second = from_bcd(r->second);
+	r->minute = from_bcd(r->minute);
+	r->hour = from_bcd(r->hour);
+	r->day = from_bcd(r->day);
+	r->month = from_bcd(r->month);
+	r->year = from_bcd(r->year);
+	r->century = from_bcd(r->century);
+}
+
+static unsigned days_in(unsigned year, unsigned month)
+{
+	static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
+/* Days from 1970-01-01; years are counted from March, so that the leap day comes last. */
+static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
+{
+	unsigned y = month <= 2 ? year - 1 : year;
+	unsigned months = (month + 9) % 12;
+
+	return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * months + 2) / 5 + day - 1 -
+	       719468;
+}
+
+int rtc_decode(const struct rtc_registers *registers, uint64_t *seconds)
+{
+	struct rtc_registers r = *registers;
+	bool half_days = !(r.status_b & B_24_HOURS);
+	bool pm = half_days && (r.hour & HOURS_PM);
+	unsigned year;
+
+	if (half_days)
+		r.hour &= (uint8_t)~HOURS_PM;
+	if (!(r.status_b & B_BINARY))
+		to_binary(&r);
+	if (half_days && (r.hour < 1 || r.hour > 12))
+		return -EINVAL;
+	if (half_days)
+		r.hour = (uint8_t)(r.hour % 12 + (pm ? 12 : 0));
+	/* Some machines have no century, or one that was never set. */
+	year = (r.century >= 20 && r.century <= 21 ? r.century : 20) * 100u + r.year;
+	if (r.year > 99 || r.month < 1 || r.month > 12 || r.day < 1 ||
+	    r.day > days_in(year, r.month) || r.hour > 23 || r.minute > 59 || r.second > 59)
+		return -EINVAL;
+	*seconds = days_since_1970(year, r.month, r.day) * 86400 + r.hour * 3600u +
+		   r.minute * 60u + r.second;
+	return 0;
+}

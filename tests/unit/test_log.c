@@ -1,0 +1,190 @@
+/* The log's ring and lines: what is kept, what is escaped, what sinks see, and in what order.
+ */
+/* links: kernel/log/log.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernel/log/log.h"
+
+static char seen[1 << 20];
+static size_t seen_bytes;
+static unsigned seen_lines;
+static enum log_level seen_level;
+
+static void remember(struct log_sink *sink, enum log_level level, const char *line,
+		     size_t bytes)
+{
+	(void)sink;
+	assert_int_equal(strlen(line), bytes);
+	assert_true(bytes < LOG_LINE_MAX);
+	assert_true(seen_bytes + bytes + 2 < sizeof(seen));
+	memcpy(seen + seen_bytes, line, bytes);
+	seen_bytes += bytes;
+	seen[seen_bytes++] = '\n';
+	seen[seen_bytes] = '\0';
+	seen_level = level;
+	seen_lines++;
+	errno = EIO; /* the log must not pass it on */
+}
+
+static struct log_sink sink = {.write = remember};
+
+static uint64_t fixed_time(void)
+{
+	return 12345678999ull;
+}
+
+static int attach(void **state)
+{
+	(void)state;
+	log_attach(&sink);
+	seen_bytes = seen_lines = 0;
+	return 0;
+}
+
+static int detach(void **state)
+{
+	(void)state;
+	log_detach(&sink);
+	log_set_clock(NULL);
+	return 0;
+}
+
+static void lines_carry_time_area_and_level(void **state)
+{
+	(void)state;
+	log_info("smp", "%u CPUs", 4u);
+	assert_string_equal(seen, "[   0.000000] smp: 4 CPUs\n");
+	log_set_clock(fixed_time);
+	log_warn("smp", "late");
+	assert_non_null(strstr(seen, "[  12.345678] smp: warning: late\n"));
+	assert_int_equal(seen_level, LOG_WARN);
+	log_error("smp", "gone");
+	assert_non_null(strstr(seen, "] smp: error: gone\n"));
+}
+
+static void control_bytes_cannot_forge_lines(void **state)
+{
+	(void)state;
+	log_info("a\nb", "%s", "x\r\n[   0.0] forged\x1b[2J\x7f\ttab");
+	assert_string_equal(
+		seen, "[   0.000000] a\\x0ab: x\\x0d\\x0a[   0.0] forged\\x1b[2J\\x7f\ttab\n");
+	assert_int_equal(seen_lines, 1);
+}
+
+static void long_lines_are_cut(void **state)
+{
+	static const char *const starts[] = {"", "1", "12", "123"};
+	char text[3 * LOG_LINE_MAX];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_info("long", "%s", text);
+	assert_int_equal(strlen(seen), LOG_LINE_MAX); /* with '\n' for NUL */
+	assert_string_equal(seen + strlen(seen) - 5, "x...\n");
+
+	memset(text, '\n', sizeof(text) - 1); /* four bytes each when escaped */
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		seen_bytes = 0;
+		log_info("long", "%s%s", starts[i], text);
+		assert_true(strlen(seen) <= LOG_LINE_MAX);
+		assert_string_equal(seen + strlen(seen) - 8, "\\x0a...\n");
+	}
+}
+
+static void errno_is_left_alone(void **state)
+{
+	(void)state;
+	errno = 77;
+	log_info("x", "%d", 1);
+	assert_int_equal(errno, 77);
+}
+
+/* Far more than the ring holds: the newest lines stay, whole, in order, for latecomers too. */
+static void ring_keeps_the_newest(void **state)
+{
+	static char tail[1 << 20];
+	unsigned first = 0;
+	size_t bytes;
+
+	(void)state;
+	log_detach(&sink);
+	for (unsigned i = 0; i < 5000; i++)
+		log_info("n", "%u %.*s", i, (int)(i * 37 % 90),
+			 "------------------------------"
+			 "------------------------------"
+			 "------------------------------");
+	log_attach(&sink);
+	assert_true(seen_lines > 500);
+	assert_int_equal(sscanf(seen, "[ 0.000000] n: %u", &first), 1);
+	assert_int_equal(first, 5000 - seen_lines);
+	for (unsigned i = first; i < 5000; i++) {
+		char needle[40];
+
+		snprintf(needle, sizeof(needle), "n: %u ", i);
+		assert_non_null(strstr(seen, needle));
+	}
+
+	bytes = log_tail(tail, sizeof(tail));
+	assert_int_equal(bytes, seen_bytes);
+	assert_memory_equal(tail, seen, bytes);
+	for (size_t room = 0; room < 1000; room++) {
+		char *small = malloc(room ? room : 1);
+
+		bytes = log_tail(small, room);
+		assert_true(bytes <= room && bytes + 130 > room);
+		assert_memory_equal(small, seen + seen_bytes - bytes, bytes);
+		assert_true(bytes == 0 || small[0] == '[');
+		free(small);
+	}
+}
+
+static void check_level(struct log_sink *which, enum log_level level, const char *line,
+			size_t bytes)
+{
+	(void)which;
+	assert_int_equal(level, LOG_DEBUG);
+	assert_int_equal(line[0], '[');
+	assert_int_equal(strlen(line), bytes);
+}
+
+/* However the ring is filled, its oldest record is whole. */
+static void ring_never_tears_a_record(void **state)
+{
+	struct log_sink checker = {.write = check_level};
+
+	(void)state;
+	log_detach(&sink);
+	for (unsigned i = 0; i < 4000; i++) {
+		log_debug("n", "%*u", (int)(i * 131 % 97), i);
+		if (i > 3000) {
+			log_attach(&checker);
+			log_detach(&checker);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(lines_carry_time_area_and_level, attach,
+						detach),
+		cmocka_unit_test_setup_teardown(control_bytes_cannot_forge_lines, attach,
+						detach),
+		cmocka_unit_test_setup_teardown(long_lines_are_cut, attach, detach),
+		cmocka_unit_test_setup_teardown(errno_is_left_alone, attach, detach),
+		cmocka_unit_test_setup_teardown(ring_keeps_the_newest, attach, detach),
+		cmocka_unit_test_setup_teardown(ring_never_tears_a_record, attach, detach),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
