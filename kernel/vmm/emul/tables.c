@@ -14,59 +14,37 @@
 #define IZ  OPCODE_IMM_Z
 #define IV  OPCODE_IMM_V
 
-/* Rows: an emulated opcode, one known by length, one that doesn't exist. */
-#define DO(operation, operands, what)                                            \
-	{                                                                        \
-		.op = EMUL_##operation, .args = ARGS_##operands, .flags = (what) \
-	}
+/* A row of the tables to a line, as the manuals print them. */
+/* clang-format off */
+
+/* Rows: an emulated opcode, one known by length, one that doesn't exist, and so on. */
+#define DO(operation, operands, what) \
+	{.op = EMUL_##operation, .args = ARGS_##operands, .flags = (what)}
 #define LENGTH(what) DO(LENGTH, NONE, what)
-#define NONE	     LENGTH(OPCODE_INVALID)
-#define PREFIX	     LENGTH(OPCODE_PREFIX)
-#define GROUP(which, operands, what)                          \
-	{                                                     \
-		.op = GROUP_##which, .args = ARGS_##operands, \
-		.flags = M | OPCODE_GROUP | (what)            \
-	}
-#define SSE(which)                                                            \
-	{                                                                     \
-		.op = SSE_##which, .args = ARGS_NONE, .flags = M | OPCODE_SSE \
-	}
+#define NONE         LENGTH(OPCODE_INVALID)
+#define PREFIX       LENGTH(OPCODE_PREFIX)
+#define GROUP(which, operands, what) \
+	{.op = GROUP_##which, .args = ARGS_##operands, .flags = M | OPCODE_GROUP | (what)}
+#define SSE(which) {.op = SSE_##which, .args = ARGS_NONE, .flags = M | OPCODE_SSE}
 
 /* The six forms of an operation of arithmetic; CMP may not be locked, hence `lock`. */
-#define ALU(first, operation, lock)                                   \
-	[(first) + 0] = DO(operation, RM_REG, M | B | (lock)),        \
-		   [(first) + 1] = DO(operation, RM_REG, M | (lock)), \
-		   [(first) + 2] = DO(operation, REG_RM, M | B),      \
-		   [(first) + 3] = DO(operation, REG_RM, M),          \
-		   [(first) + 4] = DO(operation, ACC_IMM, B | IB),    \
-		   [(first) + 5] = DO(operation, ACC_IMM, IZ)
+#define ALU(first, operation, lock)                                \
+	[(first) + 0] = DO(operation, RM_REG, M | B | (lock)),     \
+	[(first) + 1] = DO(operation, RM_REG, M | (lock)),         \
+	[(first) + 2] = DO(operation, REG_RM, M | B),              \
+	[(first) + 3] = DO(operation, REG_RM, M),                  \
+	[(first) + 4] = DO(operation, ACC_IMM, B | IB),            \
+	[(first) + 5] = DO(operation, ACC_IMM, IZ)
 
-/* clang-format off: a row of the table to a line, as the manuals print it */
 const struct opcode emul_map_1byte[256] = {
-	ALU(0x00, ADD, LK),
-	[0x06] = LENGTH(N64),
-	[0x07] = LENGTH(N64),
-	ALU(0x08, OR, LK),
-	[0x0e] = LENGTH(N64),
-	[0x0f] = LENGTH(0),
-	ALU(0x10, ADC, LK),
-	[0x16] = LENGTH(N64),
-	[0x17] = LENGTH(N64),
-	ALU(0x18, SBB, LK),
-	[0x1e] = LENGTH(N64),
-	[0x1f] = LENGTH(N64),
-	ALU(0x20, AND, LK),
-	[0x26] = PREFIX,
-	[0x27] = LENGTH(N64),
-	ALU(0x28, SUB, LK),
-	[0x2e] = PREFIX,
-	[0x2f] = LENGTH(N64),
-	ALU(0x30, XOR, LK),
-	[0x36] = PREFIX,
-	[0x37] = LENGTH(N64),
-	ALU(0x38, CMP, 0),
-	[0x3e] = PREFIX,
-	[0x3f] = LENGTH(N64),
+	ALU(0x00, ADD, LK), [0x06] = LENGTH(N64), [0x07] = LENGTH(N64),
+	ALU(0x08, OR, LK),  [0x0e] = LENGTH(N64), [0x0f] = LENGTH(0),
+	ALU(0x10, ADC, LK), [0x16] = LENGTH(N64), [0x17] = LENGTH(N64),
+	ALU(0x18, SBB, LK), [0x1e] = LENGTH(N64), [0x1f] = LENGTH(N64),
+	ALU(0x20, AND, LK), [0x26] = PREFIX,      [0x27] = LENGTH(N64),
+	ALU(0x28, SUB, LK), [0x2e] = PREFIX,      [0x2f] = LENGTH(N64),
+	ALU(0x30, XOR, LK), [0x36] = PREFIX,      [0x37] = LENGTH(N64),
+	ALU(0x38, CMP, 0),  [0x3e] = PREFIX,      [0x3f] = LENGTH(N64),
 
 	[0x40 ... 0x4f] = LENGTH(N64), /* INC, DEC; in 64-bit mode REX */
 	[0x50 ... 0x5f] = LENGTH(D64), /* PUSH, POP */
@@ -260,129 +238,69 @@ const struct opcode emul_map_0f[256] = {
 };
 
 /* A row's flags add to those of the opcode. */
-const struct opcode emul_groups[GROUPS][8] =
-	{
-		[GROUP_ALU] =
-			{
-				DO(ADD, NONE, LK),
-				DO(OR, NONE, LK),
-				DO(ADC, NONE, LK),
-				DO(SBB, NONE, LK),
-				DO(AND, NONE, LK),
-				DO(SUB, NONE, LK),
-				DO(XOR, NONE, LK),
-				DO(CMP, NONE, 0),
-			},
-		[GROUP_POP] = {DO(POP, NONE, 0), NONE, NONE, NONE, NONE, NONE, NONE, NONE},
-		[GROUP_SHIFT] =
-			{
-				DO(ROL, NONE, 0),
-				DO(ROR, NONE, 0),
-				DO(RCL, NONE, 0),
-				DO(RCR, NONE, 0),
-				DO(SHL, NONE, 0),
-				DO(SHR, NONE, 0),
-				DO(SAL, NONE, 0),
-				DO(SAR, NONE, 0),
-			},
-		[GROUP_UNARY_B] =
-			{
-				DO(TEST, RM_IMM, IB), DO(TEST, RM_IMM, IB), DO(NOT, NONE, LK),
-				DO(NEG, NONE, LK), LENGTH(0), LENGTH(0), LENGTH(0),
-				LENGTH(0), /* MUL, IMUL, DIV, IDIV */
-			},
-		[GROUP_UNARY] =
-			{
-				DO(TEST, RM_IMM, IZ),
-				DO(TEST, RM_IMM, IZ),
-				DO(NOT, NONE, LK),
-				DO(NEG, NONE, LK),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-			},
-		[GROUP_INC_B] = {DO(INC, NONE, LK), DO(DEC, NONE, LK), NONE, NONE, NONE, NONE,
-				 NONE, NONE},
-		[GROUP_INC] =
-			{
-				DO(INC, NONE, LK),
-				DO(DEC, NONE, LK),
-				DO(CALL, NONE, D64),
-				LENGTH(0),
-				DO(JMP, NONE, D64),
-				LENGTH(0),
-				DO(PUSH, NONE, D64),
-				NONE,
-			},
-		[GROUP_MOV] =
-			{
-				/* the last: XABORT and XBEGIN */
-				DO(MOV, NONE, 0),
-				NONE,
-				NONE,
-				NONE,
-				NONE,
-				NONE,
-				NONE,
-				LENGTH(0),
-			},
-		[GROUP_BIT] =
-			{
-				NONE,
-				NONE,
-				NONE,
-				NONE,
-				DO(BT, NONE, 0),
-				DO(BTS, NONE, LK),
-				DO(BTR, NONE, LK),
-				DO(BTC, NONE, LK),
-			},
-		[GROUP_PAIR] =
-			{
-				LENGTH(0),
-				DO(CMPXCHG_PAIR, NONE, LK | OPCODE_MEMORY),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-			},
-		[GROUP_FENCE] =
-			{
-				/* FXSAVE ...; 66 with 6 is CLWB, 7 is CLFLUSH, with 66
-				   CLFLUSHOPT */
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				LENGTH(0),
-				DO(CACHE, NONE, OPCODE_MEMORY),
-				DO(CACHE, NONE, OPCODE_MEMORY),
-			},
+const struct opcode emul_groups[GROUPS][8] = {
+	[GROUP_ALU] = {
+		DO(ADD, NONE, LK), DO(OR, NONE, LK), DO(ADC, NONE, LK), DO(SBB, NONE, LK),
+		DO(AND, NONE, LK), DO(SUB, NONE, LK), DO(XOR, NONE, LK), DO(CMP, NONE, 0),
+	},
+	[GROUP_POP] = {
+		DO(POP, NONE, 0), NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+	},
+	[GROUP_SHIFT] = {
+		DO(ROL, NONE, 0), DO(ROR, NONE, 0), DO(RCL, NONE, 0), DO(RCR, NONE, 0),
+		DO(SHL, NONE, 0), DO(SHR, NONE, 0), DO(SAL, NONE, 0), DO(SAR, NONE, 0),
+	},
+	[GROUP_UNARY_B] = { /* the last four: MUL, IMUL, DIV, IDIV */
+		DO(TEST, RM_IMM, IB), DO(TEST, RM_IMM, IB), DO(NOT, NONE, LK), DO(NEG, NONE, LK),
+		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+	},
+	[GROUP_UNARY] = {
+		DO(TEST, RM_IMM, IZ), DO(TEST, RM_IMM, IZ), DO(NOT, NONE, LK), DO(NEG, NONE, LK),
+		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+	},
+	[GROUP_INC_B] = {
+		DO(INC, NONE, LK), DO(DEC, NONE, LK), NONE, NONE, NONE, NONE, NONE, NONE,
+	},
+	[GROUP_INC] = { /* 3 and 5 are the far forms of those before them */
+		DO(INC, NONE, LK), DO(DEC, NONE, LK), DO(CALL, NONE, D64), LENGTH(0),
+		DO(JMP, NONE, D64), LENGTH(0), DO(PUSH, NONE, D64), NONE,
+	},
+	[GROUP_MOV] = { /* the last: XABORT and XBEGIN */
+		DO(MOV, NONE, 0), NONE, NONE, NONE, NONE, NONE, NONE, LENGTH(0),
+	},
+	[GROUP_BIT] = {
+		NONE, NONE, NONE, NONE,
+		DO(BT, NONE, 0), DO(BTS, NONE, LK), DO(BTR, NONE, LK), DO(BTC, NONE, LK),
+	},
+	[GROUP_PAIR] = {
+		LENGTH(0), DO(CMPXCHG_PAIR, NONE, LK | OPCODE_MEMORY), LENGTH(0), LENGTH(0),
+		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+	},
+	[GROUP_FENCE] = { /* FXSAVE ...; the prefix makes 6 and 7 CLWB, CLFLUSH, CLFLUSHOPT */
+		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+		DO(CACHE, NONE, OPCODE_MEMORY), DO(CACHE, NONE, OPCODE_MEMORY),
+	},
 };
 
 #define ST SSE_STORE
 #define AL SSE_ALIGNED
 
 const uint8_t emul_sse[SSE_OPCODES][4] = {
-	/*               none           66             F3      F2 */
-	[SSE_0F10] = {16, 16, 4, 8}, /* MOVUPS PD SS SD */
-	[SSE_0F11] = {ST | 16, ST | 16, ST | 4, ST | 8},
-	[SSE_0F13] = {ST | 8, ST | 8, 0, 0},   /* MOVLPS MOVLPD */
-	[SSE_0F28] = {AL | 16, AL | 16, 0, 0}, /* MOVAPS MOVAPD */
-	[SSE_0F29] = {ST | AL | 16, ST | AL | 16, 0, 0},
-	[SSE_0F2B] = {ST | AL | 16, ST | AL | 16, 0, 0}, /* MOVNTPS MOVNTPD */
-	[SSE_0F6E] = {0, SSE_OPSIZE, 0, 0},		 /* MOVD, MOVQ */
-	[SSE_0F6F] = {0, AL | 16, 16, 0},		 /* MOVDQA MOVDQU */
-	[SSE_0F7E] = {0, ST | SSE_OPSIZE, 8, 0},	 /* MOVD, MOVQ */
-	[SSE_0F7F] = {0, ST | AL | 16, ST | 16, 0},
-	[SSE_0FD6] = {0, ST | 8, 0, 0},	      /* MOVQ */
-	[SSE_0FE7] = {0, ST | AL | 16, 0, 0}, /* MOVNTDQ */
-	[SSE_0FF0] = {0, 0, 0, 16},	      /* LDDQU */
-	[SSE_0F382A] = {0, AL | 16, 0, 0},    /* MOVNTDQA */
+	/*                 none          66               F3       F2 */
+	[SSE_0F10]   = {        16,           16,         4,      8 }, /* MOVUPS PD SS SD */
+	[SSE_0F11]   = {   ST | 16,      ST | 16,    ST | 4, ST | 8 },
+	[SSE_0F13]   = {   ST |  8,      ST |  8,         0,      0 }, /* MOVLPS MOVLPD */
+	[SSE_0F28]   = {   AL | 16,      AL | 16,         0,      0 }, /* MOVAPS MOVAPD */
+	[SSE_0F29]   = { ST|AL | 16, ST|AL | 16,          0,      0 },
+	[SSE_0F2B]   = { ST|AL | 16, ST|AL | 16,          0,      0 }, /* MOVNTPS MOVNTPD */
+	[SSE_0F6E]   = {         0,  SSE_OPSIZE,          0,      0 }, /* MOVD MOVQ */
+	[SSE_0F6F]   = {         0,      AL | 16,        16,      0 }, /* MOVDQA MOVDQU */
+	[SSE_0F7E]   = {         0, ST | SSE_OPSIZE,      8,      0 }, /* MOVD MOVQ */
+	[SSE_0F7F]   = {         0, ST|AL | 16,     ST | 16,      0 },
+	[SSE_0FD6]   = {         0,      ST |  8,         0,      0 }, /* MOVQ */
+	[SSE_0FE7]   = {         0, ST|AL | 16,           0,      0 }, /* MOVNTDQ */
+	[SSE_0FF0]   = {         0,           0,          0,     16 }, /* LDDQU */
+	[SSE_0F382A] = {         0,      AL | 16,         0,      0 }, /* MOVNTDQA */
 };
 /* clang-format on */
 
