@@ -1,6 +1,7 @@
 /*
  * A UEFI application that cuts memory into thousands of pieces and then starts
- * \bulkhead\boot.efi, which gets a memory map as long as no firmware would make it.
+ * \bulkhead\boot.efi, which gets a memory map as long as no firmware would make it, and finds
+ * it changed when it first leaves boot services.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -20,12 +21,30 @@ static EFI_STATUS fragment(void)
 	return status;
 }
 
+static EFI_EXIT_BOOT_SERVICES exit_boot_services;
+
+/* Stands in for ExitBootServices: the first time, the caller's key is no longer good. */
+static EFIAPI EFI_STATUS exit_with_stale_key(EFI_HANDLE image, UINTN key)
+{
+	static BOOLEAN changed;
+	EFI_PHYSICAL_ADDRESS page;
+
+	if (!changed) {
+		changed = TRUE;
+		BS->AllocatePages(AllocateAnyPages, EfiLoaderData, 1, &page);
+		Print(L"fragment: the key is stale\r\n");
+	}
+	return exit_boot_services(image, key);
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 {
 	EFI_LOADED_IMAGE *loaded;
 	EFI_HANDLE next;
 
 	InitializeLib(image, system_table);
+	exit_boot_services = BS->ExitBootServices;
+	BS->ExitBootServices = exit_with_stale_key;
 	EFI_STATUS status = fragment();
 	if (status == EFI_SUCCESS)
 		status = BS->HandleProtocol(image, &gEfiLoadedImageProtocolGuid,
@@ -37,6 +56,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 			&next);
 	if (status == EFI_SUCCESS)
 		status = BS->StartImage(next, NULL, NULL);
+	BS->ExitBootServices = exit_boot_services;
 	Print(L"fragment: %r\r\n", status);
 	return status;
 }
