@@ -15,7 +15,7 @@
 #define LARGE	(1ull << 7)
 #define NX	(1ull << 63)
 
-static char zeroes[3 * MIB]; /* bss past a 2 MiB page, which memory seldom holds as zeroes */
+static volatile char zeroes[3 * MIB]; /* volatile: else the compiler knows what is in it */
 static volatile uint32_t written = 0x12345678;
 
 static void put(char c)
