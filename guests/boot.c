@@ -25,7 +25,7 @@ int boot_refuse(char why[BOOT_WHY_BYTES], int error, const char *fmt, ...)
 	return error;
 }
 
-void boot_entry_flat(struct boot_entry *entry, uint16_t code, uint16_t data)
+void boot_entry_flat(struct vcpu_entry *entry, uint16_t code, uint16_t data)
 {
 	struct vcpu_state *state = &entry->state;
 

@@ -5,7 +5,7 @@
 #ifndef GUESTS_BOOT_H
 #define GUESTS_BOOT_H
 
-#include "kernel/vmm/backend.h"
+#include "kernel/vmm/vcpu.h"
 
 struct gmem;
 
@@ -30,13 +30,6 @@ struct boot_source {
 	uint64_t rsdp; /* GPA of the ACPI tables' root; 0: none */
 };
 
-/* vCPU 0's registers at the kernel's first instruction. */
-struct boot_entry {
-	struct vcpu_state state;
-	uint64_t regs[GPR_COUNT];
-	uint64_t rip, rflags;
-};
-
 /* Room for a sentence that says why an image can't be booted. */
 #define BOOT_WHY_BYTES 160
 
@@ -45,7 +38,7 @@ int boot_refuse(char why[BOOT_WHY_BYTES], int error, const char *fmt, ...) print
 
 /* A fresh entry: registers as after reset, flat segments with these attributes for code and
  * data (struct vcpu_segment), protected mode, paging off. */
-void boot_entry_flat(struct boot_entry *entry, uint16_t code, uint16_t data);
+void boot_entry_flat(struct vcpu_entry *entry, uint16_t code, uint16_t data);
 
 #define BOOT_CODE32 0xc9b /* G, D, P, S, execute/read, accessed */
 #define BOOT_CODE64 0xa9b /* the same with L instead of D */

@@ -47,8 +47,9 @@ struct guest_info {
 int guests_init(void);
 
 /* Adds a guest; starts it if its configuration says autostart. `config` is copied and was
- * checked. -EEXIST, -ENOSPC, -ENOMEM. Thread context. */
-int guest_add(const struct guest_config *config);
+ * checked; `shared` are the CPUs that its vCPUs share when it pins none. -EEXIST, -ENOSPC,
+ * -ENOMEM. Thread context. */
+int guest_add(const struct guest_config *config, const struct cpumask *shared);
 
 struct guest *guest_find(const char *name);
 struct guest *guest_at(unsigned index); /* in the order they were added; NULL at the end */

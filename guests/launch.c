@@ -24,7 +24,8 @@ static int map_file(const char *file, struct boot_image *image, char why[BOOT_WH
 	const struct handoff_file *entry = path ? files_find(path) : NULL;
 
 	if (!entry)
-		return boot_refuse(why, -ENOENT, "there is no file %s on the boot partition", file);
+		return boot_refuse(why, -ENOENT, "there is no file %s on the boot partition",
+				   file);
 	image->bytes = entry->bytes;
 	image->data = files_map(entry);
 	if (!image->data && image->bytes)
@@ -58,32 +59,46 @@ static int map_files(const struct config_boot *boot, struct images *images,
 	return err;
 }
 
+static int load_image(struct gmem *gm, const struct boot_source *source,
+		      enum config_protocol protocol, struct vcpu_entry *entry,
+		      char why[BOOT_WHY_BYTES])
+{
+	if (protocol == CONFIG_PROTOCOL_AUTO) {
+		if (linux_probe(&source->kernel))
+			protocol = CONFIG_PROTOCOL_LINUX;
+		else if (multiboot_probe(&source->kernel))
+			protocol = CONFIG_PROTOCOL_MULTIBOOT;
+	}
+	switch (protocol) {
+	case CONFIG_PROTOCOL_LINUX: return linux_load(gm, source, entry, why);
+	case CONFIG_PROTOCOL_MULTIBOOT: return multiboot_load(gm, source, entry, why);
+	default:
+		return boot_refuse(
+			why, -ENOEXEC,
+			"boot.kernel is neither a Linux bzImage nor a Multiboot kernel");
+	}
+}
+
 static int load_kernel(struct vm *vm, const struct config_boot *boot, struct vcpu_entry *entry,
 		       char why[BOOT_WHY_BYTES])
 {
 	struct images images = {0};
 	int err = map_files(boot, &images, why);
-	bool linux_image;
 
 	if (!err) {
 		err = acpi_install(&vm->gmem, vm->vcpu_count, &images.source.rsdp);
 		if (err)
 			boot_refuse(why, err, "its ACPI tables don't fit");
 	}
-	if (!err) {
-		linux_image = boot->protocol == CONFIG_PROTOCOL_LINUX ||
-			      (boot->protocol == CONFIG_PROTOCOL_AUTO &&
-			       linux_probe(&images.source.kernel));
-		err = (linux_image ? linux_load : multiboot_load)(&vm->gmem, &images.source, entry,
-								  why);
-	}
+	if (!err)
+		err = load_image(&vm->gmem, &images.source, boot->protocol, entry, why);
 	unmap_files(&images);
 	return err;
 }
 
 int launch_prepare(const struct guest_config *config, const struct cpumask *shared,
-		   struct console *console, void (*stopped)(struct vm *vm, void *arg), void *arg,
-		   struct launch *out, char why[BOOT_WHY_BYTES])
+		   struct console *console, void (*stopped)(struct vm *vm, void *arg),
+		   void *arg, struct launch *out, char why[BOOT_WHY_BYTES])
 {
 	const struct chipset_params chipset = {
 		.console = console_uart_host(console),
@@ -125,8 +140,6 @@ int launch_prepare(const struct guest_config *config, const struct cpumask *shar
 
 void launch_release(struct launch *launch)
 {
-	if (launch->vm)
-		vm_retire(launch->vm);
 	chipset_destroy(launch->chipset);
 	if (launch->vm)
 		vm_destroy(launch->vm);

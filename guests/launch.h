@@ -24,8 +24,8 @@ struct launch {
  * long as copying the kernel and its initrd.
  */
 int launch_prepare(const struct guest_config *config, const struct cpumask *shared,
-		   struct console *console, void (*stopped)(struct vm *vm, void *arg), void *arg,
-		   struct launch *out, char why[BOOT_WHY_BYTES]);
+		   struct console *console, void (*stopped)(struct vm *vm, void *arg),
+		   void *arg, struct launch *out, char why[BOOT_WHY_BYTES]);
 
 /* Takes the VM apart. It has stopped, or never started. Thread context; may sleep. */
 void launch_release(struct launch *launch);

@@ -18,7 +18,7 @@ bool linux_probe(const struct boot_image *kernel);
  * With every error `why` says what is wrong, in a sentence. On a thread whose aspace is the
  * guest's.
  */
-int linux_load(struct gmem *gm, const struct boot_source *source, struct boot_entry *entry,
+int linux_load(struct gmem *gm, const struct boot_source *source, struct vcpu_entry *entry,
 	       char why[BOOT_WHY_BYTES]);
 
 #endif

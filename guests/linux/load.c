@@ -161,7 +161,7 @@ static int write_all(struct gmem *gm, const struct boot_source *source,
 }
 
 /* boot.rst, "64-bit BOOT PROTOCOL". */
-static void fill_entry(struct boot_entry *entry, const struct plan *plan)
+static void fill_entry(struct vcpu_entry *entry, const struct plan *plan)
 {
 	boot_entry_flat(entry, BOOT_CODE64, BOOT_DATA);
 	entry->state.regs[REG_CR0] |= CR0_PG;
@@ -175,7 +175,7 @@ static void fill_entry(struct boot_entry *entry, const struct plan *plan)
 	entry->rip = plan->kernel + SETUP_ENTRY_64;
 }
 
-int linux_load(struct gmem *gm, const struct boot_source *source, struct boot_entry *entry,
+int linux_load(struct gmem *gm, const struct boot_source *source, struct vcpu_entry *entry,
 	       char why[BOOT_WHY_BYTES])
 {
 	uint64_t ram_end = e820_low_ram_end(gm->bytes);

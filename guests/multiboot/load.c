@@ -139,7 +139,7 @@ static int write_all(struct gmem *gm, const struct multiboot_image *image,
 	return error ? error : write_info(gm, plan);
 }
 
-int multiboot_load(struct gmem *gm, const struct boot_source *source, struct boot_entry *entry,
+int multiboot_load(struct gmem *gm, const struct boot_source *source, struct vcpu_entry *entry,
 		   char why[BOOT_WHY_BYTES])
 {
 	struct multiboot_image image;

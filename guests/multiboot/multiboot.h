@@ -18,7 +18,7 @@ bool multiboot_probe(const struct boot_image *kernel);
  * small; -ENOMEM; or gmem_write()'s error. With every error `why` says what is wrong, in a
  * sentence. On a thread whose aspace is the guest's.
  */
-int multiboot_load(struct gmem *gm, const struct boot_source *source, struct boot_entry *entry,
+int multiboot_load(struct gmem *gm, const struct boot_source *source, struct vcpu_entry *entry,
 		   char why[BOOT_WHY_BYTES]);
 
 #endif

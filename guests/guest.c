@@ -1,0 +1,379 @@
+/*
+ * Guests and the control thread. Requests and ends of VMs are bits that anyone sets; the
+ * control thread alone starts VMs, takes them apart, and applies on_crash, on_reboot and
+ * on_poweroff.
+ */
+#include "guests/guest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guests/console/console.h"
+#include "guests/devices/pm.h"
+#include "guests/launch.h"
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/sync.h"
+#include "kernel/sched/thread.h"
+
+enum guest_request {
+	REQUEST_START = 1,
+	REQUEST_ENDED = 2, /* the VM has stopped by itself or on request */
+	REQUEST_RESET = 4, /* and is to start again, whatever the policy says */
+};
+
+/*
+ * `lock` guards vm, chipset, state and what the snapshot is made of: the control thread holds
+ * it while it puts a VM in place or takes it away, so that who shows or requests something
+ * finds the VM whole. It may sleep.
+ */
+struct guest {
+	struct guest_config config;
+	struct console *console;
+	_Atomic uint32_t requests; /* enum guest_request */
+
+	struct mutex lock;
+	enum guest_state state;
+	struct launch launch;
+	struct cpumask shared;
+	char reason[VM_REASON_BYTES + 32];
+	uint32_t exit_status;
+	unsigned starts, restarts; /* restarts: within the limit's window */
+	uint64_t window_ns;	   /* when that window began */
+	struct guest_info *last;   /* how it was when it ended; NULL before */
+};
+
+/* Guests are added and never removed; `count` grows after its slot is filled. */
+static struct guest *guests[CONFIG_GUESTS_MAX];
+static _Atomic unsigned count;
+static struct thread *control;
+
+const char *guest_state_name(enum guest_state state)
+{
+	static const char *const names[] = {"stopped", "starting", "running", "failed"};
+
+	return names[state];
+}
+
+static void request(struct guest *g, uint32_t bits)
+{
+	atomic_fetch_or(&g->requests, bits);
+	thread_wake(control);
+}
+
+/* From the last vCPU's thread. */
+static void vm_ended(struct vm *vm, void *arg)
+{
+	(void)vm;
+	request(arg, REQUEST_ENDED);
+}
+
+static void describe_cpus(const struct guest_config *config, char *text, size_t bytes)
+{
+	size_t at = 0;
+
+	if (!config->cpus.pin_count) {
+		snprintf(text, bytes, "shared CPUs");
+		return;
+	}
+	for (unsigned i = 0; i < config->cpus.pin_count && at < bytes; i++)
+		at += (size_t)snprintf(text + at, bytes - at, "%s%u", i ? ", " : "CPUs ",
+				       config->cpus.pin[i]);
+}
+
+static void start(struct guest *g)
+{
+	char why[BOOT_WHY_BYTES], cpus[64];
+	int err;
+
+	if (g->state == GUEST_RUNNING)
+		return;
+	g->state = GUEST_STARTING;
+	err = launch_prepare(&g->config, &g->shared, g->console, vm_ended, g, &g->launch, why);
+	if (err) {
+		snprintf(g->reason, sizeof g->reason, "not started: %s", why);
+		g->state = GUEST_FAILED;
+		log_error(g->config.name, "%s", g->reason);
+		return;
+	}
+	g->starts++;
+	g->state = GUEST_RUNNING;
+	describe_cpus(&g->config, cpus, sizeof cpus);
+	log_info(g->config.name, "started: %u vCPUs on %s, %llu MiB", g->config.cpus.count,
+		 cpus, (unsigned long long)(g->config.memory_bytes / MIB));
+	vm_start(g->launch.vm, &g->launch.entry);
+}
+
+/* Whether one more restart is within the limit. */
+static bool may_restart(struct guest *g)
+{
+	const struct config_restart_limit *limit = &g->config.restart_limit;
+	uint64_t now = clock_now_ns();
+
+	if (!limit->count)
+		return true;
+	if (now - g->window_ns > limit->seconds * NSEC_PER_SEC) {
+		g->window_ns = now;
+		g->restarts = 0;
+	}
+	return g->restarts++ < limit->count;
+}
+
+static bool wants_restart(const struct guest *g, enum vm_stop_kind kind)
+{
+	switch (kind) {
+	case VM_STOP_RESET: return g->config.on_reboot == CONFIG_POLICY_RESTART;
+	case VM_STOP_CRASH: return g->config.on_crash == CONFIG_POLICY_RESTART;
+	case VM_STOP_POWEROFF: return g->config.on_poweroff == CONFIG_POLICY_RESTART;
+	default: return false;
+	}
+}
+
+static void note_reason(struct guest *g, const struct vm_stop *stop)
+{
+	if (stop->kind == VM_STOP_EXIT)
+		snprintf(g->reason, sizeof g->reason, "exited with status %u", stop->status);
+	else
+		snprintf(g->reason, sizeof g->reason, "%s: %s", vm_stop_name(stop->kind),
+			 stop->reason);
+	g->exit_status = stop->status;
+	if (stop->kind == VM_STOP_CRASH)
+		log_error(g->config.name, "%s", g->reason);
+	else
+		log_info(g->config.name, "%s", g->reason);
+}
+
+static void fill_info(struct guest *g, struct guest_info *info);
+
+static void ended(struct guest *g, bool reset)
+{
+	struct vm_stop stop;
+	bool again;
+
+	if (g->state != GUEST_RUNNING)
+		return;
+	stop = g->launch.vm->stop; /* all vCPUs are parked: it changes no more */
+	if (!g->last)
+		g->last = heap_zalloc(sizeof *g->last, NULL);
+	if (g->last)
+		fill_info(g, g->last);
+	console_set_uart(g->console, NULL);
+	launch_release(&g->launch);
+	note_reason(g, &stop);
+	g->state = stop.kind == VM_STOP_CRASH ? GUEST_FAILED : GUEST_STOPPED;
+
+	again = reset || wants_restart(g, stop.kind);
+	if (again && !reset && !may_restart(g)) {
+		log_error(g->config.name,
+			  "stays stopped: it restarted %u times within %u s; mend it, then "
+			  "start it by hand",
+			  g->config.restart_limit.count, g->config.restart_limit.seconds);
+		again = false;
+	}
+	if (again)
+		start(g);
+}
+
+static void serve(struct guest *g)
+{
+	uint32_t requests = atomic_exchange(&g->requests, 0);
+
+	if (!requests)
+		return;
+	mutex_lock(&g->lock);
+	if (requests & REQUEST_ENDED)
+		ended(g, requests & REQUEST_RESET);
+	else if (requests & REQUEST_RESET) /* it has not stopped yet: then */
+		atomic_fetch_or(&g->requests, REQUEST_RESET);
+	if (requests & REQUEST_START)
+		start(g);
+	mutex_unlock(&g->lock);
+}
+
+static bool anything_to_do(void)
+{
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t requests = atomic_load(&guests[i]->requests);
+
+		if (requests && requests != REQUEST_RESET)
+			return true;
+	}
+	return false;
+}
+
+static void control_thread(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		for (unsigned i = 0; i < count; i++)
+			serve(guests[i]);
+		if (!anything_to_do())
+			thread_block();
+	}
+}
+
+int guests_init(void)
+{
+	const struct thread_params params = {
+		.name = "control",
+		.fn = control_thread,
+		.weight = THREAD_WEIGHT_SERVICE,
+	};
+
+	control = thread_create(&params);
+	return control ? 0 : -ENOMEM;
+}
+
+int guest_add(const struct guest_config *config, const struct cpumask *shared)
+{
+	struct guest *g;
+
+	if (guest_find(config->name))
+		return -EEXIST;
+	if (count == CONFIG_GUESTS_MAX)
+		return -ENOSPC;
+	g = heap_zalloc(sizeof *g, NULL);
+	if (!g)
+		return -ENOMEM;
+	g->config = *config;
+	g->shared = *shared;
+	mutex_init(&g->lock);
+	g->console = console_create(config->name);
+	if (!g->console) {
+		heap_free(g);
+		return -ENOMEM;
+	}
+	guests[count] = g;
+	atomic_fetch_add(&count, 1);
+	return config->autostart ? guest_start(g) : 0;
+}
+
+struct guest *guest_at(unsigned index)
+{
+	return index < count ? guests[index] : NULL;
+}
+
+struct guest *guest_find(const char *name)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(guests[i]->config.name, name))
+			return guests[i];
+	return NULL;
+}
+
+const char *guest_name(const struct guest *g)
+{
+	return g->config.name;
+}
+
+struct console *guest_console(struct guest *g)
+{
+	return g->console;
+}
+
+int guest_start(struct guest *g)
+{
+	if (g->state == GUEST_RUNNING || g->state == GUEST_STARTING)
+		return -EALREADY;
+	request(g, REQUEST_START);
+	return 0;
+}
+
+/* Runs fn on the running VM; -EINVAL when there is none. */
+static int with_vm(struct guest *g, void (*fn)(struct guest *g))
+{
+	int err = -EINVAL;
+
+	mutex_lock(&g->lock);
+	if (g->state == GUEST_RUNNING) {
+		fn(g);
+		err = 0;
+	}
+	mutex_unlock(&g->lock);
+	return err;
+}
+
+static void press_power(struct guest *g)
+{
+	pm_power_button(chipset_pm(g->launch.chipset));
+}
+
+static void power_off(struct guest *g)
+{
+	vm_stop(g->launch.vm, VM_STOP_REQUEST, 0, "by the operator");
+}
+
+static void press_reset(struct guest *g)
+{
+	atomic_fetch_or(&g->requests, REQUEST_RESET);
+	vm_stop(g->launch.vm, VM_STOP_RESET, 0, "by the operator");
+}
+
+int guest_shutdown(struct guest *g)
+{
+	return with_vm(g, press_power);
+}
+
+int guest_stop(struct guest *g)
+{
+	return with_vm(g, power_off);
+}
+
+int guest_reset(struct guest *g)
+{
+	return with_vm(g, press_reset);
+}
+
+static void fill_vcpu(const struct vcpu *vcpu, struct guest_vcpu_info *info)
+{
+	const struct vcpu_counters *c = &vcpu->counters;
+
+	info->cpu = thread_cpu(vcpu->thread);
+	info->state = vcpu->state;
+	for (unsigned i = 0; i < VMEXIT_REASONS; i++)
+		info->exits[i] = atomic_load(&c->exits[i]);
+	for (unsigned i = 0; i <= VMEVENT_SOFT; i++)
+		info->injected[i] = atomic_load(&c->injected[i]);
+	info->run_ns = thread_time_run_ns(vcpu->thread);
+	info->wait_ns = thread_time_waiting_ns(vcpu->thread);
+	info->halts = atomic_load(&c->halts);
+	info->mmio_emulated = atomic_load(&c->mmio_emulated);
+	info->msr_unknown =
+		atomic_load(&c->msr_unknown_reads) + atomic_load(&c->msr_unknown_writes);
+	info->pages_populated = atomic_load(&c->pages_populated);
+}
+
+/* Caller holds g->lock, and the VM is there. */
+static void fill_info(struct guest *g, struct guest_info *info)
+{
+	struct vm *vm = g->launch.vm;
+
+	info->uptime_ns = clock_now_ns() - vm->start_ns;
+	info->populated_bytes = atomic_load(&vm->gmem.populated_bytes);
+	info->overhead_bytes = atomic_load(&vm->account.bytes);
+	info->unclaimed_io = atomic_load(&vm->pio.unclaimed);
+	info->unclaimed_mmio = atomic_load(&vm->mmio.unclaimed);
+	info->vcpu_count = vm->vcpu_count;
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		fill_vcpu(vm->vcpus[i], &info->vcpus[i]);
+}
+
+void guest_get_info(struct guest *g, struct guest_info *info)
+{
+	mutex_lock(&g->lock);
+	memset(info, 0, sizeof *info);
+	if (g->state == GUEST_RUNNING)
+		fill_info(g, info);
+	else if (g->last)
+		*info = *g->last;
+	memcpy(info->name, g->config.name, sizeof info->name);
+	memcpy(info->reason, g->reason, sizeof info->reason);
+	info->state = g->state;
+	info->exit_status = g->exit_status;
+	info->starts = g->starts;
+	info->memory_bytes = g->config.memory_bytes;
+	mutex_unlock(&g->lock);
+}
