@@ -7,19 +7,53 @@
 #include "boot/handoff.h"
 #include "drivers/bus/hpet.h"
 #include "drivers/bus/serial.h"
+#include "guests/document.h"
+#include "guests/guest.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/io/acpi.h"
+#include "kernel/io/files.h"
 #include "kernel/io/irq.h"
 #include "kernel/io/rtc.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/timer.h"
+#include "kernel/vmm/svm/backend.h"
+#include "kernel/vmm/vm.h"
 
-noreturn void kernel_main(const struct handoff *boot);
+noreturn static void start_vmm(void)
+{
+	const struct vmm_backend *const backends[] = {&svm_backend};
+
+	vmm_init(backends, ARRAY_SIZE(backends)); /* without one the console still answers */
+}
+
+/* The first thread: what needs threads to start. */
+static void services(void *arg)
+{
+	(void)arg;
+	if (guests_init())
+		panic("no memory for the control thread");
+	document_start_guests();
+	log_info("boot", "up %llu ms after the boot application's start",
+		 clock_now_ns() / NSEC_PER_MSEC);
+}
+
+static void start_services(void)
+{
+	const struct thread_params params = {
+		.name = "start", .fn = services, .weight = THREAD_WEIGHT_SERVICE};
+
+	if (!thread_create(&params))
+		panic("no memory for the first thread");
+}
+
+void kernel_main(const struct handoff *boot);
 
 static void start_log(void)
 {
@@ -93,10 +127,13 @@ static void start_apic(void)
 	irq_init();
 }
 
+/* Every CPU ends here, CPU 0 too, and runs threads from then on. */
 static noreturn void run_cpu(void)
 {
-	for (;;)
-		__asm__ volatile("sti; hlt");
+	if (vmm_backend && vmm_init_this_cpu())
+		log_error("vmm", "CPU %u runs no guests", cpu_this()->index);
+	timer_init_this_cpu();
+	sched_run_this_cpu();
 }
 
 static void start_cpus(uint64_t trampoline_phys)
@@ -121,6 +158,33 @@ static void start_cpus(uint64_t trampoline_phys)
 		 cpu_features.brand);
 }
 
+static void start_vmm(void)
+{
+	const struct vmm_backend *const backends[] = {&svm_backend};
+
+	vmm_init(backends, ARRAY_SIZE(backends)); /* without one the console still answers */
+}
+
+/* The first thread: what needs threads to start. */
+static void services(void *arg)
+{
+	(void)arg;
+	if (guests_init())
+		panic("no memory for the control thread");
+	document_start_guests();
+	log_info("boot", "up %llu ms after the boot application's start",
+		 clock_now_ns() / NSEC_PER_MSEC);
+}
+
+static void start_services(void)
+{
+	const struct thread_params params = {
+		.name = "start", .fn = services, .weight = THREAD_WEIGHT_SERVICE};
+
+	if (!thread_create(&params))
+		panic("no memory for the first thread");
+}
+
 void kernel_main(const struct handoff *boot)
 {
 	const struct handoff *handoff;
@@ -143,8 +207,12 @@ void kernel_main(const struct handoff *boot)
 	acpi_init(handoff->rsdp_phys);
 	start_clock(handoff->tsc_boot_entry);
 	start_apic();
+	files_init(handoff);
+	document_read();
+	start_vmm();
+	if (sched_init(&document_host()->housekeeping))
+		panic("no memory for the scheduler");
 	start_cpus(handoff->ap_trampoline_phys);
-	log_info("boot", "up %llu ms after the boot application's start",
-		 clock_now_ns() / NSEC_PER_MSEC);
+	start_services();
 	run_cpu();
 }

@@ -81,9 +81,10 @@ struct vm {
 	void *backend;
 };
 
-/* Picks the backend that this machine has and enables it on every CPU (called on each: first
- * vmm_init() on CPU 0). 0 or -ENODEV, with the reason logged. */
+/* Picks the backend that this machine has. Once, on CPU 0. 0 or -ENODEV, with the reason
+ * logged. */
 int vmm_init(const struct vmm_backend *const *candidates, unsigned count);
+/* Then, on each CPU, before it runs threads. 0, -ENOMEM, -EPERM, -ENODEV without a backend. */
 int vmm_init_this_cpu(void);
 
 /* Prepares everything that can fail: memory, tables, interrupt controllers, vCPUs (parked),

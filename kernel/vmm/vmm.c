@@ -19,7 +19,7 @@ int vmm_init(const struct vmm_backend *const *candidates, unsigned count)
 			features_init();
 			log_info("vmm", "%s with %s", vmm_backend->name,
 				 vmm_backend->nested_format->name);
-			return vmm_init_this_cpu();
+			return 0;
 		}
 		log_info("vmm", "no %s: %s", candidates[i]->name, why);
 	}

@@ -1,0 +1,104 @@
+/* From the boot partition's file to guests. */
+#include "guests/document.h"
+
+#include <errno.h>
+
+#include "guests/guest.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/io/files.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/frames.h"
+
+static struct config *document;
+static struct config_report report;
+
+static const struct host_config defaults = {
+	.name = "bulkhead",
+	.console = {.serial = CONFIG_SERIAL_COM1, .baud = 115200},
+	.housekeeping = {.bits = {1}},
+};
+
+static void show_report(void)
+{
+	char line[CONFIG_LINE_MAX];
+
+	for (uint32_t i = 0; i < report.count; i++) {
+		config_report_line(&report, i, line);
+		log_error("config", "%s", line);
+	}
+	if (report.dropped)
+		log_error("config", "and %u more", report.dropped);
+	log_error("config", "no guest is started: mend the document on the boot partition and "
+			    "restart the machine");
+}
+
+bool document_read(void)
+{
+	const struct handoff_file *file = files_config();
+	const char *text = file ? files_map(file) : NULL;
+	int err;
+
+	if (!text) {
+		log_error("config", "%s: no guest is started",
+			  file ? "bulkhead.yaml is empty" : "there is no bulkhead.yaml");
+		return false;
+	}
+	err = config_parse(text, file->bytes, file->path, &document, &report);
+	files_unmap(text);
+	if (err)
+		show_report();
+	return !err;
+}
+
+const struct host_config *document_host(void)
+{
+	return document ? &document->host : &defaults;
+}
+
+static int file_size(void *context, const char *path, uint64_t *bytes)
+{
+	const struct handoff_file *file = files_find(path);
+
+	(void)context;
+	if (!file)
+		return -ENOENT;
+	*bytes = file->bytes;
+	return 0;
+}
+
+static struct cpumask present_cpus(void)
+{
+	struct cpumask mask = {0};
+
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i]->backend)
+			cpumask_set(&mask, i);
+	return mask;
+}
+
+void document_start_guests(void)
+{
+	struct config_machine machine = {
+		.cpus = present_cpus(),
+		.memory_bytes =
+			guest_frames_free_bytes() + document_host()->memory_reserve_bytes,
+		.file_size = file_size,
+	};
+
+	if (!document)
+		return;
+	machine.cpu_count = cpumask_count(&machine.cpus);
+	if (!machine.cpu_count)
+		return; /* vmm_init() has said why */
+	if (config_check(document, &machine, &report)) {
+		show_report();
+		return;
+	}
+	for (uint32_t i = 0; i < document->guest_count; i++) {
+		const struct guest_config *guest = &document->guests[i];
+		struct cpumask shared = config_shared(document, guest, &machine.cpus);
+
+		if (guest_add(guest, &shared))
+			log_error(guest->name, "not added: the hypervisor is out of memory");
+	}
+}
