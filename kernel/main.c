@@ -26,34 +26,7 @@
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/vm.h"
 
-noreturn static void start_vmm(void)
-{
-	const struct vmm_backend *const backends[] = {&svm_backend};
-
-	vmm_init(backends, ARRAY_SIZE(backends)); /* without one the console still answers */
-}
-
-/* The first thread: what needs threads to start. */
-static void services(void *arg)
-{
-	(void)arg;
-	if (guests_init())
-		panic("no memory for the control thread");
-	document_start_guests();
-	log_info("boot", "up %llu ms after the boot application's start",
-		 clock_now_ns() / NSEC_PER_MSEC);
-}
-
-static void start_services(void)
-{
-	const struct thread_params params = {
-		.name = "start", .fn = services, .weight = THREAD_WEIGHT_SERVICE};
-
-	if (!thread_create(&params))
-		panic("no memory for the first thread");
-}
-
-void kernel_main(const struct handoff *boot);
+noreturn void kernel_main(const struct handoff *boot);
 
 static void start_log(void)
 {
