@@ -1,0 +1,58 @@
+/* See fake_gmem.h. The heap is weak: a test that brings its own gets that. */
+#include "tests/unit/fake_gmem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel/mem/heap.h"
+
+__attribute__((weak)) void *heap_zalloc(size_t bytes, struct mem_account *account)
+{
+	(void)account;
+	return calloc(1, bytes);
+}
+
+__attribute__((weak)) void heap_free(void *p)
+{
+	free(p);
+}
+
+void fake_gmem_init(struct fake_gmem *fake, uint64_t bytes)
+{
+	memset(fake, 0, sizeof(*fake));
+	fake->gm.bytes = bytes;
+	fake->ram_end =
+		bytes <= GMEM_LOW_MAX ? bytes : GMEM_HIGH_BASE + (bytes - GMEM_LOW_MAX);
+	fake->ram = mmap(NULL, fake->ram_end, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (fake->ram == MAP_FAILED)
+		abort();
+	fake->written_low = UINT64_MAX;
+}
+
+void fake_gmem_fini(struct fake_gmem *fake)
+{
+	munmap(fake->ram, fake->ram_end);
+}
+
+bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
+{
+	uint64_t low = MIN(gm->bytes, GMEM_LOW_MAX), high = GMEM_HIGH_BASE + (gm->bytes - low);
+
+	return (gpa < low && bytes <= low - gpa) ||
+	       (gpa >= GMEM_HIGH_BASE && gpa < high && bytes <= high - gpa);
+}
+
+int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
+{
+	struct fake_gmem *fake = container_of(gm, struct fake_gmem, gm);
+
+	if (!gmem_is_ram(gm, gpa, bytes))
+		return -EFAULT;
+	memcpy(fake->ram + gpa, buf, bytes);
+	fake->written_low = MIN(fake->written_low, gpa);
+	fake->written_high = MAX(fake->written_high, gpa + bytes);
+	return 0;
+}

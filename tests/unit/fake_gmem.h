@@ -1,0 +1,23 @@
+/*
+ * A guest's RAM on the build machine, and the heap that loaders use. Not the real gmem: nothing
+ * is populated or paged, but what is RAM and what is not is as gmem.h says.
+ */
+#ifndef TESTS_UNIT_FAKE_GMEM_H
+#define TESTS_UNIT_FAKE_GMEM_H
+
+#include "kernel/vmm/gmem.h"
+
+struct fake_gmem {
+	struct gmem gm; /* first: given to the code under test */
+	uint8_t *ram;	/* address space from 0 to the end of RAM, holes included */
+	uint64_t ram_end;
+	uint64_t written_low, written_high; /* GPA range that was written so far */
+};
+
+void fake_gmem_init(struct fake_gmem *fake, uint64_t bytes);
+void fake_gmem_fini(struct fake_gmem *fake);
+
+/* The bytes at `gpa`, which the test knows to be RAM. */
+#define fake_gmem_at(fake, gpa, type) ((const type *)((fake)->ram + (gpa)))
+
+#endif

@@ -1,0 +1,416 @@
+/*
+ * The Linux loader on kernels that are made here: a sound one, whose every effect is checked,
+ * and damaged ones, which must be refused with a reason and never read beyond their end (the
+ * address sanitizer watches: each image is a heap block of exactly its size).
+ */
+/* links: guests/linux/load.c guests/linux/image.c guests/boot.c guests/e820.c */
+/* links: tests/unit/fake_gmem.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guests/linux/linux.h"
+#include "guests/linux/params.h"
+#include "tests/unit/fake_gmem.h"
+
+#define SETUP_SECTORS 3
+#define SETUP_BYTES   ((SETUP_SECTORS + 1) * SETUP_SECTOR_BYTES)
+#define CODE_BYTES    (16 * 100)
+#define IMAGE_BYTES   (SETUP_BYTES + CODE_BYTES)
+#define PREF_ADDRESS  (16 * MIB)
+#define INIT_SIZE     (2 * MIB)
+#define RSDP	      0xf0000
+
+static uint8_t pattern(unsigned i)
+{
+	return i * 7 + (i >> 8);
+}
+
+/* A sound kernel of protocol 2.15. */
+static void make_image(uint8_t image[IMAGE_BYTES])
+{
+	struct setup_header header = {
+		.setup_sects = SETUP_SECTORS,
+		.syssize = CODE_BYTES / 16,
+		.boot_flag = SETUP_BOOT_FLAG,
+		.jump_opcode = 0xeb,
+		.jump_bytes = 0x26c - 0x202,
+		.header = {'H', 'd', 'r', 'S'},
+		.version = 0x020f,
+		.loadflags = SETUP_LOADED_HIGH,
+		.initrd_addr_max = 0x7fffffff,
+		.kernel_alignment = 2 * MIB,
+		.relocatable_kernel = 1,
+		.xloadflags = SETUP_XLF_KERNEL_64,
+		.cmdline_size = 2047,
+		.payload_offset = 0x300,
+		.payload_length = CODE_BYTES - 0x300,
+		.pref_address = PREF_ADDRESS,
+		.init_size = INIT_SIZE,
+	};
+
+	memset(image, 0, SETUP_BYTES);
+	memcpy(image + SETUP_HEADER_OFFSET, &header, sizeof(header));
+	for (unsigned i = 0; i < CODE_BYTES; i++)
+		image[SETUP_BYTES + i] = pattern(i);
+}
+
+/* Loads `image` into `ram` bytes; the copy that is loaded has exactly `bytes` bytes. */
+static int load_bytes(struct fake_gmem *fake, uint64_t ram, const uint8_t *image, size_t bytes,
+		      const struct boot_source *like, struct boot_entry *entry, char *why)
+{
+	struct boot_source source = like ? *like : (struct boot_source){.cmdline = ""};
+	uint8_t *copy = malloc(bytes ? bytes : 1);
+	int error;
+
+	memcpy(copy, image, bytes);
+	source.kernel = (struct boot_image){copy, bytes};
+	fake_gmem_init(fake, ram);
+	memset(why, 0, BOOT_WHY_BYTES);
+	error = linux_load(&fake->gm, &source, entry, why);
+	free(copy);
+	if (error)
+		assert_true(why[0] != '\0');
+	return error;
+}
+
+static void test_places_everything(void **state)
+{
+	uint8_t image[IMAGE_BYTES], initrd[5000];
+	struct boot_source source = {
+		.initrd = {initrd, sizeof(initrd)},
+		.cmdline = "console=ttyS0 quiet",
+		.rsdp = RSDP,
+	};
+	const struct boot_params *params;
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+	uint32_t at;
+
+	(void)state;
+	make_image(image);
+	memset(initrd, 0x5a, sizeof(initrd));
+	assert_int_equal(
+		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	assert_memory_equal(fake.ram + PREF_ADDRESS, image + SETUP_BYTES, CODE_BYTES);
+	assert_int_equal(entry.rip, PREF_ADDRESS + 0x200);
+
+	params = fake_gmem_at(&fake, entry.regs[RSI], struct boot_params);
+	assert_string_equal(fake.ram + params->hdr.cmd_line_ptr, "console=ttyS0 quiet");
+	at = params->hdr.ramdisk_image;
+	assert_int_equal(at, (64 * MIB - sizeof(initrd)) & ~0xfffull); /* as high as can be */
+	assert_int_equal(params->hdr.ramdisk_size, sizeof(initrd));
+	assert_memory_equal(fake.ram + at, initrd, sizeof(initrd));
+	assert_int_equal(params->acpi_rsdp_addr, RSDP);
+	assert_int_equal(params->hdr.type_of_loader, 0xff);
+	assert_int_equal(params->hdr.version, 0x020f);
+	assert_int_equal(params->e820_entries, 3);
+	assert_int_equal(params->e820_table[2].base + params->e820_table[2].bytes, 64 * MIB);
+	fake_gmem_fini(&fake);
+}
+
+/* Long mode, as its registers say and as the tables in memory say. */
+static void test_entry_state(void **state)
+{
+	static const uint64_t probes[] = {0x7000, 0x20000, PREF_ADDRESS, 3 * GIB, 4 * GIB - 1};
+	uint8_t image[IMAGE_BYTES];
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+	const uint64_t *gdt;
+
+	(void)state;
+	make_image(image);
+	assert_int_equal(load_bytes(&fake, 64 * MIB, image, sizeof(image), NULL, &entry, why),
+			 0);
+	assert_int_equal(entry.rflags, 2);
+	assert_int_equal(entry.state.regs[REG_CR0] & 0x80000001, 0x80000001);
+	assert_int_equal(entry.state.regs[REG_CR4], 0x20);
+	assert_int_equal(entry.state.regs[REG_EFER], 0x500);
+	assert_true(entry.state.segs[SEG_CS].attributes & SEG_ATTR_LONG);
+	assert_int_equal(entry.state.segs[SEG_CS].selector, 0x10);
+	assert_int_equal(entry.state.segs[SEG_SS].selector, 0x18);
+
+	gdt = fake_gmem_at(&fake, entry.state.gdtr.base, uint64_t);
+	assert_int_equal(entry.state.gdtr.limit, 31);
+	for (unsigned i = 2; i < 4; i++) /* attribute bits as struct vcpu_segment has them */
+		assert_int_equal((gdt[i] >> 40 & 0xff) | (gdt[i] >> 44 & 0xf00),
+				 entry.state.segs[i == 2 ? SEG_CS : SEG_DS].attributes);
+	for (unsigned i = 0; i < ARRAY_SIZE(probes); i++) {
+		uint64_t table = entry.state.regs[REG_CR3], e = 0;
+
+		for (unsigned shift = 39; shift >= 21; shift -= 9) {
+			e = fake_gmem_at(&fake, table, uint64_t)[probes[i] >> shift & 511];
+			assert_int_equal(e & 3, 3);
+			table = e & ~0xfffull;
+		}
+		assert_true(e & 0x80);
+		assert_int_equal(e & ~(PAGE_2M - 1), probes[i] & ~(PAGE_2M - 1));
+	}
+	fake_gmem_fini(&fake);
+}
+
+static void test_small_memory(void **state)
+{
+	uint8_t image[IMAGE_BYTES];
+	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	make_image(image);
+	/* The preferred place is out of reach: the lowest aligned one is taken. */
+	assert_int_equal(load_bytes(&fake, 16 * MIB, image, sizeof(image), NULL, &entry, why),
+			 0);
+	assert_int_equal(entry.rip, 2 * MIB + 0x200);
+	assert_memory_equal(fake.ram + 2 * MIB, image + SETUP_BYTES, CODE_BYTES);
+	fake_gmem_fini(&fake);
+	assert_int_equal(load_bytes(&fake, 4 * MIB, image, sizeof(image), NULL, &entry, why),
+			 0);
+	fake_gmem_fini(&fake);
+	assert_int_equal(load_bytes(&fake, 2 * MIB, image, sizeof(image), NULL, &entry, why),
+			 -ENOSPC);
+	assert_non_null(strstr(why, "more memory"));
+	fake_gmem_fini(&fake);
+
+	header->relocatable_kernel = 0;
+	assert_int_equal(load_bytes(&fake, 16 * MIB, image, sizeof(image), NULL, &entry, why),
+			 -ENOSPC);
+	assert_non_null(strstr(why, "0x1000000"));
+	fake_gmem_fini(&fake);
+}
+
+static void test_initrd_limits(void **state)
+{
+	uint8_t image[IMAGE_BYTES];
+	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
+	uint8_t *initrd = calloc(1, 48 * MIB);
+	struct boot_source source = {.initrd = {initrd, 4 * MIB}, .cmdline = ""};
+	const struct boot_params *params;
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	make_image(image);
+	header->initrd_addr_max = 32 * MIB - 1;
+	assert_int_equal(load_bytes(&fake, 5 * GIB, image, sizeof(image), &source, &entry, why),
+			 0);
+	params = fake_gmem_at(&fake, entry.regs[RSI], struct boot_params);
+	assert_int_equal(params->hdr.ramdisk_image, 28 * MIB);
+	assert_int_equal(params->e820_entries, 4);
+	fake_gmem_fini(&fake);
+
+	/* Nothing between the kernel's end at 18 MiB and the limit: below it there is room. */
+	header->initrd_addr_max = 16 * MIB + PAGE_BYTES;
+	assert_int_equal(load_bytes(&fake, 5 * GIB, image, sizeof(image), &source, &entry, why),
+			 -ENOSPC);
+	fake_gmem_fini(&fake);
+	header->initrd_addr_max = 16 * MIB - 1;
+	assert_int_equal(load_bytes(&fake, 5 * GIB, image, sizeof(image), &source, &entry, why),
+			 0);
+	fake_gmem_fini(&fake);
+
+	header->initrd_addr_max = 0xffffffff;
+	source.initrd.bytes = 48 * MIB;
+	assert_int_equal(
+		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why),
+		-ENOSPC);
+	assert_non_null(strstr(why, "initrd"));
+	fake_gmem_fini(&fake);
+	assert_int_equal(
+		load_bytes(&fake, 66 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	fake_gmem_fini(&fake);
+	free(initrd);
+}
+
+static void test_command_line_limit(void **state)
+{
+	char line[2049];
+	struct boot_source source = {.cmdline = line};
+	uint8_t image[IMAGE_BYTES];
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	make_image(image);
+	memset(line, 'x', sizeof(line));
+	line[2048] = '\0';
+	assert_int_equal(
+		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why),
+		-EINVAL);
+	fake_gmem_fini(&fake);
+	line[2047] = '\0';
+	assert_int_equal(
+		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	fake_gmem_fini(&fake);
+}
+
+static void test_old_protocol_gets_no_rsdp(void **state)
+{
+	struct boot_source source = {.cmdline = "", .rsdp = RSDP};
+	uint8_t image[IMAGE_BYTES];
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	make_image(image);
+	((struct setup_header *)(image + SETUP_HEADER_OFFSET))->version = 0x020d;
+	assert_int_equal(
+		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	assert_int_equal(
+		fake_gmem_at(&fake, entry.regs[RSI], struct boot_params)->acpi_rsdp_addr, 0);
+	fake_gmem_fini(&fake);
+}
+
+#define FIELD(name)                                                \
+	SETUP_HEADER_OFFSET + offsetof(struct setup_header, name), \
+		sizeof(((struct setup_header *)0)->name)
+
+static const struct {
+	unsigned offset, bytes;
+	uint64_t value;
+	const char *why;
+} damages[] = {
+	{FIELD(boot_flag), 0, "not a Linux kernel"},
+	{FIELD(header), 0x54726448, "not a Linux kernel"},
+	{FIELD(version), 0x020b, "2.11"},
+	{FIELD(version), 0, "0.00"},
+	{FIELD(jump_bytes), 0x20, "setup header"},
+	{FIELD(jump_bytes), 0x65, "setup header"},
+	{FIELD(setup_sects), 255, "setup code"},
+	{FIELD(setup_sects), 4, "cut short"},
+	{FIELD(setup_sects), 0, "cut short"}, /* stands for 4 */
+	{FIELD(syssize), CODE_BYTES / 16 + 1, "cut short"},
+	{FIELD(syssize), 0xffffffff, "cut short"},
+	{FIELD(syssize), 0, "64-bit entry"},
+	{FIELD(syssize), 0x20, "64-bit entry"},
+	{FIELD(payload_offset), 0xffffffff, "payload"},
+	{FIELD(payload_offset), CODE_BYTES, "payload"},
+	{FIELD(payload_length), CODE_BYTES - 0x2ff, "payload"},
+	{FIELD(payload_length), 0xffffffff, "payload"},
+	{FIELD(loadflags), 0, "zImage"},
+	{FIELD(xloadflags), 2, "64-bit"},
+	{FIELD(kernel_alignment), 0, "alignment"},
+	{FIELD(kernel_alignment), 1, "alignment"},
+	{FIELD(kernel_alignment), 0x300000, "alignment"},
+	{FIELD(init_size), CODE_BYTES - 1, "less memory"},
+	{FIELD(init_size), 0, "less memory"},
+};
+
+static void test_each_damage_is_named(void **state)
+{
+	uint8_t image[IMAGE_BYTES];
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(damages); i++) {
+		make_image(image);
+		memcpy(image + damages[i].offset, &damages[i].value, damages[i].bytes);
+		assert_int_equal(
+			load_bytes(&fake, 64 * MIB, image, sizeof(image), NULL, &entry, why),
+			-ENOEXEC);
+		if (!strstr(why, damages[i].why))
+			fail_msg("damage %u: \"%s\" does not say \"%s\"", i, why,
+				 damages[i].why);
+		assert_int_equal(fake.written_high, 0); /* refused before anything changed */
+		fake_gmem_fini(&fake);
+	}
+}
+
+static void test_every_truncation_is_refused(void **state)
+{
+	uint8_t image[IMAGE_BYTES];
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	make_image(image);
+	for (size_t bytes = 0; bytes <= IMAGE_BYTES - 16; bytes++) {
+		assert_int_equal(load_bytes(&fake, 64 * MIB, image, bytes, NULL, &entry, why),
+				 -ENOEXEC);
+		fake_gmem_fini(&fake);
+	}
+}
+
+/* Whatever the header says: refused, or loaded inside RAM. */
+static void test_random_damage(void **state)
+{
+	uint8_t image[IMAGE_BYTES], initrd[100] = {0};
+	struct boot_source source = {.initrd = {initrd, sizeof(initrd)}, .cmdline = "a"};
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+	unsigned loaded = 0, rounds = 20000;
+
+	(void)state;
+	srand(1);
+	for (unsigned round = 0; round < rounds; round++) {
+		make_image(image);
+		for (int n = rand() % 4; n >= 0; n--)
+			image[SETUP_HEADER_OFFSET + rand() % 0x80] = rand();
+		if (!load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why)) {
+			assert_true(gmem_is_ram(&fake.gm, entry.rip, 1));
+			assert_true(entry.rip >= MIB);
+			loaded++;
+		}
+		fake_gmem_fini(&fake);
+	}
+	assert_in_range(loaded, rounds / 20, rounds * 19 / 20); /* both ways were tried */
+}
+
+/* Debian's kernel, where `make samples` has fetched it. */
+static void test_real_kernel(void **state)
+{
+	FILE *file = fopen("build/samples/vmlinuz", "rb");
+	uint8_t *image = malloc(64 * MIB);
+	struct boot_entry entry;
+	struct fake_gmem fake;
+	char why[BOOT_WHY_BYTES];
+	size_t bytes;
+
+	(void)state;
+	if (!file) {
+		free(image);
+		skip();
+	}
+	bytes = fread(image, 1, 64 * MIB, file);
+	fclose(file);
+	assert_int_equal(load_bytes(&fake, 256 * MIB, image, bytes, NULL, &entry, why), 0);
+	assert_int_equal(entry.rip, 0x1000200);
+	fake_gmem_fini(&fake);
+	free(image);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_places_everything),
+		cmocka_unit_test(test_entry_state),
+		cmocka_unit_test(test_small_memory),
+		cmocka_unit_test(test_initrd_limits),
+		cmocka_unit_test(test_command_line_limit),
+		cmocka_unit_test(test_old_protocol_gets_no_rsdp),
+		cmocka_unit_test(test_each_damage_is_named),
+		cmocka_unit_test(test_every_truncation_is_refused),
+		cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_real_kernel),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
