@@ -41,8 +41,9 @@ static void *take(struct blob *blob, size_t bytes, size_t align)
 
 	if (start > blob->size || bytes > blob->size - start)
 		return NULL;
+	memset(blob->buf + blob->used, 0, start + bytes - blob->used);
 	blob->used = start + bytes;
-	return memset(blob->buf + start, 0, bytes);
+	return blob->buf + start;
 }
 
 static uint8_t checksum(const void *p, size_t bytes)
