@@ -23,8 +23,7 @@ void fake_gmem_init(struct fake_gmem *fake, uint64_t bytes)
 {
 	memset(fake, 0, sizeof(*fake));
 	fake->gm.bytes = bytes;
-	fake->ram_end =
-		bytes <= GMEM_LOW_MAX ? bytes : GMEM_HIGH_BASE + (bytes - GMEM_LOW_MAX);
+	fake->ram_end = bytes <= GMEM_LOW_MAX ? bytes : GMEM_HIGH_BASE + (bytes - GMEM_LOW_MAX);
 	fake->ram = mmap(NULL, fake->ram_end, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (fake->ram == MAP_FAILED)
