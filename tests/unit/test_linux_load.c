@@ -65,7 +65,7 @@ static void make_image(uint8_t image[IMAGE_BYTES])
 
 /* Loads `image` into `ram` bytes; the copy that is loaded has exactly `bytes` bytes. */
 static int load_bytes(struct fake_gmem *fake, uint64_t ram, const uint8_t *image, size_t bytes,
-		      const struct boot_source *like, struct boot_entry *entry, char *why)
+		      const struct boot_source *like, struct vcpu_entry *entry, char *why)
 {
 	struct boot_source source = like ? *like : (struct boot_source){.cmdline = ""};
 	uint8_t *copy = malloc(bytes ? bytes : 1);
@@ -91,7 +91,7 @@ static void test_places_everything(void **state)
 		.rsdp = RSDP,
 	};
 	const struct boot_params *params;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	uint32_t at;
@@ -123,7 +123,7 @@ static void test_entry_state(void **state)
 {
 	static const uint64_t probes[] = {0x7000, 0x20000, PREF_ADDRESS, 3 * GIB, 4 * GIB - 1};
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	const uint64_t *gdt;
@@ -163,7 +163,7 @@ static void test_small_memory(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
 	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -197,7 +197,7 @@ static void test_initrd_limits(void **state)
 	uint8_t *initrd = calloc(1, 48 * MIB);
 	struct boot_source source = {.initrd = {initrd, 4 * MIB}, .cmdline = ""};
 	const struct boot_params *params;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -239,7 +239,7 @@ static void test_command_line_limit(void **state)
 	char line[2049];
 	struct boot_source source = {.cmdline = line};
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -261,7 +261,7 @@ static void test_old_protocol_gets_no_rsdp(void **state)
 {
 	struct boot_source source = {.cmdline = "", .rsdp = RSDP};
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -313,7 +313,7 @@ static const struct {
 static void test_each_damage_is_named(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -335,7 +335,7 @@ static void test_each_damage_is_named(void **state)
 static void test_every_truncation_is_refused(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -353,7 +353,7 @@ static void test_random_damage(void **state)
 {
 	uint8_t image[IMAGE_BYTES], initrd[100] = {0};
 	struct boot_source source = {.initrd = {initrd, sizeof(initrd)}, .cmdline = "a"};
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	unsigned loaded = 0, rounds = 20000;
@@ -379,7 +379,7 @@ static void test_real_kernel(void **state)
 {
 	FILE *file = fopen("build/samples/vmlinuz", "rb");
 	uint8_t *image = malloc(64 * MIB);
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	size_t bytes;

@@ -89,7 +89,7 @@ static void make_flat(uint8_t image[IMAGE_BYTES])
 }
 
 static int load_bytes(struct fake_gmem *fake, uint64_t ram, const void *image, size_t bytes,
-		      const struct boot_source *like, struct boot_entry *entry, char *why)
+		      const struct boot_source *like, struct vcpu_entry *entry, char *why)
 {
 	struct boot_source source = like ? *like : (struct boot_source){.cmdline = ""};
 	uint8_t *copy = malloc(bytes ? bytes : 1);
@@ -114,7 +114,7 @@ struct info { /* Multiboot 3.3, as a kernel would declare it */
 static void test_elf(void **state)
 {
 	struct elf_image image;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -140,7 +140,7 @@ static void test_elf(void **state)
 static void test_flat(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -165,7 +165,7 @@ static void test_information(void **state)
 		.module_count = 1,
 	};
 	struct elf_image image;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	const struct info *info;
@@ -207,7 +207,7 @@ static void test_information(void **state)
 static void test_kernel_in_low_memory(void **state)
 {
 	struct elf_image image;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -226,7 +226,7 @@ static void test_memory_limits(void **state)
 	static const uint8_t big[12 * MIB];
 	const struct boot_source source = {.cmdline = "", .initrd = {big, sizeof(big)}};
 	struct elf_image image;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -281,7 +281,7 @@ static const struct {
 static void test_elf_damage(void **state)
 {
 	struct elf_image image;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	int error;
@@ -323,7 +323,7 @@ static const struct {
 static void test_flat_damage(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	int error;
@@ -346,7 +346,7 @@ static void test_flat_damage(void **state)
 static void test_unknown_requirement(void **state)
 {
 	struct elf_image image;
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 
@@ -366,7 +366,7 @@ static void test_unknown_requirement(void **state)
 static void test_truncation_and_random_damage(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct boot_entry entry;
+	struct vcpu_entry entry;
 	struct fake_gmem fake;
 	char why[BOOT_WHY_BYTES];
 	unsigned loaded = 0, rounds = 20000;
