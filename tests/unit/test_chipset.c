@@ -161,6 +161,7 @@ static void test_no_pci(void **state)
 	assert_int_equal(in(0xcf8, 4), 0xffffffff);
 	assert_int_equal(in(0xcfc, 4), 0xffffffff);
 	assert_int_equal(in(0xcfe, 2), 0xffff);
+	out(0xcf9, 2, 0x0606);
 	assert_int_equal(fake_stop_kind, VM_STOP_NONE); /* a wide write is no reset */
 	out(0xcf9, 1, 0x02);
 	assert_int_equal(in(0xcf9, 1), 0x02);
