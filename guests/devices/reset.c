@@ -2,8 +2,6 @@
  * bit without effect: no address line is ever masked. */
 #include "guests/devices/reset.h"
 
-#include <stdatomic.h>
-
 #include "guests/devices/isa.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/vm.h"
