@@ -18,6 +18,7 @@
 #include "kernel/io/files.h"
 #include "kernel/io/irq.h"
 #include "kernel/io/rtc.h"
+#include "kernel/log/fbcon.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
@@ -35,6 +36,16 @@ static void start_log(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
 		if (serial_init(ports[i]) == 0)
 			log_attach(&ports[i]->sink);
+}
+
+static void start_screen(const struct handoff_framebuffer *fb)
+{
+	void *pixels =
+		fb->format ? vmap(fb->base, fb->bytes, PT_READ | PT_WRITE | PT_WRITE_COMBINING)
+			   : NULL;
+
+	if (pixels && fbcon_init(fb, pixels) == 0)
+		log_attach(&fbcon_sink);
 }
 
 static void check_handoff(const struct handoff *boot)
@@ -177,6 +188,7 @@ void kernel_main(const struct handoff *boot)
 		panic("no memory for the stacks of CPU 0");
 	traps_init_this_cpu();
 
+	start_screen(&handoff->framebuffer);
 	acpi_init(handoff->rsdp_phys);
 	start_clock(handoff->tsc_boot_entry);
 	start_apic();

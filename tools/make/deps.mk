@@ -1,7 +1,7 @@
 # Packages of the build machine, and the libraries that the kernel links with.
 # To add a library: a line in tools/deps/sources.txt, a recipe, and its name here.
 
-LIBRARIES := newlib libyaml
+LIBRARIES := newlib libyaml console-font
 
 hash = $(shell (cat $(1); echo '$(2)') | sha256sum | cut -c1-16)
 
@@ -25,9 +25,10 @@ export KERNEL_CC KERNEL_CFLAGS
 
 # A library's directory carries a hash of all that the result depends on in its name, so that
 # working trees may share one DEPS whatever their versions and the dates of their files.
-recipe_of = tools/deps/sources.txt $(wildcard tools/deps/recipes/$(1)*)
+recipe_of = $(wildcard tools/deps/recipes/$(1)*)
+pins_of = $(shell grep '^$(1) ' tools/deps/sources.txt)
 define library
-DIR_$(1) := $(DEPS)/$(1)-$(call hash,$(recipe_of),$(KERNEL_CFLAGS))
+DIR_$(1) := $(DEPS)/$(1)-$(call hash,$(recipe_of),$(pins_of) $(KERNEL_CFLAGS))
 $$(DIR_$(1)):
 	@tools/deps/build $(1) $$@
 endef

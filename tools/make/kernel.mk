@@ -24,6 +24,8 @@ $(OBJ)/%.S.o: %.S $(LIBRARY_DIRS)
 	@mkdir -p $(@D)
 	$(call say,CC) $(kernel_compile)
 
+$(OBJ)/kernel/log/font.S.o: private KERNEL_CFLAGS += -Wa,-I$(DIR_console-font)/lib
+
 # ASL becomes `const uint8_t NAME_aml[]` and `const uint32_t NAME_aml_bytes`.
 $(OBJ)/%.asl.o: %.asl tools/make/aml.S
 	@mkdir -p $(@D)
