@@ -144,7 +144,7 @@ static int parse_flat(const struct boot_image *file, const struct header *header
 
 static int check_elf(const struct elf32_header *elf, char *why)
 {
-	if (memcmp(elf->ident, "\177ELF", 4))
+	if (memcmp(elf->ident, "\177ELF", 4) != 0)
 		return boot_refuse(why, -ENOEXEC,
 				   "the kernel has a Multiboot header without addresses, but "
 				   "is not an ELF file");
