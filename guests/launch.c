@@ -53,6 +53,7 @@ static int map_files(const struct config_boot *boot, struct images *images,
 		images->modules[i].string = boot->modules[i].cmdline;
 		err = map_file(boot->modules[i].file, &images->modules[i].image, why);
 	}
+	source->name = boot->kernel;
 	source->cmdline = boot->cmdline;
 	source->modules = images->modules;
 	source->module_count = boot->module_count;
