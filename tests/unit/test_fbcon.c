@@ -120,15 +120,18 @@ static void scrolling_keeps_the_newest(void **state)
 /* One row, one column, and more than is kept: all must stay inside the array. */
 static void sizes(void **state)
 {
+	char long_line[LOG_LINE_MAX];
 	static const uint32_t cases[][2] = {{8, 16}, {8, 480}, {3840, 16}, {3840, 2400}};
 
 	(void)state;
+	memset(long_line, 'x', sizeof(long_line) - 1);
+	long_line[sizeof(long_line) - 1] = '\0';
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct screen s = make_screen(cases[i][0], cases[i][1]);
 
 		assert_int_equal(fbcon_init(&s.fb, s.pixels), 0);
 		for (unsigned n = 0; n < 300; n++)
-			put("xyz");
+			put(n % 2 ? "xyz" : long_line);
 		check_padding(&s);
 		free(s.pixels);
 	}
