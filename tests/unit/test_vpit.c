@@ -316,6 +316,21 @@ static void one_shots_come_once(void **state)
 	assert_int_equal(fake_irq_rises[0], 3);
 }
 
+/* The timer's function was waiting for the lock while the guest programmed another count. */
+static void a_moved_tick_is_not_early(void **state)
+{
+	(void)state;
+	start(0, 4, 50000);
+	fake_run_early();
+	assert_int_equal(fake_irq_rises[0], 0);
+	run_ticks(START_NS, 50001);
+	assert_int_equal(fake_irq_rises[0], 1);
+	start(0, 4, 50000);
+	out(CONTROL, 0x38);
+	fake_run_early();
+	assert_int_equal(fake_irq_rises[0], 1);
+}
+
 /* A few late ticks are made up for; of many, eight. */
 static void late_ticks_are_caught_up_with(void **state)
 {
@@ -327,6 +342,8 @@ static void late_ticks_are_caught_up_with(void **state)
 	fake_run_until(START_NS + 10 * period + 1000000);
 	assert_int_equal(fake_irq_rises[0], 10);
 	fake_now_ns += 5 * period; /* nobody ran timers */
+	fake_run_until(fake_now_ns + period / 3);
+	assert_int_equal(fake_irq_rises[0], 11); /* not all at once */
 	fake_run_until(START_NS + 25 * period + 1000000);
 	assert_int_equal(fake_irq_rises[0], 25);
 	fake_now_ns += 1000 * period;
@@ -390,6 +407,7 @@ int main(void)
 		TEST(decimal_counts),
 		TEST(channel_0_ticks),
 		TEST(one_shots_come_once),
+		TEST(a_moved_tick_is_not_early),
 		TEST(late_ticks_are_caught_up_with),
 		TEST(tiny_counts_do_not_storm),
 		TEST(hostile_writes),
