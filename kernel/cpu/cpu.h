@@ -46,20 +46,22 @@ struct cpu {
 	_Atomic uint64_t interrupts, ipis; /* counters */
 };
 
-static inline struct cpu *cpu_this(void)
-{
-	struct cpu *cpu;
-
-	__asm__("mov %%gs:0, %0" : "=r"(cpu));
-	return cpu;
-}
-
 /* Makes `cpu` what cpu_this() returns on the calling CPU. */
 void cpu_bind(struct cpu *cpu);
 
 extern struct cpu cpu_boot;	  /* CPU 0's block: it is needed before there is a heap */
 extern struct cpu *cpus[CPU_MAX]; /* cpus[0 .. cpu_count - 1]; set before a CPU goes online */
 extern unsigned cpu_count;	  /* CPUs that answered; fixed once smp_start() returned */
+
+/* The block of the CPU that this runs on. A thread may come back from any call on another CPU:
+ * that it reads memory keeps the compiler from using an answer from before the call. */
+static inline struct cpu *cpu_this(void)
+{
+	struct cpu *cpu;
+
+	__asm__("mov %%gs:0, %0" : "=r"(cpu) : "m"(cpus));
+	return cpu;
+}
 
 static inline void irq_disable(void)
 {
