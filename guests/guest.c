@@ -86,7 +86,7 @@ static void describe_cpus(const struct guest_config *config, char *text, size_t 
 
 static void start(struct guest *g)
 {
-	char why[BOOT_WHY_BYTES], cpus[64];
+	char why[BOOT_WHY_BYTES], cpu_list[64];
 	int err;
 
 	if (g->state == GUEST_RUNNING)
@@ -101,9 +101,9 @@ static void start(struct guest *g)
 	}
 	g->starts++;
 	g->state = GUEST_RUNNING;
-	describe_cpus(&g->config, cpus, sizeof cpus);
+	describe_cpus(&g->config, cpu_list, sizeof cpu_list);
 	log_info(g->config.name, "started: %u vCPUs on %s, %llu MiB", g->config.cpus.count,
-		 cpus, (unsigned long long)(g->config.memory_bytes / MIB));
+		 cpu_list, (unsigned long long)(g->config.memory_bytes / MIB));
 	vm_start(g->launch.vm, &g->launch.entry);
 }
 
