@@ -7,14 +7,12 @@
 
 #include <reent.h>
 
+#include "kernel/cpu/cpu.h"
 #include "kernel/lib/cpumask.h"
-#include "kernel/lib/list.h"
-#include "kernel/lib/lock.h"
+#include "kernel/lib/types.h"
 #include "kernel/mem/hostmap.h"
 
 struct thread;
-
-enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
 struct thread_ops {
 	/* Called with interrupts off on the CPU concerned, before the thread's first
@@ -25,9 +23,7 @@ struct thread_ops {
 };
 
 #define THREAD_WEIGHT_DEFAULT 100
-#define THREAD_WEIGHT_SERVICE                                           \
-	1000 /* device workers, console, network: run soon, run shortly \
-	      */
+#define THREAD_WEIGHT_SERVICE 1000 /* workers, console, network: run soon, run shortly */
 
 struct thread_params {
 	const char *name;
@@ -42,19 +38,27 @@ struct thread_params {
 	struct mem_account *account;
 };
 
-/* Creates and makes runnable. NULL when out of memory. */
+/* Creates and makes runnable. NULL when out of memory, or when it cannot own the CPU it asks
+ * for (a housekeeping CPU, or another's). Thread context, or start-up after sched_init(). */
 struct thread *thread_create(const struct thread_params *params);
-noreturn void thread_exit(void);
-/* Waits for the thread's end and frees it. May sleep. */
+noreturn void thread_exit(void); /* also by returning from fn */
+/* Waits for the thread's end and frees it. Once for each thread that ends. May sleep. */
 void thread_join(struct thread *t);
 
-struct thread *thread_current(void);
+static inline struct thread *thread_current(void)
+{
+	return cpu_this()->current;
+}
 /* newlib's state of the current thread, or the boot CPU's before there are threads. */
 struct _reent *thread_reent(void);
 const char *thread_name(const struct thread *t);
 void *thread_arg(const struct thread *t);
 /* The CPU it runs on now or ran on last. */
 unsigned thread_cpu(const struct thread *t);
+
+/* Moves the calling thread into another address space, NULL for the kernel's, and returns the
+ * one it was in: for reaching a guest's memory from a thread that is not the guest's. */
+struct aspace *thread_set_aspace(struct aspace *as);
 
 /*
  * Sleeping without losing wake-ups: thread_wake() on a thread that is not blocked makes its
@@ -64,12 +68,18 @@ unsigned thread_cpu(const struct thread *t);
 void thread_block(void);
 void thread_block_until(uint64_t deadline_ns); /* clock_now_ns() scale */
 void thread_wake(struct thread *t);
-void thread_yield(void);
 void thread_sleep_ns(uint64_t ns);
+
+/* Lets the scheduler choose again if thread_should_yield(); else lets any other thread that
+ * waits for this CPU go first. Thread context, no spinlock held. */
+void thread_yield(void);
 
 /* True when another thread should have this CPU: the slice is over or a better one waits.
  * Cheap; for the vCPU loop, which then calls thread_yield(). Interrupts may be off. */
-bool thread_should_yield(void);
+static inline bool thread_should_yield(void)
+{
+	return atomic_load_explicit(&cpu_this()->need_resched, memory_order_relaxed);
+}
 
 /* Whether another runnable thread waits on this CPU (spinning vCPUs give way only then). */
 bool thread_others_waiting(void);
@@ -78,8 +88,11 @@ bool thread_others_waiting(void);
 uint64_t thread_time_run_ns(const struct thread *t);
 uint64_t thread_time_waiting_ns(const struct thread *t);
 
-/* Start-up: sched_init once with the set of housekeeping CPUs; then each CPU enters
- * sched_run_this_cpu(), which turns the calling context into its idle thread. */
+/*
+ * Start-up, on CPU 0, after mem_init and before the other CPUs run: threads can be created from
+ * then on. Each CPU then enters sched_run_this_cpu() on a stack that it keeps, interrupts off
+ * or on, and that context becomes its idle thread.
+ */
 int sched_init(const struct cpumask *housekeeping);
 noreturn void sched_run_this_cpu(void);
 const struct cpumask *sched_housekeeping(void);

@@ -6,11 +6,14 @@
 
 struct timer_cpu;
 
+/* All but `owner` is guarded by the lock of the queue it names. Whoever arms and cancels a
+ * timer from several CPUs does so under a lock of his own; `fn` itself needs none for it. */
 struct timer {
 	uint64_t deadline_ns; /* clock_now_ns() scale */
 	void (*fn)(struct timer *timer);
-	struct timer_cpu *owner; /* queue it is armed on, NULL when idle; guarded by its lock */
-	struct timer *heap_left, *heap_right, *heap_parent; /* timer.c's own */
+	struct timer_cpu *_Atomic owner; /* queue it was last armed on, NULL if never */
+	bool armed;
+	struct timer *left, *right, *parent; /* in the queue's heap */
 };
 
 /* fn runs once in interrupt context (IF = 0) on the CPU that armed the timer, at or after the
@@ -26,6 +29,8 @@ void timer_cancel(struct timer *timer);
 
 bool timer_armed(const struct timer *timer);
 
-void timer_init_this_cpu(void);
+/* Before the first timer_arm on a CPU; needs the heap; harmless if done before. 0 or -ENOMEM.
+ */
+int timer_init_this_cpu(void);
 
 #endif

@@ -1,0 +1,368 @@
+/*
+ * Run queues in simulated time: N threads on M CPUs, in steps of 250 us. Not the switching and
+ * the locks of kernel/sched/thread.c.
+ */
+/* links: kernel/sched/runq.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/sched/runq.h"
+
+#define CPUS_MAX    16
+#define THREADS_MAX 64
+#define STEP_NS	    (250 * NSEC_PER_USEC)
+
+struct sim_thread {
+	struct runq_entity e;
+	unsigned cpu;
+	uint64_t run_for_ns, sleep_ns; /* 0: runs for ever */
+	uint64_t burst_end_ns, wakes_at_ns;
+	uint64_t longest_wait_ns, runnable_ns;
+	unsigned moves;
+};
+
+static struct runq queues[CPUS_MAX];
+static struct runq_set set;
+static bool resched[CPUS_MAX];
+static struct sim_thread threads[THREADS_MAX];
+static unsigned thread_count, cpu_count;
+static uint64_t now;
+static uint64_t busy_ns[CPUS_MAX];
+static unsigned picks[CPUS_MAX];
+
+static void sim_start(unsigned cpus)
+{
+	memset(threads, 0, sizeof(threads));
+	memset(busy_ns, 0, sizeof(busy_ns));
+	memset(picks, 0, sizeof(picks));
+	memset(resched, 0, sizeof(resched));
+	thread_count = 0;
+	cpu_count = set.count = cpus;
+	now = 12345 * NSEC_PER_SEC;
+	for (unsigned i = 0; i < cpus; i++) {
+		runq_init(&queues[i], i);
+		queues[i].online = queues[i].idle = true;
+		set.queues[i] = &queues[i];
+	}
+}
+
+/* What thread.c does when a thread has been put into a queue. */
+static void notify(struct runq *rq, struct runq_entity *e)
+{
+	rq->idle = false;
+	if (runq_preempts(rq, e) || rq->waiting_count == 1)
+		resched[rq->cpu] = true;
+}
+
+static void sim_wake(struct sim_thread *t)
+{
+	struct runq *rq = runq_place(&set, &t->e, t->cpu);
+
+	assert_non_null(rq);
+	if (t->cpu != rq->cpu)
+		t->moves++;
+	t->cpu = rq->cpu;
+	t->burst_end_ns = runq_run_ns(&t->e, now) + t->run_for_ns;
+	runq_wake(rq, &t->e, now);
+	notify(rq, &t->e);
+}
+
+static struct sim_thread *sim_thread(unsigned weight, unsigned cap_percent, int pin)
+{
+	struct sim_thread *t = &threads[thread_count++];
+
+	t->e.weight = weight;
+	t->e.cap_ns = cap_percent * (RUNQ_CAP_PERIOD_NS / 100);
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (pin < 0 || (unsigned)pin == i)
+			cpumask_set(&t->e.allowed, i);
+	t->cpu = pin < 0 ? 0 : (unsigned)pin;
+	return t;
+}
+
+static struct sim_thread *sim_spinner(unsigned weight, unsigned cap_percent, int pin)
+{
+	struct sim_thread *t = sim_thread(weight, cap_percent, pin);
+
+	sim_wake(t);
+	return t;
+}
+
+static struct sim_thread *of(struct runq_entity *e)
+{
+	return container_of(e, struct sim_thread, e);
+}
+
+static void move_to(struct runq *from, struct runq *to, struct runq_entity *e)
+{
+	runq_remove(from, e, now);
+	of(e)->cpu = to->cpu;
+	of(e)->moves++;
+	runq_move(to, e, now);
+	notify(to, e);
+}
+
+static void reschedule(struct runq *rq, enum runq_fate fate)
+{
+	struct runq_entity *next, *e;
+	struct runq *better;
+
+	resched[rq->cpu] = false;
+	picks[rq->cpu]++;
+	next = runq_pick(rq, fate, now);
+	if (next)
+		assert_true(cpumask_test(&next->allowed, rq->cpu));
+	e = runq_better(&set, rq, &better, now);
+	if (e)
+		move_to(rq, better, e);
+	for (unsigned i = 1; !rq->current && i < cpu_count; i++) {
+		struct runq *other = &queues[(rq->cpu + i) % cpu_count];
+
+		e = runq_stealable(other, rq);
+		if (e) {
+			move_to(other, rq, e);
+			runq_pick(rq, RUNQ_STAYS, now);
+		}
+	}
+	rq->idle = !rq->current;
+}
+
+static void sim_cpu(struct runq *rq)
+{
+	struct runq_entity *e = rq->current;
+
+	if (e && of(e)->run_for_ns && runq_run_ns(e, now) >= of(e)->burst_end_ns) {
+		of(e)->wakes_at_ns = now + of(e)->sleep_ns;
+		reschedule(rq, RUNQ_LEAVES);
+	} else if (resched[rq->cpu] || runq_next_event(rq) <= now) {
+		reschedule(rq, RUNQ_STAYS);
+	}
+	if (rq->current)
+		busy_ns[rq->cpu] += STEP_NS;
+}
+
+static void sim_run(uint64_t ns)
+{
+	for (uint64_t end = now + ns; now < end; now += STEP_NS) {
+		for (unsigned i = 0; i < thread_count; i++) {
+			struct sim_thread *t = &threads[i];
+
+			if (t->e.state == RUNQ_OFF && t->wakes_at_ns && t->wakes_at_ns <= now)
+				sim_wake(t);
+			if (t->e.state == RUNQ_WAITING)
+				t->longest_wait_ns =
+					MAX(t->longest_wait_ns, now - t->e.since_ns);
+		}
+		for (unsigned i = 0; i < cpu_count; i++)
+			sim_cpu(&queues[i]);
+	}
+}
+
+static double ran(const struct sim_thread *t)
+{
+	return (double)runq_run_ns(&t->e, now);
+}
+
+static void assert_within(double value, double want, double percent)
+{
+	if (value < want * (1 - percent / 100) || value > want * (1 + percent / 100))
+		fail_msg("%.0f is not within %.0f %% of %.0f", value, percent, want);
+}
+
+/* Equal threads get equal shares, whatever their number and the CPUs'. */
+static void test_equal_shares(void **state)
+{
+	(void)state;
+	for (unsigned cpus = 1; cpus <= 8; cpus++) {
+		for (unsigned n = cpus; n <= 3 * cpus; n++) {
+			sim_start(cpus);
+			for (unsigned i = 0; i < n; i++)
+				sim_spinner(100, 0, -1);
+			sim_run(10 * NSEC_PER_SEC);
+			for (unsigned i = 0; i < n; i++) {
+				assert_within(ran(&threads[i]), 10e9 * cpus / n, 5);
+				assert_true(threads[i].longest_wait_ns <
+					    (n / cpus + 2) * 4 * RUNQ_SLICE_NS);
+			}
+		}
+	}
+}
+
+/* Shares follow weights as far as one CPU's worth of time allows. */
+static void test_weights(void **state)
+{
+	static const unsigned weights[] = {50, 100, 100, 200, 300, 450};
+	double total = 0;
+
+	(void)state;
+	for (unsigned cpus = 1; cpus <= 2; cpus++) {
+		sim_start(cpus);
+		total = 0;
+		for (unsigned i = 0; i < ARRAY_SIZE(weights); i++) {
+			sim_spinner(weights[i], 0, -1);
+			total += weights[i];
+		}
+		sim_run(20 * NSEC_PER_SEC);
+		for (unsigned i = 0; i < ARRAY_SIZE(weights); i++)
+			assert_within(ran(&threads[i]), 20e9 * cpus * weights[i] / total, 5);
+	}
+}
+
+/* A thread whose weight asks for more than one CPU has one; the rest is shared by the others.
+ */
+static void test_weight_beyond_one_cpu(void **state)
+{
+	(void)state;
+	sim_start(2);
+	struct sim_thread *heavy = sim_spinner(1000, 0, -1);
+	struct sim_thread *a = sim_spinner(100, 0, -1), *b = sim_spinner(100, 0, -1);
+
+	sim_run(20 * NSEC_PER_SEC);
+	assert_within(ran(heavy), 20e9, 5);
+	assert_within(ran(a), 10e9, 5);
+	assert_within(ran(b), 10e9, 5);
+}
+
+/* A cap holds with and without others, and leaves the rest to them. */
+static void test_caps(void **state)
+{
+	(void)state;
+	sim_start(2);
+	struct sim_thread *capped = sim_spinner(100, 30, -1), *lone = sim_spinner(100, 50, 1);
+
+	sim_run(10 * NSEC_PER_SEC);
+	assert_within(ran(capped), 3e9, 2);
+	assert_within(ran(lone), 5e9, 2);
+
+	sim_start(1);
+	capped = sim_spinner(400, 20, -1);
+	struct sim_thread *free = sim_spinner(100, 0, -1);
+
+	sim_run(10 * NSEC_PER_SEC);
+	assert_within(ran(capped), 2e9, 2);
+	assert_within(ran(free), 8e9, 2);
+}
+
+/* No CPU idles while something that it may run waits. */
+static void test_work_conserving(void **state)
+{
+	(void)state;
+	srand(1);
+	sim_start(4);
+	for (unsigned i = 0; i < 12; i++) {
+		struct sim_thread *t = sim_thread(100, 0, -1);
+
+		t->run_for_ns = (1 + (unsigned)rand() % 20) * NSEC_PER_MSEC;
+		t->sleep_ns = (1 + (unsigned)rand() % 20) * NSEC_PER_MSEC;
+		t->wakes_at_ns = now + 1;
+	}
+	for (unsigned step = 0; step < 40000; step++) {
+		unsigned waiting = 0, idle = 0;
+
+		sim_run(STEP_NS);
+		for (unsigned i = 0; i < 4; i++) {
+			waiting += queues[i].waiting_count;
+			idle += !queues[i].current && !resched[i];
+		}
+		assert_true(!waiting || !idle);
+	}
+}
+
+/* Pinned threads stay; an owned CPU runs its owner only, and the owner has all of it. */
+static void test_pinned_and_owned(void **state)
+{
+	(void)state;
+	sim_start(4);
+	struct sim_thread *owner = sim_thread(100, 0, 3);
+
+	queues[3].owner = &owner->e;
+	sim_wake(owner);
+	struct sim_thread *pinned[3];
+
+	for (int i = 0; i < 3; i++)
+		pinned[i] = sim_spinner(100, 0, 1);
+	for (unsigned i = 0; i < 6; i++)
+		sim_spinner(100, 0, -1);
+	sim_run(10 * NSEC_PER_SEC);
+	assert_int_equal(owner->moves, 0);
+	assert_within(ran(owner), 10e9, 0.01);
+	assert_true(picks[3] <= 2); /* no tick on an owned CPU */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pinned[i]->moves, 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_within((double)busy_ns[i], 10e9, 1);
+	/* Nine threads on three CPUs, each a third. */
+	for (unsigned i = 1; i < thread_count; i++)
+		assert_within(ran(&threads[i]), 10e9 / 3, 5);
+}
+
+/* A service that wakes often and runs shortly waits for the end of a step, not of slices. */
+static void test_service_latency(void **state)
+{
+	(void)state;
+	sim_start(1);
+	for (unsigned i = 0; i < 5; i++)
+		sim_spinner(100, 0, -1);
+	struct sim_thread *service = sim_thread(1000, 0, -1);
+
+	service->run_for_ns = NSEC_PER_MSEC / 2;
+	service->sleep_ns = 7 * NSEC_PER_MSEC;
+	service->wakes_at_ns = now + NSEC_PER_SEC;
+	sim_run(10 * NSEC_PER_SEC);
+	assert_true(service->longest_wait_ns <= 2 * STEP_NS);
+}
+
+/* A lone thread is left alone: no slice ends. */
+static void test_lone_thread_has_no_tick(void **state)
+{
+	(void)state;
+	sim_start(2);
+	sim_spinner(100, 0, -1);
+	sim_spinner(100, 0, -1);
+	sim_run(10 * NSEC_PER_SEC);
+	assert_true(picks[0] + picks[1] <= 4);
+	assert_true(runq_next_event(&queues[0]) == UINT64_MAX);
+}
+
+/* Long sleep, or long solitude, neither earns credit nor debt that others feel for long. */
+static void test_history_is_forgotten(void **state)
+{
+	(void)state;
+	sim_start(2);
+	struct sim_thread *a = sim_spinner(100, 0, 0), *b = sim_spinner(100, 0, 0);
+
+	sim_run(100 *
+		NSEC_PER_SEC); /* CPU 0 is shared, CPU 1 sleeps; then all may go anywhere */
+	cpumask_set(&a->e.allowed, 1);
+	cpumask_set(&b->e.allowed, 1);
+	struct sim_thread *late = sim_spinner(100, 0, -1);
+	double a0 = ran(a), b0 = ran(b);
+
+	sim_run(10 * NSEC_PER_SEC);
+	assert_within(ran(a) - a0, 20e9 / 3, 5);
+	assert_within(ran(b) - b0, 20e9 / 3, 5);
+	assert_within(ran(late), 20e9 / 3, 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_equal_shares),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_weight_beyond_one_cpu),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_work_conserving),
+		cmocka_unit_test(test_pinned_and_owned),
+		cmocka_unit_test(test_service_latency),
+		cmocka_unit_test(test_lone_thread_has_no_tick),
+		cmocka_unit_test(test_history_is_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,173 @@
+/*
+ * The timer queue of one CPU against a model, on a clock that the test moves. Not the local
+ * APIC, and not cancelling from another CPU, which kernel start-up exercises.
+ */
+/* links: kernel/sched/timer.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <asm/prctl.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/traps.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/timer.h"
+
+#define TIMERS 200
+
+static struct cpu cpu = {.self = &cpu};
+static uint64_t now_ns, armed_ns;
+static trap_handler interrupt;
+
+uint64_t clock_now_ns(void)
+{
+	return now_ns;
+}
+
+void apic_timer_arm(uint64_t deadline_ns)
+{
+	armed_ns = deadline_ns;
+}
+
+void trap_register(unsigned vector, trap_handler handler, void *arg)
+{
+	(void)arg;
+	assert_int_equal(vector, VECTOR_TIMER);
+	interrupt = handler;
+}
+
+void *heap_zalloc(size_t bytes, struct mem_account *account)
+{
+	(void)account;
+	return test_calloc(1, bytes);
+}
+
+static struct sim_timer {
+	struct timer timer;
+	uint64_t deadline_ns; /* 0: not armed */
+	unsigned fired;
+	uint64_t again_ns; /* arms itself this much later */
+} sim[TIMERS];
+static uint64_t last_deadline_ns;
+
+static void fired(struct timer *timer)
+{
+	struct sim_timer *t = container_of(timer, struct sim_timer, timer);
+
+	assert_false(timer_armed(timer));
+	assert_true(t->deadline_ns && t->deadline_ns <= now_ns);
+	assert_true(t->deadline_ns >= last_deadline_ns); /* in order */
+	last_deadline_ns = t->deadline_ns;
+	t->fired++;
+	t->deadline_ns = t->again_ns ? now_ns + t->again_ns : 0;
+	if (t->again_ns)
+		timer_arm(timer, t->deadline_ns);
+	t->again_ns = 0;
+}
+
+static uint64_t earliest(void)
+{
+	uint64_t least = 0;
+
+	for (unsigned i = 0; i < TIMERS; i++)
+		if (sim[i].deadline_ns && (!least || sim[i].deadline_ns < least))
+			least = sim[i].deadline_ns;
+	return least;
+}
+
+static int start(void **state)
+{
+	(void)state;
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu); /* where cpu_this() looks */
+	assert_int_equal(timer_init_this_cpu(), 0);
+	now_ns = 1000;
+	last_deadline_ns = 0;
+	for (unsigned i = 0; i < TIMERS; i++) {
+		sim[i] = (struct sim_timer){0};
+		timer_init(&sim[i].timer, fired);
+	}
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	test_free(cpu.timer);
+	cpu.timer = NULL;
+	return 0;
+}
+
+/* Whatever is armed, moved and cancelled: all fire in order, none early, and the hardware is
+ * always set to the earliest. */
+static void test_random_operations(void **state)
+{
+	(void)state;
+	srand(2);
+	for (unsigned step = 0; step < 200000; step++) {
+		struct sim_timer *t = &sim[rand() % TIMERS];
+
+		switch (rand() % 4) {
+		case 0:
+		case 1:
+			t->deadline_ns = now_ns + (unsigned)rand() % 5000;
+			t->again_ns = rand() % 3 ? 0 : 1 + (unsigned)rand() % 3000;
+			timer_arm(&t->timer, t->deadline_ns);
+			break;
+		case 2:
+			t->deadline_ns = 0;
+			timer_cancel(&t->timer);
+			break;
+		case 3:
+			now_ns += (unsigned)rand() % 200;
+			if (armed_ns && armed_ns <= now_ns) {
+				last_deadline_ns = 0;
+				interrupt(VECTOR_TIMER, NULL);
+				assert_true(!earliest() || earliest() > now_ns);
+			}
+			break;
+		}
+		assert_int_equal(timer_armed(&t->timer), t->deadline_ns != 0);
+		assert_int_equal(armed_ns, earliest());
+	}
+}
+
+/* An interrupt that comes early, as a far deadline's may, arms the hardware again. */
+static void test_early_interrupt(void **state)
+{
+	(void)state;
+	sim[0].deadline_ns = now_ns + 5000;
+	timer_arm(&sim[0].timer, sim[0].deadline_ns);
+	armed_ns = 0;
+	interrupt(VECTOR_TIMER, NULL);
+	assert_int_equal(sim[0].fired, 0);
+	assert_int_equal(armed_ns, sim[0].deadline_ns);
+}
+
+static void test_cancel_disarms_the_hardware(void **state)
+{
+	(void)state;
+	sim[0].deadline_ns = now_ns + 5000;
+	timer_arm(&sim[0].timer, sim[0].deadline_ns);
+	timer_cancel(&sim[0].timer);
+	assert_int_equal(armed_ns, 0);
+	timer_cancel(&sim[1].timer); /* never armed */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_random_operations, start, stop),
+		cmocka_unit_test_setup_teardown(test_early_interrupt, start, stop),
+		cmocka_unit_test_setup_teardown(test_cancel_disarms_the_hardware, start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
