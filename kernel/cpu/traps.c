@@ -10,6 +10,7 @@
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/extable.h"
 #include "kernel/cpu/gdt.h"
+#include "kernel/cpu/mce.h"
 #include "kernel/cpu/panic.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/lock.h"
@@ -78,13 +79,14 @@ void traps_init_this_cpu(void)
 	struct cpu *cpu = cpu_this();
 
 	gdt_load(cpu);
+	__asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
 	/* The IDT is shared: its gates name IST stacks once CPU 0 has some. */
 	if (cpu->ist_top[0]) {
 		set_gate(EXCEPTION_NMI, CPU_IST_NMI + 1);
 		set_gate(EXCEPTION_DOUBLE_FAULT, CPU_IST_DOUBLE_FAULT + 1);
 		set_gate(EXCEPTION_MACHINE_CHECK, CPU_IST_MACHINE_CHECK + 1);
+		mce_init_this_cpu();
 	}
-	__asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
 }
 
 void trap_register(unsigned vector, trap_handler handler, void *arg)
@@ -169,6 +171,8 @@ void trap_dump(const struct trap_frame *f)
 	log_info("panic", "R13 %016lx R14 %016lx R15 %016lx", f->r13, f->r14, f->r15);
 	log_info("panic", "CR0 %016lx CR2 %016lx CR3 %016lx", cr0, read_cr2(), cr3);
 	log_info("panic", "CR4 %016lx", cr4);
+	if (f->vector == EXCEPTION_MACHINE_CHECK)
+		mce_log();
 	panic_backtrace(f->rip, f->rbp);
 }
 
@@ -194,8 +198,7 @@ static void exception(struct trap_frame *f)
 	uint64_t fixup;
 
 	if (f->vector == EXCEPTION_NMI) {
-		smp_nmi(); /* does not return if this CPU is to stop; else the NMI is harmless
-			    */
+		smp_nmi(); /* returns unless this CPU is to stop: then the NMI is harmless */
 		return;
 	}
 	if (f->vector == EXCEPTION_GENERAL_PROTECTION || f->vector == EXCEPTION_PAGE_FAULT) {

@@ -29,8 +29,11 @@ void trap_register(unsigned vector, trap_handler handler, void *arg);
 /* Takes a free vector of the device range; -ENOSPC when there is none. */
 int trap_alloc_vector(trap_handler handler, void *arg);
 
-void traps_init(void);		/* once, on CPU 0 */
-void traps_init_this_cpu(void); /* GDT, TSS with IST stacks for NMI, #DF, #MC; IDT */
+void traps_init(void); /* once, on CPU 0 */
+
+/* GDT, TSS with IST stacks for NMI, #DF and #MC, IDT; with the stacks of cpu_this()->ist_top,
+ * machine checks too. CPU 0 calls it twice, before it has these stacks and after. */
+void traps_init_this_cpu(void);
 
 /* Prints the machine's state at `frame`: registers, symbolised backtrace, CPU. */
 void trap_dump(const struct trap_frame *frame);
