@@ -2,7 +2,7 @@
  * The ACPI tables as a guest finds them: reached from the RSDP, with right lengths and
  * checksums, saying what the devices say; and iasl can read every one.
  */
-/* links: guests/acpi/build.c guests/acpi/dsdt.asl */
+/* links: guests/acpi/build.c guests/acpi/dsdt.asl kernel/io/acpi_parse.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,8 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/acpi/tables.h"
+#include "guests/devices/pm.h"
+#include "kernel/io/acpi_parse.h"
 
 extern const uint8_t dsdt_aml[];
 extern const uint32_t dsdt_aml_bytes;
@@ -194,6 +196,17 @@ static void test_madt(void **state)
 	}
 }
 
+/* The DSDT's soft-off is the one that the PM block obeys. */
+static void test_soft_off(void **state)
+{
+	struct acpi_machine machine = {0};
+
+	(void)state;
+	acpi_parse_s5(dsdt_aml, dsdt_aml_bytes, &machine);
+	assert_true(machine.s5_known);
+	assert_int_equal(machine.s5_type_a, PM_S5_SLP_TYP);
+}
+
 /* A buffer of any smaller size is refused, and not written past (the sanitizer watches). */
 static void test_every_size(void **state)
 {
@@ -256,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_rsdp),
 		cmocka_unit_test(test_fadt),
 		cmocka_unit_test(test_madt),
+		cmocka_unit_test(test_soft_off),
 		cmocka_unit_test(test_every_size),
 		cmocka_unit_test(test_iasl_reads_them),
 	};
