@@ -266,12 +266,9 @@ static void test_iasl_reads_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rsdp),
-		cmocka_unit_test(test_fadt),
-		cmocka_unit_test(test_madt),
-		cmocka_unit_test(test_soft_off),
-		cmocka_unit_test(test_every_size),
-		cmocka_unit_test(test_iasl_reads_them),
+		cmocka_unit_test(test_rsdp),	   cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_madt),	   cmocka_unit_test(test_soft_off),
+		cmocka_unit_test(test_every_size), cmocka_unit_test(test_iasl_reads_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
