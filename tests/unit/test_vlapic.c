@@ -2,6 +2,10 @@
  * and modes have their own tests. */
 /* links: tests/unit/fake_vmm.c kernel/vmm/bus.c kernel/vmm/vioapic.c */
 /* links: kernel/vmm/vlapic.c kernel/vmm/vlapic_ipi.c kernel/vmm/vlapic_timer.c */
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
 #include "tests/unit/fake_lapics.h"
 
 static void registers_after_reset(void **state)
@@ -277,6 +281,51 @@ static void random_operations_agree_with_a_model(void **state)
 	}
 }
 
+#define POSTERS 2
+#define POSTS	20000
+
+static _Atomic unsigned taken[POSTERS];
+static _Atomic bool gave_up;
+
+static void *post(void *arg)
+{
+	unsigned who = (uintptr_t)arg;
+
+	for (unsigned n = 0; n < POSTS && !gave_up; n++) {
+		fixed(0, 0x20 * (who + 1) + 0x11, false);
+		while (taken[who] == n && !gave_up)
+			sched_yield();
+	}
+	return NULL;
+}
+
+/* Two CPUs post, each its next interrupt when the last was taken: were one lost between IRR
+ * and irr_words, that CPU would wait for ever. */
+static void concurrent_interrupts_are_not_lost(void **state)
+{
+	pthread_t threads[POSTERS];
+	time_t limit = time(NULL) + 20;
+
+	(void)state;
+	for (uintptr_t i = 0; i < POSTERS; i++) {
+		taken[i] = 0;
+		pthread_create(&threads[i], NULL, post, (void *)i);
+	}
+	while ((taken[0] < POSTS || taken[1] < POSTS) && !gave_up) {
+		int vector = vlapic_pending(lapic(0));
+
+		gave_up = time(NULL) > limit;
+		if (vector < 0)
+			continue;
+		vlapic_accept(lapic(0), vector);
+		set(0, LAPIC_EOI, 0);
+		taken[vector / 0x20 - 1]++;
+	}
+	for (unsigned i = 0; i < POSTERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_false(gave_up);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +338,7 @@ int main(void)
 		TEST(extint_goes_through_lint0),
 		TEST(hostile_accesses),
 		TEST(random_operations_agree_with_a_model),
+		TEST(concurrent_interrupts_are_not_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
