@@ -65,7 +65,8 @@ static void arm_deadline(struct vlapic *lapic)
 	lapic_fire_lvt(lapic, LAPIC_LVT_TIMER);
 }
 
-/* Interrupt context, perhaps not on the vCPU's CPU. */
+/* Interrupt context, perhaps not on the vCPU's CPU. A stopped VM's timers end by themselves: it
+ * may lie there for a while before it is destroyed. */
 static void expired(struct timer *timer)
 {
 	struct vlapic *lapic = container_of(timer, struct vlapic, timer.timer);
@@ -75,7 +76,8 @@ static void expired(struct timer *timer)
 	case TIMER_ONE_SHOT: lapic_fire_lvt(lapic, LAPIC_LVT_TIMER); break;
 	case TIMER_PERIODIC:
 		lapic_fire_lvt(lapic, LAPIC_LVT_TIMER);
-		timer_arm(timer, next_period_ns(t));
+		if (!atomic_load(&lapic->vcpu->vm->stopping))
+			timer_arm(timer, next_period_ns(t));
 		break;
 	case TIMER_TSC_DEADLINE: arm_deadline(lapic); break;
 	case TIMER_RESERVED: break;

@@ -49,7 +49,7 @@ struct vm_params {
 };
 
 /*
- * Locks: `irq_lock` guards vioapic, vpic and vpit; it is taken with interrupts off and may be
+ * Locks: `irq_lock` guards vioapic and vpic; it is taken with interrupts off and may be
  * held while a lapic's IRR is set. `stop_lock` guards `stop`. Everything else is fixed once
  * vm_create() returned, or belongs to one vCPU.
  */

@@ -190,7 +190,7 @@ static void next_tick(struct vpit *pit)
 	uint64_t step = stride(ch), now_tick = elapsed(ch) / ch->count;
 	uint64_t spacing = ns_of(ch->count * step / 2);
 
-	if (!is_periodic(ch)) {
+	if (!is_periodic(ch) || atomic_load(&pit->vm->stopping)) {
 		pit->tick = 0;
 		return;
 	}

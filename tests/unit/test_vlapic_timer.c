@@ -309,6 +309,16 @@ static void reset_stops_the_timer(void **state)
 	assert_int_equal(interrupts_until(START_NS + 2000, 1), 1);
 }
 
+static void a_stopped_vm_ticks_no_more(void **state)
+{
+	(void)state;
+	set(LAPIC_LVT_TIMER, PERIODIC | VECTOR);
+	set(LAPIC_TIMER_INITIAL, 100000);
+	vm->stopping = true;
+	fake_run_until(NSEC_PER_SEC);
+	assert_int_equal(fake_timer_runs, 1);
+}
+
 /* The reserved mode: no interrupt, no count, no crash. */
 static void reserved_mode_does_nothing(void **state)
 {
@@ -351,6 +361,7 @@ int main(void)
 		TEST(deadlines_beyond_all_time),
 		TEST(reset_stops_the_timer),
 		TEST(reserved_mode_does_nothing),
+		TEST(a_stopped_vm_ticks_no_more),
 		TEST(a_clock_that_goes_back),
 	};
 

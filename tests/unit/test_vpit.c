@@ -316,6 +316,15 @@ static void one_shots_come_once(void **state)
 	assert_int_equal(fake_irq_rises[0], 3);
 }
 
+static void a_stopped_vm_ticks_no_more(void **state)
+{
+	(void)state;
+	start(0, 2, 11932);
+	vm->stopping = true;
+	fake_run_until(NSEC_PER_SEC);
+	assert_int_equal(fake_timer_runs, 1);
+}
+
 /* The timer's function was waiting for the lock while the guest programmed another count. */
 static void a_moved_tick_is_not_early(void **state)
 {
@@ -408,6 +417,7 @@ int main(void)
 		TEST(channel_0_ticks),
 		TEST(one_shots_come_once),
 		TEST(a_moved_tick_is_not_early),
+		TEST(a_stopped_vm_ticks_no_more),
 		TEST(late_ticks_are_caught_up_with),
 		TEST(tiny_counts_do_not_storm),
 		TEST(hostile_writes),
