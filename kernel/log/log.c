@@ -170,6 +170,11 @@ void log_enter_panic(void)
 	panicking = true;
 }
 
+bool log_in_panic(void)
+{
+	return panicking;
+}
+
 void log_attach(struct log_sink *sink)
 {
 	char line[LOG_LINE_MAX];
@@ -177,7 +182,7 @@ void log_attach(struct log_sink *sink)
 	bool held;
 	uint64_t flags = log_lock(&held);
 
-	for (uint64_t at = start; at != end; at = record_end(at)) {
+	for (uint64_t at = sink->only_new ? end : start; at != end; at = record_end(at)) {
 		size_t bytes = ring_load(at, &level, line);
 
 		sink->write(sink, level, line, bytes);

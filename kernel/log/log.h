@@ -34,6 +34,7 @@ struct log_sink {
 	void (*write)(struct log_sink *sink, enum log_level level, const char *line,
 		      size_t bytes);
 	struct log_sink *next;
+	bool only_new; /* what the ring holds when the sink is attached is not for it */
 };
 
 /* The source of the lines' times, ns; before it is set, lines carry time 0. */
@@ -42,8 +43,10 @@ void log_set_clock(uint64_t (*now_ns)(void));
 /* From here on lines are printed even if the log's lock stays taken, as it does when its
  * holder was stopped. For panic. */
 void log_enter_panic(void);
+/* Whether that was called: sinks must not wait for locks of theirs either. */
+bool log_in_panic(void);
 
-/* Adds a sink; it first receives what the ring still holds. */
+/* Adds a sink; it first receives what the ring still holds, unless it wants only_new. */
 void log_attach(struct log_sink *sink);
 void log_detach(struct log_sink *sink);
 
