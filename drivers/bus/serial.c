@@ -33,24 +33,17 @@ enum {
 #define LSR_RECEIVED	 0x01
 #define LSR_THR_EMPTY	 0x20
 
-#define DIVISOR_115200	 1
+#define BASE_BAUD	 115200
 #define TX_FIFO_BYTES	 16
 #define TX_SPINS	 100000 /* a character takes 87 us; a read of a port about 1 us */
 
-static void sink_write(struct log_sink *sink, enum log_level level, const char *line,
-		       size_t bytes)
+static void set_divisor(uint16_t port, uint32_t divisor)
 {
-	struct serial *serial = container_of(sink, struct serial, sink);
-
-	(void)level;
-	serial_write(serial, line, bytes);
-	serial_write(serial, "\r\n", 2);
+	outb(port + LCR, LCR_DLAB);
+	outb(port + DLL, (uint8_t)divisor);
+	outb(port + DLM, (uint8_t)(divisor >> 8));
+	outb(port + LCR, LCR_8N1);
 }
-
-struct serial serial_com1 = {
-	.port = 0x3f8, .irq = 4, .name = "COM1", .sink = {.write = sink_write}};
-struct serial serial_com2 = {
-	.port = 0x2f8, .irq = 3, .name = "COM2", .sink = {.write = sink_write}};
 
 int serial_init(struct serial *serial)
 {
@@ -65,39 +58,107 @@ int serial_init(struct serial *serial)
 		return -ENODEV;
 
 	outb(port + IER, 0);
-	outb(port + LCR, LCR_DLAB);
-	outb(port + DLL, DIVISOR_115200);
-	outb(port + DLM, 0);
-	outb(port + LCR, LCR_8N1);
+	set_divisor(port, 1);
 	outb(port + FCR, FCR_ENABLE_RESET);
 	outb(port + MCR, MCR_DTR_RTS_OUT2);
 	serial->present = true;
 	return 0;
 }
 
+/*
+ * A CPU that was stopped while it sent never gives the lock back; the last words of a panic
+ * must get out nevertheless. Returns false when the lock is not held.
+ */
+static bool tx_lock(struct serial *serial)
+{
+	if (likely(!log_in_panic())) {
+		spin_lock(&serial->tx_lock);
+		return true;
+	}
+	return spin_trylock(&serial->tx_lock);
+}
+
+static void tx_unlock(struct serial *serial, bool held)
+{
+	if (held)
+		spin_unlock(&serial->tx_lock);
+}
+
+static bool has_room(const struct serial *serial)
+{
+	return inb(serial->port + LSR) & LSR_THR_EMPTY;
+}
+
 static bool wait_for_room(const struct serial *serial)
 {
 	for (unsigned spins = 0; spins < TX_SPINS; spins++) {
-		if (inb(serial->port + LSR) & LSR_THR_EMPTY)
+		if (has_room(serial))
 			return true;
 		cpu_relax();
 	}
 	return false;
 }
 
+/* An empty holding register means an empty FIFO: sixteen bytes at once. */
+static size_t fill_fifo(const struct serial *serial, const char *buf, size_t bytes)
+{
+	size_t n = MIN(bytes, (size_t)TX_FIFO_BYTES);
+
+	for (size_t i = 0; i < n; i++)
+		outb(serial->port + THR, (uint8_t)buf[i]);
+	return n;
+}
+
+void serial_set_speed(struct serial *serial, uint32_t baud)
+{
+	uint64_t flags;
+	bool held;
+
+	if (!serial->present || !baud || baud > BASE_BAUD)
+		return;
+	flags = irq_save();
+	spin_lock(&serial->rx_lock); /* whose handler reads RBR, which DLL hides */
+	held = tx_lock(serial);
+	wait_for_room(serial);
+	set_divisor(serial->port, BASE_BAUD / baud);
+	tx_unlock(serial, held);
+	spin_unlock(&serial->rx_lock);
+	irq_restore(flags);
+}
+
 void serial_write(struct serial *serial, const char *buf, size_t bytes)
 {
 	uint64_t flags;
+	bool held;
 
 	if (!serial->present)
 		return;
-	flags = spin_lock_irqsave(&serial->tx_lock);
-	/* An empty holding register means an empty FIFO: sixteen bytes at once. */
+	flags = irq_save();
+	held = tx_lock(serial);
 	while (bytes && wait_for_room(serial)) {
-		for (unsigned i = 0; i < TX_FIFO_BYTES && bytes; i++, bytes--)
-			outb(serial->port + THR, (uint8_t)*buf++);
+		size_t n = fill_fifo(serial, buf, bytes);
+
+		buf += n;
+		bytes -= n;
 	}
-	spin_unlock_irqrestore(&serial->tx_lock, flags);
+	tx_unlock(serial, held);
+	irq_restore(flags);
+}
+
+static size_t try_write(struct serial *serial, const char *buf, size_t bytes)
+{
+	uint64_t flags;
+	size_t n;
+	bool held;
+
+	if (!serial->present)
+		return bytes;
+	flags = irq_save();
+	held = tx_lock(serial);
+	n = has_room(serial) ? fill_fifo(serial, buf, bytes) : 0;
+	tx_unlock(serial, held);
+	irq_restore(flags);
+	return n;
 }
 
 /* Moves what the chip holds to `rx`; what finds no room is lost. rx_lock is held. */
@@ -157,3 +218,41 @@ int serial_receive(struct serial *serial, void (*on_input)(void *arg), void *arg
 	outb(serial->port + IER, IER_RECEIVED);
 	return 0;
 }
+
+static void sink_write(struct log_sink *sink, enum log_level level, const char *line,
+		       size_t bytes)
+{
+	struct serial *serial = container_of(sink, struct serial, sink);
+
+	(void)level;
+	serial_write(serial, line, bytes);
+	serial_write(serial, "\r\n", 2);
+}
+
+static size_t line_try_write(struct chardev *line, const char *buf, size_t bytes)
+{
+	return try_write(container_of(line, struct serial, line), buf, bytes);
+}
+
+static int line_getc(struct chardev *line)
+{
+	return serial_getc_nonblock(container_of(line, struct serial, line));
+}
+
+static int line_on_input(struct chardev *line, void (*fn)(void *arg), void *arg)
+{
+	return serial_receive(container_of(line, struct serial, line), fn, arg);
+}
+
+#define SERIAL(name_, port_, irq_)                                                        \
+	{                                                                                 \
+		.port = port_, .irq = irq_, .name = name_, .sink = {.write = sink_write}, \
+		.line = {                                                                 \
+			.try_write = line_try_write,                                      \
+			.getc = line_getc,                                                \
+			.on_input = line_on_input,                                        \
+		},                                                                        \
+	}
+
+struct serial serial_com1 = SERIAL("COM1", 0x3f8, 4);
+struct serial serial_com2 = SERIAL("COM2", 0x2f8, 3);

@@ -1,10 +1,11 @@
 /*
- * 16550 serial ports of the host: a sink for the log, and a keyboard for the console. What is
+ * 16550 serial ports of the host: a sink for the log, and a line for the console. What is
  * done with the bytes is the console's affair; guests' UARTs are in guests/devices.
  */
 #ifndef DRIVERS_BUS_SERIAL_H
 #define DRIVERS_BUS_SERIAL_H
 
+#include "kernel/io/chardev.h"
 #include "kernel/lib/lock.h"
 #include "kernel/log/log.h"
 
@@ -17,6 +18,7 @@ struct serial {
 	bool irq_driven;  /* serial_receive() was called */
 	const char *name; /* for people */
 	struct log_sink sink;
+	struct chardev line; /* the same port for a console; it never waits */
 
 	struct spinlock tx_lock; /* the transmitter, so that writes stay whole */
 	struct spinlock rx_lock; /* the receiver, and: */
@@ -30,6 +32,9 @@ extern struct serial serial_com1, serial_com2;
 
 /* Finds out whether the port is there and sets it to 115200 8N1. Any time, once. -ENODEV. */
 int serial_init(struct serial *serial);
+
+/* Sets another speed, `baud` a divisor of 115200. What is being sent may be garbled. */
+void serial_set_speed(struct serial *serial, uint32_t baud);
 
 /* Sends all bytes, waiting for the transmitter; a port that stands still loses them. Any
  * context. Line ends are the caller's ("\r\n"). */
