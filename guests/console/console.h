@@ -10,12 +10,16 @@
 struct console;
 
 #define CONSOLE_RING_BYTES 8192
+#define CONSOLE_MAX	   65 /* the host's own, and CONFIG_GUESTS_MAX guests' */
 
-/* NULL when out of memory. `written` is called, from any context, after output was added. */
+/* Creates a console and lists it. NULL when out of memory, or of places. Thread context. */
 struct console *console_create(const char *name);
 const char *console_name(const struct console *console);
+/* The consoles in the order they were created; NULL behind the last. Any context. */
+struct console *console_at(unsigned index);
 
-/* Called once, before any output: whom to tell that there is some. Any context. */
+/* Called once, before any output: whom to tell, from any context, that there is something to
+ * take or room to type. */
 void console_on_output(void (*fn)(void *arg), void *arg);
 
 /* The host end for a guest's UART. */
@@ -23,9 +27,12 @@ struct uart_host console_uart_host(struct console *console);
 /* The UART to type into; NULL while the guest does not run. Thread context. */
 void console_set_uart(struct console *console, struct uart *uart);
 
-/* Takes output out of the ring; returns bytes. Lets a waiting guest go on. Any thread. */
+/* Prints as a guest's UART does: false when there is no room. Any context. */
+bool console_put(struct console *console, char byte);
+
+/* Takes output out of the ring; returns bytes. Lets a waiting guest go on, and types what its
+ * UART had no room for. Any thread. */
 size_t console_take(struct console *console, char *buf, size_t bytes);
-bool console_has_output(const struct console *console);
 
 /* Types to the guest. What its UART does not take now waits in a small ring; what does not fit
  * there is lost, as on a real line. Any thread. */
