@@ -1,0 +1,67 @@
+/*
+ * What the one terminal shows of many sources: whole lines with their source's name before
+ * them, and the unfinished line of the source that has the keyboard. Pure: bytes in, bytes for
+ * the terminal out; who calls it, and where they go, is mux.c.
+ */
+#ifndef GUESTS_CONSOLE_SCREEN_H
+#define GUESTS_CONSOLE_SCREEN_H
+
+#include "guests/console/row.h"
+
+#define SCREEN_SOURCES	  65 /* the host, and as many guests as a configuration may have */
+#define SCREEN_HOST	  0  /* the source without a prefix */
+#define SCREEN_NAME_BYTES 32
+#define SCREEN_OUT_BYTES  32768
+
+struct screen_source {
+	char name[SCREEN_NAME_BYTES];
+	struct row row; /* the unfinished line */
+	bool cr;	/* a carriage return came, and nothing since */
+};
+
+/* Zeroed is a fresh one. No locking here. */
+struct screen {
+	struct screen_source sources[SCREEN_SOURCES];
+	unsigned focus;	     /* the source that has the keyboard */
+	bool solo;	     /* it also has the screen for itself: its bytes pass as they are */
+	bool dirty;	     /* the terminal's current line is not empty */
+	bool drawn;	     /* it is the unfinished line of `focus` */
+	bool styled;	     /* `focus` sent an escape sequence since others printed */
+	bool broken;	     /* one was interrupted: its rest must not appear as text */
+	unsigned log_unseen; /* lines of the log left out */
+
+	char out[SCREEN_OUT_BYTES]; /* what the terminal has not taken yet */
+	unsigned out_first, out_count;
+};
+
+void screen_name(struct screen *screen, unsigned source, const char *name);
+
+/* How many bytes of a source's output can be taken now; 0 until the terminal took more. */
+size_t screen_room(const struct screen *screen);
+
+/* A source printed this; no more than screen_room(). Control bytes and escape sequences pass
+ * only where the source has the keyboard. */
+void screen_output(struct screen *screen, unsigned source, const char *bytes, size_t count);
+
+/* A line of the log, without line end. Shown at once, but counted in log_unseen where it finds
+ * no room, or one source has the screen. */
+void screen_log(struct screen *screen, const char *line, size_t bytes);
+
+/* A line of the screen's own. */
+void screen_note(struct screen *screen, const char *text);
+
+/* Gives the keyboard to a source, and says so. */
+void screen_set_focus(struct screen *screen, unsigned source);
+/* Whether that source has the screen for itself. */
+void screen_set_solo(struct screen *screen, bool solo);
+
+/* Whether an unfinished line that should be there is not; screen_settle() shows it again. It is
+ * not done at once as lines often come in groups. */
+bool screen_unsettled(const struct screen *screen);
+void screen_settle(struct screen *screen);
+
+/* Bytes for the terminal, in one piece; those that it took are told to screen_sent(). */
+size_t screen_pending(const struct screen *screen, const char **bytes);
+void screen_sent(struct screen *screen, size_t bytes);
+
+#endif
