@@ -1,0 +1,377 @@
+/*
+ * The terminal. One thread moves what was typed to the consoles, and what they print to the
+ * screen and on to the line. Lines of the log do not wait for it: whoever logs puts them on the
+ * screen and pushes what the line takes at once, so that the log is up to date if we hang.
+ */
+#include "guests/console/mux.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guests/console/console.h"
+#include "guests/console/keys.h"
+#include "guests/console/operator.h"
+#include "guests/console/screen.h"
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/traps.h"
+#include "kernel/lib/lock.h"
+#include "kernel/log/log.h"
+#include "kernel/sched/thread.h"
+
+#define CHUNK_BYTES	 128 /* of a console in one turn */
+#define PUSH_BYTES	 64  /* given to the line while the lock is held */
+#define LINE_BUSY_NS	 NSEC_PER_MSEC
+#define POLL_NS		 (10 * NSEC_PER_MSEC) /* of a line without an interrupt */
+#define SETTLE_NS	 (20 * NSEC_PER_MSEC) /* quiet before a line is shown again */
+#define HELP_QUIET_NS	 (2 * NSEC_PER_SEC)
+#define LOG_SHOWN_BYTES	 2048
+#define PANIC_PUSH_SPINS 1000000
+#define PANIC_LOCK_SPINS 1000000
+
+/* `lock` guards the screen, and the line's sending side. It is taken with the log's lock held,
+ * so nothing may be logged under it; and it is never held while waiting for the line. */
+static struct spinlock lock;
+static struct screen screen;
+static struct chardev *line;
+static uint64_t shown_ns; /* when something last was put on the screen */
+
+/* The thread's own. */
+static struct thread *thread;
+static struct keys keys;
+static unsigned next_console;	/* whose turn it is */
+static bool focus_chosen;	/* by the operator, or as the first guest printed */
+static bool polled;		/* the line has no interrupt */
+static uint64_t last_output_ns; /* of a guest */
+static bool help_due;		/* once guests are quiet */
+static unsigned poke_vector;
+
+static void wake(void *arg)
+{
+	(void)arg;
+	thread_wake(thread);
+}
+
+/* Gives the line up to `limit` bytes; returns how many it took. */
+static size_t push(size_t limit)
+{
+	size_t sent = 0, n, taken;
+	const char *bytes;
+
+	while (sent < limit && (n = screen_pending(&screen, &bytes))) {
+		n = MIN(n, limit - sent);
+		taken = line ? line->try_write(line, bytes, n) : n;
+		screen_sent(&screen, taken);
+		sent += taken;
+		if (!taken)
+			break;
+	}
+	return sent;
+}
+
+/* A line of the log. The thread is woken through an interrupt of our own, as the scheduler's
+ * locks may be held here. */
+static void log_write(struct log_sink *sink, enum log_level level, const char *text,
+		      size_t bytes)
+{
+	bool rest;
+
+	(void)sink;
+	(void)level;
+	spin_lock(&lock);
+	screen_log(&screen, text, bytes);
+	shown_ns = clock_now_ns();
+	push(LOG_LINE_MAX);
+	rest = screen.out_count || screen_unsettled(&screen);
+	spin_unlock(&lock);
+	if (rest && !polled)
+		apic_send_ipi(cpu_this()->apic_id, poke_vector);
+}
+
+/* The same when all others are stopped, perhaps with our lock. */
+static void log_write_panic(const char *text, size_t bytes)
+{
+	bool held = false;
+
+	for (unsigned spins = 0; !held && spins < PANIC_LOCK_SPINS; spins++) {
+		held = spin_trylock(&lock);
+		cpu_relax();
+	}
+	screen_set_solo(&screen, false);
+	screen_log(&screen, text, bytes);
+	for (unsigned spins = 0; screen.out_count && spins < PANIC_PUSH_SPINS; spins++)
+		if (push(PUSH_BYTES))
+			spins = 0;
+	if (held)
+		spin_unlock(&lock);
+}
+
+static void sink_write(struct log_sink *sink, enum log_level level, const char *text,
+		       size_t bytes)
+{
+	if (unlikely(log_in_panic()))
+		log_write_panic(text, bytes);
+	else
+		log_write(sink, level, text, bytes);
+}
+
+static void on_poke(unsigned vector, void *arg)
+{
+	(void)vector;
+	wake(arg);
+}
+
+static void note(const char *text)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	screen_note(&screen, text);
+	spin_unlock_irqrestore(&lock, flags);
+}
+
+static void set_focus(unsigned source)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	screen_set_focus(&screen, source);
+	spin_unlock_irqrestore(&lock, flags);
+	focus_chosen = true;
+}
+
+/* How many sources there are; new ones get their names. */
+static unsigned sources(void)
+{
+	static unsigned known;
+	struct console *console;
+	uint64_t flags;
+
+	while (known < SCREEN_SOURCES && (console = console_at(known))) {
+		flags = spin_lock_irqsave(&lock);
+		screen_name(&screen, known++, console_name(console));
+		spin_unlock_irqrestore(&lock, flags);
+	}
+	return known;
+}
+
+static void toggle_solo(void)
+{
+	uint64_t flags;
+
+	if (!screen.solo)
+		note("-- only this one is shown, as it is; Ctrl-] o shows all again --");
+	flags = spin_lock_irqsave(&lock);
+	screen_set_solo(&screen, !screen.solo);
+	spin_unlock_irqrestore(&lock, flags);
+}
+
+static void show_log(void)
+{
+	static char text[LOG_SHOWN_BYTES];
+	char *at = text, *end = text + log_tail(text, sizeof text), *line_end;
+
+	note("-- the log's last lines --");
+	for (; at < end; at = line_end + 1) {
+		line_end = memchr(at, '\n', (size_t)(end - at));
+		*line_end = '\0';
+		note(at);
+	}
+	note("-- so far the log --");
+}
+
+static void type(char byte)
+{
+	if (screen.focus == SCREEN_HOST)
+		operator_type(&byte, 1);
+	else
+		console_type(console_at(screen.focus), &byte, 1);
+}
+
+static void obey(struct key key)
+{
+	unsigned count = sources();
+	char text[64];
+
+	switch (key.action) {
+	case KEY_NONE: break;
+	case KEY_TYPE: type((char)key.value); break;
+	case KEY_NEXT: set_focus((screen.focus + 1) % count); break;
+	case KEY_PREVIOUS: set_focus((screen.focus + count - 1) % count); break;
+	case KEY_SOURCE:
+		snprintf(text, sizeof text, "-- there is no guest %u --", key.value);
+		if (key.value < count)
+			set_focus(key.value);
+		else
+			note(text);
+		break;
+	case KEY_SOLO: toggle_solo(); break;
+	case KEY_LOG: show_log(); break;
+	case KEY_ASK_POWER_OFF: note("-- power this machine off? q or y does it --"); break;
+	case KEY_POWER_OFF: operator_power_off(false); break;
+	case KEY_STAY_ON: note("-- it stays on --"); break;
+	case KEY_HELP: note("-- " KEYS_HELP " --"); break;
+	case KEY_WRONG: note("-- no such key. " KEYS_HELP " --"); break;
+	}
+}
+
+static bool take_input(void)
+{
+	bool any = false;
+	int byte;
+
+	while (line && (byte = line->getc(line)) >= 0) {
+		obey(keys_take(&keys, (uint8_t)byte));
+		any = true;
+	}
+	return any;
+}
+
+/* One console's turn: shows a piece of what it printed. false: nothing, or no room for it. */
+static bool serve(unsigned source)
+{
+	struct console *console = console_at(source);
+	uint64_t flags = spin_lock_irqsave(&lock);
+	size_t room = screen_room(&screen), n;
+	char chunk[CHUNK_BYTES];
+
+	spin_unlock_irqrestore(&lock, flags);
+	n = console_take(console, chunk, MIN(room, sizeof chunk));
+	if (!n)
+		return false;
+	if (source == SCREEN_HOST + 1 && !focus_chosen) {
+		set_focus(source);
+		help_due = true;
+	}
+	flags = spin_lock_irqsave(&lock);
+	screen_output(&screen, source, chunk, n);
+	shown_ns = clock_now_ns();
+	spin_unlock_irqrestore(&lock, flags);
+	if (source != SCREEN_HOST)
+		last_output_ns = shown_ns;
+	return true;
+}
+
+static bool take_output(void)
+{
+	unsigned count = sources(), first = next_console;
+	bool any = false;
+
+	for (unsigned turn = 0; turn < count; turn++) {
+		unsigned source = (first + turn) % count;
+
+		if (!serve(source))
+			continue;
+		any = true;
+		next_console = source + 1;
+	}
+	return any;
+}
+
+/* Pushes what the line takes, some of it at most. True when it is busy. */
+static bool push_some(void)
+{
+	size_t sent;
+	uint64_t flags;
+	bool rest;
+
+	for (unsigned turn = 0; turn < 16; turn++) {
+		flags = spin_lock_irqsave(&lock);
+		sent = push(PUSH_BYTES);
+		rest = screen.out_count;
+		spin_unlock_irqrestore(&lock, flags);
+		if (!rest || !sent)
+			break;
+	}
+	return rest;
+}
+
+/* Does what waits for a quiet terminal. Returns when to look again: clock_now_ns() scale, or
+ * UINT64_MAX. */
+static uint64_t tidy_up(void)
+{
+	uint64_t now = clock_now_ns(), again = polled ? now + POLL_NS : UINT64_MAX;
+	uint64_t flags = spin_lock_irqsave(&lock);
+	char text[80];
+
+	if (screen.log_unseen && !screen.solo) {
+		snprintf(text, sizeof text, "-- %u lines of the log are not shown here --",
+			 screen.log_unseen);
+		screen.log_unseen = 0;
+		screen_note(&screen, text);
+		again = now;
+	}
+	if (help_due && now >= last_output_ns + HELP_QUIET_NS) {
+		help_due = false;
+		screen_note(&screen, "-- " KEYS_HELP " --");
+		again = now;
+	} else if (help_due) {
+		again = MIN(again, last_output_ns + HELP_QUIET_NS);
+	}
+	if (screen_unsettled(&screen) && now >= shown_ns + SETTLE_NS) {
+		screen_settle(&screen);
+		again = now;
+	} else if (screen_unsettled(&screen)) {
+		again = MIN(again, shown_ns + SETTLE_NS);
+	}
+	spin_unlock_irqrestore(&lock, flags);
+	return again;
+}
+
+static void mux_thread(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		bool worked = take_input();
+		uint64_t again;
+
+		worked |= take_output();
+		if (push_some() && !worked) {
+			thread_block_until(clock_now_ns() + LINE_BUSY_NS);
+			continue;
+		}
+		if (worked) {
+			if (thread_should_yield())
+				thread_yield();
+			continue;
+		}
+		again = tidy_up();
+		if (again == UINT64_MAX)
+			thread_block();
+		else
+			thread_block_until(again);
+	}
+}
+
+static int create_thread(void)
+{
+	const struct thread_params params = {
+		.name = "terminal", .fn = mux_thread, .weight = THREAD_WEIGHT_SERVICE};
+
+	thread = thread_create(&params);
+	return thread ? 0 : -ENOMEM;
+}
+
+int mux_init(struct chardev *chardev, const struct mux_params *params)
+{
+	static struct log_sink sink = {.write = sink_write, .only_new = true};
+	struct console *host = console_create("host");
+	int vector;
+
+	line = chardev;
+	if (!host || operator_init(host, params->machine_off))
+		return -ENOMEM;
+	vector = trap_alloc_vector(on_poke, NULL);
+	polled = vector < 0;
+	poke_vector = (unsigned)vector;
+	if (create_thread())
+		return -ENOMEM;
+	console_on_output(wake, NULL);
+	log_attach(&sink);
+	note("-- " KEYS_HELP " --");
+	if (line && line->on_input(line, wake, NULL))
+		polled = true;
+	thread_wake(thread);
+	return 0;
+}

@@ -1,0 +1,284 @@
+/*
+ * The operator's console: a thread that reads commands and obeys. Commands are listed in one
+ * table, which is also their help.
+ */
+#include "guests/console/operator.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guests/console/console.h"
+#include "guests/console/lineedit.h"
+#include "guests/console/report.h"
+#include "guests/guest.h"
+#include "kernel/cpu/clock.h"
+#include "kernel/lib/lock.h"
+#include "kernel/log/log.h"
+#include "kernel/sched/thread.h"
+
+#define PROMPT		 "bulkhead> "
+#define SAY_BYTES	 640 /* a line of the log and a bit */
+#define LOG_LINES	 20
+#define SHUTDOWN_WAIT_NS (10 * NSEC_PER_SEC)
+#define SHUTDOWN_POLL_NS (100 * NSEC_PER_MSEC)
+#define LAST_WORDS_NS	 (100 * NSEC_PER_MSEC) /* until the terminal has shown them */
+
+static struct thread *thread;
+static struct console *console;
+static void (*machine_off)(bool reboot);
+
+/* What was typed and not read; `typed_lock` guards it. */
+static struct spinlock typed_lock;
+static char typed[256];
+static unsigned typed_first, typed_count;
+
+static _Atomic unsigned power_requests;
+static _Atomic bool power_reboot;
+
+void operator_type(const char *bytes, size_t count)
+{
+	uint64_t flags = spin_lock_irqsave(&typed_lock);
+
+	for (size_t i = 0; i < count && typed_count < sizeof typed; i++)
+		typed[(typed_first + typed_count++) % sizeof typed] = bytes[i];
+	spin_unlock_irqrestore(&typed_lock, flags);
+	thread_wake(thread);
+}
+
+static int read_typed(void)
+{
+	uint64_t flags = spin_lock_irqsave(&typed_lock);
+	int byte = -1;
+
+	if (typed_count) {
+		byte = (uint8_t)typed[typed_first];
+		typed_first = (typed_first + 1) % sizeof typed;
+		typed_count--;
+	}
+	spin_unlock_irqrestore(&typed_lock, flags);
+	return byte;
+}
+
+static void print(const char *text)
+{
+	for (; *text; text++)
+		while (!console_put(console, *text))
+			thread_sleep_ns(NSEC_PER_MSEC); /* the terminal is slow */
+}
+
+void operator_say(const char *fmt, ...)
+{
+	char text[SAY_BYTES];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	for (char *c = text; *c; c++)
+		if ((*c < ' ' && *c != '\n') || *c == 0x7f)
+			*c = '?';
+	print(text);
+}
+
+/* ---- commands -------------------------------------------------------------------------- */
+
+static void command_log(const char *word)
+{
+	int lines = word ? atoi(word) : LOG_LINES;
+
+	if (lines < 1)
+		operator_say("log takes a number of lines, from 1 on.\n");
+	else
+		report_log((unsigned)lines);
+}
+
+static void command_poweroff(void)
+{
+	operator_power_off(false);
+}
+
+static void command_reboot(void)
+{
+	operator_power_off(true);
+}
+
+static void command_help(void);
+
+static const struct command {
+	const char *name, *argument, *help;
+	/* One of these: about the machine; the same with an optional word; what there is to say
+	 * of a guest; what a guest is asked to do. */
+	void (*plain)(void);
+	void (*with_word)(const char *word);
+	void (*report)(struct guest *guest);
+	int (*request)(struct guest *guest);
+} commands[] = {
+	{"help", "", "this list", .plain = command_help},
+	{"list", "", "all guests and how they are", .plain = report_list},
+	{"show", "GUEST", "one guest in detail", .report = report_guest},
+	{"start", "GUEST", "start it", .request = guest_start},
+	{"shutdown", "GUEST", "press its power button: it shuts down if it wants to",
+	 .request = guest_shutdown},
+	{"stop", "GUEST", "switch it off, now", .request = guest_stop},
+	{"reset", "GUEST", "press its reset button", .request = guest_reset},
+	{"counters", "GUEST", "its counters, for programs", .report = report_counters},
+	{"log", "[LINES]", "the end of the log", .with_word = command_log},
+	{"cpus", "", "the CPUs and what runs there", .plain = report_cpus},
+	{"memory", "", "who has the memory", .plain = report_memory},
+	{"about", "", "what this is", .plain = report_machine},
+	{"poweroff", "", "shut the guests down (10 s), then power off; again: at once",
+	 .plain = command_poweroff},
+	{"reboot", "", "the same, then reset the machine", .plain = command_reboot},
+};
+
+static void command_help(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
+		operator_say("%-9s %-8s %s\n", commands[i].name, commands[i].argument,
+			     commands[i].help);
+}
+
+static void say_guests(void)
+{
+	struct guest *guest;
+
+	operator_say("The guests are:");
+	for (unsigned i = 0; (guest = guest_at(i)); i++)
+		operator_say(" %s", guest_name(guest));
+	operator_say(guest_at(0) ? ".\n" : " none.\n");
+}
+
+static void obey_guest(const struct command *command, const char *name)
+{
+	struct guest *guest = name ? guest_find(name) : NULL;
+	int err;
+
+	if (!guest) {
+		if (name)
+			operator_say("There is no guest \"%s\". ", name);
+		say_guests();
+		return;
+	}
+	if (command->report) {
+		command->report(guest);
+		return;
+	}
+	err = command->request(guest);
+	if (err == -EALREADY)
+		operator_say("%s: nothing to do, it is so already.\n", name);
+	else if (err)
+		operator_say("%s: that does not go now; `show %s` says how it is.\n", name,
+			     name);
+}
+
+static void obey(char *line)
+{
+	char *rest, *name = strtok_r(line, " ", &rest), *word;
+
+	if (!name)
+		return;
+	word = strtok_r(NULL, " ", &rest);
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(name, commands[i].name) != 0)
+			continue;
+		if (commands[i].plain)
+			commands[i].plain();
+		else if (commands[i].with_word)
+			commands[i].with_word(word);
+		else
+			obey_guest(&commands[i], word);
+		return;
+	}
+	operator_say("There is no command \"%s\"; `help` lists them.\n", name);
+}
+
+/* ---- switching the machine off ----------------------------------------------------------- */
+
+void operator_power_off(bool reboot)
+{
+	power_reboot = reboot;
+	power_requests++;
+	thread_wake(thread);
+}
+
+static unsigned guests_running(void)
+{
+	static struct guest_info info; /* too large for a stack */
+	unsigned running = 0;
+	struct guest *guest;
+
+	for (unsigned i = 0; (guest = guest_at(i)); i++) {
+		guest_get_info(guest, &info);
+		running += info.state == GUEST_STARTING || info.state == GUEST_RUNNING;
+	}
+	return running;
+}
+
+static void wait_for_guests(void)
+{
+	uint64_t deadline = clock_now_ns() + SHUTDOWN_WAIT_NS;
+	struct guest *guest;
+
+	log_info("power", "asking %u guests to shut down; the same again does not wait",
+		 guests_running());
+	for (unsigned i = 0; (guest = guest_at(i)); i++)
+		guest_shutdown(guest);
+	while (power_requests == 1 && clock_now_ns() < deadline && guests_running())
+		thread_block_until(clock_now_ns() + SHUTDOWN_POLL_NS);
+}
+
+static void power_off(void)
+{
+	if (guests_running())
+		wait_for_guests();
+	log_info("power", "%s; %u guests still run",
+		 power_reboot ? "resetting" : "powering off", guests_running());
+	thread_sleep_ns(LAST_WORDS_NS);
+	machine_off(power_reboot);
+	log_error("power", "this machine cannot be switched off by software: use its button");
+	power_requests = 0;
+}
+
+/* ---- the thread ----------------------------------------------------------------------------
+ */
+
+static void operator_thread(void *arg)
+{
+	static struct lineedit edit;
+	char echo[LINEEDIT_ECHO_BYTES];
+	enum lineedit_result result;
+	int byte;
+
+	(void)arg;
+	print(PROMPT);
+	for (;;) {
+		if (power_requests)
+			power_off();
+		byte = read_typed();
+		if (byte < 0) {
+			thread_block();
+			continue;
+		}
+		result = lineedit_take(&edit, (uint8_t)byte, echo);
+		print(echo);
+		if (result == LINEEDIT_DONE)
+			obey(edit.line);
+		if (result != LINEEDIT_MORE)
+			print(PROMPT);
+	}
+}
+
+int operator_init(struct console *to, void (*off)(bool reboot))
+{
+	const struct thread_params params = {
+		.name = "operator", .fn = operator_thread, .weight = THREAD_WEIGHT_SERVICE};
+
+	console = to;
+	machine_off = off;
+	thread = thread_create(&params);
+	return thread ? 0 : -ENOMEM;
+}
