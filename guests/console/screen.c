@@ -205,6 +205,7 @@ void screen_set_solo(struct screen *s, bool solo)
 {
 	begin_line(s);
 	s->solo = solo;
+	s->sources[s->focus].cr = false;
 }
 
 bool screen_unsettled(const struct screen *s)
