@@ -42,7 +42,6 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 /* ---- time ---- */
 
 static struct timer *timers[VCPU_MAX + 1];
-static struct timer_cpu *const armed = (struct timer_cpu *)timers; /* any mark will do */
 
 uint64_t clock_now_ns(void)
 {
@@ -69,7 +68,7 @@ void timer_init(struct timer *timer, void (*fn)(struct timer *))
 
 bool timer_armed(const struct timer *timer)
 {
-	return timer->owner != NULL;
+	return timer->armed;
 }
 
 void timer_cancel(struct timer *timer)
@@ -77,7 +76,7 @@ void timer_cancel(struct timer *timer)
 	for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
 		if (timers[i] == timer)
 			timers[i] = NULL;
-	timer->owner = NULL;
+	timer->armed = false;
 }
 
 void timer_arm(struct timer *timer, uint64_t deadline_ns)
@@ -90,7 +89,7 @@ void timer_arm(struct timer *timer, uint64_t deadline_ns)
 			abort();
 	timers[i] = timer;
 	timer->deadline_ns = deadline_ns;
-	timer->owner = armed;
+	timer->armed = true;
 }
 
 unsigned fake_timers_armed(void)
