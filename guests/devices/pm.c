@@ -14,7 +14,9 @@ enum pm1_bits { /* ACPI 6.4, 4.8.3.1 */
 		PM1_TMR = BIT(0),
 		PM1_GBL = BIT(5),
 		PM1_PWRBTN = BIT(8),
-		PM1_EN_MASK = PM1_TMR | PM1_GBL | PM1_PWRBTN,
+		PM1_RTC = BIT(
+			10), /* enabled by Linux, which checks that it stays; never raised */
+		PM1_EN_MASK = PM1_TMR | PM1_GBL | PM1_PWRBTN | PM1_RTC,
 
 		PM1_CNT_SCI_EN = BIT(0),
 		PM1_CNT_BM_RLD = BIT(1),

@@ -91,6 +91,9 @@ static void test_pm_timer_carry(void **state)
 static void test_power_button(void **state)
 {
 	(void)state;
+	out(PM_EN, 2, 0xffff);
+	assert_int_equal(in(PM_EN, 2), 0x521); /* timer, global lock, button, clock */
+	out(PM_EN, 2, 0);
 	pm_power_button(chipset_pm(chipset));
 	assert_int_equal(in(PM_STS, 2), PWRBTN);
 	assert_false(fake_irq_level[PM_SCI_GSI]); /* not enabled yet */
