@@ -1,10 +1,12 @@
-/* CR0 and CR4 as the guest may set them (SDM vol. 3A 2.5, vol. 2B MOV to control registers). */
+/* CR0, CR4 and CR8 as the guest may set them (SDM vol. 3A 2.5, vol. 2B MOV to control
+ * registers). */
 #include "kernel/vmm/cr.h"
 
 #include <errno.h>
 
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/vlapic.h"
 
 #define CR0_PE BIT(0)
 #define CR0_ET BIT(4)
@@ -67,7 +69,20 @@ static int write_cr4(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
+static int write_cr8(struct vcpu *vcpu, uint64_t value)
+{
+	if (value >> 4)
+		return -EPERM;
+	vlapic_set_cr8(vcpu->lapic, value);
+	return 0;
+}
+
 int cr_write(struct vcpu *vcpu, unsigned cr, uint64_t value)
 {
-	return cr == 0 ? write_cr0(vcpu, value) : cr == 4 ? write_cr4(vcpu, value) : -EPERM;
+	switch (cr) {
+	case 0: return write_cr0(vcpu, value);
+	case 4: return write_cr4(vcpu, value);
+	case 8: return write_cr8(vcpu, value);
+	default: return -EPERM;
+	}
 }

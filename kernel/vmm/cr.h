@@ -1,5 +1,5 @@
-/* Guests' writes to CR0 and CR4 that a backend intercepts: the manual's checks, once for both.
- */
+/* Guests' writes to CR0, CR4 and CR8 that a backend intercepts: the manual's checks, once for
+ * both. */
 #ifndef KERNEL_VMM_CR_H
 #define KERNEL_VMM_CR_H
 

@@ -72,21 +72,23 @@ static void translate_npf(const struct vmcb *vmcb, struct vmexit *exit)
 	}
 }
 
-/* What a MOV to CR0/CR4 or LMSW writes. Decode assists name the register of a MOV (APM vol. 2
- * 15.8.1), but not LMSW's operand, so the instruction is read in either case. LMSW from memory
- * is not met in practice and left for the core to report. */
+/* What a MOV to CR0/CR4/CR8 or LMSW writes. Decode assists name the register of a MOV (APM vol.
+ * 2 15.8.1), but not LMSW's operand, so the instruction is read in either case. LMSW from
+ * memory is not met in practice and left for the core to report. */
 static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 {
 	struct vcpu_segment cs;
 	uint8_t insn[15], rex = 0;
 	unsigned available, at = 0;
+	bool lock = false; /* a 32-bit guest's way to CR8 (APM vol. 3 MOV CRn) */
 
 	exit->reason = VMEXIT_UNKNOWN;
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
 	available = gva_fetch(vcpu, cs.base + vcpu->rip, insn, sizeof insn);
-	while (at < available && (insn[at] == 0x66 || insn[at] == 0x67 || insn[at] == 0xf2 ||
-				  insn[at] == 0xf3 || insn[at] == 0x2e || insn[at] == 0x3e))
-		at++;
+	while (at < available &&
+	       (insn[at] == 0x66 || insn[at] == 0x67 || insn[at] == 0xf2 || insn[at] == 0xf3 ||
+		insn[at] == 0x2e || insn[at] == 0x3e || insn[at] == 0xf0))
+		lock |= insn[at++] == 0xf0;
 	if (at < available && cs.attributes & SEG_ATTR_LONG && (insn[at] & 0xf0) == 0x40)
 		rex = insn[at++];
 	if (at + 3 > available || insn[at] != 0x0f)
@@ -96,7 +98,7 @@ static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 	uint64_t operand = vcpu->regs[(modrm & 7) | (rex & 1) << 3];
 
 	if (opcode == 0x22) { /* MOV CRn, r */
-		exit->cr.cr = modrm >> 3 & 7;
+		exit->cr.cr = (modrm >> 3 & 7) | (rex & 4 || lock ? 8 : 0);
 		exit->cr.value = cs.attributes & SEG_ATTR_LONG ? operand : (uint32_t)operand;
 	} else if (opcode == 0x01 && modrm >= 0xf0 && modrm <= 0xf7) { /* LMSW r16 */
 		uint64_t cr0 = svm_of(vcpu)->vmcb->cr0;
@@ -221,6 +223,7 @@ void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)
 		return;
 	case SVM_EXIT_CR0_WRITE:
 	case SVM_EXIT_CR4_WRITE:
+	case SVM_EXIT_CR8_WRITE:
 	case SVM_EXIT_CR0_SEL: translate_cr(vcpu, exit); return;
 	case SVM_EXIT_IRET: translate_iret(vcpu, exit); return;
 	case SVM_EXIT_INVALID:

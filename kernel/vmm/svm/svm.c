@@ -34,6 +34,7 @@ struct svm_features svm_features;
 #define INTERCEPTS_5 \
 	(INTERCEPT_INVLPGB | INTERCEPT_INVLPGB_ILLEGAL | INTERCEPT_MCOMMIT | INTERCEPT_TLBSYNC)
 #define INTERCEPT_CR4_WRITE  BIT(16 + 4)
+#define INTERCEPT_CR8_WRITE  BIT(16 + 8)
 #define INTERCEPT_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18)) /* #DB #AC #MC; see exit.c */
 
 static int svm_probe(char *why, size_t bytes)
@@ -168,6 +169,16 @@ static void assign_asid(struct svm_vcpu *sv, struct svm_cpu *sc)
 	sv->vmcb->asid = sc->next_asid++;
 }
 
+/* The guest has CR8 to itself, but for while TPR alone holds an interrupt back: then we must
+ * see it fall. */
+static void watch_cr8(struct vcpu *vcpu, struct vmcb *vmcb)
+{
+	if (unlikely(vlapic_tpr_threshold(vcpu->lapic)))
+		vmcb->intercept_cr |= INTERCEPT_CR8_WRITE;
+	else
+		vmcb->intercept_cr &= ~(uint32_t)INTERCEPT_CR8_WRITE;
+}
+
 static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 {
 	struct svm_vcpu *sv = svm_of(vcpu);
@@ -177,6 +188,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 
 	if (unlikely(sv->cpu != sc || sv->generation != sc->generation || sv->flush))
 		assign_asid(sv, sc);
+	watch_cr8(vcpu, vmcb);
 	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR_MASK) | tpr;
 	vmcb->rax = vcpu->regs[RAX];
 	vmcb->rsp = vcpu->regs[RSP];
