@@ -26,7 +26,8 @@
 #define PUSH_BYTES	 64  /* given to the line while the lock is held */
 #define LINE_BUSY_NS	 NSEC_PER_MSEC
 #define POLL_NS		 (10 * NSEC_PER_MSEC) /* of a line without an interrupt */
-#define SETTLE_NS	 (20 * NSEC_PER_MSEC) /* quiet before a line is shown again */
+#define SETTLE_NS	 (30 * NSEC_PER_MSEC) /* quiet before an unfinished line is shown */
+#define SETTLE_LATEST_NS (500 * NSEC_PER_MSEC)
 #define HELP_QUIET_NS	 (2 * NSEC_PER_SEC)
 #define LOG_SHOWN_BYTES	 2048
 #define PANIC_PUSH_SPINS 1000000
@@ -287,36 +288,49 @@ static bool push_some(void)
 	return rest;
 }
 
-/* Does what waits for a quiet terminal. Returns when to look again: clock_now_ns() scale, or
+/* Shows the line that is being typed or printed once the terminal is quiet, but not too late
+ * where it never is. Returns when to look again. `lock` is held. */
+static uint64_t settle(uint64_t now)
+{
+	static uint64_t since; /* when it was first seen missing; 0: it is there */
+	uint64_t due;
+
+	if (!screen_unsettled(&screen)) {
+		since = 0;
+		return UINT64_MAX;
+	}
+	since = since ? since : now;
+	due = MIN(shown_ns + SETTLE_NS, since + SETTLE_LATEST_NS);
+	if (now < due)
+		return due;
+	screen_settle(&screen);
+	since = 0;
+	return now;
+}
+
+/* Does what is done when nothing else is. Returns when to look again: clock_now_ns() scale, or
  * UINT64_MAX. */
 static uint64_t tidy_up(void)
 {
-	uint64_t now = clock_now_ns(), again = polled ? now + POLL_NS : UINT64_MAX;
-	uint64_t flags = spin_lock_irqsave(&lock);
+	uint64_t now = clock_now_ns(), help_ns = last_output_ns + HELP_QUIET_NS;
+	uint64_t flags = spin_lock_irqsave(&lock), again = settle(now);
 	char text[80];
 
-	if (screen.log_unseen && !screen.solo) {
+	if (screen.log_unseen && !screen.solo && screen_room(&screen)) {
 		snprintf(text, sizeof text, "-- %u lines of the log are not shown here --",
 			 screen.log_unseen);
 		screen.log_unseen = 0;
 		screen_note(&screen, text);
-		again = now;
 	}
-	if (help_due && now >= last_output_ns + HELP_QUIET_NS) {
+	if (help_due && now >= help_ns) {
 		help_due = false;
 		screen_note(&screen, "-- " KEYS_HELP " --");
-		again = now;
+		again = settle(now);
 	} else if (help_due) {
-		again = MIN(again, last_output_ns + HELP_QUIET_NS);
-	}
-	if (screen_unsettled(&screen) && now >= shown_ns + SETTLE_NS) {
-		screen_settle(&screen);
-		again = now;
-	} else if (screen_unsettled(&screen)) {
-		again = MIN(again, shown_ns + SETTLE_NS);
+		again = MIN(again, help_ns);
 	}
 	spin_unlock_irqrestore(&lock, flags);
-	return again;
+	return polled ? MIN(again, now + POLL_NS) : again;
 }
 
 static void mux_thread(void *arg)
@@ -327,20 +341,13 @@ static void mux_thread(void *arg)
 		uint64_t again;
 
 		worked |= take_output();
-		if (push_some() && !worked) {
-			thread_block_until(clock_now_ns() + LINE_BUSY_NS);
-			continue;
-		}
-		if (worked) {
-			if (thread_should_yield())
-				thread_yield();
-			continue;
-		}
 		again = tidy_up();
-		if (again == UINT64_MAX)
-			thread_block();
-		else
+		if (push_some())
+			again = MIN(again, clock_now_ns() + LINE_BUSY_NS);
+		if (!worked)
 			thread_block_until(again);
+		else if (thread_should_yield())
+			thread_yield();
 	}
 }
 

@@ -16,7 +16,7 @@
 #define SOURCES_BYTES 4096
 /* One byte of output makes at most a prefix and a line end; and a line may be shown again. */
 #define BYTES_PER_BYTE (SCREEN_NAME_BYTES + 4)
-#define REDRAW_BYTES   (SCREEN_NAME_BYTES + 2 * ROW_BYTES + 16)
+#define REDRAW_BYTES   (SCREEN_NAME_BYTES + SCREEN_HELD_BYTES + 16)
 
 static void emit(struct screen *s, const char *bytes, size_t count)
 {
@@ -35,15 +35,6 @@ static void emit_prefix(struct screen *s, unsigned source)
 		return;
 	emit_string(s, s->sources[source].name);
 	emit_string(s, "| ");
-}
-
-static void emit_row(struct screen *s, unsigned source)
-{
-	char text[ROW_BYTES];
-	size_t bytes = row_text(&s->sources[source].row, text);
-
-	emit_prefix(s, source);
-	emit(s, text, bytes);
 }
 
 static void end_line(struct screen *s)
@@ -72,6 +63,21 @@ static void emit_line(struct screen *s, const char *line, size_t bytes)
 	end_line(s);
 }
 
+/* The line as its source sent it, if it is here whole; else as it looks. */
+static void emit_row(struct screen *s, unsigned source)
+{
+	char text[ROW_BYTES];
+
+	emit_prefix(s, source);
+	if (source == s->focus && s->held_count) {
+		emit(s, s->held, s->held_count);
+		s->styled = memchr(s->held, '\x1b', s->held_count);
+		s->held_count = 0;
+	} else {
+		emit(s, text, row_text(&s->sources[source].row, text));
+	}
+}
+
 /* A source's line is complete; it is shown, if it was not while it grew. */
 static void finish_line(struct screen *s, unsigned source)
 {
@@ -87,12 +93,15 @@ static void finish_line(struct screen *s, unsigned source)
 
 static void draw_focus(struct screen *s)
 {
+	struct row *row = &s->sources[s->focus].row;
+	bool whole = s->held_count;
+
 	begin_line(s);
 	emit_row(s, s->focus);
-	for (unsigned n = row_cursor_back(&s->sources[s->focus].row); n; n--)
+	for (unsigned n = whole ? 0 : row_cursor_back(row); n; n--)
 		emit(s, "\b", 1);
 	s->dirty = s->drawn = true;
-	s->broken = row_in_sequence(&s->sources[s->focus].row);
+	s->broken = !whole && row_in_sequence(row);
 }
 
 void screen_name(struct screen *s, unsigned source, const char *name)
@@ -121,35 +130,46 @@ static void put_other(struct screen *s, unsigned source, char byte)
 		finish_line(s, source);
 }
 
+/* Sends what the source with the keyboard printed to where its line is: the terminal, or what
+ * is held until the line is drawn. Of a line that was interrupted the row is enough. */
+static void put_through(struct screen *s, const char *bytes, size_t count, bool whole)
+{
+	if (s->drawn) {
+		s->styled |= bytes[0] == '\x1b';
+		emit(s, bytes, count);
+	} else if (whole) {
+		memcpy(s->held + s->held_count, bytes, count);
+		s->held_count += (unsigned)count;
+		if (s->held_count > SCREEN_HELD_BYTES - SCREEN_NAME_BYTES - 4)
+			draw_focus(s);
+	}
+}
+
 /* A byte of the source that has the keyboard. A carriage return waits for what follows: before
  * a line feed it is part of the line's end, else the prefix has to be written again. */
 static void put_focus(struct screen *s, char byte)
 {
 	struct screen_source *source = &s->sources[s->focus];
-	bool cr = source->cr;
+	bool cr = source->cr, whole = s->held_count || !source->row.used;
+	char again[SCREEN_NAME_BYTES + 4];
+	int bytes;
 
 	source->cr = byte == '\r';
 	if (byte == '\n') {
 		finish_line(s, s->focus);
 		return;
 	}
-	if (source->cr) {
-		row_put(&source->row, '\r');
-		return;
-	}
-	if (!s->drawn)
-		draw_focus(s);
 	row_put(&source->row, (uint8_t)byte);
-	if (s->broken) {
+	if (source->cr)
+		return;
+	if (s->drawn && s->broken) {
 		s->broken = row_in_sequence(&source->row);
 		return;
 	}
-	if (cr) {
-		emit(s, "\r", 1);
-		emit_prefix(s, s->focus);
-	}
-	s->styled |= byte == '\x1b';
-	emit(s, &byte, 1);
+	bytes = snprintf(again, sizeof again, "\r%s| ", source->name);
+	if (cr && (s->drawn || s->held_count))
+		put_through(s, again, (size_t)bytes, whole);
+	put_through(s, &byte, 1, whole);
 }
 
 /* A byte of the source that has the screen. */
@@ -198,6 +218,7 @@ void screen_set_focus(struct screen *s, unsigned source)
 	snprintf(text, sizeof text, "-- keyboard: %s --", s->sources[source].name);
 	screen_note(s, text);
 	s->focus = source;
+	s->held_count = 0;
 	s->sources[source].cr = false;
 }
 
@@ -205,12 +226,13 @@ void screen_set_solo(struct screen *s, bool solo)
 {
 	begin_line(s);
 	s->solo = solo;
+	s->held_count = 0;
 	s->sources[s->focus].cr = false;
 }
 
 bool screen_unsettled(const struct screen *s)
 {
-	return !s->solo && !s->drawn && s->sources[s->focus].row.used;
+	return !s->solo && !s->drawn && (s->held_count || s->sources[s->focus].row.used);
 }
 
 void screen_settle(struct screen *s)

@@ -12,6 +12,7 @@
 #define SCREEN_HOST	  0  /* the source without a prefix */
 #define SCREEN_NAME_BYTES 32
 #define SCREEN_OUT_BYTES  32768
+#define SCREEN_HELD_BYTES 512
 
 struct screen_source {
 	char name[SCREEN_NAME_BYTES];
@@ -22,12 +23,15 @@ struct screen_source {
 /* Zeroed is a fresh one. No locking here. */
 struct screen {
 	struct screen_source sources[SCREEN_SOURCES];
-	unsigned focus;	     /* the source that has the keyboard */
-	bool solo;	     /* it also has the screen for itself: its bytes pass as they are */
-	bool dirty;	     /* the terminal's current line is not empty */
-	bool drawn;	     /* it is the unfinished line of `focus` */
-	bool styled;	     /* `focus` sent an escape sequence since others printed */
-	bool broken;	     /* one was interrupted: its rest must not appear as text */
+	unsigned focus; /* the source that has the keyboard */
+	bool solo;	/* it also has the screen for itself: its bytes pass as they are */
+	bool dirty;	/* the terminal's current line is not empty */
+	bool drawn;	/* it is the unfinished line of `focus` */
+	bool styled;	/* `focus` sent an escape sequence since others printed */
+	bool broken;	/* one was interrupted: its rest must not appear as text */
+	/* What `focus` sent of a line that was not drawn yet, as it came. */
+	char held[SCREEN_HELD_BYTES];
+	unsigned held_count;
 	unsigned log_unseen; /* lines of the log left out */
 
 	char out[SCREEN_OUT_BYTES]; /* what the terminal has not taken yet */
@@ -55,8 +59,8 @@ void screen_set_focus(struct screen *screen, unsigned source);
 /* Whether that source has the screen for itself. */
 void screen_set_solo(struct screen *screen, bool solo);
 
-/* Whether an unfinished line that should be there is not; screen_settle() shows it again. It is
- * not done at once as lines often come in groups. */
+/* Whether an unfinished line that should be there is not; screen_settle() shows it. It is not
+ * done at once, as lines come in groups, and most are finished soon. */
 bool screen_unsettled(const struct screen *screen);
 void screen_settle(struct screen *screen);
 

@@ -93,6 +93,8 @@ static void only_the_keyboard_s_guest_shows_unfinished_lines(void **state)
 	prints(BETA, "login: ");
 	sends("");
 	prints(ALPHA, "~ # ");
+	sends(""); /* most lines are finished soon */
+	screen_settle(screen);
 	sends("alpha| ~ # ");
 	prints(ALPHA, "l");
 	sends("l");
@@ -104,6 +106,7 @@ static void an_interrupted_line_comes_back_once_it_is_quiet(void **state)
 {
 	(void)state;
 	prints(ALPHA, "~ # ls");
+	screen_settle(screen);
 	sends("alpha| ~ # ls");
 	assert_false(screen_unsettled(screen));
 	logs("[1.0] smp: one");
@@ -118,17 +121,34 @@ static void an_interrupted_line_comes_back_once_it_is_quiet(void **state)
 	sends(" -l");
 }
 
-static void an_interrupted_line_comes_back_when_it_grows(void **state)
+static void an_interrupted_line_comes_back_when_it_is_finished(void **state)
 {
 	(void)state;
 	prints(ALPHA, "~ # ls");
+	screen_settle(screen);
 	logs("a line");
 	prints(ALPHA, " -l\r\n");
 	sends("alpha| ~ # ls\r\na line\r\nalpha| ~ # ls -l\r\n");
-	prints(ALPHA, "~ # ls");
+}
+
+static void a_line_that_is_finished_soon_is_shown_once_and_as_it_came(void **state)
+{
+	(void)state;
+	prints(ALPHA, "\x1b[31mls");
 	logs("a line");
-	prints(ALPHA, "\r\n");
-	sends("alpha| ~ # ls\r\na line\r\nalpha| ~ # ls\r\n");
+	prints(ALPHA, " -l\x1b[m\r\n");
+	sends("a line\r\nalpha| \x1b[31mls -l\x1b[m\r\n");
+}
+
+static void a_long_line_is_not_held_for_long(void **state)
+{
+	char line[2000];
+
+	(void)state;
+	memset(line, 'x', sizeof line);
+	screen_output(screen, ALPHA, line, sizeof line);
+	drain();
+	assert_int_equal(sent_bytes, strlen("alpha| ") + sizeof line);
 }
 
 static void a_line_that_was_edited_comes_back_as_it_looked(void **state)
@@ -136,6 +156,7 @@ static void a_line_that_was_edited_comes_back_as_it_looked(void **state)
 	(void)state;
 	/* "cat", one back and erased, "r" inserted, cursor left on the "r". */
 	prints(ALPHA, "cat\b\x1b[K\x1b[1Dr\b");
+	screen_settle(screen);
 	sends("alpha| cat\b\x1b[K\x1b[1Dr\b");
 	logs("x");
 	screen_settle(screen);
@@ -188,8 +209,12 @@ static void a_carriage_return_keeps_the_prefix(void **state)
 	(void)state;
 	prints(ALPHA, "10 %\r20 %\n");
 	sends("alpha| 10 %\ralpha| 20 %\r\n");
+	prints(ALPHA, "10 %");
+	screen_settle(screen);
+	prints(ALPHA, "\r20 %");
+	sends("alpha| 10 %\ralpha| 20 %");
 	prints(BETA, "10 %\r20 %\n");
-	sends("beta| 20 %\r\n");
+	sends("\r\nbeta| 20 %\r\n");
 }
 
 static void others_cannot_reach_the_terminal(void **state)
@@ -217,7 +242,9 @@ static void an_interrupted_sequence_s_rest_is_not_text(void **state)
 {
 	(void)state;
 	prints(ALPHA, "a\x1b[1;3");
+	screen_settle(screen);
 	logs("x");
+	screen_settle(screen);
 	prints(ALPHA, "1mred");
 	sends("alpha| a\x1b[1;3\x0f\x1b[m\r\nx\r\nalpha| ared");
 }
@@ -246,6 +273,7 @@ static void the_keyboard_changes_hands(void **state)
 	(void)state;
 	prints(ALPHA, "~ # ");
 	prints(BETA, "beta:~ # ");
+	screen_settle(screen);
 	sends("alpha| ~ # ");
 	screen_set_focus(screen, BETA);
 	assert_true(screen_unsettled(screen));
@@ -259,10 +287,11 @@ static void the_keyboard_changes_hands(void **state)
 	screen_set_focus(screen, BETA);
 	prints(ALPHA, "bc");
 	screen_set_focus(screen, ALPHA);
+	screen_settle(screen);
 	drain();
 	sent_bytes = 0;
 	prints(ALPHA, "d");
-	sends("alpha| bcd");
+	sends("d");
 }
 
 static void one_alone_has_the_screen_raw(void **state)
@@ -339,7 +368,9 @@ int main(void)
 		TEST(carriage_returns_before_a_line_feed_are_the_line_s_end),
 		TEST(only_the_keyboard_s_guest_shows_unfinished_lines),
 		TEST(an_interrupted_line_comes_back_once_it_is_quiet),
-		TEST(an_interrupted_line_comes_back_when_it_grows),
+		TEST(an_interrupted_line_comes_back_when_it_is_finished),
+		TEST(a_line_that_is_finished_soon_is_shown_once_and_as_it_came),
+		TEST(a_long_line_is_not_held_for_long),
 		TEST(a_line_that_was_edited_comes_back_as_it_looked),
 		TEST(editing_within_a_line_is_understood),
 		TEST(a_carriage_return_keeps_the_prefix),
