@@ -7,6 +7,7 @@
 #include "boot/handoff.h"
 #include "drivers/bus/hpet.h"
 #include "drivers/bus/serial.h"
+#include "guests/console/mux.h"
 #include "guests/document.h"
 #include "guests/guest.h"
 #include "kernel/cpu/apic.h"
@@ -149,10 +150,34 @@ static void start_vmm(void)
 	vmm_init(backends, ARRAY_SIZE(backends)); /* without one the console still answers */
 }
 
+static void machine_off(bool reboot)
+{
+	if (reboot)
+		acpi_reset();
+	acpi_power_off();
+}
+
+/* From here on the terminal shows the log on its line, between what the guests print. */
+static void start_terminal(const struct config_console *console)
+{
+	static struct serial *const ports[] = {
+		[CONFIG_SERIAL_COM1] = &serial_com1, [CONFIG_SERIAL_COM2] = &serial_com2};
+	static const struct mux_params params = {.machine_off = machine_off};
+	struct serial *port = ports[console->serial];
+
+	if (port)
+		serial_set_speed(port, console->baud);
+	if (mux_init(port ? &port->line : NULL, &params))
+		panic("no memory for the terminal");
+	if (port)
+		log_detach(&port->sink);
+}
+
 /* The first thread: what needs threads to start. */
 static void services(void *arg)
 {
 	(void)arg;
+	start_terminal(&document_host()->console);
 	if (guests_init())
 		panic("no memory for the control thread");
 	document_start_guests();
