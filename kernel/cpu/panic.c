@@ -57,8 +57,8 @@ static void panic_begin(void)
 	irq_disable();
 	if (atomic_exchange(&panicked, true))
 		cpu_park();
-	log_enter_panic();
 	smp_stop_others();
+	log_enter_panic();
 }
 
 void panic(const char *fmt, ...)

@@ -24,21 +24,15 @@ static struct log_sink *sinks;
 static uint64_t (*clock_ns)(void);
 static _Atomic bool panicking;
 
+/* In a panic the lock is left alone: its holder may have been stopped, or be the one that
+ * panics. A line cut short runs into the next; the ring stays whole. */
 static uint64_t log_lock(bool *held)
 {
 	uint64_t flags = irq_save();
 
-	*held = true;
-	if (likely(!panicking)) {
+	*held = !panicking;
+	if (*held)
 		spin_lock(&lock);
-		return flags;
-	}
-	for (unsigned tries = 0; tries < 1000000; tries++) {
-		if (spin_trylock(&lock))
-			return flags;
-		cpu_relax();
-	}
-	*held = false;
 	return flags;
 }
 

@@ -40,10 +40,9 @@ struct log_sink {
 /* The source of the lines' times, ns; before it is set, lines carry time 0. */
 void log_set_clock(uint64_t (*now_ns)(void));
 
-/* From here on lines are printed even if the log's lock stays taken, as it does when its
- * holder was stopped. For panic. */
+/* For panic, once all other CPUs are stopped: from here on the log takes no lock, as its holder
+ * may be among them. Sinks that have locks ask log_in_panic() and do the same. */
 void log_enter_panic(void);
-/* Whether that was called: sinks must not wait for locks of theirs either. */
 bool log_in_panic(void);
 
 /* Adds a sink; it first receives what the ring still holds, unless it wants only_new. */
