@@ -282,34 +282,34 @@ int guest_start(struct guest *g)
 	return 0;
 }
 
-/* Runs fn on the running VM; -EINVAL when there is none. */
-static int with_vm(struct guest *g, void (*fn)(struct guest *g))
+/* Runs fn on the running VM and returns what it does; -EINVAL when there is none. */
+static int with_vm(struct guest *g, int (*fn)(struct guest *g))
 {
 	int err = -EINVAL;
 
 	mutex_lock(&g->lock);
-	if (g->state == GUEST_RUNNING) {
-		fn(g);
-		err = 0;
-	}
+	if (g->state == GUEST_RUNNING)
+		err = fn(g);
 	mutex_unlock(&g->lock);
 	return err;
 }
 
-static void press_power(struct guest *g)
+static int press_power(struct guest *g)
 {
-	pm_power_button(chipset_pm(g->launch.chipset));
+	return pm_power_button(chipset_pm(g->launch.chipset)) ? 0 : -EOPNOTSUPP;
 }
 
-static void power_off(struct guest *g)
+static int power_off(struct guest *g)
 {
 	vm_stop(g->launch.vm, VM_STOP_REQUEST, 0, "by the operator");
+	return 0;
 }
 
-static void press_reset(struct guest *g)
+static int press_reset(struct guest *g)
 {
 	atomic_fetch_or(&g->requests, REQUEST_RESET);
 	vm_stop(g->launch.vm, VM_STOP_RESET, 0, "by the operator");
+	return 0;
 }
 
 int guest_shutdown(struct guest *g)

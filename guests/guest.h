@@ -59,8 +59,9 @@ struct console *guest_console(struct guest *guest);
 /* Requests; they return at once, the control thread follows. 0, or -EALREADY / -EINVAL where
  * the guest's state makes no sense of it. */
 int guest_start(struct guest *guest);
-int guest_shutdown(struct guest *guest); /* power button: the guest's own decision */
-int guest_stop(struct guest *guest);	 /* power off, now */
+/* Power button: the guest's own decision. -EOPNOTSUPP: nobody in the guest listens to it. */
+int guest_shutdown(struct guest *guest);
+int guest_stop(struct guest *guest); /* power off, now */
 int guest_reset(
 	struct guest *guest); /* reset button, now: starts again whatever on_reboot says */
 

@@ -170,6 +170,10 @@ static void obey_guest(const struct command *command, const char *name)
 	err = command->request(guest);
 	if (err == -EALREADY)
 		operator_say("%s: nothing to do, it is so already.\n", name);
+	else if (err == -EOPNOTSUPP)
+		operator_say("%s: nobody there listens to the power button; `stop %s` switches "
+			     "it off.\n",
+			     name, name);
 	else if (err)
 		operator_say("%s: that does not go now; `show %s` says how it is.\n", name,
 			     name);
@@ -205,38 +209,52 @@ void operator_power_off(bool reboot)
 	thread_wake(thread);
 }
 
-static unsigned guests_running(void)
+static bool runs(struct guest *guest)
 {
 	static struct guest_info info; /* too large for a stack */
-	unsigned running = 0;
-	struct guest *guest;
 
-	for (unsigned i = 0; (guest = guest_at(i)); i++) {
-		guest_get_info(guest, &info);
-		running += info.state == GUEST_STARTING || info.state == GUEST_RUNNING;
-	}
-	return running;
+	guest_get_info(guest, &info);
+	return info.state == GUEST_STARTING || info.state == GUEST_RUNNING;
 }
 
-static void wait_for_guests(void)
+/* Presses all power buttons; true when it is worth waiting for somebody. */
+static bool ask_guests(void)
 {
-	uint64_t deadline = clock_now_ns() + SHUTDOWN_WAIT_NS;
+	struct guest *guest;
+	bool heard = false;
+
+	for (unsigned i = 0; (guest = guest_at(i)); i++) {
+		if (!runs(guest))
+			continue;
+		if (guest_shutdown(guest) == 0)
+			heard = true;
+		else
+			log_info("power", "%s does not listen to its power button",
+				 guest_name(guest));
+	}
+	return heard;
+}
+
+static bool all_ended(void)
+{
 	struct guest *guest;
 
-	log_info("power", "asking %u guests to shut down; the same again does not wait",
-		 guests_running());
 	for (unsigned i = 0; (guest = guest_at(i)); i++)
-		guest_shutdown(guest);
-	while (power_requests == 1 && clock_now_ns() < deadline && guests_running())
-		thread_block_until(clock_now_ns() + SHUTDOWN_POLL_NS);
+		if (runs(guest))
+			return false;
+	return true;
 }
 
 static void power_off(void)
 {
-	if (guests_running())
-		wait_for_guests();
-	log_info("power", "%s; %u guests still run",
-		 power_reboot ? "resetting" : "powering off", guests_running());
+	uint64_t deadline = clock_now_ns() + SHUTDOWN_WAIT_NS;
+
+	if (ask_guests()) {
+		log_info("power", "waiting for guests to shut down; the same again goes on");
+		while (power_requests == 1 && clock_now_ns() < deadline && !all_ended())
+			thread_block_until(clock_now_ns() + SHUTDOWN_POLL_NS);
+	}
+	log_info("power", power_reboot ? "resetting" : "powering off");
 	thread_sleep_ns(LAST_WORDS_NS);
 	machine_off(power_reboot);
 	log_error("power", "this machine cannot be switched off by software: use its button");

@@ -90,7 +90,8 @@ void report_list(void)
 		operator_say("%-16s %-8s %5u %9s %14s %6u  %s\n", info.name,
 			     guest_state_name(info.state), info.vcpu_count,
 			     size_text(info.memory_bytes).bytes,
-			     info.uptime_ns ? time_text(info.uptime_ns).bytes : "-",
+			     info.state == GUEST_RUNNING ? time_text(info.uptime_ns).bytes
+							 : "-",
 			     info.starts, info.reason[0] ? info.reason : "-");
 	}
 }
@@ -118,7 +119,7 @@ static void say_vcpu(const struct guest_vcpu_info *vcpu, unsigned id)
 void report_guest(struct guest *guest)
 {
 	guest_get_info(guest, &info);
-	operator_say("%s: %s, started %u times, up %s\n", info.name,
+	operator_say("%s: %s, start number %u, up %s\n", info.name,
 		     guest_state_name(info.state), info.starts,
 		     time_text(info.uptime_ns).bytes);
 	if (info.reason[0])

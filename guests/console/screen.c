@@ -227,6 +227,13 @@ void screen_set_solo(struct screen *s, bool solo)
 	begin_line(s);
 	s->solo = solo;
 	s->held_count = 0;
+	if (solo) {
+		char text[ROW_BYTES];
+		size_t bytes = row_text(&s->sources[s->focus].row, text);
+
+		emit(s, text, bytes);
+		s->dirty = bytes;
+	}
 	s->sources[s->focus].cr = false;
 }
 

@@ -129,13 +129,15 @@ static void pm_access(void *device, struct bus_access *access)
 	spin_unlock_irqrestore(&pm->lock, flags);
 }
 
-void pm_power_button(struct pm *pm)
+bool pm_power_button(struct pm *pm)
 {
 	uint64_t flags = spin_lock_irqsave(&pm->lock);
+	bool heard = pm->en & PM1_PWRBTN;
 
 	pm->sts |= PM1_PWRBTN;
 	update(pm);
 	spin_unlock_irqrestore(&pm->lock, flags);
+	return heard;
 }
 
 struct pm *pm_create(struct vm *vm)

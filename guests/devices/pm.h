@@ -25,7 +25,8 @@ struct vm;
 struct pm *pm_create(struct vm *vm);
 void pm_destroy(struct pm *pm); /* the VM runs no more */
 
-/* Presses the power button for a moment: asks the guest to shut itself down. Any context. */
-void pm_power_button(struct pm *pm);
+/* Presses the power button for a moment: asks the guest to shut itself down. Returns whether
+ * the guest has enabled the button's event, that is, whether anyone listens. Any context. */
+bool pm_power_button(struct pm *pm);
 
 #endif

@@ -94,7 +94,7 @@ static void test_power_button(void **state)
 	out(PM_EN, 2, 0xffff);
 	assert_int_equal(in(PM_EN, 2), 0x521); /* timer, global lock, button, clock */
 	out(PM_EN, 2, 0);
-	pm_power_button(chipset_pm(chipset));
+	assert_false(pm_power_button(chipset_pm(chipset))); /* nobody listens */
 	assert_int_equal(in(PM_STS, 2), PWRBTN);
 	assert_false(fake_irq_level[PM_SCI_GSI]); /* not enabled yet */
 	out(PM_EN, 2, PWRBTN);
@@ -105,6 +105,8 @@ static void test_power_button(void **state)
 	out(PM_STS + 1, 1, PWRBTN >> 8);
 	assert_int_equal(in(PM_STS, 2), 0);
 	assert_false(fake_irq_level[PM_SCI_GSI]);
+	assert_true(pm_power_button(chipset_pm(chipset)));
+	assert_true(fake_irq_level[PM_SCI_GSI]);
 	assert_int_equal(fake_stop_kind, VM_STOP_NONE); /* the guest decides */
 }
 
