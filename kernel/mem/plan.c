@@ -60,10 +60,13 @@ int mem_plan_host(struct mem_plan *plan, const struct handoff_range *ranges, uns
 static struct mem_extent left_by_host(const struct mem_plan *plan, struct mem_extent e)
 {
 	for (unsigned i = 0; i < plan->host_count; i++) {
-		if (plan->host[i].base != e.base || plan->host[i].loader)
-			continue;
-		e.base += plan->host[i].bytes;
-		e.bytes -= plan->host[i].bytes;
+		const struct mem_extent *host = &plan->host[i];
+
+		if (host->base == e.base && !host->loader)
+			return (struct mem_extent){
+				.base = e.base + host->bytes,
+				.bytes = e.bytes - host->bytes,
+			};
 	}
 	return e;
 }
