@@ -18,7 +18,7 @@
 #include "kernel/mem/pagetable.h"
 
 /* Tables live in an arena; a table's physical address is its offset and some high bits. */
-#define MODEL_TABLES 4096
+#define MODEL_TABLES	 4096
 #define MODEL_TABLE_PHYS 0x7f00000000ull
 
 static _Alignas(4096) uint64_t model_arena[MODEL_TABLES][512];

@@ -249,6 +249,28 @@ static void test_caps(void **state)
 	assert_within(ran(free), 8e9, 2);
 }
 
+/* What is run beyond a cap, for want of a safe point, is paid back in later periods. */
+static void test_cap_overrun(void **state)
+{
+	struct runq *rq = &queues[0];
+
+	(void)state;
+	sim_start(1);
+	struct runq_entity *e = &sim_spinner(100, 10, -1)->e;
+
+	assert_ptr_equal(runq_pick(rq, RUNQ_STAYS, now), e);
+	assert_int_equal(runq_next_event(rq), now + 10 * NSEC_PER_MSEC);
+	now += 25 *
+	       NSEC_PER_MSEC; /* 15 too many: none in the next period, 5 in the one after */
+	assert_null(runq_pick(rq, RUNQ_STAYS, now));
+	for (unsigned period = 0; period < 2; period++) {
+		now = runq_next_event(rq);
+		e = runq_pick(rq, RUNQ_STAYS, now);
+		assert_int_equal(e != NULL, period == 1);
+	}
+	assert_int_equal(runq_next_event(rq), now + 5 * NSEC_PER_MSEC);
+}
+
 /* No CPU idles while something that it may run waits. */
 static void test_work_conserving(void **state)
 {
@@ -357,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_weight_beyond_one_cpu),
 		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_cap_overrun),
 		cmocka_unit_test(test_work_conserving),
 		cmocka_unit_test(test_pinned_and_owned),
 		cmocka_unit_test(test_service_latency),
