@@ -175,31 +175,45 @@ static void send_sipis(void)
 				       (unsigned)(plan->trampoline_phys / PAGE_BYTES));
 }
 
-/* INIT, SIPI, and for those that are silent SIPI again; returns when all answered or time is
- * up. */
+/* Serves the CPUs on their way; returns how many have not answered yet. */
+static unsigned poll_slots(void)
+{
+	unsigned silent = 0;
+
+	for (unsigned i = 0; i < smp_slot_count; i++) {
+		silent += smp_slots[i].state == AP_WANTED;
+		answer_tsc(&smp_slots[i]);
+	}
+	return silent;
+}
+
+/*
+ * INIT, SIPI, and for those that are silent SIPI once again. Returns when all answered, or none
+ * more has for ANSWER_NS: a virtual machine's CPUs may come in slowly, one by one.
+ */
 static void wake_all(void)
 {
-	uint64_t start, resend = RESEND_NS, waited;
-	unsigned silent;
+	unsigned silent = smp_slot_count, left;
+	uint64_t heard, now;
+	bool sent_again = false;
 
 	for (unsigned i = 0; i < smp_slot_count; i++)
 		apic_send_init(smp_slots[i].apic_id);
 	clock_delay_us(INIT_DELAY_US);
 	send_sipis();
-	start = clock_now_ns();
+	heard = clock_now_ns();
 	do {
-		silent = 0;
-		for (unsigned i = 0; i < smp_slot_count; i++) {
-			silent += smp_slots[i].state == AP_WANTED;
-			answer_tsc(&smp_slots[i]);
-		}
-		waited = clock_now_ns() - start;
-		if (silent && waited > resend) {
+		left = poll_slots();
+		now = clock_now_ns();
+		if (left < silent)
+			heard = now;
+		silent = left;
+		if (silent && !sent_again && now - heard > RESEND_NS) {
 			send_sipis();
-			resend = ANSWER_NS; /* once, as the manual says */
+			sent_again = true;
 		}
 		cpu_relax();
-	} while (silent && waited < ANSWER_NS);
+	} while (silent && now - heard < ANSWER_NS);
 }
 
 static void report_tsc(const struct ap_slot *slot)

@@ -23,9 +23,9 @@ struct smp_plan {
 
 /*
  * Starts every CPU of the plan. Each enables its features and calls `entry` on its own stack
- * with interrupts off, which does not return. One that does not answer within a second, or
- * lacks a feature of CPU 0, is logged and left out. CPUs are numbered in the plan's order.
- * Once, on CPU 0, with interrupts off. Returns the number of CPUs online.
+ * with interrupts off, which does not return. Those that are silent a second
+ * after the last answer, or lack a feature of CPU 0, are logged and left out. CPUs are numbered
+ * in the plan's order. Once, on CPU 0, with interrupts off. Returns the number of CPUs online.
  */
 unsigned smp_start(const struct smp_plan *plan);
 
