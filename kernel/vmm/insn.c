@@ -43,15 +43,20 @@ static uint64_t linear_rip(const struct vcpu *vcpu, const struct vcpu_segment *c
 	return cs->attributes & SEG_ATTR_LONG ? vcpu->rip : (uint32_t)(cs->base + vcpu->rip);
 }
 
-void insn_dump(struct vcpu *vcpu, char *text, size_t bytes)
+unsigned insn_fetch(struct vcpu *vcpu, uint8_t *buf, unsigned bytes)
 {
 	struct vcpu_segment cs;
-	uint8_t insn[EMUL_INSN_MAX];
-	unsigned available;
-	size_t at = 0;
 
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
-	available = gva_fetch(vcpu, linear_rip(vcpu, &cs), insn, sizeof insn);
+	return gva_fetch(vcpu, linear_rip(vcpu, &cs), buf, bytes);
+}
+
+void insn_dump(struct vcpu *vcpu, char *text, size_t bytes)
+{
+	uint8_t insn[EMUL_INSN_MAX];
+	unsigned available = insn_fetch(vcpu, insn, sizeof insn);
+	size_t at = 0;
+
 	snprintf(text, bytes, "(unreadable)");
 	for (unsigned i = 0; i < available && at + 4 <= bytes; i++)
 		at += (size_t)snprintf(text + at, bytes - at, i ? " %02x" : "%02x", insn[i]);

@@ -16,6 +16,9 @@ int insn_skip(struct vcpu *vcpu, const struct vmexit *exit);
  */
 int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit);
 
+/* The bytes at CS:RIP, as many of `bytes` as can be read; returns how many. Raises nothing. */
+unsigned insn_fetch(struct vcpu *vcpu, uint8_t *buf, unsigned bytes);
+
 /* Up to 15 bytes at RIP as hex, for logs. */
 void insn_dump(struct vcpu *vcpu, char *text, size_t bytes);
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "kernel/log/log.h"
-#include "kernel/vmm/gva.h"
+#include "kernel/vmm/insn.h"
 #include "kernel/vmm/svm/svm.h"
 #include "kernel/vmm/vm.h"
 
@@ -84,7 +84,7 @@ static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 
 	exit->reason = VMEXIT_UNKNOWN;
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
-	available = gva_fetch(vcpu, cs.base + vcpu->rip, insn, sizeof insn);
+	available = insn_fetch(vcpu, insn, sizeof insn);
 	while (at < available &&
 	       (insn[at] == 0x66 || insn[at] == 0x67 || insn[at] == 0xf2 || insn[at] == 0xf3 ||
 		insn[at] == 0x2e || insn[at] == 0x3e || insn[at] == 0xf0))
