@@ -146,6 +146,7 @@ int gmem_init(struct gmem *gm, uint64_t bytes, struct mem_account *account)
 
 	memset(gm, 0, sizeof *gm);
 	gm->bytes = bytes;
+	gm->low_bytes = MIN(bytes, GMEM_LOW_MAX);
 	gm->account = account;
 	gm->blocks = heap_zalloc(chunks * sizeof *gm->blocks, account);
 	gm->claimed = heap_zalloc(words * sizeof *gm->claimed, account);

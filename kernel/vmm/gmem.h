@@ -21,7 +21,7 @@ struct gmem_block {
 };
 
 struct gmem {
-	uint64_t bytes;		   /* multiple of 2 MiB */
+	uint64_t bytes, low_bytes; /* of RAM, and below GMEM_LOW_MAX; multiples of 2 MiB */
 	struct gmem_block *blocks; /* sorted by GPA, covering all RAM */
 	unsigned block_count;
 	_Atomic uint64_t
@@ -63,6 +63,23 @@ int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes);
 int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value);
 int gmem_cmpxchg(struct gmem *gm, uint64_t gpa, uint64_t expected, uint64_t desired,
 		 unsigned bytes);
+
+/*
+ * A short way for the exit path: where the byte at `gpa` is in the window of the running guest,
+ * or NULL unless it is populated RAM below GMEM_LOW_MAX. To be read or written, at most to the
+ * end of its 4 KiB page, between user_access_begin() and user_access_end().
+ */
+static inline void *gmem_window(const struct gmem *gm, uint64_t gpa)
+{
+	uint64_t chunk = gpa / PAGE_2M;
+
+	if (unlikely(gpa >= gm->low_bytes ||
+		     !(atomic_load_explicit(&gm->populated[chunk / 64], memory_order_acquire) >>
+			       chunk % 64 &
+		       1)))
+		return NULL;
+	return (void *)(GUEST_WINDOW_BASE + gpa);
+}
 
 /* Physical address of RAM that stays put until the VM ends, for DMA; *bytes is shortened to
  * what is contiguous. 0, -EFAULT, -ENOMEM. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/vm.h"
 
@@ -161,6 +162,44 @@ int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gp
 	w.entry_bytes = 4;
 	return walk_tables(&w, cr3 & 0xfffff000, gva & 0xffffffff, 2, 10, w.cr4 & CR4_PSE,
 			   false, gpa, error);
+}
+
+/* The entry for `gva` at the level that translates from bit `shift`; 0 where it can't be had.
+ */
+static inline uint64_t entry_at(const struct gmem *gm, uint64_t table, uint64_t gva,
+				unsigned shift)
+{
+	const volatile uint64_t *entry =
+		gmem_window(gm, (table & ENTRY_ADDRESS) + (gva >> shift & 0x1ff) * 8);
+
+	return likely(entry) ? *entry : 0;
+}
+
+static uint64_t walk_executed(const struct gmem *gm, uint64_t cr3, uint64_t gva)
+{
+	uint64_t entry = entry_at(gm, cr3, gva, 39);
+
+	for (unsigned shift = 30; likely(entry & PTE_P); shift -= 9) {
+		entry = entry_at(gm, entry, gva, shift);
+		if (shift == 12 || entry & PTE_PS)
+			return entry & PTE_P ? (entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) |
+						       (gva & (BIT(shift) - 1))
+					     : UINT64_MAX;
+	}
+	return UINT64_MAX;
+}
+
+const uint8_t *gva_executed(struct vcpu *vcpu, uint64_t gva)
+{
+	const struct gmem *gm = &vcpu->vm->gmem;
+	uint64_t gpa;
+
+	if (unlikely(!(vmm_backend->get_reg(vcpu, REG_EFER) & EFER_LMA)))
+		return NULL;
+	user_access_begin();
+	gpa = walk_executed(gm, vmm_backend->get_reg(vcpu, REG_CR3), gva);
+	user_access_end();
+	return gmem_window(gm, gpa);
 }
 
 unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes)

@@ -32,4 +32,13 @@ int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gp
  * how many, 0 where none can be read. Raises nothing. */
 unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes);
 
+/*
+ * A short way to the instruction that has just exited: the CPU fetched it, so its page is
+ * mapped and may be executed, and only the address is to be found. Points to it in the window,
+ * to be read to the end of its 4 KiB page between user_access_begin() and user_access_end().
+ * NULL where the long way is needed: other paging modes than 4-level, RAM above 4 GiB, tables
+ * changed meanwhile.
+ */
+const uint8_t *gva_executed(struct vcpu *vcpu, uint64_t gva);
+
 #endif

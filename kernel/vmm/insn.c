@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kernel/log/log.h"
+#include "kernel/cpu/cpu.h"
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/vm.h"
@@ -18,14 +18,16 @@
 _Static_assert((int)EMUL_ES == SEG_ES && (int)EMUL_GS == SEG_GS, "segments are numbered alike");
 _Static_assert((int)EMUL_RDI == RDI && (int)EMUL_GPRS == GPR_COUNT, "registers are, too");
 
-/* The shortest encoding of what exits without the CPU telling its length. */
+/* The usual encoding of what exits without the CPU telling its length, in the order of memory.
+ */
 static const struct {
-	uint8_t bytes[3], count;
+	uint32_t bytes, mask;
+	unsigned length;
 } usual[VMEXIT_REASONS] = {
-	[VMEXIT_CPUID] = {{0x0f, 0xa2}, 2},	   [VMEXIT_HLT] = {{0xf4}, 1},
-	[VMEXIT_RDMSR] = {{0x0f, 0x32}, 2},	   [VMEXIT_WRMSR] = {{0x0f, 0x30}, 2},
-	[VMEXIT_PAUSE] = {{0xf3, 0x90}, 2},	   [VMEXIT_HYPERCALL] = {{0x0f, 0x01, 0xd9}, 3},
-	[VMEXIT_XSETBV] = {{0x0f, 0x01, 0xd1}, 3},
+	[VMEXIT_CPUID] = {0xa20f, 0xffff, 2},	   [VMEXIT_HLT] = {0xf4, 0xff, 1},
+	[VMEXIT_RDMSR] = {0x320f, 0xffff, 2},	   [VMEXIT_WRMSR] = {0x300f, 0xffff, 2},
+	[VMEXIT_PAUSE] = {0x90f3, 0xffff, 2},	   [VMEXIT_HYPERCALL] = {0xd9010f, 0xffffff, 3},
+	[VMEXIT_XSETBV] = {0xd1010f, 0xffffff, 3},
 };
 
 static enum emul_mode mode_of(struct vcpu *vcpu, const struct vcpu_segment *cs)
@@ -62,20 +64,36 @@ void insn_dump(struct vcpu *vcpu, char *text, size_t bytes)
 		at += (size_t)snprintf(text + at, bytes - at, i ? " %02x" : "%02x", insn[i]);
 }
 
+/* Whether the instruction that exited is the usual encoding of its kind. */
+static bool is_usual(struct vcpu *vcpu, uint64_t linear, enum vmexit_reason reason)
+{
+	const uint8_t *code;
+	uint32_t bytes;
+
+	if (!usual[reason].length || linear % PAGE_BYTES > PAGE_BYTES - sizeof bytes)
+		return false;
+	code = gva_executed(vcpu, linear);
+	if (unlikely(!code))
+		return false;
+	user_access_begin();
+	bytes = *(const volatile uint32_t *)code;
+	user_access_end();
+	return (bytes & usual[reason].mask) == usual[reason].bytes;
+}
+
 /* Reads the instruction to find its length; 0 where that fails. */
 static unsigned length_of(struct vcpu *vcpu, enum vmexit_reason reason)
 {
 	struct vcpu_segment cs;
 	struct emul_insn insn;
 	uint8_t bytes[EMUL_INSN_MAX];
-	unsigned count = usual[reason].count;
 	uint64_t linear;
+	unsigned count;
 
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
 	linear = linear_rip(vcpu, &cs);
-	if (count && gva_fetch(vcpu, linear, bytes, count) == count &&
-	    !memcmp(bytes, usual[reason].bytes, count))
-		return count;
+	if (likely(is_usual(vcpu, linear, reason)))
+		return usual[reason].length;
 	count = gva_fetch(vcpu, linear, bytes, sizeof bytes);
 	return emul_decode(&insn, mode_of(vcpu, &cs), bytes, count) ? 0 : insn.length;
 }
@@ -95,6 +113,7 @@ int insn_skip(struct vcpu *vcpu, const struct vmexit *exit)
 struct emulation {
 	struct vcpu *vcpu;
 	const struct vmexit *exit;
+	bool fault_is_operand; /* exit->fault.gpa is the instruction's one memory operand */
 };
 
 static struct vcpu *vcpu_of(const struct emul_ctx *ctx)
@@ -102,10 +121,20 @@ static struct vcpu *vcpu_of(const struct emul_ctx *ctx)
 	return ((struct emulation *)ctx->opaque)->vcpu;
 }
 
+/* The CPU has translated and checked the operand that faulted, so that need not be done again.
+ */
 static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa)
 {
+	const struct emulation *em = ctx->opaque;
 	uint32_t error;
-	int err = gva_translate(vcpu_of(ctx), linear, access, gpa, &error);
+	int err;
+
+	if (likely(em->fault_is_operand && (linear ^ em->exit->fault.gpa) % PAGE_BYTES == 0 &&
+		   !(access & GVA_FETCH))) {
+		*gpa = em->exit->fault.gpa;
+		return 0;
+	}
+	err = gva_translate(em->vcpu, linear, access, gpa, &error);
 
 	if (err)
 		ctx->fault = (struct emul_fault){
@@ -201,9 +230,17 @@ static int op_compare_exchange(struct emul_ctx *ctx, uint64_t linear, const void
 
 static int op_fetch(struct emul_ctx *ctx, uint64_t linear, void *insn, unsigned bytes)
 {
+	const uint8_t *code = gva_executed(vcpu_of(ctx), linear);
 	uint64_t gpa;
-	int err = translate(ctx, linear, GVA_FETCH, &gpa);
+	int err;
 
+	if (likely(code)) {
+		user_access_begin();
+		memcpy(insn, code, bytes);
+		user_access_end();
+		return 0;
+	}
+	err = translate(ctx, linear, GVA_FETCH, &gpa);
 	if (!err)
 		err = gmem_read(&vcpu_of(ctx)->vm->gmem, gpa, insn, bytes);
 	return err == -EFAULT && ctx->fault.vector != EMUL_VECTOR_PF ? -ENOTSUP : err;
@@ -316,9 +353,15 @@ static int refuse(struct vcpu *vcpu, const struct vmexit *exit)
 	return -ENOTSUP;
 }
 
+/* One ModRM operand in memory and no other access: not strings, nor anything with the stack. */
+static bool has_one_operand(const struct emul_insn *insn)
+{
+	return insn->is_memory && insn->op <= EMUL_CMPXCHG_PAIR;
+}
+
 int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
 {
-	struct emulation em = {vcpu, exit};
+	struct emulation em = {.vcpu = vcpu, .exit = exit};
 	struct vcpu_segment cs;
 	struct emul_insn insn;
 	struct emul_ctx ctx;
@@ -339,6 +382,8 @@ int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
 	ctx.opaque = &em;
 
 	err = emul_fetch(&ctx, &insn);
+	em.fault_is_operand =
+		!err && exit->reason == VMEXIT_NESTED_FAULT && has_one_operand(&insn);
 	if (!err)
 		err = emul_execute(&ctx, &insn);
 	vcpu->rflags = ctx.rflags & ~RFLAGS_RF;
