@@ -24,7 +24,6 @@
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
 #include "kernel/sched/thread.h"
-#include "kernel/sched/timer.h"
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/vm.h"
 
@@ -117,7 +116,6 @@ static noreturn void run_cpu(void)
 {
 	if (vmm_backend && vmm_init_this_cpu())
 		log_error("vmm", "CPU %u runs no guests", cpu_this()->index);
-	timer_init_this_cpu();
 	sched_run_this_cpu();
 }
 
