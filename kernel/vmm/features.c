@@ -45,10 +45,11 @@
 #define LEAF7_ECX                                                                      \
 	(BIT(1) | BIT(2) /* UMIP */ | BIT(6) | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | \
 	 BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | BIT(22) /* RDPID */)
-#define LEAF7_EDX      BIT(4) /* FSRM */
-#define LEAF7_1_EAX    (BIT(4) /* AVX-VNNI */ | BIT(5) /* AVX512_BF16 */)
-#define LEAFD_1_EAX    (BIT(0) /* XSAVEOPT */ | BIT(1) /* XSAVEC */ | BIT(2) /* XGETBV(1) */)
-#define LEAF6_EAX_ARAT BIT(2)
+#define LEAF7_EDX	   BIT(4) /* FSRM */
+#define LEAF7_1_EAX	   (BIT(4) /* AVX-VNNI */ | BIT(5) /* AVX512_BF16 */)
+#define LEAFD_1_EAX_XSAVEC BIT(1)
+#define LEAFD_1_EAX	   (BIT(0) /* XSAVEOPT */ | BIT(1) /* XSAVEC */ | BIT(2) /* XGETBV(1) */)
+#define LEAF6_EAX_ARAT	   BIT(2)
 #define LEAFX1_ECX                                                                            \
 	(BIT(0) /* LAHF */ | BIT(4) /* AltMovCr8 */ | BIT(5) /* ABM */ | BIT(6) /* SSE4A */ | \
 	 BIT(7) /* MisAlignSse */ | BIT(8) /* PREFETCHW */ | BIT(16) /* FMA4 */ |             \
@@ -176,7 +177,23 @@ static uint32_t xsave_bytes(uint64_t xcr0)
 	return bytes;
 }
 
-static struct cpuid xsave_leaf(struct vcpu *vcpu, uint32_t subleaf)
+/* The same of the compacted format (13.4.3): one after the other, some on 64-byte boundaries.
+ */
+static uint32_t xsave_compacted_bytes(uint64_t xcr0)
+{
+	uint32_t bytes = 512 + 64;
+
+	for (unsigned i = 2; i < XCR0_COMPONENTS; i++) {
+		const struct cpuid *c = &xsave.component[i];
+
+		if (!(xcr0 >> i & 1))
+			continue;
+		bytes = (c->ecx & BIT(1) ? (uint32_t)ALIGN_UP(bytes, 64) : bytes) + c->eax;
+	}
+	return bytes;
+}
+
+static struct cpuid xsave_leaf(uint32_t subleaf)
 {
 	struct cpuid r = {0};
 
@@ -184,11 +201,15 @@ static struct cpuid xsave_leaf(struct vcpu *vcpu, uint32_t subleaf)
 		return r;
 	if (subleaf == 0)
 		return (struct cpuid){.eax = (uint32_t)xsave.mask,
-				      .ebx = xsave_bytes(vcpu->xcr0),
+				      .ebx = xsave_bytes(vcpu_get_xcr0()),
 				      .ecx = xsave_bytes(xsave.mask),
 				      .edx = (uint32_t)(xsave.mask >> 32)};
-	if (subleaf == 1)
-		return lookup(0x0d, 1);
+	if (subleaf == 1) {
+		r = lookup(0x0d, 1);
+		if (r.eax & LEAFD_1_EAX_XSAVEC)
+			r.ebx = xsave_compacted_bytes(vcpu_get_xcr0());
+		return r;
+	}
 	if (subleaf < XCR0_COMPONENTS)
 		r = xsave.component[subleaf];
 	r.ecx &= BIT(1); /* aligned in the compacted format; user state */
@@ -289,7 +310,7 @@ struct cpuid features_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 	switch (leaf) {
 	case 0x04: return cache_leaf(vcpu, subleaf);
 	case 0x0b: return topology_leaf(vcpu, subleaf);
-	case 0x0d: return xsave_leaf(vcpu, subleaf);
+	case 0x0d: return xsave_leaf(subleaf);
 	case 0x40000000 ... 0x400000ff: return kvm_leaf(leaf);
 	}
 	r = lookup(leaf, subleaf);

@@ -63,7 +63,7 @@ static void xsetbv(uint64_t value)
 			 : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
 }
 
-static uint64_t xgetbv(void)
+uint64_t vcpu_get_xcr0(void)
 {
 	uint32_t lo, hi;
 
@@ -102,8 +102,7 @@ static void fpu_save(struct vcpu *vcpu)
 		__asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->xsave) : "memory");
 		return;
 	}
-	vcpu->xcr0 =
-		xgetbv(); /* QEMU 7.2 does not intercept XSETBV: the guest may have set it */
+	vcpu->xcr0 = vcpu_get_xcr0(); /* QEMU 7.2 lets a guest set it without an exit */
 	xsetbv(mask);
 	__asm__ volatile("xsave64 (%0)"
 			 :

@@ -58,7 +58,8 @@ struct vcpu {
 	struct vmevent event; /* to be delivered at the next entry; kind NONE: nothing */
 	struct vmexit exit;
 	bool nmi_pending;
-	uint64_t xcr0, tsc_aux;
+	uint64_t xcr0; /* while not loaded */
+	uint64_t tsc_aux;
 	uint64_t dr[4];		/* DR0-DR3 while not loaded */
 	struct vcpu_msrs *msrs; /* kernel/vmm/msr's own */
 	void *xsave;		/* guest's XSAVE area while not loaded */
@@ -99,7 +100,9 @@ void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector); /* ignored unless waitin
  * INIT, as that table's INIT column. On the vCPU's thread. */
 void vcpu_reset(struct vcpu *vcpu, bool init);
 
-/* XCR0 as the guest set it, checked. On the vCPU's thread. */
+/* XCR0. It is the CPU's while the vCPU is loaded; what is set has been checked. On the vCPU's
+ * thread. */
+uint64_t vcpu_get_xcr0(void);
 void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value);
 
 /* Exceptions raised by emulation, delivered at the next entry; a second one follows the
