@@ -388,13 +388,30 @@ static void string_io_moves_data(void **state)
 	assert_int_equal(guest.out[0], guest.memory[0x1700]);
 }
 
+static int refuse_read(struct emul_ctx *ctx, uint64_t linear, void *value, unsigned bytes,
+		       enum emul_access access)
+{
+	(void)ctx, (void)linear, (void)value, (void)bytes;
+	return access == EMUL_READ_FOR_WRITE ? -EFAULT : 0;
+}
+
+static int refuse_write(struct emul_ctx *ctx, uint64_t linear, const void *value,
+			unsigned bytes)
+{
+	(void)ctx, (void)linear, (void)value, (void)bytes;
+	return -EFAULT;
+}
+
 /* A port is read only when the datum has a place to go to. */
 static void ins_loses_nothing(void **state)
 {
+	struct emul_ops read_only = all_ops;
+
 	(void)state;
+	read_only.read = refuse_read;
+	read_only.write = refuse_write;
 	reset();
-	guest.fail_at = 1;
-	guest.fail_how = -EFAULT;
+	guest.ctx.ops = &read_only;
 	assert_int_equal(execute("6c"), -EFAULT);
 	assert_int_equal(guest.ins, 0);
 	reset();
@@ -474,6 +491,31 @@ static void what_is_not_emulated_says_so(void **state)
 	assert_int_equal(execute("0f1103"), -ENOTSUP);
 }
 
+static void aligned_moves_must_be(void **state)
+{
+	static const char *const aligned[] = {"0f2803",	  "660f2803",  "0f2903",   "660f2903",
+					      "0f2b03",	  "660f2b03",  "660f6f03", "660f7f03",
+					      "660fe703", "660f382a03"};
+	static const char *const others[] = {"0f1003",	 "660f1003", "0f1103",	 "660f1103",
+					     "f30f6f03", "f30f7f03", "f20ff003", "f30f7e03"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(aligned); i++) {
+		reset();
+		assert_int_equal(execute(aligned[i]), 0);
+		reset();
+		guest.gpr[EMUL_RBX] += 8;
+		assert_int_equal(execute(aligned[i]), -EFAULT);
+		assert_int_equal(guest.ctx.fault.vector, EMUL_VECTOR_GP);
+		assert_int_equal(guest.calls, 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		reset();
+		guest.gpr[EMUL_RBX] += 8;
+		assert_int_equal(execute(others[i]), 0);
+	}
+}
+
 /* RIP keeps to its width when the instruction is the last below 4 GiB. */
 static void rip_wraps_outside_of_64_bit_mode(void **state)
 {
@@ -504,6 +546,7 @@ int main(void)
 		cmocka_unit_test(string_io_needs_permission),
 		cmocka_unit_test(string_io_without_bytes),
 		cmocka_unit_test(what_is_not_emulated_says_so),
+		cmocka_unit_test(aligned_moves_must_be),
 		cmocka_unit_test(rip_wraps_outside_of_64_bit_mode),
 	};
 

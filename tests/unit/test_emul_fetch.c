@@ -109,6 +109,8 @@ static void opcodes_are_told(void **state)
 		{"0f01d1", EMUL_OPCODE(1, 0x01), 0xd1, 4},   /* xsetbv */
 		{"f4", EMUL_OPCODE(0, 0xf4), 0, 4},	     /* hlt */
 		{"660f30", EMUL_OPCODE(1, 0x30), 0, 2},	     /* wrmsr */
+		{"48660f30", EMUL_OPCODE(1, 0x30), 0, 2},    /* REX is void before a prefix */
+		{"66480f30", EMUL_OPCODE(1, 0x30), 0, 8},
 		{"ec", EMUL_OPCODE(0, 0xec), 0, 1},	     /* in al, dx */
 		{"66e564", EMUL_OPCODE(0, 0xe5), 0, 2},	     /* in ax, 0x64 */
 		{"440f22c0", EMUL_OPCODE(1, 0x22), 0xc0, 4}, /* mov cr8, rax */
