@@ -58,16 +58,20 @@ static int fail(struct guest *guest)
 	return ++guest->calls == guest->fail_at ? guest->fail_how : 0;
 }
 
+static bool is_canonical(const struct emul_ctx *ctx, uint64_t linear)
+{
+	int64_t sign = (int64_t)linear >> (ctx->linear_bits - 1);
+
+	return sign == 0 || sign == -1;
+}
+
 static void check_access(const struct emul_ctx *ctx, uint64_t linear, unsigned bytes)
 {
 	REQUIRE(bytes <= 16 && (bytes & (bytes - 1)) == 0 && bytes);
-	if (ctx->mode == EMUL_MODE_64) {
-		int64_t sign = (int64_t)linear >> (ctx->linear_bits - 1);
-
-		REQUIRE(sign == 0 || sign == -1);
-	} else {
+	if (ctx->mode == EMUL_MODE_64)
+		REQUIRE(is_canonical(ctx, linear) && is_canonical(ctx, linear + bytes - 1));
+	else
 		REQUIRE(linear <= UINT32_MAX);
-	}
 }
 
 static int op_read(struct emul_ctx *ctx, uint64_t linear, void *value, unsigned bytes,

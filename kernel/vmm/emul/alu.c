@@ -3,18 +3,6 @@
  */
 #include "kernel/vmm/emul/internal.h"
 
-uint64_t emul_mask(unsigned bytes)
-{
-	return ~0ull >> (64 - 8 * bytes);
-}
-
-int64_t emul_sign_extend(uint64_t value, unsigned bytes)
-{
-	unsigned shift = 64 - 8 * bytes;
-
-	return (int64_t)(value << shift) >> shift;
-}
-
 static uint64_t sign_bit(unsigned bytes)
 {
 	return 1ull << (8 * bytes - 1);

@@ -3,6 +3,7 @@
  * (SDM vol. 2A 2.1-2.3). Knows nothing of the guest's state; what opcodes mean is in tables.c.
  */
 #include "kernel/vmm/emul/internal.h"
+#include <string.h>
 
 struct cursor {
 	const uint8_t *at, *end;
@@ -34,9 +35,15 @@ static int take_signed(struct cursor *cursor, unsigned bytes, int64_t *value)
 {
 	const uint8_t *at = take(cursor, bytes);
 	uint64_t raw = 0;
+	int32_t dword;
 
 	if (!at)
 		return cursor->short_error;
+	if (bytes == sizeof(dword)) { /* the commonest, and worth it */
+		memcpy(&dword, at, sizeof(dword));
+		*value = dword;
+		return 0;
+	}
 	for (unsigned i = bytes; i > 0; i--)
 		raw = raw << 8 | at[i - 1];
 	*value = bytes ? emul_sign_extend(raw, bytes) : 0;
@@ -246,7 +253,7 @@ static unsigned operand_bytes(const struct emul_insn *insn, enum emul_mode mode,
 
 static int decode_immediate(struct emul_insn *insn, struct cursor *cursor, unsigned flags)
 {
-	unsigned at_most_4 = MIN(insn->op_bytes, (uint8_t)4), bytes = 0;
+	unsigned at_most_4 = MIN(insn->op_bytes, (uint8_t)4), bytes;
 	int64_t value;
 	int err;
 
@@ -254,10 +261,10 @@ static int decode_immediate(struct emul_insn *insn, struct cursor *cursor, unsig
 	case OPCODE_IMM_B: bytes = 1; break;
 	case OPCODE_IMM_W: bytes = 2; break;
 	case OPCODE_IMM_Z: bytes = at_most_4; break;
-	case OPCODE_IMM_V: bytes = insn->op_bytes; break;
 	case OPCODE_IMM_FAR: bytes = at_most_4 + 2; break;
 	case OPCODE_IMM_ENTER: bytes = 3; break;
-	case OPCODE_IMM_ADDR:
+	case OPCODE_IMM_V: bytes = insn->op_bytes; break;
+	default: /* OPCODE_IMM_ADDR */
 		insn->is_memory = true;
 		insn->base = EMUL_NO_REGISTER;
 		insn->index = EMUL_NO_REGISTER;
@@ -321,18 +328,65 @@ static void refine(struct emul_insn *insn, enum emul_mode mode, struct opcode *o
 			opcode->flags |= OPCODE_IMM_W;
 		break;
 	}
-	if ((opcode->flags & OPCODE_MEMORY) && !insn->is_memory)
+	if ((opcode->flags & OPCODE_MEMORY) == OPCODE_MEMORY && !insn->is_memory)
 		insn->op = EMUL_LENGTH;
 }
 
-/* Brings the operand forms that name the accumulator to the ones with ModRM. */
-static void normalise(struct emul_insn *insn)
+/* A group's row in place of the opcode's; the flags of both count. */
+static int choose_row(const struct emul_insn *insn, struct opcode *opcode)
 {
-	switch (insn->args) {
-	case ARGS_ACC_IMM: insn->args = ARGS_RM_IMM; break;
-	case ARGS_ACC_RM: insn->args = ARGS_REG_RM; break;
-	case ARGS_RM_ACC: insn->args = ARGS_RM_REG; break;
-	}
+	const struct opcode *row = &emul_groups[opcode->op][insn->modrm >> 3 & 7];
+
+	if (row->flags & OPCODE_INVALID)
+		return -EINVAL;
+	opcode->op = row->op;
+	opcode->flags |= row->flags;
+	if (row->args != ARGS_NONE)
+		opcode->args = row->args;
+	return 0;
+}
+
+/* LOCK may stand where memory is modified, and before MOV CR, where it is AMD's way to CR8. */
+static bool may_lock(const struct emul_insn *insn, unsigned flags)
+{
+	return (flags & OPCODE_LOCK) && (insn->is_memory || (flags & OPCODE_REGISTER));
+}
+
+/* All that follows the opcode, whose row is known. */
+static int decode_rest(struct emul_insn *insn, enum emul_mode mode, struct cursor *cursor,
+		       struct opcode *opcode)
+{
+	int err = 0;
+
+	insn->modrm = 0;
+	insn->reg = EMUL_RAX;
+	insn->rm = EMUL_RAX;
+	insn->is_memory = false;
+	insn->is_aligned = false;
+	insn->displacement = 0;
+	insn->immediate = 0;
+	if (opcode->flags & OPCODE_MODRM)
+		err = decode_modrm(insn, mode, cursor, opcode->flags);
+	if (!err && (opcode->flags & OPCODE_GROUP))
+		err = choose_row(insn, opcode);
+	if (err)
+		return err;
+
+	if (insn->segment == EMUL_NO_REGISTER)
+		insn->segment = EMUL_DS;
+	insn->op = opcode->op;
+	insn->args = opcode->args;
+	insn->op_bytes = operand_bytes(insn, mode, opcode->flags);
+	insn->mem_bytes = insn->op_bytes;
+	if (opcode->flags & OPCODE_SSE)
+		choose_sse(insn, opcode->op);
+	if (opcode->flags & OPCODE_ODD)
+		refine(insn, mode, opcode);
+	if (opcode->flags & OPCODE_IMM)
+		err = decode_immediate(insn, cursor, opcode->flags);
+	if (!err && (insn->prefixes & EMUL_PREFIX_LOCK) && !may_lock(insn, opcode->flags))
+		err = -EINVAL;
+	return err;
 }
 
 int emul_decode(struct emul_insn *insn, enum emul_mode mode, const uint8_t *bytes,
@@ -344,9 +398,8 @@ int emul_decode(struct emul_insn *insn, enum emul_mode mode, const uint8_t *byte
 		.short_error = available < EMUL_INSN_MAX ? -ENODATA : -E2BIG,
 	};
 	struct opcode opcode;
-	int err;
+	int err = decode_prefixes(insn, mode, &cursor);
 
-	err = decode_prefixes(insn, mode, &cursor);
 	if (err)
 		return err;
 	if (is_vex(insn, mode, &cursor))
@@ -358,47 +411,7 @@ int emul_decode(struct emul_insn *insn, enum emul_mode mode, const uint8_t *byte
 	if ((opcode.flags & OPCODE_INVALID) ||
 	    ((opcode.flags & OPCODE_NOT_64) && mode == EMUL_MODE_64))
 		return -EINVAL;
-
-	insn->modrm = 0;
-	insn->reg = 0;
-	insn->rm = 0;
-	insn->is_memory = false;
-	insn->is_aligned = false;
-	insn->displacement = 0;
-	if (opcode.flags & OPCODE_MODRM) {
-		err = decode_modrm(insn, mode, &cursor, opcode.flags);
-		if (err)
-			return err;
-	}
-	if (insn->segment == EMUL_NO_REGISTER)
-		insn->segment = EMUL_DS;
-
-	if (opcode.flags & OPCODE_GROUP) {
-		const struct opcode *row = &emul_groups[opcode.op][insn->modrm >> 3 & 7];
-
-		if (row->flags & OPCODE_INVALID)
-			return -EINVAL;
-		opcode.op = row->op;
-		opcode.flags |= row->flags;
-		if (row->args != ARGS_NONE)
-			opcode.args = row->args;
-	}
-	insn->op = opcode.op;
-	insn->args = opcode.args;
-	insn->op_bytes = operand_bytes(insn, mode, opcode.flags);
-	insn->mem_bytes = insn->op_bytes;
-	if (opcode.flags & OPCODE_SSE)
-		choose_sse(insn, opcode.op);
-	else
-		refine(insn, mode, &opcode);
-	err = decode_immediate(insn, &cursor, opcode.flags);
-	if (err)
-		return err;
-	normalise(insn);
-	if ((insn->prefixes & EMUL_PREFIX_LOCK) &&
-	    (!(opcode.flags & OPCODE_LOCK) ||
-	     (!insn->is_memory && !(opcode.flags & OPCODE_REGISTER))))
-		return -EINVAL;
+	err = decode_rest(insn, mode, &cursor, &opcode);
 	insn->length = cursor.at - bytes;
-	return 0;
+	return err;
 }

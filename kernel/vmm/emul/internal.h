@@ -8,16 +8,14 @@
 #include "kernel/vmm/emul/emul.h"
 #include <errno.h>
 
-/* How an instruction names its operands; the destination comes first. */
+/* How an instruction names its operands; the destination comes first. Without ModRM, the
+ * register operand is the accumulator. */
 enum emul_args {
 	ARGS_NONE,
 	ARGS_RM_REG,
 	ARGS_REG_RM,
 	ARGS_RM_IMM,
-	ARGS_ACC_IMM, /* the accumulator, made an ARGS_RM_IMM of */
-	ARGS_RM_ACC,  /* absolute offset, made an ARGS_RM_REG of: MOV A2, A3 */
-	ARGS_ACC_RM,  /* the other way: MOV A0, A1 */
-	ARGS_RM_ONE,  /* shift by one */
+	ARGS_RM_ONE, /* shift by one */
 	ARGS_RM_CL,
 	ARGS_RM,
 };
@@ -33,7 +31,8 @@ enum emul_args {
 #define OPCODE_SSE	0x0080 /* the prefix chooses: `op` is an enum emul_sse */
 #define OPCODE_INVALID	0x0100
 #define OPCODE_REGISTER 0x0200 /* ModRM names a register whatever its mod is: MOV CR */
-#define OPCODE_MEMORY	0x0400 /* executed for memory only; with a register another one */
+#define OPCODE_ODD	0x0400 /* irregular: refine() in decode.c knows how */
+#define OPCODE_MEMORY	0x0c00 /* odd: executed for memory only, another with a register */
 
 /* What follows ModRM and displacement: an immediate. */
 #define OPCODE_IMM	 0xf000
@@ -111,9 +110,20 @@ struct opcode emul_map_0f38(uint8_t byte, uint8_t prefixes);
 
 #define FLAGS_STATUS (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
+/* The bits of a value of 1 to 8 bytes. */
+static inline uint64_t emul_mask(unsigned bytes)
+{
+	return ~0ull >> (64 - 8 * bytes);
+}
+
+static inline int64_t emul_sign_extend(uint64_t value, unsigned bytes)
+{
+	unsigned shift = 64 - 8 * bytes;
+
+	return (int64_t)(value << shift) >> shift;
+}
+
 /* alu.c: `bytes` is 1, 2, 4 or 8 throughout; operands need not be masked, results are. */
-uint64_t emul_mask(unsigned bytes);
-int64_t emul_sign_extend(uint64_t value, unsigned bytes);
 /* EMUL_ADD to EMUL_MOV; `src` of the bit operations is below the operand's number of bits.
  * Flags that the manuals leave undefined are cleared or kept, never random. */
 uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned bytes,
@@ -122,6 +132,13 @@ uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned bytes,
 bool emul_condition(unsigned code, uint64_t rflags);
 
 /* operand.c */
+static inline bool emul_is_canonical(const struct emul_ctx *ctx, uint64_t address)
+{
+	unsigned shift = 64 - ctx->linear_bits;
+
+	return (uint64_t)((int64_t)(address << shift) >> shift) == address;
+}
+
 int emul_raise(struct emul_ctx *ctx, enum emul_vector vector);
 uint64_t emul_reg_read(const struct emul_ctx *ctx, const struct emul_insn *insn, unsigned reg,
 		       unsigned bytes);
@@ -132,8 +149,21 @@ void emul_reg_advance(uint64_t *reg, uint64_t value, unsigned bytes);
 /* The memory operand's offset in its segment. */
 uint64_t emul_effective(const struct emul_ctx *ctx, const struct emul_insn *insn);
 /* Checks the segment and its limits, or that the address is canonical. */
-int emul_linear(struct emul_ctx *ctx, unsigned segment, uint64_t offset, unsigned bytes,
-		bool is_write, uint64_t *linear);
+int emul_linear_checked(struct emul_ctx *ctx, unsigned segment, uint64_t offset, unsigned bytes,
+			bool is_write, uint64_t *linear);
+
+/* The same; flat addresses, which nearly all are, don't need the call. */
+static inline int emul_linear(struct emul_ctx *ctx, unsigned segment, uint64_t offset,
+			      unsigned bytes, bool is_write, uint64_t *linear)
+{
+	if (ctx->mode == EMUL_MODE_64 && segment < EMUL_FS && emul_is_canonical(ctx, offset) &&
+	    emul_is_canonical(ctx, offset + bytes - 1)) {
+		*linear = offset;
+		return 0;
+	}
+	return emul_linear_checked(ctx, segment, offset, bytes, is_write, linear);
+}
+
 int emul_load(struct emul_ctx *ctx, unsigned segment, uint64_t offset, uint64_t *value,
 	      unsigned bytes);
 int emul_store(struct emul_ctx *ctx, unsigned segment, uint64_t offset, uint64_t value,
@@ -143,7 +173,6 @@ int emul_read_rm(struct emul_ctx *ctx, const struct emul_insn *insn, uint64_t *v
 		 unsigned bytes);
 int emul_write_rm(struct emul_ctx *ctx, const struct emul_insn *insn, uint64_t value,
 		  unsigned bytes);
-bool emul_is_canonical(const struct emul_ctx *ctx, uint64_t address);
 /* The instruction is done: RIP goes on, RFLAGS.RF goes off. Returns 0. */
 int emul_retire(struct emul_ctx *ctx, const struct emul_insn *insn);
 

@@ -64,13 +64,6 @@ uint64_t emul_effective(const struct emul_ctx *ctx, const struct emul_insn *insn
 	return offset & emul_mask(insn->addr_bytes);
 }
 
-bool emul_is_canonical(const struct emul_ctx *ctx, uint64_t address)
-{
-	unsigned shift = 64 - ctx->linear_bits;
-
-	return (uint64_t)((int64_t)(address << shift) >> shift) == address;
-}
-
 /* Types are checked in protected mode; real and virtual-8086 mode have limits alone. */
 static bool may_access(const struct emul_ctx *ctx, const struct emul_seg *seg, bool is_write)
 {
@@ -91,8 +84,8 @@ static bool is_within(const struct emul_seg *seg, uint64_t first, uint64_t last)
 	return last <= seg->limit;
 }
 
-int emul_linear(struct emul_ctx *ctx, unsigned segment, uint64_t offset, unsigned bytes,
-		bool is_write, uint64_t *linear)
+int emul_linear_checked(struct emul_ctx *ctx, unsigned segment, uint64_t offset, unsigned bytes,
+			bool is_write, uint64_t *linear)
 {
 	struct emul_seg seg = {.base = 0};
 	bool is_legal;

@@ -13,6 +13,7 @@
 #define IW  OPCODE_IMM_W
 #define IZ  OPCODE_IMM_Z
 #define IV  OPCODE_IMM_V
+#define ODD OPCODE_ODD
 
 /* A row of the tables to a line, as the manuals print them. */
 /* clang-format off */
@@ -33,8 +34,8 @@
 	[(first) + 1] = DO(operation, RM_REG, M | (lock)),         \
 	[(first) + 2] = DO(operation, REG_RM, M | B),              \
 	[(first) + 3] = DO(operation, REG_RM, M),                  \
-	[(first) + 4] = DO(operation, ACC_IMM, B | IB),            \
-	[(first) + 5] = DO(operation, ACC_IMM, IZ)
+	[(first) + 4] = DO(operation, RM_IMM, B | IB),            \
+	[(first) + 5] = DO(operation, RM_IMM, IZ)
 
 const struct opcode emul_map_1byte[256] = {
 	ALU(0x00, ADD, LK), [0x06] = LENGTH(N64), [0x07] = LENGTH(N64),
@@ -50,7 +51,7 @@ const struct opcode emul_map_1byte[256] = {
 	[0x50 ... 0x5f] = LENGTH(D64), /* PUSH, POP */
 	[0x60 ... 0x61] = LENGTH(N64),
 	[0x62] = LENGTH(M | N64),      /* BOUND or EVEX */
-	[0x63] = DO(MOVSX, REG_RM, M), /* MOVSXD; outside of 64-bit mode ARPL */
+	[0x63] = DO(MOVSX, REG_RM, M | ODD), /* MOVSXD; outside of 64-bit mode ARPL */
 	[0x64 ... 0x67] = PREFIX,
 	[0x68] = LENGTH(IZ | D64),
 	[0x69] = LENGTH(M | IZ),
@@ -82,16 +83,16 @@ const struct opcode emul_map_1byte[256] = {
 	[0x90 ... 0x99] = LENGTH(0),
 	[0x9a] = LENGTH(OPCODE_IMM_FAR | N64),
 	[0x9b ... 0x9f] = LENGTH(0),
-	[0xa0] = DO(MOV, ACC_RM, B | OPCODE_IMM_ADDR),
-	[0xa1] = DO(MOV, ACC_RM, OPCODE_IMM_ADDR),
-	[0xa2] = DO(MOV, RM_ACC, B | OPCODE_IMM_ADDR),
-	[0xa3] = DO(MOV, RM_ACC, OPCODE_IMM_ADDR),
+	[0xa0] = DO(MOV, REG_RM, B | OPCODE_IMM_ADDR),
+	[0xa1] = DO(MOV, REG_RM, OPCODE_IMM_ADDR),
+	[0xa2] = DO(MOV, RM_REG, B | OPCODE_IMM_ADDR),
+	[0xa3] = DO(MOV, RM_REG, OPCODE_IMM_ADDR),
 	[0xa4] = DO(MOVS, NONE, B),
 	[0xa5] = DO(MOVS, NONE, 0),
 	[0xa6] = DO(CMPS, NONE, B),
 	[0xa7] = DO(CMPS, NONE, 0),
-	[0xa8] = DO(TEST, ACC_IMM, B | IB),
-	[0xa9] = DO(TEST, ACC_IMM, IZ),
+	[0xa8] = DO(TEST, RM_IMM, B | IB),
+	[0xa9] = DO(TEST, RM_IMM, IZ),
 	[0xaa] = DO(STOS, NONE, B),
 	[0xab] = DO(STOS, NONE, 0),
 	[0xac] = DO(LODS, NONE, B),
@@ -186,7 +187,8 @@ const struct opcode emul_map_0f[256] = {
 	[0x70 ... 0x73] = LENGTH(M | IB),
 	[0x74 ... 0x76] = LENGTH(M),
 	[0x77] = LENGTH(0),
-	[0x78 ... 0x79] = LENGTH(M), /* VMREAD, VMWRITE */
+	[0x78] = LENGTH(M | ODD), /* VMREAD, EXTRQ, INSERTQ */
+	[0x79] = LENGTH(M),       /* VMWRITE */
 	[0x7a ... 0x7b] = NONE,
 	[0x7c ... 0x7d] = LENGTH(M),
 	[0x7e] = SSE(0F7E),
@@ -213,13 +215,13 @@ const struct opcode emul_map_0f[256] = {
 	[0xb2] = LENGTH(M),
 	[0xb3] = DO(BTR, RM_REG, M | LK),
 	[0xb4 ... 0xb5] = LENGTH(M),
-	[0xb6 ... 0xb7] = DO(MOVZX, REG_RM, M),
+	[0xb6 ... 0xb7] = DO(MOVZX, REG_RM, M | ODD),
 	[0xb8] = LENGTH(M), /* POPCNT */
 	[0xb9] = LENGTH(M),
 	[0xba] = GROUP(BIT, RM_IMM, IB),
 	[0xbb] = DO(BTC, RM_REG, M | LK),
 	[0xbc ... 0xbd] = LENGTH(M),
-	[0xbe ... 0xbf] = DO(MOVSX, REG_RM, M),
+	[0xbe ... 0xbf] = DO(MOVSX, REG_RM, M | ODD),
 
 	[0xc0] = DO(XADD, RM_REG, M | B | LK),
 	[0xc1] = DO(XADD, RM_REG, M | LK),
