@@ -103,6 +103,7 @@ static void read_extended(struct cpu_features *f)
 	f->svm = id.ecx & BIT(2);
 	f->nx = id.edx & BIT(20);
 	f->pages_1g = id.edx & BIT(26);
+	f->rdtscp = id.edx & BIT(27);
 	if (max_leaf >= 0x80000004)
 		read_brand(f->brand);
 	if (max_leaf >= 0x80000007)
