@@ -242,8 +242,6 @@ bool vlapic_accepts_extint(const struct vlapic *lapic)
 
 static void set_tpr(struct vlapic *lapic, uint32_t tpr)
 {
-	if (tpr == lapic_get(lapic, LAPIC_TPR))
-		return;
 	lapic_set(lapic, LAPIC_TPR, tpr);
 	update_ppr(lapic);
 }
