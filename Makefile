@@ -13,6 +13,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) '$(or $(2),$@)';)
 
 help:
 	@echo 'make run           build everything and start the sample machine in QEMU'
+	@echo 'make run-intel     the same on an Intel machine, in Bochs'
 	@echo 'make image         write $(BUILD)/bulkhead.img, a bootable GPT disk'
 	@echo 'make kernel        build the boot application and the kernel only'
 	@echo 'make deps          install packages, fetch, verify and build the libraries'
@@ -32,6 +33,7 @@ include tools/make/deps.mk
 include tools/make/kernel.mk
 include tools/make/boot.mk
 include tools/make/image.mk
+include tools/make/bochs.mk
 include tools/make/tests.mk
 include tools/make/check.mk
 endif

@@ -66,6 +66,7 @@ class Machine:
         self.log_path = LOGS / f"{name}.log"
         self._seen = 0  # expect() looks behind this
         self._process = self._watchdog = self._reader = None
+        self._input = self._output = None
         self._changed = threading.Condition()
         self._directory = tempfile.TemporaryDirectory(prefix="bulkhead-")
         self._log = open(self.log_path, "w", encoding="utf-8", errors="replace")
@@ -101,6 +102,15 @@ class Machine:
         self._seen = 0
 
     def _launch(self):
+        self._spawn()
+        self._reader = threading.Thread(target=self._read, args=(self._output,), daemon=True)
+        self._reader.start()
+        self._watchdog = threading.Timer(self.limit_s, self._process.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    def _spawn(self):
+        """Starts the emulator; sets _process, and _input and _output, its serial line."""
         variables = fresh_variables(self._directory.name)
         words = command(self.image, variables, **self.options)
         self._note(" ".join(words))
@@ -108,14 +118,10 @@ class Machine:
         self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *words],
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT, start_new_session=True)
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
-        self._reader.start()
-        self._watchdog = threading.Timer(self.limit_s, self._process.kill)
-        self._watchdog.daemon = True
-        self._watchdog.start()
+        self._input, self._output = self._process.stdin, self._process.stdout
 
-    def _read(self, process):
-        while chunk := os.read(process.stdout.fileno(), 65536):
+    def _read(self, output):
+        while chunk := self._read_some(output):
             text = chunk.decode("utf-8", errors="replace").replace("\r", "")
             self._log.write(text)
             self._log.flush()
@@ -124,6 +130,10 @@ class Machine:
                 self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
+
+    @staticmethod
+    def _read_some(output):
+        return os.read(output.fileno(), 65536)
 
     def _note(self, text):
         self._log.write(f"[runner] {text}\n")
@@ -158,8 +168,8 @@ class Machine:
 
     def send(self, text):
         """Types `text` on the serial line."""
-        self._process.stdin.write(text.encode())
-        self._process.stdin.flush()
+        self._input.write(text.encode())
+        self._input.flush()
 
     def wait(self, timeout_s=60):
         """Waits until the machine has powered off; raises MachineError if it does not."""
@@ -178,8 +188,8 @@ class Machine:
             self._process.kill()
         self._process.wait()
         self._reader.join(5)
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._input.close()
+        self._output.close()
 
     def stop(self):
         """Ends the machine, if it still runs, and closes its log."""
