@@ -26,6 +26,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/vm.h"
+#include "kernel/vmm/vmx/backend.h"
 
 noreturn void kernel_main(const struct handoff *boot);
 
@@ -143,7 +144,7 @@ static void start_cpus(uint64_t trampoline_phys)
 
 static void start_vmm(void)
 {
-	const struct vmm_backend *const backends[] = {&svm_backend};
+	const struct vmm_backend *const backends[] = {&svm_backend, &vmx_backend};
 
 	vmm_init(backends, ARRAY_SIZE(backends)); /* without one the console still answers */
 }

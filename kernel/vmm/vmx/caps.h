@@ -1,0 +1,33 @@
+/*
+ * What a CPU's VMX can do, and which controls we run with. Pure: capability MSRs come in as
+ * numbers, so that host tests can invent CPUs.
+ */
+#ifndef KERNEL_VMM_VMX_CAPS_H
+#define KERNEL_VMM_VMX_CAPS_H
+
+#include "kernel/lib/types.h"
+
+enum vmx_control_set { VMX_PIN, VMX_PROC, VMX_PROC2, VMX_EXIT, VMX_ENTRY, VMX_CONTROL_SETS };
+
+/*
+ * The value for one set of controls on a CPU with this capability MSR (SDM vol. 3D A.2 to A.5:
+ * bits 31:0, where 1, must be 1; bits 63:32, where 0, must be 0). Holds all that we require,
+ * and what is optional where the CPU has it. 0; or -ENODEV with a sentence in `why` that names
+ * the control which is missing, or which cannot be switched off.
+ */
+int vmx_adjust(enum vmx_control_set set, uint64_t capability, uint32_t *value, char *why,
+	       size_t bytes);
+
+/* IA32_VMX_BASIC and IA32_VMX_EPT_VPID_CAP: 0, or -ENODEV with a sentence in `why`. */
+int vmx_check_basic(uint64_t basic, char *why, size_t bytes);
+int vmx_check_ept(uint64_t capability, char *why, size_t bytes);
+
+/* EPT pointer (SDM vol. 3C 24.6.11): the tables themselves are read as write-back memory. */
+uint64_t vmx_eptp(uint64_t root_phys);
+
+/* Segment attributes as the neutral core has them to the VMCS's access rights and back. A
+ * segment that is not present is unusable, and keeps its DPL, which for SS is the CPL. */
+uint32_t vmx_rights(uint16_t attributes);
+uint16_t vmx_attributes(uint32_t rights);
+
+#endif

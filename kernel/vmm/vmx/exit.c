@@ -1,0 +1,246 @@
+/* From the VMCS's exit fields to the neutral record. What to do about it is kernel/vmm/exit's.
+ */
+#include "kernel/log/log.h"
+#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vmx/asm.h"
+#include "kernel/vmm/vmx/vmx.h"
+
+/* Exits that say all there is to say by their reason. */
+static const uint8_t plain[] = {
+	[VMX_EXIT_INTERRUPT] = VMEXIT_HOST_INTERRUPT,
+	[VMX_EXIT_TRIPLE_FAULT] = VMEXIT_TRIPLE_FAULT,
+	[VMX_EXIT_INIT] = VMEXIT_INIT,
+	[VMX_EXIT_INTERRUPT_WINDOW] = VMEXIT_INTERRUPT_WINDOW,
+	[VMX_EXIT_NMI_WINDOW] = VMEXIT_NMI_WINDOW,
+	[VMX_EXIT_TASK_SWITCH] = VMEXIT_TASK_SWITCH,
+	[VMX_EXIT_CPUID] = VMEXIT_CPUID,
+	[VMX_EXIT_GETSEC] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_HLT] = VMEXIT_HLT,
+	[VMX_EXIT_INVD] = VMEXIT_CACHE,
+	[VMX_EXIT_RDPMC] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_RSM] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_VMCALL] = VMEXIT_HYPERCALL,
+	[VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_RDMSR] = VMEXIT_RDMSR,
+	[VMX_EXIT_WRMSR] = VMEXIT_WRMSR,
+	[VMX_EXIT_MWAIT] = VMEXIT_MONITOR,
+	[VMX_EXIT_MONITOR] = VMEXIT_MONITOR,
+	[VMX_EXIT_PAUSE] = VMEXIT_PAUSE,
+	[VMX_EXIT_TPR] = VMEXIT_INTERRUPT_WINDOW,
+	[VMX_EXIT_INVEPT] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_RDTSCP] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_PREEMPTION_TIMER] = VMEXIT_SLICE,
+	[VMX_EXIT_INVVPID] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_WBINVD] = VMEXIT_CACHE,
+	[VMX_EXIT_XSETBV] = VMEXIT_XSETBV,
+	[VMX_EXIT_INVPCID] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_VMFUNC] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_ENCLS] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_XSAVES] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_XRSTORS] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_UMWAIT] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_TPAUSE] = VMEXIT_UNDEFINED,
+};
+
+/* SDM vol. 3C table 27-5. */
+static void translate_io(uint64_t qualification, struct vmexit *exit)
+{
+	exit->reason = VMEXIT_IO;
+	exit->io.port = (uint16_t)(qualification >> 16);
+	exit->io.bytes = (uint8_t)((qualification & 7) + 1);
+	exit->io.in = qualification & BIT(3);
+	exit->io.string = qualification & BIT(4);
+	exit->io.rep = qualification & BIT(5);
+}
+
+static void block_nmi(void)
+{
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+		vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
+}
+
+/* The IRET that faulted on the way had unblocked NMIs already, and will run again (SDM vol. 3C
+ * 27.2.3); bit 12 says so here as in the interruption information. */
+static void translate_ept_violation(uint64_t qualification, struct vmexit *exit)
+{
+	exit->reason = VMEXIT_NESTED_FAULT;
+	exit->insn_length = 0; /* undefined */
+	exit->fault.gpa = vmread(VMCS_GUEST_PHYSICAL);
+	exit->fault.access = qualification & EPT_QUAL_FETCH   ? VMEXIT_FETCH
+			     : qualification & EPT_QUAL_WRITE ? VMEXIT_WRITE
+							      : VMEXIT_READ;
+	exit->fault.during_walk =
+		(qualification & (EPT_QUAL_LINEAR | EPT_QUAL_FINAL)) == EPT_QUAL_LINEAR;
+	if (unlikely(qualification & EVENT_NMI_UNBLOCKED) &&
+	    !(vmread(VMCS_IDT_EVENT) & EVENT_VALID))
+		block_nmi();
+}
+
+/* MOV to CR0 or CR4, and LMSW (SDM vol. 3C table 27-3). CLTS changes what the guest owns. */
+static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexit *exit)
+{
+	uint64_t operand = vcpu->regs[qualification >> 8 & 0xf];
+	uint64_t cr0;
+
+	exit->reason = VMEXIT_CR_WRITE;
+	exit->cr.cr = qualification & 0xf;
+	switch (qualification >> 4 & 3) {
+	case 0: {
+		struct vcpu_segment cs;
+
+		vmx_get_segment(vcpu, SEG_CS, &cs);
+		exit->cr.value = cs.attributes & SEG_ATTR_LONG ? operand : (uint32_t)operand;
+		return;
+	}
+	case 3: /* PE cannot be cleared */
+		cr0 = vmx_get_reg(vcpu, REG_CR0);
+		exit->cr.value = (cr0 & ~0xeull) | (qualification >> 16 & 0xf);
+		return;
+	default: exit->reason = VMEXIT_UNKNOWN;
+	}
+}
+
+#define DR6_REPORTED 0xe00full /* B0-B3 BD BS BT, as the qualification has them */
+#define DR7_GD	     BIT(13)
+
+/* #DB and #AC are intercepted only so that a guest whose handlers raise them again and again
+ * keeps exiting. What the CPU would have done beforehand is done here (SDM vol. 3C 27.1). */
+static void raise_debug(struct vcpu *vcpu, uint32_t info, uint64_t qualification)
+{
+	if (EVENT_TYPE(info) == EVENT_ICEBP)
+		vcpu->rip += vmread(VMCS_EXIT_LENGTH);
+	else
+		write_dr6((read_dr6() & ~0xfull) | (qualification & DR6_REPORTED));
+	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+	vcpu_raise(vcpu, 1);
+}
+
+static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
+{
+	uint32_t info = (uint32_t)vmread(VMCS_EXIT_EVENT);
+
+	exit->reason = VMEXIT_VENDOR;
+	exit->raw_info[1] = info;
+	if (unlikely(info & EVENT_NMI_UNBLOCKED) && !(vmread(VMCS_IDT_EVENT) & EVENT_VALID))
+		block_nmi();
+	switch (info & 0xff) {
+	case 1: raise_debug(vcpu, info, exit->raw_info[0]); break;
+	case 2: /* blocked since this exit, until an IRET */
+		exit->reason = VMEXIT_HOST_INTERRUPT;
+		__asm__ volatile("int $2");
+		break;
+	case 17: vcpu_raise_error(vcpu, 17, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR)); break;
+	case 18: __asm__ volatile("int $18"); break;
+	default: exit->reason = VMEXIT_UNKNOWN;
+	}
+}
+
+/* An event was being delivered when the exit happened: keep it. What an instruction raised
+ * needs nothing, since that instruction runs again. */
+static void keep_interrupted_event(struct vcpu *vcpu, uint32_t info)
+{
+	static const uint8_t kinds[8] = {
+		[EVENT_INTERRUPT] = VMEVENT_INTERRUPT,
+		[EVENT_NMI] = VMEVENT_NMI,
+		[EVENT_EXCEPTION] = VMEVENT_EXCEPTION,
+	};
+	enum vmevent_kind kind = kinds[EVENT_TYPE(info)];
+
+	vcpu->event = (struct vmevent){
+		.kind = kind,
+		.vector = info & 0xff,
+		.has_error = info & EVENT_ERROR,
+		.error = info & EVENT_ERROR ? (uint32_t)vmread(VMCS_IDT_EVENT_ERROR) : 0,
+		.cr2 = vmx_of(vcpu)->cr2,
+	};
+	if (kind == VMEVENT_NMI) /* its second injection blocks them (SDM vol. 3C 26.3.1.5) */
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKED_BY_NMI);
+}
+
+/* SDM vol. 3C 30.4; errors of entering alone. */
+static const char *instruction_error(uint64_t error)
+{
+	switch (error) {
+	case 4: return "VMLAUNCH of a VMCS that is launched";
+	case 5: return "VMRESUME of a VMCS that is not launched";
+	case 7: return "invalid control fields";
+	case 8: return "invalid host state";
+	case 26: return "an event while MOV SS blocks it";
+	default: return "the instruction failed";
+	}
+}
+
+/* SDM vol. 3C 26.8: of invalid guest state, the qualification says a little. */
+static const char *entry_failure(uint32_t reason, uint64_t qualification)
+{
+	if (reason != VMX_EXIT_ENTRY_STATE)
+		return "loading of MSRs";
+	switch (qualification) {
+	case 2: return "reserved bits in a page-directory-pointer entry";
+	case 3: return "an NMI while NMIs are blocked";
+	case 4: return "the VMCS link pointer";
+	default: return "invalid guest state";
+	}
+}
+
+static void translate_failed_entry(struct vcpu *vcpu, struct vmexit *exit, const char *why)
+{
+	struct vcpu_state s;
+
+	exit->reason = VMEXIT_INVALID_STATE;
+	vmx_get_state(vcpu, &s);
+	log_warn(vcpu->vm->name,
+		 "VM entry refused: %s. cr0=%llx cr3=%llx cr4=%llx efer=%llx rip=%llx "
+		 "rflags=%llx cs=%x/%x ss=%x/%x tr=%x/%x event=%llx blocked=%llx",
+		 why, (unsigned long long)s.regs[REG_CR0], (unsigned long long)s.regs[REG_CR3],
+		 (unsigned long long)s.regs[REG_CR4], (unsigned long long)s.regs[REG_EFER],
+		 (unsigned long long)vcpu->rip, (unsigned long long)vcpu->rflags,
+		 s.segs[SEG_CS].selector, s.segs[SEG_CS].attributes, s.segs[SEG_SS].selector,
+		 s.segs[SEG_SS].attributes, s.segs[SEG_TR].selector, s.segs[SEG_TR].attributes,
+		 (unsigned long long)vmread(VMCS_ENTRY_EVENT),
+		 (unsigned long long)vmread(VMCS_GUEST_INTERRUPTIBILITY));
+}
+
+static void translate_failure(struct vcpu *vcpu, struct vmexit *exit, bool failed)
+{
+	uint32_t reason = exit->raw_code & 0xffff;
+
+	if (failed) {
+		exit->raw_info[1] = vmread(VMCS_INSTRUCTION_ERROR);
+		translate_failed_entry(vcpu, exit, instruction_error(exit->raw_info[1]));
+	} else if (reason == VMX_EXIT_ENTRY_MACHINE_CHECK) {
+		exit->reason = VMEXIT_VENDOR;
+		__asm__ volatile("int $18");
+	} else {
+		translate_failed_entry(vcpu, exit, entry_failure(reason, exit->raw_info[0]));
+	}
+}
+
+void vmx_translate_exit(struct vcpu *vcpu, struct vmexit *exit, bool failed)
+{
+	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+	uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+	uint32_t event = (uint32_t)vmread(VMCS_IDT_EVENT);
+
+	exit->raw_code = reason;
+	exit->raw_info[0] = qualification;
+	exit->raw_info[1] = 0;
+	exit->insn_available = 0;
+	if (unlikely(failed || reason & VMX_EXIT_ENTRY_FAILED)) {
+		translate_failure(vcpu, exit, failed);
+		return;
+	}
+	vmx_of(vcpu)->launched = true;
+	exit->insn_length = (uint8_t)vmread(VMCS_EXIT_LENGTH);
+	if (unlikely(event & EVENT_VALID))
+		keep_interrupted_event(vcpu, event);
+
+	switch (reason & 0xffff) {
+	case VMX_EXIT_EXCEPTION: translate_exception(vcpu, exit); return;
+	case VMX_EXIT_IO: translate_io(qualification, exit); return;
+	case VMX_EXIT_EPT_VIOLATION: translate_ept_violation(qualification, exit); return;
+	case VMX_EXIT_CR: translate_cr(vcpu, qualification, exit); return;
+	}
+	exit->reason = reason < ARRAY_SIZE(plain) ? plain[reason] : VMEXIT_UNKNOWN;
+}
