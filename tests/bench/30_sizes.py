@@ -29,7 +29,7 @@ def counters(machine):
     """The guest's counters as the operator's console tells them: {name: sum over vCPUs}."""
     machine.send("counters alpha\r")
     machine.expect(r"^counters alpha state=")
-    machine.expect(r"^counters alpha/1 .*\n")
+    machine.expect(r"^counters alpha vcpu=1 .*\n")
     text = machine.output[machine.output.rindex("counters alpha state="):]
     sums = {}
     for name, value in re.findall(r"([\w.]+)=(\d+)", text):
