@@ -254,12 +254,17 @@ static void op_segment(struct emul_ctx *ctx, enum emul_segment which, struct emu
 	*seg = (struct emul_seg){.base = s.base, .limit = s.limit, .access = s.attributes};
 }
 
+/* Does just what the CPU has checked the guest's right to: another vCPU may have changed the
+ * instruction since, and then the CPU is asked again. */
 static int port_access(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes,
 		       bool write)
 {
+	const struct vmexit *exit = ((struct emulation *)ctx->opaque)->exit;
 	struct bus_access access = {
 		.vcpu = vcpu_of(ctx), .addr = port, .bytes = (uint8_t)bytes, .write = write};
 
+	if (port != exit->io.port || bytes != exit->io.bytes || write == exit->io.in)
+		return -EAGAIN;
 	if (write)
 		memcpy(&access.value, value, bytes);
 	bus_do(&access.vcpu->vm->pio, &access);
