@@ -437,28 +437,6 @@ static void string_io_needs_permission(void **state)
 	assert_int_equal(guest.ctx.rip, START_RIP);
 }
 
-static void string_io_without_bytes(void **state)
-{
-	struct emul_insn insn;
-
-	(void)state;
-	reset();
-	guest.gpr[EMUL_RCX] = 4;
-	emul_string_io(&insn, false, true, 2, 8, EMUL_FS, 3);
-	assert_int_equal(emul_execute(&guest.ctx, &insn), 0);
-	assert_int_equal(guest.outs, 4);
-	assert_memory_equal(guest.out, &guest.memory[0x1700], 8);
-	assert_int_equal(guest.ctx.rip, START_RIP + 3);
-
-	reset();
-	guest.gpr[EMUL_RDI] |= 1ull << 40;
-	emul_string_io(&insn, true, false, 4, 4, EMUL_DS, 2);
-	assert_int_equal(emul_execute(&guest.ctx, &insn), 0);
-	assert_int_equal(guest.memory[0x1703], 4);
-	assert_int_equal(guest.gpr[EMUL_RDI], 0x1704);
-	assert_int_equal(guest.gpr[EMUL_RCX], 0x1100);
-}
-
 static void what_is_not_emulated_says_so(void **state)
 {
 	static const char *const others[] = {
@@ -544,7 +522,6 @@ int main(void)
 		cmocka_unit_test(string_io_moves_data),
 		cmocka_unit_test(ins_loses_nothing),
 		cmocka_unit_test(string_io_needs_permission),
-		cmocka_unit_test(string_io_without_bytes),
 		cmocka_unit_test(what_is_not_emulated_says_so),
 		cmocka_unit_test(aligned_moves_must_be),
 		cmocka_unit_test(rip_wraps_outside_of_64_bit_mode),

@@ -107,9 +107,9 @@ struct emul_ops {
 	/* Called only when needed: outside of 64-bit mode, or for FS and GS. */
 	void (*segment)(struct emul_ctx *ctx, enum emul_segment which, struct emul_seg *seg);
 
-	/* String I/O, one element of 1, 2 or 4 bytes a call. NULL unless the CPU has checked
-	 * the guest's right to the port, which is so on an I/O exit: INS and OUTS then end
-	 * with -EAGAIN, and the CPU decides. */
+	/* String I/O, one element of 1, 2 or 4 bytes a call. Privilege is not checked here:
+	 * NULL unless the CPU has done that, which is so on an I/O exit, for the port, size and
+	 * direction that it reports. If NULL, INS and OUTS end with -EAGAIN: ask the CPU. */
 	int (*io_in)(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes);
 	int (*io_out)(struct emul_ctx *ctx, uint16_t port, const void *value, unsigned bytes);
 
@@ -256,13 +256,5 @@ int emul_fetch(struct emul_ctx *ctx, struct emul_insn *insn);
  * the trap of RFLAGS.TF are the caller's.
  */
 int emul_execute(struct emul_ctx *ctx, const struct emul_insn *insn);
-
-/*
- * Describes a string I/O instruction from what the CPU says on an I/O exit (APM vol. 2 15.10.2,
- * SDM vol. 3C 28.2.1 and 28.2.5), for emul_execute; no bytes are fetched. `port_bytes` is 1, 2
- * or 4, `addr_bytes` 2, 4 or 8, `segment` the source's of OUTS.
- */
-void emul_string_io(struct emul_insn *insn, bool is_in, bool is_rep, unsigned port_bytes,
-		    unsigned addr_bytes, enum emul_segment segment, unsigned length);
 
 #endif

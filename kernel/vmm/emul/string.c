@@ -119,18 +119,3 @@ int emul_exec_string(struct emul_ctx *ctx, const struct emul_insn *insn)
 	}
 	return emul_retire(ctx, insn);
 }
-
-void emul_string_io(struct emul_insn *insn, bool is_in, bool is_rep, unsigned port_bytes,
-		    unsigned addr_bytes, enum emul_segment segment, unsigned length)
-{
-	*insn = (struct emul_insn){
-		.length = length,
-		.op = is_in ? EMUL_INS : EMUL_OUTS,
-		.prefixes = is_rep ? EMUL_PREFIX_REP : 0,
-		.opcode = (is_in ? 0x6c : 0x6e) + (port_bytes > 1),
-		.op_bytes = port_bytes,
-		.mem_bytes = port_bytes,
-		.addr_bytes = addr_bytes,
-		.segment = segment,
-	};
-}
