@@ -1,6 +1,6 @@
 /*
  * The hypervisor's own address space. Layout (docs/architecture.md has the table):
- *   0x0000100000000000  the running guest's RAM (user pages under SMAP; per guest)
+ *   0x0000200000000000  the running guest's RAM (user pages under SMAP; per guest)
  *   0xffff800000000000  directmap of the host pool, RW, NX
  *   0xffffc00000000000  vmap area: stacks with guard pages, device registers, boot files
  *   0xffffffff80000000  the kernel's image
@@ -12,7 +12,7 @@
 #include "kernel/mem/frames.h"
 #include "kernel/mem/pagetable.h"
 
-#define GUEST_WINDOW_BASE 0x0000100000000000ull /* PML4 slot 32 */
+#define GUEST_WINDOW_BASE 0x0000200000000000ull /* PML4 slot 64 */
 #define GUEST_WINDOW_MAX  (512 * GIB)
 #define VMAP_BASE	  0xffffc00000000000ull
 #define KERNEL_BASE	  0xffffffff80000000ull
