@@ -240,6 +240,8 @@ bool vlapic_accepts_extint(const struct vlapic *lapic)
 	       (lapic_get(lapic, LAPIC_LVT_LINT0) & (LVT_MASKED | LVT_DELIVERY)) == LVT_EXTINT;
 }
 
+/* Where the CPU itself writes TPR into the page (VMX), PPR may be old though TPR is as asked.
+ */
 static void set_tpr(struct vlapic *lapic, uint32_t tpr)
 {
 	lapic_set(lapic, LAPIC_TPR, tpr);

@@ -107,6 +107,23 @@ static void ppr_follows_tpr_and_isr(void **state)
 	}
 }
 
+/* VMX's virtual-APIC page is ours: MOV to CR8 changes TPR in it, and the backend says so then.
+ */
+static void tpr_written_by_the_cpu_counts(void **state)
+{
+	uint32_t *page = vlapic_page(lapic(0));
+
+	(void)state;
+	fixed(0, 0x55, false);
+	page[4 * LAPIC_TPR] = 0x60;
+	vlapic_set_cr8(lapic(0), vlapic_get_cr8(lapic(0)));
+	assert_int_equal(vlapic_pending(lapic(0)), -1);
+	assert_int_equal(vlapic_tpr_threshold(lapic(0)), 5);
+	page[4 * LAPIC_TPR] = 0x40;
+	vlapic_set_cr8(lapic(0), vlapic_get_cr8(lapic(0)));
+	assert_int_equal(vlapic_pending(lapic(0)), 0x55);
+}
+
 static void software_disable_masks_and_drops(void **state)
 {
 	(void)state;
@@ -332,6 +349,7 @@ int main(void)
 		TEST(registers_after_reset),
 		TEST(interrupts_come_by_priority),
 		TEST(ppr_follows_tpr_and_isr),
+		TEST(tpr_written_by_the_cpu_counts),
 		TEST(software_disable_masks_and_drops),
 		TEST(errors_are_latched_by_a_write),
 		TEST(level_interrupts_tell_the_ioapic),
