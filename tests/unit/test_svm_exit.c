@@ -1,0 +1,253 @@
+/*
+ * The VMCB's exit fields in neutral words, on CPUs with and without NRIPS and decode assists:
+ * the emulator that runs the whole-machine tests has neither.
+ */
+/* links: kernel/vmm/svm/exit.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "kernel/log/log.h"
+#include "kernel/vmm/insn.h"
+#include "kernel/vmm/svm/svm.h"
+#include "kernel/vmm/vm.h"
+
+#define RIP 0x1000ull
+
+struct svm_features svm_features;
+static struct vmcb vmcb;
+static struct svm_vcpu sv;
+static struct vm vm;
+static struct vcpu vcpu;
+static uint8_t code[15];
+static unsigned code_bytes, raised;
+static uint16_t cs_attributes;
+
+static void get_segment(struct vcpu *v, enum vcpu_seg seg, struct vcpu_segment *out)
+{
+	(void)v;
+	(void)seg;
+	*out = (struct vcpu_segment){.attributes = cs_attributes};
+}
+
+static const struct vmm_backend backend = {.get_segment = get_segment};
+const struct vmm_backend *vmm_backend = &backend;
+
+unsigned insn_fetch(struct vcpu *v, uint8_t *buf, unsigned bytes)
+{
+	(void)v;
+	memcpy(buf, code, MIN(bytes, code_bytes));
+	return MIN(bytes, code_bytes);
+}
+
+void vcpu_raise(struct vcpu *v, unsigned vector)
+{
+	(void)v;
+	raised = vector;
+}
+
+void vcpu_raise_error(struct vcpu *v, unsigned vector, uint32_t error)
+{
+	(void)v;
+	raised = vector | error << 8;
+}
+
+void log_line(enum log_level level, const char *area, const char *fmt, ...)
+{
+	(void)level;
+	(void)area;
+	(void)fmt;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&vmcb, 0, sizeof(vmcb));
+	memset(&vcpu, 0, sizeof(vcpu));
+	memset(&sv, 0, sizeof(sv));
+	sv.vmcb = &vmcb;
+	vcpu.backend = &sv;
+	vcpu.vm = &vm;
+	vcpu.rip = vmcb.rip = RIP;
+	vcpu.rflags = 2;
+	svm_features.edx = 0;
+	cs_attributes = SEG_ATTR_LONG;
+	code_bytes = raised = 0;
+	return 0;
+}
+
+static struct vmexit *translate(uint64_t exit_code, uint64_t info_1, uint64_t info_2)
+{
+	vmcb.exit_code = exit_code;
+	vmcb.exit_info_1 = info_1;
+	vmcb.exit_info_2 = info_2;
+	svm_translate_exit(&vcpu, &vcpu.exit);
+	return &vcpu.exit;
+}
+
+static void write_code(const char *bytes, unsigned count)
+{
+	memcpy(code, bytes, count);
+	code_bytes = count;
+}
+
+static void length_only_where_the_cpu_tells(void **state)
+{
+	(void)state;
+	vmcb.next_rip = RIP + 2;
+	assert_int_equal(translate(SVM_EXIT_CPUID, 0, 0)->insn_length, 0);
+	svm_features.edx = SVM_NRIPS;
+	assert_int_equal(translate(SVM_EXIT_CPUID, 0, 0)->insn_length, 2);
+	assert_int_equal(vcpu.exit.reason, VMEXIT_CPUID);
+	vmcb.next_rip = 0; /* not every exit sets it */
+	assert_int_equal(translate(SVM_EXIT_NPF, 0, 0)->insn_length, 0);
+	vmcb.next_rip = RIP + 16;
+	assert_int_equal(translate(SVM_EXIT_CPUID, 0, 0)->insn_length, 0);
+}
+
+static void bytes_only_with_decode_assists(void **state)
+{
+	struct vmexit *exit;
+
+	(void)state;
+	vmcb.insn_bytes_count = 4;
+	memcpy(vmcb.insn_bytes, "\x89\x07\x90\x90", 4);
+	exit = translate(SVM_EXIT_NPF, NPF_WRITE, 0xfee000b0);
+	assert_int_equal(exit->insn_available, 0);
+	assert_int_equal(exit->reason, VMEXIT_NESTED_FAULT);
+	assert_int_equal(exit->fault.gpa, 0xfee000b0);
+	assert_int_equal(exit->fault.access, VMEXIT_WRITE);
+	assert_false(exit->fault.during_walk);
+	svm_features.edx = SVM_DECODE_ASSIST;
+	exit = translate(SVM_EXIT_NPF, NPF_FETCH | NPF_TABLE, 0);
+	assert_int_equal(exit->insn_available, 4);
+	assert_memory_equal(exit->insn, "\x89\x07\x90\x90", 4);
+	assert_int_equal(exit->fault.access, VMEXIT_FETCH);
+	assert_true(exit->fault.during_walk);
+}
+
+/* APM vol. 2 fig. 15-2: port 31:16, size bits 6:4, REP 3, STR 2, IN 0; the next RIP always. */
+static void port_accesses(void **state)
+{
+	struct vmexit *exit = translate(SVM_EXIT_IOIO, 0x3fdull << 16 | 1 << 4 | 1, RIP + 1);
+
+	(void)state;
+	assert_int_equal(exit->reason, VMEXIT_IO);
+	assert_int_equal(exit->io.port, 0x3fd);
+	assert_int_equal(exit->io.bytes, 1);
+	assert_true(exit->io.in);
+	assert_false(exit->io.string);
+	assert_int_equal(exit->insn_length, 1);
+	exit = translate(SVM_EXIT_IOIO, 0xcf8ull << 16 | 4 << 4 | 1 << 3 | 1 << 2, RIP + 2);
+	assert_int_equal(exit->io.bytes, 4);
+	assert_false(exit->io.in);
+	assert_true(exit->io.string && exit->io.rep);
+}
+
+static void interrupted_events_are_kept(void **state)
+{
+	(void)state;
+	vmcb.exit_int_info = EVENT_VALID | 0x31;
+	translate(SVM_EXIT_NPF, 0, 0);
+	assert_int_equal(vcpu.event.kind, VMEVENT_INTERRUPT);
+	assert_int_equal(vcpu.event.vector, 0x31);
+	vmcb.exit_int_info =
+		EVENT_VALID | EVENT_ERROR_VALID | EVENT_TYPE_EXCEPTION << 8 | 14 | 7ull << 32;
+	vmcb.cr2 = 0x1234;
+	translate(SVM_EXIT_NPF, 0, 0);
+	assert_int_equal(vcpu.event.kind, VMEVENT_EXCEPTION);
+	assert_true(vcpu.event.has_error);
+	assert_int_equal(vcpu.event.error, 7);
+	assert_int_equal(vcpu.event.cr2, 0x1234);
+	sv.nmi_blocked = true;
+	vmcb.exit_int_info = EVENT_VALID | EVENT_TYPE_NMI << 8 | 2;
+	translate(SVM_EXIT_NPF, 0, 0);
+	assert_int_equal(vcpu.event.kind, VMEVENT_NMI);
+	assert_false(sv.nmi_blocked); /* it was not delivered: it may go in again */
+	vcpu.event.kind = VMEVENT_NONE;
+	vmcb.exit_int_info = EVENT_VALID | EVENT_TYPE_SOFT << 8 | 0x80;
+	translate(SVM_EXIT_NPF, 0, 0);
+	assert_int_equal(vcpu.event.kind, VMEVENT_NONE); /* INT 0x80 runs again */
+}
+
+static void control_register_writes(void **state)
+{
+	struct vmexit *exit;
+
+	(void)state;
+	vcpu.regs[R9] = 0x123456789;
+	write_code("\x41\x0f\x22\xe1", 4); /* mov %r9, %cr4 */
+	exit = translate(SVM_EXIT_CR4_WRITE, 0, 0);
+	assert_int_equal(exit->reason, VMEXIT_CR_WRITE);
+	assert_int_equal(exit->cr.cr, 4);
+	assert_int_equal(exit->cr.value, 0x123456789);
+	assert_int_equal(exit->insn_length, 4);
+
+	cs_attributes = SEG_ATTR_DB;
+	vcpu.regs[RAX] = 0xffffffff00000011;
+	write_code("\x0f\x22\xc0", 3); /* mov %eax, %cr0: the upper half does not count */
+	exit = translate(SVM_EXIT_CR0_SEL, 0, 0);
+	assert_int_equal(exit->cr.value, 0x11);
+	assert_int_equal(exit->insn_length, 3);
+
+	vmcb.cr0 = 0x60000011; /* lmsw %ax sets the low four bits, and never clears PE */
+	vcpu.regs[RAX] = 8;
+	write_code("\x0f\x01\xf0", 3);
+	exit = translate(SVM_EXIT_CR0_SEL, 0, 0);
+	assert_int_equal(exit->cr.value, 0x60000019);
+
+	write_code("\x0f\x01\x30", 3); /* lmsw (%eax): not done here */
+	assert_int_equal(translate(SVM_EXIT_CR0_SEL, 0, 0)->reason, VMEXIT_UNKNOWN);
+	code_bytes = 2; /* not to be read whole */
+	assert_int_equal(translate(SVM_EXIT_CR0_SEL, 0, 0)->reason, VMEXIT_UNKNOWN);
+}
+
+/* NMIs stay blocked until the IRET after them has run, which takes a step by TF. */
+static void iret_is_stepped_over(void **state)
+{
+	(void)state;
+	sv.nmi_blocked = true;
+	vmcb.intercepts[0] = (uint32_t)INTERCEPT_IRET;
+	assert_int_equal(translate(SVM_EXIT_IRET, 0, 0)->reason, VMEXIT_VENDOR);
+	assert_true(sv.nmi_blocked);
+	assert_int_equal(vmcb.intercepts[0], 0);
+	assert_true(vcpu.rflags & 1 << 8);
+	vmcb.dr6 = 1 << 14;
+	assert_int_equal(translate(SVM_EXIT_EXCEPTION + 1, 0, 0)->reason, VMEXIT_NMI_WINDOW);
+	assert_false(sv.nmi_blocked);
+	assert_int_equal(vmcb.dr6, 0);
+	assert_int_equal(raised, 0);
+	assert_int_equal(translate(SVM_EXIT_EXCEPTION + 1, 0, 0)->reason, VMEXIT_VENDOR);
+	assert_int_equal(raised, 1); /* the guest's own #DB */
+}
+
+static void codes_nobody_knows(void **state)
+{
+	(void)state;
+	assert_int_equal(translate(SVM_EXIT_INVALID, 0, 0)->reason, VMEXIT_INVALID_STATE);
+	assert_int_equal(translate(SVM_EXIT_INVALID_7_2, 0, 0)->reason, VMEXIT_INVALID_STATE);
+	assert_int_equal(translate(0x3ff, 0, 0)->reason, VMEXIT_UNKNOWN);
+	assert_int_equal(translate(0x401, 0, 0)->reason, VMEXIT_UNKNOWN);
+	assert_int_equal(translate(SVM_EXIT_EXCEPTION + 6, 0, 0)->reason, VMEXIT_UNKNOWN);
+	assert_int_equal(translate(SVM_EXIT_SHUTDOWN, 0, 0)->reason, VMEXIT_TRIPLE_FAULT);
+	assert_int_equal(translate(SVM_EXIT_VMRUN, 0, 0)->reason, VMEXIT_UNDEFINED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(length_only_where_the_cpu_tells, setup),
+		cmocka_unit_test_setup(bytes_only_with_decode_assists, setup),
+		cmocka_unit_test_setup(port_accesses, setup),
+		cmocka_unit_test_setup(interrupted_events_are_kept, setup),
+		cmocka_unit_test_setup(control_register_writes, setup),
+		cmocka_unit_test_setup(iret_is_stepped_over, setup),
+		cmocka_unit_test_setup(codes_nobody_knows, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
