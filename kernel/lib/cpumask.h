@@ -23,6 +23,22 @@ static inline void cpumask_clear(struct cpumask *mask, unsigned cpu)
 	mask->bits[cpu / 64] &= ~BIT(cpu % 64);
 }
 
+/* The lowest CPU of the set from `cpu` on; CPU_MAX if there is none. */
+static inline unsigned cpumask_next(const struct cpumask *mask, unsigned cpu)
+{
+	for (; cpu < CPU_MAX; cpu = (cpu / 64 + 1) * 64) {
+		uint64_t rest = mask->bits[cpu / 64] >> (cpu % 64);
+
+		if (rest)
+			return cpu + (unsigned)__builtin_ctzll(rest);
+	}
+	return CPU_MAX;
+}
+
+#define cpumask_for_each(cpu, mask)                               \
+	for (unsigned cpu = cpumask_next(mask, 0); cpu < CPU_MAX; \
+	     cpu = cpumask_next(mask, cpu + 1))
+
 static inline unsigned cpumask_count(const struct cpumask *mask)
 {
 	unsigned count = 0;

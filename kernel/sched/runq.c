@@ -18,10 +18,16 @@ static uint64_t virtual_ns(uint64_t ns, unsigned weight)
 	return ns * RUNQ_WEIGHT_UNIT / weight;
 }
 
+/* CPUs' clocks agree but for a little, so what another CPU noted may lie in the future. */
+static uint64_t elapsed(uint64_t since, uint64_t now)
+{
+	return now > since ? now - since : 0;
+}
+
 /* Begins a new cap period when the old one is over; run time beyond the cap is carried over. */
 static void refill(struct runq_entity *e, uint64_t now)
 {
-	uint64_t periods = (now - e->period_ns) / RUNQ_CAP_PERIOD_NS;
+	uint64_t periods = elapsed(e->period_ns, now) / RUNQ_CAP_PERIOD_NS;
 
 	if (!e->cap_ns || !periods)
 		return;
@@ -84,7 +90,7 @@ void runq_remove(struct runq *rq, struct runq_entity *e, uint64_t now)
 {
 	list_remove(&e->link);
 	if (e->state == RUNQ_WAITING) {
-		e->wait_ns += now - e->since_ns;
+		e->wait_ns += elapsed(e->since_ns, now);
 		rq->waiting_count--;
 	}
 	e->state = RUNQ_OFF;
@@ -100,7 +106,7 @@ static void charge(struct runq *rq, uint64_t now)
 
 	if (!e)
 		return;
-	ran = now - e->since_ns;
+	ran = elapsed(e->since_ns, now);
 	e->since_ns = now;
 	e->run_ns += ran;
 	e->used_ns += ran;
@@ -216,12 +222,12 @@ uint64_t runq_next_event(const struct runq *rq)
 
 uint64_t runq_run_ns(const struct runq_entity *e, uint64_t now)
 {
-	return e->run_ns + (e->state == RUNQ_RUNNING ? now - e->since_ns : 0);
+	return e->run_ns + (e->state == RUNQ_RUNNING ? elapsed(e->since_ns, now) : 0);
 }
 
 uint64_t runq_wait_ns(const struct runq_entity *e, uint64_t now)
 {
-	return e->wait_ns + (e->state == RUNQ_WAITING ? now - e->since_ns : 0);
+	return e->wait_ns + (e->state == RUNQ_WAITING ? elapsed(e->since_ns, now) : 0);
 }
 
 bool runq_may_run(const struct runq *rq, const struct runq_entity *e)
@@ -237,12 +243,18 @@ static bool claim_idle(struct runq *rq)
 	       atomic_exchange(&rq->idle, false);
 }
 
+/* `last` is looked at first, and so preferred among equals: its caches may still be warm. */
 struct runq *runq_place(struct runq_set *set, const struct runq_entity *e, unsigned last)
 {
-	struct runq *best = NULL;
+	struct runq *best = set->queues[last];
 
-	for (unsigned i = 0; i < set->count; i++) {
-		struct runq *rq = set->queues[(last + i) % set->count];
+	if (!runq_may_run(best, e))
+		best = NULL;
+	else if (claim_idle(best))
+		return best;
+	cpumask_for_each(cpu, &e->allowed)
+	{
+		struct runq *rq = set->queues[cpu];
 
 		if (!runq_may_run(rq, e))
 			continue;
@@ -267,7 +279,7 @@ static uint64_t hinted_vtime(struct runq *rq, uint64_t least, uint64_t now)
 
 	if (!weight)
 		return 0;
-	vtime += forgotten + virtual_ns(now > since ? now - since : 0, weight);
+	vtime += forgotten + virtual_ns(elapsed(since, now), weight);
 	if (vtime < least)
 		(void)atomic_compare_exchange_strong(&rq->forgotten_ns, &forgotten,
 						     forgotten + (least - vtime));
@@ -281,8 +293,9 @@ static struct runq *better_for(struct runq_set *set, const struct runq *from,
 	uint64_t furthest = e->vtime_ns + RUNQ_SLICE_NS;
 	struct runq *best = NULL;
 
-	for (unsigned i = 0; i < set->count; i++) {
-		struct runq *rq = set->queues[i];
+	cpumask_for_each(cpu, &e->allowed)
+	{
+		struct runq *rq = set->queues[cpu];
 		uint64_t vtime;
 
 		if (rq == from || !runq_may_run(rq, e))

@@ -60,10 +60,9 @@ struct runq {
 	_Atomic unsigned hint_weight;
 };
 
-/* All queues, by CPU. */
+/* All queues, by CPU; those of CPUs that some entity may run on exist. */
 struct runq_set {
 	struct runq *queues[CPU_MAX];
-	_Atomic unsigned count; /* 1 + the highest that was ever online */
 };
 
 void runq_init(struct runq *rq, unsigned cpu);

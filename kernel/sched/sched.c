@@ -186,10 +186,9 @@ void sched_thread_start(void)
 
 unsigned sched_only_cpu(const struct cpumask *mask)
 {
-	for (unsigned i = 0; i < CPU_MAX; i++)
-		if (cpumask_test(mask, i))
-			return cpumask_count(mask) == 1 ? i : CPU_MAX;
-	return CPU_MAX;
+	unsigned cpu = cpumask_next(mask, 0);
+
+	return cpumask_next(mask, cpu + 1) == CPU_MAX ? cpu : CPU_MAX;
 }
 
 int sched_own_cpu(struct thread *t)
@@ -348,8 +347,8 @@ int sched_init(const struct cpumask *cpus_for_housekeeping)
 /* Takes one waiting thread from another CPU. Interrupts are off. */
 static bool steal(struct sched_cpu *to)
 {
-	for (unsigned i = 1; i < set.count; i++) {
-		struct sched_cpu *from = &sched_cpus[(to->runq.cpu + i) % set.count];
+	for (unsigned i = 1; i < cpu_count; i++) {
+		struct sched_cpu *from = &sched_cpus[(to->runq.cpu + i) % cpu_count];
 		struct runq_entity *e;
 
 		if (!from->runq.waiting_count)
@@ -385,15 +384,11 @@ static noreturn void idle_loop(struct sched_cpu *s)
 void sched_run_this_cpu(void)
 {
 	struct cpu *cpu = cpu_this();
-	unsigned count = set.count;
 
 	irq_disable();
 	if (attach_this_cpu())
 		panic("no memory to run threads on CPU %u", cpu->index);
 	cpu->current = cpu->sched->idle;
-	while (count <= cpu->index &&
-	       !atomic_compare_exchange_weak(&set.count, &count, cpu->index + 1))
-		;
 	cpu->sched->runq.online = true;
 	idle_loop(cpu->sched);
 }

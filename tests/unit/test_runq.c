@@ -43,7 +43,7 @@ static void sim_start(unsigned cpus)
 	memset(picks, 0, sizeof(picks));
 	memset(resched, 0, sizeof(resched));
 	thread_count = 0;
-	cpu_count = set.count = cpus;
+	cpu_count = cpus;
 	now = 12345 * NSEC_PER_SEC;
 	for (unsigned i = 0; i < cpus; i++) {
 		runq_init(&queues[i], i);
@@ -340,6 +340,26 @@ static void test_service_latency(void **state)
 	assert_true(service->longest_wait_ns <= 2 * STEP_NS);
 }
 
+/* CPUs' clocks differ a little: one that lags is no time, and certainly not 584 years. */
+static void test_clocks_that_differ(void **state)
+{
+	struct runq *rq = &queues[0];
+
+	(void)state;
+	sim_start(1);
+	struct runq_entity *a = &sim_spinner(100, 50, -1)->e, *b = &sim_spinner(100, 0, -1)->e;
+	uint64_t lag = 3 * NSEC_PER_USEC;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		now += NSEC_PER_MSEC;
+		runq_pick(rq, RUNQ_STAYS, i % 3 == 1 ? now - lag : now);
+		runq_pick(rq, RUNQ_YIELDS, i % 3 == 2 ? now - lag : now);
+	}
+	assert_true(runq_run_ns(a, now) + runq_run_ns(b, now) < 1010 * NSEC_PER_MSEC);
+	assert_true(runq_wait_ns(a, now) + runq_wait_ns(b, now) < 1010 * NSEC_PER_MSEC);
+	assert_true(a->vtime_ns < 1010 * NSEC_PER_MSEC && b->vtime_ns < 1010 * NSEC_PER_MSEC);
+}
+
 /* A lone thread is left alone: no slice ends. */
 static void test_lone_thread_has_no_tick(void **state)
 {
@@ -383,6 +403,7 @@ int main(void)
 		cmocka_unit_test(test_work_conserving),
 		cmocka_unit_test(test_pinned_and_owned),
 		cmocka_unit_test(test_service_latency),
+		cmocka_unit_test(test_clocks_that_differ),
 		cmocka_unit_test(test_lone_thread_has_no_tick),
 		cmocka_unit_test(test_history_is_forgotten),
 	};
