@@ -161,6 +161,14 @@ class Machine:
         tail = "\n".join(self.output[self._seen:].splitlines()[-25:])
         raise MachineError(f"{why}, but it did not say {pattern!r} ({self.log_path}):\n{tail}")
 
+    def mark(self):
+        """Where expect() looks from, for rewind()."""
+        return self._seen
+
+    def rewind(self, mark):
+        """Lets expect() look once more behind `mark`, for what comes in any order."""
+        self._seen = mark
+
     def count(self, pattern):
         """How often `pattern` was said so far."""
         with self._changed:

@@ -1,0 +1,218 @@
+"""Unmodified Linux guests: they come up, keep time, and end and start again without their
+neighbours noticing. One machine serves several tests, which leave their guests running."""
+
+import re
+import time
+
+import pytest
+
+from tests.conftest import LINUX, ROOT, make_image
+from tests.system.terminal import Terminal
+from tools.qemu.machine import Machine
+
+SAMPLE = (ROOT / "guests/samples/bulkhead.yaml").read_text(encoding="utf-8")
+BOOT_S = 240  # of all guests, with other work on the build machine
+TICKS = "n=0; while sleep 1; do echo tick $((n += 1)); done"
+
+# What Linux says when time or interrupts go wrong, and what we say when we do.
+TROUBLE = (r"rcu: INFO:.*stall|soft lockup|hard LOCKUP|blocked for more than|"
+           r"clocksource: .*unstable|Marking clocksource|nobody cared|spurious|Call Trace|"
+           r"panic:|crashed")
+
+
+def guest(name, cpus, cmdline="", more=""):
+    """A guest's part of a document; its memory is the least that Linux is at ease with."""
+    return f"""
+  - name: {name}
+    cpus: {cpus}
+    memory: 256 MiB
+    boot:
+      kernel: "esp:/samples/vmlinuz"
+      initrd: "esp:/samples/initrd.gz"
+      cmdline: "console=ttyS0 quiet bulkhead.name={name} {cmdline}"
+    {more}
+"""
+
+
+def start(directory, name, document, guests, **options):
+    """Boots a machine, waits for all guests' shells; returns its terminal."""
+    image = make_image(directory / f"{name}.img", document, LINUX)
+    machine = Machine(image, name=f"linux-{name}", limit_s=900, **options).start()
+    try:
+        wait_for(machine, guests)
+    except BaseException:
+        machine.stop()
+        raise
+    return Terminal(machine, guests)
+
+
+def wait_for(machine, guests):
+    """Until each of the guests is up; in whatever order."""
+    begin = machine.mark()
+    for name in guests:
+        machine.rewind(begin)
+        machine.expect(rf"^{name}\| guest {name} ready: .*$", BOOT_S)
+
+
+def ticks(terminal, name):
+    """The last number that the guest, which runs TICKS, printed."""
+    said = re.findall(rf"^{name}\| tick (\d+)$", terminal.machine.output, re.M)
+    return int(said[-1]) if said else 0
+
+
+class Neighbours:
+    """Within it, these guests, which run TICKS, go on undisturbed."""
+
+    def __init__(self, terminal, *names):
+        self.terminal = terminal
+        self.names = names
+        self.before = {}
+
+    def __enter__(self):
+        self.before = {name: ticks(self.terminal, name) for name in self.names}
+
+    def __exit__(self, kind, *_):
+        if kind:
+            return
+        for name in self.names:
+            now = ticks(self.terminal, name)
+            assert now >= self.before[name], f"{name} has started again"
+            self.terminal.machine.expect(rf"^{name}\| tick {now + 3}$", 60)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The sample machine, as `make run` starts it; beta ticks."""
+    terminal = start(tmp_path_factory.mktemp("pair"), "pair", SAMPLE, ["alpha", "beta"])
+    terminal.shell("beta", f"({TICKS}) &")
+    yield terminal
+    terminal.machine.stop()
+
+
+def test_two_guests_come_up_as_configured(pair):
+    for name in ("alpha", "beta"):
+        said = re.search(rf"guest {name} ready: cpus=(\d+) memory=(\d+) MiB clocksource=(\S+)",
+                         pair.machine.output)
+        assert said[1] == "2" and said[3] == "kvm-clock"
+        assert 440 <= int(said[2]) <= 512
+        counters, vcpus = pair.counters(name)
+        assert counters["state"] == "running" and counters["starts"] == 1
+        assert len(vcpus) == 2
+    assert [vcpu["cpu"] for vcpu in pair.counters("alpha")[1]] == [2, 3]
+    assert all(vcpu["cpu"] in (0, 1) for vcpu in pair.counters("beta")[1])
+
+
+def test_the_operator_sees_both(pair):
+    listed = pair.operator("list")
+    for name in ("alpha", "beta"):
+        assert any(re.match(rf"{name} +running +2 ", line) for line in listed), listed
+    assert any(line.startswith("shutdown ") for line in pair.operator("help"))
+
+
+class Clock:
+    """A guest's clock beside this machine's: when the guest says its uptime, it was read
+    between the question and the answer."""
+
+    def __init__(self, terminal, name):
+        self.terminal = terminal
+        self.name = name
+        self.first = min((self._ask() for _ in range(5)), key=lambda s: s[2] - s[1])
+
+    def _ask(self):
+        asked = time.monotonic()
+        said = self.terminal.shell(self.name, "cat /proc/uptime")
+        answered = time.monotonic()
+        return float(re.search(r"^(\d+\.\d\d) \d+\.\d\d$", said, re.M)[1]), asked, answered
+
+    def speed(self):
+        """The slowest and the fastest that it can have gone so far; right is 1."""
+        then, now = self.first, self._ask()
+        elapsed = now[0] - then[0]
+        return elapsed / (now[2] - then[1]), elapsed / (now[1] - then[2])
+
+
+def test_the_clocks_are_right_to_one_percent(pair):
+    clocks = {name: Clock(pair, name) for name in ("alpha", "beta")}
+    time.sleep(30)
+    for name, clock in clocks.items():
+        for _ in range(60):
+            slowest, fastest = clock.speed()
+            assert slowest < 1.01 and fastest > 0.99, f"{name}: {slowest} to {fastest}"
+            if slowest > 0.99 and fastest < 1.01:
+                break
+            time.sleep(1)  # a busy machine answers late: a longer time tells more
+        else:
+            pytest.fail(f"{name}: between {slowest} and {fastest}, more cannot be told")
+
+
+def test_the_dates_are_right(pair):
+    for name in ("alpha", "beta"):
+        said = int(re.search(r"^now (\d+)$", pair.shell(name, "date +'now %s'"), re.M)[1])
+        assert abs(said - time.time()) < 10
+
+
+def test_an_idle_guest_hardly_exits(pair):
+    """alpha has its CPUs for itself and nothing to do. How little it is, the benchmark says."""
+    before = pair.counters("alpha")
+    time.sleep(10)
+    after = pair.counters("alpha")
+    seconds = (after[0]["uptime_ns"] - before[0]["uptime_ns"]) / 1e9
+    exits = [sum(value for key, value in vcpu.items() if key.startswith("exits."))
+             for vcpus in (before[1], after[1]) for vcpu in vcpus]
+    rates = [(after - before) / seconds for before, after in zip(exits[:2], exits[2:])]
+    print(f"exits per second of an idle guest's vCPUs: {rates}")
+    assert max(rates) < 100
+
+
+def test_a_reboot_starts_the_guest_again(pair):
+    with Neighbours(pair, "beta"):
+        pair.keyboard("alpha")
+        pair.machine.send("reboot\n")
+        wait_for(pair.machine, ["alpha"])
+    assert pair.counters("alpha")[0]["starts"] == 2
+
+
+def test_a_panic_that_reboots_starts_the_guest_again(pair):
+    with Neighbours(pair, "beta"):
+        pair.keyboard("alpha")
+        pair.machine.send("echo 1 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger\n")
+        pair.machine.expect(r"^alpha\| .*Kernel panic - not syncing: sysrq triggered crash", 60)
+        wait_for(pair.machine, ["alpha"])
+    assert pair.counters("alpha")[0]["starts"] == 3
+
+
+def test_a_guest_that_hangs_in_a_panic_is_reset_by_the_operator(pair):
+    with Neighbours(pair, "beta"):
+        pair.keyboard("alpha")
+        pair.machine.send("echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger\n")
+        pair.machine.expect(r"^alpha\| .*---\[ end Kernel panic", 60)
+    assert pair.counters("alpha")[0]["state"] == "running"
+    with Neighbours(pair, "beta"):
+        pair.operator("reset alpha")
+        wait_for(pair.machine, ["alpha"])
+    assert pair.counters("alpha")[0]["starts"] == 4
+
+
+def test_a_guest_that_powers_off_stays_off_until_it_is_started(pair):
+    with Neighbours(pair, "beta"):
+        pair.keyboard("alpha")
+        pair.machine.send("poweroff\n")
+        pair.wait_for_state("alpha", "stopped")
+    assert any("powered off" in line for line in pair.operator("show alpha"))
+    with Neighbours(pair, "beta"):
+        pair.operator("start alpha")
+        wait_for(pair.machine, ["alpha"])
+
+
+def test_the_operator_stops_a_guest(pair):
+    with Neighbours(pair, "beta"):
+        pair.operator("stop alpha")
+        pair.wait_for_state("alpha", "stopped")
+        assert any("does not go now" in line for line in pair.operator("stop alpha"))
+
+
+def test_nothing_was_amiss(pair):
+    """All this time, but for the panics that were asked for."""
+    said = [line for line in pair.machine.output.split("\n")
+            if re.search(TROUBLE, line) and "alpha|" not in line]
+    assert not said
