@@ -127,7 +127,8 @@ void thread_block_until(uint64_t deadline_ns)
 
 	if (clock_now_ns() >= deadline_ns)
 		return;
-	timer_arm(&t->timer, deadline_ns);
+	if (deadline_ns != UINT64_MAX)
+		timer_arm(&t->timer, deadline_ns);
 	thread_block();
 	timer_cancel(&t->timer);
 }

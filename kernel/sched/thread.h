@@ -66,7 +66,7 @@ struct aspace *thread_set_aspace(struct aspace *as);
  * thread_block: thread context, no spinlock held. thread_wake: any context.
  */
 void thread_block(void);
-void thread_block_until(uint64_t deadline_ns); /* clock_now_ns() scale */
+void thread_block_until(uint64_t deadline_ns); /* clock_now_ns() scale; UINT64_MAX: none */
 void thread_wake(struct thread *t);
 void thread_sleep_ns(uint64_t ns);
 

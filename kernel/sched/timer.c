@@ -13,6 +13,10 @@
 #include "kernel/lib/lock.h"
 #include "kernel/mem/heap.h"
 
+/* 73 years from boot. Later deadlines, which guests can ask for, would overflow in ticks, and a
+ * timer that fires at once each time it is armed would leave the CPU no time for else. */
+#define NEVER_NS BIT(61)
+
 /* Guarded by `lock`, but for `running`, which cancellers read without it. */
 struct timer_cpu {
 	struct spinlock lock;
@@ -73,7 +77,10 @@ static void remove(struct timer_cpu *q, struct timer *timer)
 /* Sets this CPU's APIC timer to the earliest deadline, if it isn't. */
 static void program(struct timer_cpu *q)
 {
-	uint64_t deadline_ns = q->root ? MAX(q->root->deadline_ns, 1ull) : 0;
+	uint64_t deadline_ns = 0;
+
+	if (q->root && q->root->deadline_ns < NEVER_NS)
+		deadline_ns = MAX(q->root->deadline_ns, 1ull);
 
 	if (deadline_ns != q->programmed_ns)
 		apic_timer_arm(deadline_ns);

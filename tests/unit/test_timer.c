@@ -161,11 +161,28 @@ static void test_cancel_disarms_the_hardware(void **state)
 	timer_cancel(&sim[1].timer); /* never armed */
 }
 
+/* What lies beyond all time is armed, but the hardware is not bothered with it. */
+static void test_far_deadline(void **state)
+{
+	(void)state;
+	timer_arm(&sim[0].timer, UINT64_MAX - 5);
+	assert_true(timer_armed(&sim[0].timer));
+	assert_int_equal(armed_ns, 0);
+	sim[1].deadline_ns = now_ns + 10;
+	timer_arm(&sim[1].timer, sim[1].deadline_ns);
+	assert_int_equal(armed_ns, now_ns + 10);
+	now_ns += 10;
+	interrupt(VECTOR_TIMER, NULL);
+	assert_int_equal(sim[1].fired, 1);
+	assert_int_equal(armed_ns, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_random_operations, start, stop),
 		cmocka_unit_test_setup_teardown(test_early_interrupt, start, stop),
+		cmocka_unit_test_setup_teardown(test_far_deadline, start, stop),
 		cmocka_unit_test_setup_teardown(test_cancel_disarms_the_hardware, start, stop),
 	};
 
