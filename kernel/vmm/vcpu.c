@@ -74,7 +74,8 @@ uint64_t vcpu_get_xcr0(void)
 void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value)
 {
 	vcpu->xcr0 = value;
-	xsetbv(value);
+	if (cpu_features.xsave)
+		xsetbv(value);
 }
 
 /* The whole state is saved and restored under the host's XCR0, whatever the guest enabled. */
