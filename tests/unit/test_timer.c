@@ -89,6 +89,7 @@ static int start(void **state)
 	syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu); /* where cpu_this() looks */
 	assert_int_equal(timer_init_this_cpu(), 0);
 	now_ns = 1000;
+	armed_ns = 0;
 	last_deadline_ns = 0;
 	for (unsigned i = 0; i < TIMERS; i++) {
 		sim[i] = (struct sim_timer){0};
