@@ -31,7 +31,6 @@
 #define HELP_QUIET_NS	 (2 * NSEC_PER_SEC)
 #define LOG_SHOWN_BYTES	 2048
 #define PANIC_PUSH_SPINS 1000000
-#define PANIC_LOCK_SPINS 1000000
 
 /* `lock` guards the screen, and the line's sending side. It is taken with the log's lock held,
  * so nothing may be logged under it; and it is never held while waiting for the line. */
@@ -47,7 +46,7 @@ static unsigned next_console;	/* whose turn it is */
 static bool focus_chosen;	/* by the operator, or as the first guest printed */
 static bool polled;		/* the line has no interrupt */
 static uint64_t last_output_ns; /* of a guest */
-static bool help_due;		/* once guests are quiet */
+static bool help_due;		/* once more, when the first guest waits for input */
 static unsigned poke_vector;
 
 static void wake(void *arg)
@@ -92,22 +91,14 @@ static void log_write(struct log_sink *sink, enum log_level level, const char *t
 		apic_send_ipi(cpu_this()->apic_id, poke_vector);
 }
 
-/* The same when all others are stopped, perhaps with our lock. */
+/* The same when all others are stopped: without the lock, which one of them may have. */
 static void log_write_panic(const char *text, size_t bytes)
 {
-	bool held = false;
-
-	for (unsigned spins = 0; !held && spins < PANIC_LOCK_SPINS; spins++) {
-		held = spin_trylock(&lock);
-		cpu_relax();
-	}
 	screen_set_solo(&screen, false);
 	screen_log(&screen, text, bytes);
 	for (unsigned spins = 0; screen.out_count && spins < PANIC_PUSH_SPINS; spins++)
 		if (push(PUSH_BYTES))
 			spins = 0;
-	if (held)
-		spin_unlock(&lock);
 }
 
 static void sink_write(struct log_sink *sink, enum log_level level, const char *text,
@@ -322,11 +313,11 @@ static uint64_t tidy_up(void)
 		screen.log_unseen = 0;
 		screen_note(&screen, text);
 	}
-	if (help_due && now >= help_ns) {
+	if (help_due && screen.drawn && now >= help_ns) {
 		help_due = false;
 		screen_note(&screen, "-- " KEYS_HELP " --");
 		again = settle(now);
-	} else if (help_due) {
+	} else if (help_due && screen.drawn) {
 		again = MIN(again, help_ns);
 	}
 	spin_unlock_irqrestore(&lock, flags);

@@ -1,0 +1,167 @@
+"""The terminal: the log and all consoles on one line, its keys, and the operator's console."""
+
+import re
+
+import pytest
+
+GUEST = """
+  - name: {name}
+    cpus: {cpus}
+    memory: 256 MiB
+    boot:
+      kernel: "esp:/samples/vmlinuz"
+      initrd: "esp:/samples/initrd.gz"
+      cmdline: "console=ttyS0 quiet bulkhead.name={name}"
+"""
+TWO = ("guests:" + GUEST.format(name="alpha", cpus="{count: 2, pin: [2, 3]}")
+       + GUEST.format(name="beta", cpus="{count: 2, allowed: [0, 1]}"))
+COMMAND = "\x1d"
+HELP = r"^-- Ctrl-\] then: .*q quit"
+PROMPT = r"^bulkhead> "
+
+
+@pytest.fixture
+def two(boot):
+    """Two Linux guests, both with a shell; alpha has the keyboard."""
+    machine = boot(TWO)
+    machine.expect(HELP, 60)
+    machine.expect("^-- keyboard: alpha --$", 60)
+    for _ in range(2):
+        machine.expect(r"^(alpha|beta)\| guest \1 ready", 120)
+    machine.expect(r"^alpha\| alpha# ", 60)
+    return machine
+
+
+def give_keyboard(machine, key, name):
+    machine.send(COMMAND + key)
+    machine.expect(f"^-- keyboard: {name} --$", 20)
+
+
+def ask(machine, command, answer):
+    """Types a command at the host's console; waits for `answer` and the prompt behind it."""
+    machine.send(command + "\r")
+    match = machine.expect(answer, 30)
+    machine.expect(PROMPT, 30)
+    return match
+
+
+def counters(machine, name):
+    """The words of `counters NAME`: a dictionary for the guest, then one for each vCPU."""
+    start = len(machine.output)
+    ask(machine, f"counters {name}", f"^counters {name} vcpu=1 .*$")
+    lines = re.findall(f"^counters {name} (.*=.*)$", machine.output[start:], re.MULTILINE)
+    return [dict(word.split("=") for word in line.split()) for line in lines]
+
+
+def test_one_terminal_shows_all_and_types_to_one(two):
+    """What is typed reaches the guest that has the keyboard, and nobody else."""
+    two.expect(HELP, 60)  # once more, now that there is a prompt
+    two.send("echo $(hostname)-$((40 + 2))\n")
+    two.expect(r"^alpha\| alpha-42$", 20)
+    give_keyboard(two, "n", "beta")
+    two.send("echo $(hostname)-$((40 + 3))\n")
+    two.expect(r"^beta\| beta-43$", 20)
+    give_keyboard(two, "n", "host")
+    give_keyboard(two, "p", "beta")
+    give_keyboard(two, "1", "alpha")
+    assert not two.count(r"^alpha\| .*-43$|^beta\| .*-42$")
+
+    two.send(COMMAND + "9")
+    two.expect("^-- there is no guest 9 --$", 20)
+    two.send(COMMAND + "x")
+    two.expect(r"^-- no such key\. Ctrl-\] then: ", 20)
+    two.send(COMMAND + "?")
+    two.expect(HELP, 20)
+    two.send(COMMAND + "l")
+    two.expect(r"^\[ *\d+\.\d+\] beta: started: 2 vCPUs.*\n-- so far the log --$", 20)
+
+    two.send(COMMAND + "o")
+    two.expect("^-- only this one is shown", 20)
+    two.send("echo solo-$((1 + 1))\n")
+    two.expect("^solo-2$", 20)
+    two.send(COMMAND + "o" + "echo all-$((1 + 1))\n")
+    two.expect(r"^alpha\| all-2$", 20)
+
+
+def test_a_guest_that_floods_its_console_holds_nobody_up(two):
+    """Nor can it do anything to the terminal while another has the keyboard."""
+    give_keyboard(two, "2", "beta")
+    two.send("printf 'a\\033[2Jb\\033]0;evil\\007c\\n'; while :; do echo flood; done\n")
+    give_keyboard(two, "1", "alpha")
+    two.expect(r"^(beta\| flood\n){20}", 30)
+    two.send("for n in 1 2 3; do echo word-$n-$((n * n)); done\n")
+    two.expect(r"^alpha\| word-3-9$", 60)
+    give_keyboard(two, "h", "host")
+    ask(two, "stop beta", r"^\[ *\d+\.\d+\] beta: .*by the operator")
+    ask(two, "list", r"^beta +stopped .*by the operator")
+    give_keyboard(two, "1", "alpha")
+    two.send("echo still-$((1 + 1))\n")
+    two.expect(r"^alpha\| still-2$", 20)
+    assert "\x1b[2J" not in two.output.split("-- keyboard: alpha --")[-1]
+
+
+def test_the_operator_sees_and_rules_guests(two):
+    give_keyboard(two, "h", "host")
+    ask(two, "help", "^shutdown +GUEST +press its power button")
+    ask(two, "list", r"^alpha +running +2 +256 MiB .*\nbeta +running +2 +256 MiB ")
+    ask(two, "show alpha", r"^alpha: running(.*\n)+  vCPU 1: .* on CPU 3")
+    ask(two, "cpus", r"^  3 .*alpha/1\(")
+    ask(two, "memory", r"^  alpha +256 MiB")
+    ask(two, "log 3", r"^\[ *\d+\.\d+\] beta: started")
+    ask(two, "about", "^Bulkhead, .*SVM on 4 CPUs")
+    ask(two, "lost\b\b\bist", "^alpha +running")
+    ask(two, "\x1b[A\x1b[Aextra", "^Bulkhead, .*SVM|^alpha +running|^There is no command")
+
+    guest, *vcpus = counters(two, "alpha")
+    assert guest["state"] == "running" and guest["starts"] == "1"
+    assert int(guest["memory_bytes"]) == 256 << 20
+    assert int(guest["populated_bytes"]) <= 256 << 20
+    assert [vcpu["cpu"] for vcpu in vcpus] == ["2", "3"]
+    assert all(int(vcpu["exits.cpuid"]) > 0 for vcpu in vcpus)
+
+    ask(two, "dance", '^There is no command "dance"; `help` lists them')
+    ask(two, "show gamma", '^There is no guest "gamma". The guests are: alpha beta.')
+    ask(two, "start alpha", "^alpha: nothing to do")
+    ask(two, "shutdown alpha", "^alpha: nobody there listens to the power button")
+    two.send("reset alpha\r")
+    two.expect(r"^alpha\| guest alpha ready", 120)
+    two.send("\r")
+    two.expect(PROMPT, 20)
+    ask(two, "list", r"^alpha +running .* 2  .*by the operator\nbeta +running .* 1  -")
+    ask(two, "stop beta", "^.*beta: .*by the operator")
+    ask(two, "stop beta", "^beta: that does not go now")
+    two.send("start beta\r")
+    two.expect(r"^beta\| guest beta ready", 120)
+
+
+def test_quitting_takes_two_keys(two):
+    two.send(COMMAND + "q")
+    two.expect("^-- power this machine off", 20)
+    two.send("n")
+    two.expect("^-- it stays on --$", 20)
+    two.send(COMMAND + "qq")
+    two.expect("power: powering off$", 30)
+    two.wait(20)
+
+
+def test_without_guests_the_host_answers(boot):
+    """A document with mistakes starts nobody; the reason is shown, and the console is there."""
+    machine = boot(TWO.replace("memory: 256 MiB", "memoory: 256 MiB", 1), {})
+    machine.expect(r"config: .*:\d+:\d+: .*memoory", 60)
+    machine.expect("config: .*no guest is started", 20)
+    machine.expect(PROMPT, 20)
+    ask(machine, "list", "^There are no guests")
+    ask(machine, "show", "^The guests are: none")
+    ask(machine, "log 30", "config: .*memoory")
+    machine.send("reboot\r")
+    machine.expect("power: resetting$", 20)
+    machine.wait(20)  # QEMU was told to end with a reset
+
+
+def test_the_console_can_be_on_the_second_port(boot, tmp_path):
+    log = tmp_path / "com2.log"
+    machine = boot("host:\n  console: {serial: com2, baud: 9600}\nguests: []\n", {},
+                   extra=("-serial", f"file:{log}"))
+    machine.expect("up .* ms after", 60)
+    assert not machine.count(PROMPT)
+    assert re.search(PROMPT, log.read_text(errors="replace"), re.MULTILINE)
