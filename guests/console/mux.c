@@ -305,6 +305,7 @@ static uint64_t tidy_up(void)
 {
 	uint64_t now = clock_now_ns(), help_ns = last_output_ns + HELP_QUIET_NS;
 	uint64_t flags = spin_lock_irqsave(&lock), again = settle(now);
+	bool prompted = help_due && screen.drawn && screen.focus != SCREEN_HOST;
 	char text[80];
 
 	if (screen.log_unseen && !screen.solo && screen_room(&screen)) {
@@ -313,11 +314,11 @@ static uint64_t tidy_up(void)
 		screen.log_unseen = 0;
 		screen_note(&screen, text);
 	}
-	if (help_due && screen.drawn && now >= help_ns) {
+	if (prompted && now >= help_ns) {
 		help_due = false;
 		screen_note(&screen, "-- " KEYS_HELP " --");
 		again = settle(now);
-	} else if (help_due && screen.drawn) {
+	} else if (prompted) {
 		again = MIN(again, help_ns);
 	}
 	spin_unlock_irqrestore(&lock, flags);

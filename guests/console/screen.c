@@ -37,20 +37,27 @@ static void emit_prefix(struct screen *s, unsigned source)
 	emit_string(s, "| ");
 }
 
-static void end_line(struct screen *s)
-{
-	emit_string(s, "\r\n");
-	s->dirty = s->drawn = false;
-}
-
-/* Leaves the terminal on an empty line, in its ordinary colours and character set. */
-static void begin_line(struct screen *s)
+/* Back to the ordinary character set and colours. */
+static void reset_style(struct screen *s)
 {
 	if (s->styled)
 		emit_string(s, "\x0f\x1b[m");
 	s->styled = false;
+}
+
+static void end_line(struct screen *s)
+{
+	reset_style(s);
+	emit_string(s, "\r\n");
+	s->dirty = s->drawn = false;
+}
+
+/* Leaves the terminal on an empty line. */
+static void begin_line(struct screen *s)
+{
 	if (s->dirty)
 		end_line(s);
+	reset_style(s);
 }
 
 static void emit_line(struct screen *s, const char *line, size_t bytes)

@@ -27,7 +27,7 @@ struct screen {
 	bool solo;	/* it also has the screen for itself: its bytes pass as they are */
 	bool dirty;	/* the terminal's current line is not empty */
 	bool drawn;	/* it is the unfinished line of `focus` */
-	bool styled;	/* `focus` sent an escape sequence since others printed */
+	bool styled;	/* `focus` sent an escape sequence in this line */
 	bool broken;	/* one was interrupted: its rest must not appear as text */
 	/* What `focus` sent of a line that was not drawn yet, as it came. */
 	char held[SCREEN_HELD_BYTES];

@@ -137,7 +137,7 @@ static void a_line_that_is_finished_soon_is_shown_once_and_as_it_came(void **sta
 	prints(ALPHA, "\x1b[31mls");
 	logs("a line");
 	prints(ALPHA, " -l\x1b[m\r\n");
-	sends("a line\r\nalpha| \x1b[31mls -l\x1b[m\r\n");
+	sends("a line\r\nalpha| \x1b[31mls -l\x1b[m\x0f\x1b[m\r\n");
 }
 
 static void a_long_line_is_not_held_for_long(void **state)
@@ -249,12 +249,12 @@ static void an_interrupted_sequence_s_rest_is_not_text(void **state)
 	sends("alpha| a\x1b[1;3\x0f\x1b[m\r\nx\r\nalpha| ared");
 }
 
-static void colours_end_where_others_begin(void **state)
+static void colours_end_with_the_line(void **state)
 {
 	(void)state;
 	prints(ALPHA, "\x1b[31mred\n");
 	prints(BETA, "plain\n");
-	sends("alpha| \x1b[31mred\r\n\x0f\x1b[mbeta| plain\r\n");
+	sends("alpha| \x1b[31mred\x0f\x1b[m\r\nbeta| plain\r\n");
 }
 
 static void long_lines_of_others_are_shown_in_pieces(void **state)
@@ -377,7 +377,7 @@ int main(void)
 		TEST(others_cannot_reach_the_terminal),
 		TEST(utf_8_passes_if_it_is_well_formed),
 		TEST(an_interrupted_sequence_s_rest_is_not_text),
-		TEST(colours_end_where_others_begin),
+		TEST(colours_end_with_the_line),
 		TEST(long_lines_of_others_are_shown_in_pieces),
 		TEST(the_keyboard_changes_hands),
 		TEST(one_alone_has_the_screen_raw),
