@@ -80,8 +80,7 @@ void document_start_guests(void)
 {
 	struct config_machine machine = {
 		.cpus = present_cpus(),
-		.memory_bytes =
-			guest_frames_free_bytes() + document_host()->memory_reserve_bytes,
+		.memory_bytes = guest_frames_free_bytes(),
 		.file_size = file_size,
 	};
 

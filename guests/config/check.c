@@ -156,22 +156,11 @@ static void check_cpus(const struct checker *checker)
 
 static void check_memory(const struct checker *checker)
 {
-	const struct host_config *host = &checker->config->host;
 	uint64_t left = checker->machine->memory_bytes;
-	char wanted[CONFIG_SIZE_TEXT], rest[CONFIG_SIZE_TEXT], reserve[CONFIG_SIZE_TEXT];
+	char wanted[CONFIG_SIZE_TEXT], rest[CONFIG_SIZE_TEXT];
 
 	if (left == 0)
 		return;
-	config_size_text(host->memory_reserve_bytes, reserve);
-	if (left < host->memory_reserve_bytes && host->memory_reserve_mark.line) {
-		config_report_add(
-			checker->report, host->memory_reserve_mark,
-			"host.memory_reserve is %s, but this machine has %s in all; write "
-			"less",
-			reserve, config_size_text(left, rest));
-		return;
-	}
-	left -= MIN(left, host->memory_reserve_bytes);
 	for (uint32_t i = 0; i < checker->config->guest_count; i++) {
 		const struct guest_config *guest = &checker->config->guests[i];
 
@@ -179,13 +168,12 @@ static void check_memory(const struct checker *checker)
 			left -= guest->memory_bytes;
 			continue;
 		}
-		config_report_add(
-			checker->report, guest->memory_mark,
-			"guest '%s': memory is %s, but this machine has %s left, after %s "
-			"of host.memory_reserve and the guests before; write less, here "
-			"or there",
-			guest->name, config_size_text(guest->memory_bytes, wanted),
-			config_size_text(ALIGN_DOWN(left, PAGE_2M), rest), reserve);
+		config_report_add(checker->report, guest->memory_mark,
+				  "guest '%s': memory is %s, but this machine has %s %s",
+				  guest->name, config_size_text(guest->memory_bytes, wanted),
+				  config_size_text(ALIGN_DOWN(left, PAGE_2M), rest),
+				  i ? "left after the guests before; write less, here or there"
+				    : "for guests; write less");
 		return;
 	}
 }

@@ -41,9 +41,8 @@ struct config_console {
 struct host_config {
 	char name[CONFIG_HOST_NAME_MAX];
 	struct config_console console;
-	struct cpumask housekeeping;   /* never empty */
-	uint64_t memory_reserve_bytes; /* kept for the hypervisor, not given to guests */
-	struct config_mark housekeeping_mark, memory_reserve_mark;
+	struct cpumask housekeeping; /* never empty */
+	struct config_mark housekeeping_mark;
 };
 
 /* vCPUs are either pinned (pin_count == count) or shared (pin_count == 0). */
@@ -103,7 +102,7 @@ struct config {
 struct config_machine {
 	uint32_t cpu_count;    /* set bits of `cpus` */
 	struct cpumask cpus;   /* present and working */
-	uint64_t memory_bytes; /* free for guests and for host.memory_reserve */
+	uint64_t memory_bytes; /* free for guests */
 	/* Size of a file by its path in \bulkhead\ ("samples/vmlinuz"); 0 or -ENOENT. */
 	int (*file_size)(void *context, const char *path, uint64_t *bytes);
 	void *context;

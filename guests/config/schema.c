@@ -83,16 +83,6 @@ static const struct config_field host_fields[] = {
 	 .example = "[0]",
 	 .doc = "CPUs for devices, network and management. No guest may pin them; shared "
 		"guests use them too."},
-	{.key = "memory_reserve",
-	 .type = CONFIG_SIZE,
-	 .offset = offsetof(struct host_config, memory_reserve_bytes),
-	 .mark = offsetof(struct host_config, memory_reserve_mark),
-	 .minimum = 16 * MIB,
-	 .maximum = 64 * GIB,
-	 .multiple = 2 * MIB,
-	 .initial = "64 MiB",
-	 .example = "64 MiB",
-	 .doc = "Memory kept for the hypervisor's work and never given to guests."},
 };
 
 static const struct config_table host_table = TABLE(host_fields, struct host_config, NULL);

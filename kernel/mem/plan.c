@@ -28,6 +28,11 @@ static void take(struct mem_plan *plan, struct mem_extent e, uint64_t target)
 	plan->host_bytes += e.bytes;
 }
 
+uint64_t mem_plan_host_bytes(uint64_t ram_bytes)
+{
+	return ALIGN_UP(MIN(64 * MIB + ram_bytes / 32, GIB), PAGE_2M);
+}
+
 int mem_plan_host(struct mem_plan *plan, const struct handoff_range *ranges, unsigned count)
 {
 	uint64_t target;
@@ -37,7 +42,7 @@ int mem_plan_host(struct mem_plan *plan, const struct handoff_range *ranges, uns
 		if (ranges[i].type == HANDOFF_MEM_USABLE ||
 		    ranges[i].type == HANDOFF_MEM_LOADER)
 			plan->ram_bytes += ranges[i].bytes;
-	target = ALIGN_UP(MIN(64 * MIB + plan->ram_bytes / 32, GIB), PAGE_2M);
+	target = mem_plan_host_bytes(plan->ram_bytes);
 
 	for (unsigned i = 0; i < count; i++)
 		take(plan, blocks_of(&ranges[i], LOW_END, UINT64_MAX), target);

@@ -23,10 +23,14 @@ struct mem_plan {
 	uint64_t ram_bytes;  /* all that the firmware calls usable, loader memory included */
 };
 
+/* How much of `ram_bytes` is for the host pool: 64 MiB and 1/32, at most 1 GiB, in steps of 2
+ * MiB. */
+uint64_t mem_plan_host_bytes(uint64_t ram_bytes);
+
 /*
- * Host pool: 64 MiB and 1/32 of RAM, at most 1 GiB, in multiples of 2 MiB from the lowest
- * usable addresses from 16 MiB on (32-bit devices and starting CPUs can reach those), then from
- * below 16 MiB. The first MiB is left alone. All of boot's own memory goes to the host pool
+ * Host pool: mem_plan_host_bytes, from the lowest usable addresses from 16 MiB on (32-bit
+ * devices and starting CPUs can reach those), then from below 16 MiB. The first MiB is left
+ * alone. All of boot's own memory goes to the host pool
  * too. `ranges` as in struct handoff. Returns 0, or -ENOMEM below MEM_PLAN_HOST_LEAST.
  */
 int mem_plan_host(struct mem_plan *plan, const struct handoff_range *ranges, unsigned count);

@@ -158,7 +158,7 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	if (err == -ENOMEM) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"the hypervisor has no memory left for page tables: raise host.memory");
+			"the hypervisor has no memory left for this guest's page tables");
 		return;
 	}
 	if (exit->fault.during_walk) {

@@ -299,6 +299,9 @@ static void test_too_small(void **state)
 	(void)state;
 	assert_int_equal(mem_plan_host(&plan, map, 2), -ENOMEM);
 	assert_int_equal(mem_plan_host(&plan, NULL, 0), -ENOMEM);
+	assert_int_equal(mem_plan_host_bytes(2 * GIB), 128 * MIB);
+	assert_int_equal(mem_plan_host_bytes(33 * MIB), 66 * MIB);
+	assert_int_equal(mem_plan_host_bytes(1024 * GIB), GIB);
 }
 
 int main(void)

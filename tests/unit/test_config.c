@@ -62,7 +62,6 @@ static const char every_key[] =
 	"  name: node-1\n"
 	"  console: {serial: com2, baud: 57600}\n"
 	"  housekeeping: [1, 3]\n"
-	"  memory_reserve: 128 MiB\n"
 	"guests:\n"
 	"  - name: alpha\n"
 	"    cpus: {count: 2, pin: [2, 0]}\n"
@@ -97,8 +96,6 @@ static void host_keys_arrive(void **state)
 	assert_int_equal(host->housekeeping.bits[0], 0xa);
 	assert_int_equal(host->housekeeping_mark.line, 4);
 	assert_int_equal(host->housekeeping_mark.column, 17);
-	assert_int_equal(host->memory_reserve_bytes, 128 * MIB);
-	assert_int_equal(host->memory_reserve_mark.line, 5);
 	config_free(config);
 }
 
@@ -110,7 +107,7 @@ static void pinned_guest_arrives(void **state)
 	(void)state;
 	assert_int_equal(config->guest_count, 2);
 	assert_string_equal(alpha->name, "alpha");
-	assert_int_equal(alpha->name_mark.line, 7);
+	assert_int_equal(alpha->name_mark.line, 6);
 	assert_int_equal(alpha->name_mark.column, 11);
 	assert_int_equal(alpha->cpus.count, 2);
 	assert_int_equal(alpha->cpus.pin_count, 2);
@@ -150,7 +147,7 @@ static void shared_guest_arrives(void **state)
 	assert_string_equal(beta->boot.modules[0].cmdline, "first one");
 	assert_string_equal(beta->boot.modules[1].file, "esp:/samples/initrd.gz");
 	assert_string_equal(beta->boot.modules[1].cmdline, "");
-	assert_int_equal(beta->boot.modules[1].file_mark.line, 26);
+	assert_int_equal(beta->boot.modules[1].file_mark.line, 25);
 	config_free(config);
 }
 
@@ -175,7 +172,6 @@ static void absent_keys_have_their_defaults(void **state)
 	assert_int_equal(config->host.console.serial, CONFIG_SERIAL_COM1);
 	assert_int_equal(config->host.console.baud, 115200);
 	assert_int_equal(config->host.housekeeping.bits[0], 1);
-	assert_int_equal(config->host.memory_reserve_bytes, 64 * MIB);
 	assert_int_equal(guest->cpus.count, 1);
 	assert_int_equal(guest->cpus.count_mark.line, 0);
 	assert_int_equal(guest->cpus.pin_count, 0);
@@ -389,7 +385,7 @@ static void shared_guests_get_what_nobody_pins(void **state)
 
 static void memory_may_be_used_to_the_last_step(void **state)
 {
-	struct config *config = parse_limits("1984 MiB", 1, 6);
+	struct config *config = parse_limits("2048 MiB", 1, 6);
 	struct config_machine machine = {.memory_bytes = 2 * GIB};
 
 	(void)state;

@@ -5,6 +5,7 @@
  */
 #include "guests/config/config.h"
 #include "guests/config/value.h"
+#include "kernel/mem/plan.h"
 #include "tools/check-config/keys.h"
 #include <errno.h>
 #include <getopt.h>
@@ -19,7 +20,7 @@ static const char usage[] =
 	"usage: check-config [--cpus N] [--memory SIZE] [--esp FOLDER] FILE\n"
 	"       check-config --keys\n"
 	"  --cpus    CPUs of the machine, such as 4\n"
-	"  --memory  its memory for guests and host.memory_reserve, such as 2048MiB\n"
+	"  --memory  its RAM, such as 2048MiB; the hypervisor's own part is taken off\n"
 	"  --esp     a copy of \\bulkhead\\ of its boot partition, where esp:/ files are\n"
 	"  --keys    print all keys as the table in docs/configuration.md\n";
 
@@ -60,7 +61,7 @@ static void read_options(int count, char **words, struct config_machine *machine
 		.key = "cpus", .type = CONFIG_NUMBER, .minimum = 1, .maximum = CPU_MAX};
 	static const struct config_field memory = {.key = "memory",
 						   .type = CONFIG_SIZE,
-						   .minimum = 1024,
+						   .minimum = 128 * MIB,
 						   .maximum = UINT64_MAX,
 						   .multiple = 1,
 						   .example = "2048MiB"};
@@ -72,6 +73,7 @@ static void read_options(int count, char **words, struct config_machine *machine
 			read_option(&cpus, optarg, &cpu_count);
 		} else if (option == 'm') {
 			read_option(&memory, optarg, &machine->memory_bytes);
+			machine->memory_bytes -= mem_plan_host_bytes(machine->memory_bytes);
 		} else if (option == 'e') {
 			machine->file_size = find_file;
 			machine->context = optarg;

@@ -100,7 +100,7 @@ $(BUILD)/boot/witness.elf: tests/boot/witness.c tests/boot/witness.ld boot/hando
 
 # The configuration's own code, built for this machine.
 CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
-	$(wildcard tools/check-config/*.c guests/config/*.c))
+	$(wildcard tools/check-config/*.c guests/config/*.c) kernel/mem/plan.c)
 $(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^ $(HOST_LIBS)
 
