@@ -320,11 +320,11 @@ int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value)
 	return 0;
 }
 
-#define CMPXCHG(type)                                                              \
-	({                                                                         \
-		type old_ = (type)expected;                                        \
-		atomic_compare_exchange_strong((_Atomic type *)window(gpa), &old_, \
-					       (type)desired);                     \
+#define CMPXCHG(type)                                                               \
+	({                                                                          \
+		type old_ = (type)expected;                                         \
+		atomic_compare_exchange_strong((_Atomic(type) *)window(gpa), &old_, \
+					       (type)desired);                      \
 	})
 
 int gmem_cmpxchg(struct gmem *gm, uint64_t gpa, uint64_t expected, uint64_t desired,

@@ -207,7 +207,7 @@ unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes
 	unsigned done = 0;
 
 	while (done < bytes) {
-		uint64_t at = gva + done, gpa;
+		uint64_t at = gva + done, gpa = 0;
 		unsigned part = (unsigned)MIN(bytes - done, PAGE_BYTES - at % PAGE_BYTES);
 		uint32_t error;
 
