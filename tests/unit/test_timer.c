@@ -73,6 +73,13 @@ static void fired(struct timer *timer)
 	t->again_ns = 0;
 }
 
+/* The hardware's timer is of one shot. */
+static void fire(void)
+{
+	armed_ns = 0;
+	interrupt(VECTOR_TIMER, NULL);
+}
+
 static uint64_t earliest(void)
 {
 	uint64_t least = 0;
@@ -130,7 +137,7 @@ static void test_random_operations(void **state)
 			now_ns += (unsigned)rand() % 200;
 			if (armed_ns && armed_ns <= now_ns) {
 				last_deadline_ns = 0;
-				interrupt(VECTOR_TIMER, NULL);
+				fire();
 				assert_true(!earliest() || earliest() > now_ns);
 			}
 			break;
@@ -146,8 +153,7 @@ static void test_early_interrupt(void **state)
 	(void)state;
 	sim[0].deadline_ns = now_ns + 5000;
 	timer_arm(&sim[0].timer, sim[0].deadline_ns);
-	armed_ns = 0;
-	interrupt(VECTOR_TIMER, NULL);
+	fire();
 	assert_int_equal(sim[0].fired, 0);
 	assert_int_equal(armed_ns, sim[0].deadline_ns);
 }
@@ -173,7 +179,7 @@ static void test_far_deadline(void **state)
 	timer_arm(&sim[1].timer, sim[1].deadline_ns);
 	assert_int_equal(armed_ns, now_ns + 10);
 	now_ns += 10;
-	interrupt(VECTOR_TIMER, NULL);
+	fire();
 	assert_int_equal(sim[1].fired, 1);
 	assert_int_equal(armed_ns, 0);
 }
