@@ -1,6 +1,7 @@
 """Unmodified Linux guests: they come up, keep time, and end and start again without their
 neighbours noticing. One machine serves several tests, which leave their guests running."""
 
+import contextlib
 import re
 import time
 
@@ -34,16 +35,13 @@ def guest(name, cpus, cmdline="", more=""):
 """
 
 
-def start(directory, name, document, guests, **options):
-    """Boots a machine, waits for all guests' shells; returns its terminal."""
+@contextlib.contextmanager
+def booted(directory, name, document, guests, **options):
+    """A machine whose guests are all up: its terminal."""
     image = make_image(directory / f"{name}.img", document, LINUX)
-    machine = Machine(image, name=f"linux-{name}", limit_s=900, **options).start()
-    try:
+    with Machine(image, name=f"linux-{name}", limit_s=900, **options) as machine:
         wait_for(machine, guests)
-    except BaseException:
-        machine.stop()
-        raise
-    return Terminal(machine, guests)
+        yield Terminal(machine, guests)
 
 
 def wait_for(machine, guests):
@@ -83,10 +81,9 @@ class Neighbours:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """The sample machine, as `make run` starts it; beta ticks."""
-    terminal = start(tmp_path_factory.mktemp("pair"), "pair", SAMPLE, ["alpha", "beta"])
-    terminal.shell("beta", f"({TICKS}) &")
-    yield terminal
-    terminal.machine.stop()
+    with booted(tmp_path_factory.mktemp("pair"), "pair", SAMPLE, ["alpha", "beta"]) as terminal:
+        terminal.shell("beta", f"({TICKS}) &")
+        yield terminal
 
 
 def test_two_guests_come_up_as_configured(pair):
@@ -216,3 +213,78 @@ def test_nothing_was_amiss(pair):
     said = [line for line in pair.machine.output.split("\n")
             if re.search(TROUBLE, line) and "alpha|" not in line]
     assert not said
+
+
+CROWD = "guests:" + "".join((
+    guest("ticker", "{count: 2, pin: [2, 3]}", f'bulkhead.run=\\"{TICKS}\\"'),
+    guest("once", "{count: 2}", "", "on_reboot: stop"),
+    guest("again", "{count: 2}", 'bulkhead.run=\\"poweroff -f\\"',
+          "on_poweroff: restart\n    restart_limit: {count: 2, seconds: 3600}"),
+    guest("fragile", "{count: 2}", "reboot=triple", "on_crash: restart"),
+))
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """Four guests with eight vCPUs on four CPUs, each with its own policy."""
+    names = ["ticker", "once", "again", "fragile"]
+    with booted(tmp_path_factory.mktemp("crowd"), "crowd", CROWD, names) as terminal:
+        yield terminal
+
+
+def test_a_guest_that_ends_too_often_stays_stopped(crowd):
+    """`again` powers off as soon as it is up, and is to restart then, twice at most."""
+    said = "again: error: stays stopped: it restarted 2 times within 3600 s"
+    crowd.machine.rewind(0)
+    with Neighbours(crowd, "ticker"):
+        crowd.machine.expect(said, BOOT_S)
+    assert crowd.counters("again")[0]["starts"] == 3
+
+
+def test_a_reboot_may_stop_a_guest(crowd):
+    with Neighbours(crowd, "ticker"):
+        crowd.keyboard("once")
+        crowd.machine.send("reboot -f\n")
+        crowd.wait_for_state("once", "stopped")
+    assert crowd.counters("once")[0]["starts"] == 1
+
+
+def test_a_triple_fault_may_restart_a_guest(crowd):
+    with Neighbours(crowd, "ticker"):
+        crowd.keyboard("fragile")
+        crowd.machine.send("reboot -f\n")
+        crowd.machine.expect("fragile: error: crashed: vCPU [01]: triple fault", 60)
+        wait_for(crowd.machine, ["fragile"])
+    assert crowd.counters("fragile")[0]["starts"] == 2
+
+
+LIGHT = "bulkhead.run=\\\"while :; do :; done\\\""
+SINGLE = "guests:" + "".join((
+    guest("light", "{count: 1, weight: 100}", LIGHT),
+    guest("heavy", "{count: 1, weight: 300}", LIGHT),
+))
+
+
+def test_one_cpu_is_shared_by_weight(tmp_path):
+    """One CPU for two guests that never stop computing, the log, the console and all else."""
+    guests = ["light", "heavy"]
+    with booted(tmp_path, "single", SINGLE, guests, cpus=1, memory_mib=1024) as terminal:
+        before = {name: terminal.counters(name)[1][0] for name in guests}
+        time.sleep(15)
+        after = {name: terminal.counters(name)[1][0] for name in guests}
+        ran = {name: after[name]["run_ns"] - before[name]["run_ns"] for name in after}
+        assert 2.7 < ran["heavy"] / ran["light"] < 3.3, ran
+
+
+WIDE = "guests:" + "".join((
+    guest("pinned", "{pin: [8-15]}"),
+    guest("shared", "{count: 8}"),
+))
+
+
+@pytest.mark.long
+def test_sixteen_cpus(tmp_path):
+    with booted(tmp_path, "wide", WIDE, ["pinned", "shared"], cpus=16) as terminal:
+        for name in ("pinned", "shared"):
+            assert re.search("^8$", terminal.shell(name, "nproc"), re.M)
+        assert [vcpu["cpu"] for vcpu in terminal.counters("pinned")[1]] == list(range(8, 16))
