@@ -189,8 +189,8 @@ static void obey(struct key key)
 	switch (key.action) {
 	case KEY_NONE: break;
 	case KEY_TYPE: type((char)key.value); break;
-	case KEY_NEXT: set_focus((screen.focus + 1) % count); break;
-	case KEY_PREVIOUS: set_focus((screen.focus + count - 1) % count); break;
+	case KEY_NEXT: set_focus(screen.focus + 1 < count ? screen.focus + 1 : 0); break;
+	case KEY_PREVIOUS: set_focus((screen.focus ? screen.focus : count) - 1); break;
 	case KEY_SOURCE:
 		snprintf(text, sizeof text, "-- there is no guest %u --", key.value);
 		if (key.value < count)

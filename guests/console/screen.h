@@ -12,7 +12,7 @@
 #define SCREEN_HOST	  0  /* the source without a prefix */
 #define SCREEN_NAME_BYTES 32
 #define SCREEN_OUT_BYTES  32768
-#define SCREEN_HELD_BYTES 512
+#define SCREEN_HELD_BYTES 1024
 
 struct screen_source {
 	char name[SCREEN_NAME_BYTES];
