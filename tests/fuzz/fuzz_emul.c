@@ -4,7 +4,7 @@
  */
 /* links: kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c kernel/vmm/emul/exec.c */
 /* links: kernel/vmm/emul/fetch.c kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c */
-/* links: kernel/vmm/emul/string.c kernel/vmm/emul/tables.c */
+/* links: kernel/vmm/emul/muldiv.c kernel/vmm/emul/string.c kernel/vmm/emul/tables.c */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  */
 /* links: kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c kernel/vmm/emul/exec.c */
 /* links: kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c kernel/vmm/emul/string.c */
-/* links: kernel/vmm/emul/tables.c */
+/* links: kernel/vmm/emul/muldiv.c kernel/vmm/emul/tables.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -4,14 +4,13 @@
  */
 /* links: kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c kernel/vmm/emul/exec.c */
 /* links: kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c kernel/vmm/emul/string.c */
-/* links: kernel/vmm/emul/tables.c */
+/* links: kernel/vmm/emul/muldiv.c kernel/vmm/emul/tables.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,84 +18,12 @@
 #include <unistd.h>
 
 #include "kernel/vmm/emul/emul.h"
+#include "tests/unit/emul_forms.h"
+#include "tests/unit/emul_native.h"
 
 #define TRIALS	    1500u
 #define ARENA_BYTES 2048u
 #define ARCH_SET_GS 0x1001
-
-#define CF	    0x001u
-#define PF	    0x004u
-#define AF	    0x010u
-#define ZF	    0x040u
-#define SF	    0x080u
-#define DF	    0x400u
-#define OF	    0x800u
-
-/* The CPU's registers before and after an instruction; native_run knows the offsets. */
-struct machine {
-	uint64_t gpr[16];
-	uint64_t rflags;
-	uint64_t host_rsp;
-	uint8_t xmm[16][16];
-};
-
-_Static_assert(offsetof(struct machine, rflags) == 128, "native_run");
-_Static_assert(offsetof(struct machine, host_rsp) == 136, "native_run");
-_Static_assert(offsetof(struct machine, xmm) == 144, "native_run");
-
-struct machine native_machine;
-uint8_t *native_code;
-void native_run(void);	/* loads native_machine, goes to native_code */
-void native_exit(void); /* where that must go: stores native_machine, returns from native_run */
-
-__asm__(".text\n"
-	"native_run:\n"
-	".irp reg, rbx, rbp, r12, r13, r14, r15\n"
-	"	push %\\reg\n"
-	".endr\n"
-	"	lea native_machine(%rip), %rax\n"
-	"	mov %rsp, 136(%rax)\n"
-	".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
-	"	movdqu 144+16*\\n(%rax), %xmm\\n\n"
-	".endr\n"
-	"	pushq 128(%rax)\n"
-	"	popfq\n"
-	"	mov 8(%rax), %rcx\n"
-	"	mov 16(%rax), %rdx\n"
-	"	mov 24(%rax), %rbx\n"
-	"	mov 32(%rax), %rsp\n"
-	"	mov 40(%rax), %rbp\n"
-	"	mov 48(%rax), %rsi\n"
-	"	mov 56(%rax), %rdi\n"
-	".irp n, 8, 9, 10, 11, 12, 13, 14, 15\n"
-	"	mov 8*\\n(%rax), %r\\n\n"
-	".endr\n"
-	"	mov (%rax), %rax\n"
-	"	jmp *native_code(%rip)\n"
-	"native_exit:\n"
-	"	mov %rsp, native_machine+32(%rip)\n"
-	"	mov native_machine+136(%rip), %rsp\n"
-	"	pushfq\n"
-	"	popq native_machine+128(%rip)\n"
-	"	cld\n"
-	"	mov %rax, native_machine(%rip)\n"
-	"	lea native_machine(%rip), %rax\n"
-	"	mov %rcx, 8(%rax)\n"
-	"	mov %rdx, 16(%rax)\n"
-	"	mov %rbx, 24(%rax)\n"
-	"	mov %rbp, 40(%rax)\n"
-	"	mov %rsi, 48(%rax)\n"
-	"	mov %rdi, 56(%rax)\n"
-	".irp n, 8, 9, 10, 11, 12, 13, 14, 15\n"
-	"	mov %r\\n, 8*\\n(%rax)\n"
-	".endr\n"
-	".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
-	"	movdqu %xmm\\n, 144+16*\\n(%rax)\n"
-	".endr\n"
-	".irp reg, r15, r14, r13, r12, rbp, rbx\n"
-	"	pop %\\reg\n"
-	".endr\n"
-	"	ret\n");
 
 static uint8_t *arena;	   /* what both read and write */
 static uint64_t gs_offset; /* of the GS segment in it */
@@ -124,136 +51,6 @@ static uint64_t random_operand(void)
 
 	return below(3) ? random64() : edges[below(ARRAY_SIZE(edges))];
 }
-
-/* An instruction to try: its bytes and which operands it takes. */
-struct form {
-	const char *name;
-	uint8_t prefix; /* a mandatory one, or 0 */
-	uint8_t opcode[3];
-	uint8_t opcode_bytes;
-	int8_t digit; /* in ModRM.reg, or -1: any register */
-	uint16_t traits;
-	uint16_t undefined; /* flags that the manuals leave open */
-};
-
-#define BYTE	 0x0001 /* the operand is a byte; else 66 and REX.W are tried */
-#define LOCK	 0x0002 /* LOCK is tried */
-#define MEMORY	 0x0004 /* has no register form */
-#define IMM8	 0x0008
-#define IMMZ	 0x0010
-#define FIXED	 0x0020 /* 66 is not tried */
-#define BITS	 0x0040 /* the register numbers a bit near the operand */
-#define SHIFT	 0x0080
-#define ALIGNED	 0x0100
-#define COMPARE	 0x0200 /* RAX, and RDX, often hold what memory holds */
-#define STACK	 0x0400
-#define TARGET	 0x0800 /* memory holds where to jump to */
-#define MOFFS	 0x1000
-#define NO_MODRM 0x2000
-#define MOVBE	 0x4000
-#define ROTATE	 0x8000
-
-#define OP1(name, code, digit, traits, undefined)            \
-	{                                                    \
-		name, 0, {code}, 1, digit, traits, undefined \
-	}
-#define OP2(name, code, digit, traits, undefined)                  \
-	{                                                          \
-		name, 0, {0x0f, code}, 2, digit, traits, undefined \
-	}
-#define ALU(name, base, number, lock, undefined)                                        \
-	OP1(name " rm8, r8", base, -1, BYTE | (lock), undefined),                       \
-		OP1(name " rm, r", (base) + 1, -1, lock, undefined),                    \
-		OP1(name " r8, rm8", (base) + 2, -1, BYTE, undefined),                  \
-		OP1(name " r, rm", (base) + 3, -1, 0, undefined),                       \
-		OP1(name " al, i8", (base) + 4, -1, BYTE | NO_MODRM | IMM8, undefined), \
-		OP1(name " eax, iz", (base) + 5, -1, NO_MODRM | IMMZ, undefined),       \
-		OP1(name " rm8, i8", 0x80, number, BYTE | IMM8 | (lock), undefined),    \
-		OP1(name " rm, iz", 0x81, number, IMMZ | (lock), undefined),            \
-		OP1(name " rm, i8", 0x83, number, IMM8 | (lock), undefined)
-#define SHIFTS(name, number, kind)                                             \
-	OP1(name " rm8, i8", 0xc0, number, BYTE | IMM8 | SHIFT | (kind), AF),  \
-		OP1(name " rm, i8", 0xc1, number, IMM8 | SHIFT | (kind), AF),  \
-		OP1(name " rm8, 1", 0xd0, number, BYTE | SHIFT | (kind), AF),  \
-		OP1(name " rm, 1", 0xd1, number, SHIFT | (kind), AF),          \
-		OP1(name " rm8, cl", 0xd2, number, BYTE | SHIFT | (kind), AF), \
-		OP1(name " rm, cl", 0xd3, number, SHIFT | (kind), AF)
-#define CONDITIONAL(n) OP2("cmov" #n, 0x40 + n, -1, 0, 0), OP2("set" #n, 0x90 + n, -1, BYTE, 0)
-#define BIT_UNDEFINED  (OF | SF | AF | PF)
-#define SSE(name, prefix, code, traits)                                         \
-	{                                                                       \
-		name, prefix, {0x0f, code}, 2, -1, FIXED | MEMORY | (traits), 0 \
-	}
-
-/* clang-format off */
-static const struct form forms[] = {
-	ALU("add", 0x00, 0, LOCK, 0), ALU("or", 0x08, 1, LOCK, AF),
-	ALU("adc", 0x10, 2, LOCK, 0), ALU("sbb", 0x18, 3, LOCK, 0),
-	ALU("and", 0x20, 4, LOCK, AF), ALU("sub", 0x28, 5, LOCK, 0),
-	ALU("xor", 0x30, 6, LOCK, AF), ALU("cmp", 0x38, 7, 0, 0),
-	SHIFTS("rol", 0, ROTATE), SHIFTS("ror", 1, ROTATE), SHIFTS("rcl", 2, ROTATE),
-	SHIFTS("rcr", 3, ROTATE), SHIFTS("shl", 4, 0), SHIFTS("shr", 5, 0),
-	SHIFTS("sal", 6, 0), SHIFTS("sar", 7, 0),
-	OP1("movsxd", 0x63, -1, 0, 0),
-	OP1("test rm8, r8", 0x84, -1, BYTE, AF), OP1("test rm, r", 0x85, -1, 0, AF),
-	OP1("test al, i8", 0xa8, -1, BYTE | NO_MODRM | IMM8, AF),
-	OP1("test eax, iz", 0xa9, -1, NO_MODRM | IMMZ, AF),
-	OP1("test rm8, i8", 0xf6, 0, BYTE | IMM8, AF), OP1("test rm, iz", 0xf7, 0, IMMZ, AF),
-	OP1("test rm8, i8 (1)", 0xf6, 1, BYTE | IMM8, AF), OP1("test rm, iz (1)", 0xf7, 1, IMMZ, AF),
-	OP1("not rm8", 0xf6, 2, BYTE | LOCK, 0), OP1("not rm", 0xf7, 2, LOCK, 0),
-	OP1("neg rm8", 0xf6, 3, BYTE | LOCK, 0), OP1("neg rm", 0xf7, 3, LOCK, 0),
-	OP1("inc rm8", 0xfe, 0, BYTE | LOCK, 0), OP1("inc rm", 0xff, 0, LOCK, 0),
-	OP1("dec rm8", 0xfe, 1, BYTE | LOCK, 0), OP1("dec rm", 0xff, 1, LOCK, 0),
-	OP1("xchg rm8, r8", 0x86, -1, BYTE | LOCK, 0), OP1("xchg rm, r", 0x87, -1, LOCK, 0),
-	OP1("mov rm8, r8", 0x88, -1, BYTE, 0), OP1("mov rm, r", 0x89, -1, 0, 0),
-	OP1("mov r8, rm8", 0x8a, -1, BYTE, 0), OP1("mov r, rm", 0x8b, -1, 0, 0),
-	OP1("mov al, moffs", 0xa0, -1, BYTE | MOFFS | NO_MODRM, 0),
-	OP1("mov eax, moffs", 0xa1, -1, MOFFS | NO_MODRM, 0),
-	OP1("mov moffs, al", 0xa2, -1, BYTE | MOFFS | NO_MODRM, 0),
-	OP1("mov moffs, eax", 0xa3, -1, MOFFS | NO_MODRM, 0),
-	OP1("mov rm8, i8", 0xc6, 0, BYTE | IMM8, 0), OP1("mov rm, iz", 0xc7, 0, IMMZ, 0),
-	OP1("pop rm", 0x8f, 0, STACK, 0), OP1("push rm", 0xff, 6, STACK, 0),
-	OP1("call rm", 0xff, 2, STACK | TARGET | MEMORY | FIXED, 0),
-	OP1("jmp rm", 0xff, 4, TARGET | MEMORY | FIXED, 0),
-	CONDITIONAL(0), CONDITIONAL(1), CONDITIONAL(2), CONDITIONAL(3),
-	CONDITIONAL(4), CONDITIONAL(5), CONDITIONAL(6), CONDITIONAL(7),
-	CONDITIONAL(8), CONDITIONAL(9), CONDITIONAL(10), CONDITIONAL(11),
-	CONDITIONAL(12), CONDITIONAL(13), CONDITIONAL(14), CONDITIONAL(15),
-	OP2("bt rm, r", 0xa3, -1, BITS, BIT_UNDEFINED),
-	OP2("bts rm, r", 0xab, -1, BITS | LOCK, BIT_UNDEFINED),
-	OP2("btr rm, r", 0xb3, -1, BITS | LOCK, BIT_UNDEFINED),
-	OP2("btc rm, r", 0xbb, -1, BITS | LOCK, BIT_UNDEFINED),
-	OP2("bt rm, i8", 0xba, 4, IMM8, BIT_UNDEFINED),
-	OP2("bts rm, i8", 0xba, 5, IMM8 | LOCK, BIT_UNDEFINED),
-	OP2("btr rm, i8", 0xba, 6, IMM8 | LOCK, BIT_UNDEFINED),
-	OP2("btc rm, i8", 0xba, 7, IMM8 | LOCK, BIT_UNDEFINED),
-	OP2("cmpxchg rm8, r8", 0xb0, -1, BYTE | LOCK | COMPARE, 0),
-	/* Vendors differ in the upper half of a 32-bit register that isn't exchanged. */
-	OP2("cmpxchg rm, r", 0xb1, -1, LOCK | COMPARE | MEMORY, 0),
-	OP2("cmpxchg8b/16b", 0xc7, 1, LOCK | COMPARE | MEMORY | FIXED | ALIGNED, 0),
-	OP2("xadd rm8, r8", 0xc0, -1, BYTE | LOCK, 0), OP2("xadd rm, r", 0xc1, -1, LOCK, 0),
-	OP2("movzx r, rm8", 0xb6, -1, 0, 0), OP2("movzx r, rm16", 0xb7, -1, 0, 0),
-	OP2("movsx r, rm8", 0xbe, -1, 0, 0), OP2("movsx r, rm16", 0xbf, -1, 0, 0),
-	OP2("movnti", 0xc3, -1, MEMORY | FIXED, 0),
-	OP2("clflush", 0xae, 7, MEMORY | FIXED, 0),
-	{"movbe r, m", 0, {0x0f, 0x38, 0xf0}, 3, -1, MEMORY | MOVBE, 0},
-	{"movbe m, r", 0, {0x0f, 0x38, 0xf1}, 3, -1, MEMORY | MOVBE, 0},
-	SSE("movups x, m", 0, 0x10, 0), SSE("movupd x, m", 0x66, 0x10, 0),
-	SSE("movss x, m", 0xf3, 0x10, 0), SSE("movsd x, m", 0xf2, 0x10, 0),
-	SSE("movups m, x", 0, 0x11, 0), SSE("movupd m, x", 0x66, 0x11, 0),
-	SSE("movss m, x", 0xf3, 0x11, 0), SSE("movsd m, x", 0xf2, 0x11, 0),
-	SSE("movlps m, x", 0, 0x13, 0), SSE("movlpd m, x", 0x66, 0x13, 0),
-	SSE("movaps x, m", 0, 0x28, ALIGNED), SSE("movapd x, m", 0x66, 0x28, ALIGNED),
-	SSE("movaps m, x", 0, 0x29, ALIGNED), SSE("movapd m, x", 0x66, 0x29, ALIGNED),
-	SSE("movntps", 0, 0x2b, ALIGNED), SSE("movntpd", 0x66, 0x2b, ALIGNED),
-	SSE("movd x, m", 0x66, 0x6e, 0), SSE("movd m, x", 0x66, 0x7e, 0),
-	SSE("movq x, m", 0xf3, 0x7e, 0), SSE("movq m, x", 0x66, 0xd6, 0),
-	SSE("movdqa x, m", 0x66, 0x6f, ALIGNED), SSE("movdqu x, m", 0xf3, 0x6f, 0),
-	SSE("movdqa m, x", 0x66, 0x7f, ALIGNED), SSE("movdqu m, x", 0xf3, 0x7f, 0),
-	SSE("movntdq", 0x66, 0xe7, ALIGNED), SSE("lddqu", 0xf2, 0xf0, 0),
-	{"movntdqa", 0x66, {0x0f, 0x38, 0x2a}, 3, -1, FIXED | MEMORY | ALIGNED, 0},
-};
-/* clang-format on */
 
 /* One trial: a form with everything chosen, the instruction that came of it. */
 struct trial {
@@ -314,7 +111,8 @@ static void put_memory(struct trial *trial, const struct form *form, unsigned re
 		 ((trial->rex & 2) && (base & 7) == 4 &&
 		  (!has_index || (form->traits & STACK))) ||
 		 (has_index && index == EMUL_RSP) ||
-		 ((form->traits & COMPARE) && (base <= EMUL_RBX || index <= EMUL_RBX)) ||
+		 ((form->traits & (COMPARE | DIVIDE)) &&
+		  (base <= EMUL_RBX || index <= EMUL_RBX)) ||
 		 ((form->traits & SHIFT) && (base == EMUL_RCX || index == EMUL_RCX)) ||
 		 ((form->traits & BITS) && (base == (reg | (trial->rex & 4 ? 8 : 0)) ||
 					    index == (reg | (trial->rex & 4 ? 8 : 0)))));
@@ -359,7 +157,37 @@ static void randomise(struct trial *trial)
 	}
 }
 
-/* Random traps to compare more than chance would: sets registers that the form looks at. */
+/* A dividend whose quotient fits: quotient times divisor, and a remainder of its sign. */
+static void arrange_division(const struct form *form, struct trial *trial, unsigned bytes)
+{
+	unsigned bits = 8 * bytes, spare = 64 - bits;
+	uint64_t *gpr = trial->before.gpr, divisor = 0, quotient = random_operand();
+	__int128 dividend;
+
+	memcpy(&divisor, (void *)trial->target, bytes);
+	if (divisor == 0)
+		divisor = 3;
+	memcpy((void *)trial->target, &divisor, bytes);
+	if (form->digit == 6) {
+		quotient = quotient << spare >> spare;
+		dividend = (__int128)((unsigned __int128)quotient * divisor +
+				      random64() % divisor);
+	} else {
+		__int128 d = (int64_t)(divisor << spare) >> spare;
+		__int128 q = (int64_t)(quotient << spare) >> spare;
+		__int128 r = random64() % (uint64_t)(d < 0 ? -d : d);
+
+		dividend = q * d < 0 ? q * d - r : q * d + r;
+	}
+	if (bytes == 1) {
+		gpr[EMUL_RAX] = (gpr[EMUL_RAX] & ~0xffffull) | (uint16_t)dividend;
+		return;
+	}
+	gpr[EMUL_RAX] = (uint64_t)dividend;
+	gpr[EMUL_RDX] = (uint64_t)(dividend >> bits);
+}
+
+/* Sets the registers and memory that the form looks at, so that all of its ways are tried. */
 static void arrange(const struct form *form, struct trial *trial, unsigned reg)
 {
 	unsigned bytes = operand_bytes(form, trial);
@@ -382,6 +210,10 @@ static void arrange(const struct form *form, struct trial *trial, unsigned reg)
 		if (is_pair)
 			memcpy(&gpr[EMUL_RDX], (void *)(trial->target + part), part);
 	}
+	if (form->traits & NONZERO)
+		((uint8_t *)trial->target)[below(bytes)] |= 1 << below(8);
+	if (form->traits & DIVIDE)
+		arrange_division(form, trial, bytes);
 	if (form->traits & TARGET) {
 		uint64_t landing = (uintptr_t)native_code + 64;
 
@@ -406,7 +238,8 @@ static void make_trial(const struct form *form, struct trial *trial)
 	trial->rex = has_rex ? 0x40 | below(16) : 0;
 	if (form->digit >= 0) /* REX.R isn't part of a number */
 		trial->rex &= ~4;
-	if ((form->traits & (MOVBE | IMMZ)) && (trial->rex & 8)) /* else above 15 bytes */
+	if ((form->extension == MOVBE || (form->traits & IMMZ)) &&
+	    (trial->rex & 8)) /* else above 15 bytes */
 		trial->is_66 = false;
 	is_lock = (form->traits & LOCK) && trial->is_memory && below(3) == 0;
 	trial->target = (uintptr_t)arena + ARENA_BYTES / 2 + below(256);
@@ -593,11 +426,15 @@ static bool agree(const char *name, const struct trial *trial, uint64_t undefine
 	return !what;
 }
 
-static bool has_movbe(void)
+static bool cpu_has(enum extension extension)
 {
-	unsigned a, b, c, d;
-
-	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_MOVBE);
+	switch (extension) {
+	case MOVBE: return __builtin_cpu_supports("movbe");
+	case POPCNT: return __builtin_cpu_supports("popcnt");
+	case LZCNT: return __builtin_cpu_supports("lzcnt");
+	case BMI: return __builtin_cpu_supports("bmi");
+	default: return true;
+	}
 }
 
 static void forms_agree_with_cpu(void **state)
@@ -606,7 +443,7 @@ static void forms_agree_with_cpu(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		if ((forms[i].traits & MOVBE) && !has_movbe())
+		if (!cpu_has(forms[i].extension))
 			continue;
 		for (unsigned n = 0, bad = 0; n < TRIALS && bad < 3; n++) {
 			struct trial trial;

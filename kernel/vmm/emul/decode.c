@@ -316,6 +316,18 @@ static void refine(struct emul_insn *insn, enum emul_mode mode, struct opcode *o
 				insn->op = EMUL_LENGTH; /* ARPL */
 		}
 		break;
+	case EMUL_BSF: /* where CPUs lack TZCNT and LZCNT, they differ from these for 0 alone */
+		if (insn->prefixes & EMUL_PREFIX_REP)
+			insn->op = EMUL_TZCNT;
+		break;
+	case EMUL_BSR:
+		if (insn->prefixes & EMUL_PREFIX_REP)
+			insn->op = EMUL_LZCNT;
+		break;
+	case EMUL_POPCNT:
+		if (!(insn->prefixes & EMUL_PREFIX_REP))
+			insn->op = EMUL_LENGTH;
+		break;
 	case EMUL_CMPXCHG_PAIR: insn->mem_bytes = insn->rex & REX_W ? 16 : 8; break;
 	case EMUL_CACHE:
 		insn->mem_bytes = 1;

@@ -57,6 +57,7 @@ struct emul_seg {
 #define EMUL_SEG_BIG	     BIT(10) /* D/B: 32-bit stack, 4 GiB upper bound of expand-down */
 
 enum emul_vector {
+	EMUL_VECTOR_DE = 0,
 	EMUL_VECTOR_UD = 6,
 	EMUL_VECTOR_SS = 12,
 	EMUL_VECTOR_GP = 13,
@@ -134,7 +135,8 @@ struct emul_ctx {
 	void *opaque; /* the caller's own */
 };
 
-/* What an instruction does. The first sixteen are in the order of their opcodes' bits. */
+/* What an instruction does. The first sixteen are in the order of their opcodes' bits; those up
+ * to EMUL_CMPXCHG_PAIR access no memory but their r/m operand. */
 enum emul_op {
 	EMUL_ADD,
 	EMUL_OR,
@@ -169,6 +171,16 @@ enum emul_op {
 	EMUL_MOVBE,
 	EMUL_CMOV,
 	EMUL_SETCC,
+	EMUL_IMUL, /* to a register */
+	EMUL_MUL,  /* of the accumulator, and so are the next three */
+	EMUL_IMUL_ACC,
+	EMUL_DIV,
+	EMUL_IDIV,
+	EMUL_BSF,
+	EMUL_BSR,
+	EMUL_TZCNT,
+	EMUL_LZCNT,
+	EMUL_POPCNT,
 	EMUL_CMPXCHG,
 	EMUL_CMPXCHG_PAIR, /* CMPXCHG8B, CMPXCHG16B */
 	EMUL_PUSH,

@@ -79,6 +79,42 @@ static int exec_setcc(struct emul_ctx *ctx, const struct emul_insn *insn)
 	return err ? err : emul_retire(ctx, insn);
 }
 
+/* Counts bits, or finds the first or last one. */
+static int exec_scan(struct emul_ctx *ctx, const struct emul_insn *insn)
+{
+	unsigned bytes = insn->op_bytes, bits = 8 * bytes;
+	uint64_t value, flags = 0, result;
+	int err = emul_read_rm(ctx, insn, &value, bytes);
+
+	if (err)
+		return err;
+	switch (insn->op) {
+	case EMUL_TZCNT:
+		result = value ? (unsigned)__builtin_ctzll(value) : bits;
+		flags = (value ? 0 : FLAG_CF) | (result ? 0 : FLAG_ZF);
+		break;
+	case EMUL_LZCNT:
+		result = value ? (unsigned)__builtin_clzll(value) - (64 - bits) : bits;
+		flags = (value ? 0 : FLAG_CF) | (result ? 0 : FLAG_ZF);
+		break;
+	case EMUL_POPCNT:
+		flags = value ? 0 : FLAG_ZF;
+		for (result = 0; value; value >>= 1)
+			result += value & 1;
+		break;
+	default: /* EMUL_BSF, EMUL_BSR: 0 leaves the register as it was */
+		if (!value) {
+			ctx->rflags |= FLAG_ZF;
+			return emul_retire(ctx, insn);
+		}
+		result = (unsigned)(insn->op == EMUL_BSF ? __builtin_ctzll(value)
+							 : 63 - __builtin_clzll(value));
+	}
+	ctx->rflags = (ctx->rflags & ~FLAGS_STATUS) | flags;
+	emul_reg_write(ctx, insn, insn->reg, result, bytes);
+	return emul_retire(ctx, insn);
+}
+
 /* Arithmetic whose destination is a register and whose source may be memory. */
 static int exec_alu_to_reg(struct emul_ctx *ctx, const struct emul_insn *insn)
 {
@@ -294,6 +330,12 @@ static int (*const handlers[EMUL_OPS])(struct emul_ctx *, const struct emul_insn
 	[EMUL_MOVBE] = exec_movbe,
 	[EMUL_CMOV] = exec_mov_to_reg,
 	[EMUL_SETCC] = exec_setcc,
+	[EMUL_IMUL] = emul_exec_imul,
+	[EMUL_MUL] = emul_exec_mul,
+	[EMUL_IMUL_ACC] = emul_exec_mul,
+	[EMUL_DIV] = emul_exec_div,
+	[EMUL_IDIV] = emul_exec_div,
+	[EMUL_BSF... EMUL_POPCNT] = exec_scan,
 	[EMUL_CMPXCHG] = exec_cmpxchg,
 	[EMUL_CMPXCHG_PAIR] = exec_cmpxchg_pair,
 	[EMUL_PUSH] = emul_exec_push,

@@ -14,6 +14,7 @@ enum emul_args {
 	ARGS_NONE,
 	ARGS_RM_REG,
 	ARGS_REG_RM,
+	ARGS_REG_RM_IMM,
 	ARGS_RM_IMM,
 	ARGS_RM_ONE, /* shift by one */
 	ARGS_RM_CL,
@@ -176,10 +177,13 @@ int emul_write_rm(struct emul_ctx *ctx, const struct emul_insn *insn, uint64_t v
 /* The instruction is done: RIP goes on, RFLAGS.RF goes off. Returns 0. */
 int emul_retire(struct emul_ctx *ctx, const struct emul_insn *insn);
 
-/* string.c, stack.c: handlers of emul_execute. */
+/* string.c, stack.c, muldiv.c: handlers of emul_execute. */
 int emul_exec_string(struct emul_ctx *ctx, const struct emul_insn *insn);
 int emul_exec_push(struct emul_ctx *ctx, const struct emul_insn *insn);
 int emul_exec_pop(struct emul_ctx *ctx, const struct emul_insn *insn);
 int emul_exec_branch(struct emul_ctx *ctx, const struct emul_insn *insn);
+int emul_exec_imul(struct emul_ctx *ctx, const struct emul_insn *insn);
+int emul_exec_mul(struct emul_ctx *ctx, const struct emul_insn *insn);
+int emul_exec_div(struct emul_ctx *ctx, const struct emul_insn *insn);
 
 #endif

@@ -8,7 +8,7 @@ int emul_raise(struct emul_ctx *ctx, enum emul_vector vector)
 {
 	ctx->fault = (struct emul_fault){
 		.vector = vector,
-		.has_error = vector != EMUL_VECTOR_UD && ctx->protected_mode,
+		.has_error = vector >= EMUL_VECTOR_SS && ctx->protected_mode,
 	};
 	return -EFAULT;
 }

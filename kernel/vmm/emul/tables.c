@@ -54,9 +54,9 @@ const struct opcode emul_map_1byte[256] = {
 	[0x63] = DO(MOVSX, REG_RM, M | ODD), /* MOVSXD; outside of 64-bit mode ARPL */
 	[0x64 ... 0x67] = PREFIX,
 	[0x68] = LENGTH(IZ | D64),
-	[0x69] = LENGTH(M | IZ),
+	[0x69] = DO(IMUL, REG_RM_IMM, M | IZ),
 	[0x6a] = LENGTH(IB | D64),
-	[0x6b] = LENGTH(M | IB),
+	[0x6b] = DO(IMUL, REG_RM_IMM, M | IB),
 	[0x6c] = DO(INS, NONE, B),
 	[0x6d] = DO(INS, NONE, 0),
 	[0x6e] = DO(OUTS, NONE, B),
@@ -208,7 +208,7 @@ const struct opcode emul_map_0f[256] = {
 	[0xac] = LENGTH(M | IB),
 	[0xad] = LENGTH(M),
 	[0xae] = GROUP(FENCE, RM, 0),
-	[0xaf] = LENGTH(M),
+	[0xaf] = DO(IMUL, REG_RM, M),
 
 	[0xb0] = DO(CMPXCHG, RM_REG, M | B | LK),
 	[0xb1] = DO(CMPXCHG, RM_REG, M | LK),
@@ -216,11 +216,12 @@ const struct opcode emul_map_0f[256] = {
 	[0xb3] = DO(BTR, RM_REG, M | LK),
 	[0xb4 ... 0xb5] = LENGTH(M),
 	[0xb6 ... 0xb7] = DO(MOVZX, REG_RM, M | ODD),
-	[0xb8] = LENGTH(M), /* POPCNT */
+	[0xb8] = DO(POPCNT, REG_RM, M | ODD),
 	[0xb9] = LENGTH(M),
 	[0xba] = GROUP(BIT, RM_IMM, IB),
 	[0xbb] = DO(BTC, RM_REG, M | LK),
-	[0xbc ... 0xbd] = LENGTH(M),
+	[0xbc] = DO(BSF, REG_RM, M | ODD),
+	[0xbd] = DO(BSR, REG_RM, M | ODD),
 	[0xbe ... 0xbf] = DO(MOVSX, REG_RM, M | ODD),
 
 	[0xc0] = DO(XADD, RM_REG, M | B | LK),
@@ -252,13 +253,13 @@ const struct opcode emul_groups[GROUPS][8] = {
 		DO(ROL, NONE, 0), DO(ROR, NONE, 0), DO(RCL, NONE, 0), DO(RCR, NONE, 0),
 		DO(SHL, NONE, 0), DO(SHR, NONE, 0), DO(SAL, NONE, 0), DO(SAR, NONE, 0),
 	},
-	[GROUP_UNARY_B] = { /* the last four: MUL, IMUL, DIV, IDIV */
+	[GROUP_UNARY_B] = {
 		DO(TEST, RM_IMM, IB), DO(TEST, RM_IMM, IB), DO(NOT, NONE, LK), DO(NEG, NONE, LK),
-		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+		DO(MUL, NONE, 0), DO(IMUL_ACC, NONE, 0), DO(DIV, NONE, 0), DO(IDIV, NONE, 0),
 	},
 	[GROUP_UNARY] = {
 		DO(TEST, RM_IMM, IZ), DO(TEST, RM_IMM, IZ), DO(NOT, NONE, LK), DO(NEG, NONE, LK),
-		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+		DO(MUL, NONE, 0), DO(IMUL_ACC, NONE, 0), DO(DIV, NONE, 0), DO(IDIV, NONE, 0),
 	},
 	[GROUP_INC_B] = {
 		DO(INC, NONE, LK), DO(DEC, NONE, LK), NONE, NONE, NONE, NONE, NONE, NONE,
