@@ -8,6 +8,7 @@ CPU. Both start in OVMF.
 import pathlib
 import subprocess
 import tempfile
+import threading
 import time
 
 from figures import ROOT, record
@@ -27,6 +28,7 @@ guests:
 """
 READY = r"guest alpha ready"
 RUNS = 3
+LIMIT_S = 120
 
 
 def with_hypervisor(image):
@@ -48,18 +50,24 @@ def without(directory):
     words += ["-kernel", SAMPLES / "vmlinuz", "-initrd", SAMPLES / "initrd.gz",
               "-append", "console=ttyS0 quiet bulkhead.name=alpha"]
     begin = time.monotonic()
-    process = subprocess.Popen(["timeout", "120", *words], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, text=True, errors="replace")
-    stub = None
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *words],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True, errors="replace")
+    watchdog = threading.Timer(LIMIT_S, process.kill)
+    watchdog.start()
+    stub = end = None
     for line in process.stdout:
         if stub is None and "EFI stub" in line:
             stub = time.monotonic()
         if READY in line:
             end = time.monotonic()
-            process.kill()
-            process.wait()
-            return end - begin, end - (stub or begin)
-    raise MachineError("without a hypervisor the guest did not come up")
+            break
+    watchdog.cancel()
+    process.kill()
+    process.wait()
+    if stub is None or end is None:
+        raise MachineError("without a hypervisor the guest did not come up")
+    return end - begin, end - stub
 
 
 def main():
