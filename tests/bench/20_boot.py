@@ -6,6 +6,7 @@ CPU. Both start in OVMF.
 """
 
 import pathlib
+import re
 import subprocess
 import tempfile
 import threading
@@ -27,6 +28,7 @@ guests:
       cmdline: "console=ttyS0 quiet bulkhead.name=alpha"
 """
 READY = r"guest alpha ready"
+UPTIME = r"guest alpha: up (\d+\.\d+) s"
 RUNS = 3
 LIMIT_S = 120
 
@@ -44,6 +46,7 @@ def with_hypervisor(image):
 
 
 def without(directory):
+    """Seconds from power-on to init, and those of them that the kernel's own clock counts."""
     words = command("/dev/null", fresh_variables(directory), cpus=1, memory_mib=512)
     disk = [i for i, word in enumerate(words) if word.startswith(("if=none", "nvme"))]
     words = [word for i, word in enumerate(words) if i not in disk and i + 1 not in disk]
@@ -55,19 +58,19 @@ def without(directory):
                                stderr=subprocess.DEVNULL, text=True, errors="replace")
     watchdog = threading.Timer(LIMIT_S, process.kill)
     watchdog.start()
-    stub = end = None
+    end = uptime = None
     for line in process.stdout:
-        if stub is None and "EFI stub" in line:
-            stub = time.monotonic()
         if READY in line:
             end = time.monotonic()
+        if match := re.search(UPTIME, line):
+            uptime = float(match.group(1))
             break
     watchdog.cancel()
     process.kill()
     process.wait()
-    if stub is None or end is None:
+    if end is None or uptime is None:
         raise MachineError("without a hypervisor the guest did not come up")
-    return end - begin, end - stub
+    return end - begin, uptime
 
 
 def main():
@@ -90,7 +93,7 @@ def main():
     record("boot.ratio_to_bare", round(power_on / bare_power_on, 2), "ratio", wall, 1.5)
     record("boot.create_to_init", round(create, 2), "s", wall + ", from the guest's start")
     record("boot.create_to_init_bare", round(bare_create, 2), "s",
-           wall + ", from the kernel's EFI stub")
+           wall + ", as the kernel's uptime")
     record("boot.create_ratio_to_bare", round(create / bare_create, 2), "ratio", wall, 1.5)
     record("boot.firmware_to_first_instruction", round(first), "ms",
            "the hypervisor's clock, from the boot application's entry, disk reads included", 500)
