@@ -145,7 +145,7 @@ static unsigned sources(void)
 		screen_name(&screen, known++, console_name(console));
 		spin_unlock_irqrestore(&lock, flags);
 	}
-	return MAX(known, SCREEN_HOST + 1); /* the host is always there */
+	return MAX(known, SCREEN_HOST + 1u); /* the host is always there */
 }
 
 static void toggle_solo(void)

@@ -2,6 +2,8 @@
 #ifndef KERNEL_SCHED_INTERNAL_H
 #define KERNEL_SCHED_INTERNAL_H
 
+#include <reent.h>
+
 #include "kernel/sched/runq.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/timer.h"

@@ -5,13 +5,13 @@
 #ifndef KERNEL_SCHED_THREAD_H
 #define KERNEL_SCHED_THREAD_H
 
-#include <reent.h>
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/cpumask.h"
 #include "kernel/lib/types.h"
 #include "kernel/mem/hostmap.h"
 
+struct _reent; /* newlib's */
 struct thread;
 
 struct thread_ops {

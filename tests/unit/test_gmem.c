@@ -1,0 +1,323 @@
+/*
+ * Guest RAM: what is reserved where, what a guest finds in it at first touch, when the pages
+ * become large, and that a failure half way leaves nothing behind. Frames are numbers here; the
+ * window is real memory, the same 2 MiB again and again.
+ */
+/* links: kernel/vmm/gmem.c kernel/vmm/nested.c kernel/mem/pagetable.c */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/thread.h"
+#include "kernel/vmm/backend.h"
+#include "kernel/vmm/gmem.h"
+#include "kernel/vmm/nested.h"
+
+#define POOL_BASE   (64 * GIB)
+#define WINDOW_SIZE (6 * GIB)
+
+struct cpu_features cpu_features;
+static unsigned tables, objects, fail_after, largest_order = GUEST_FRAMES_ORDER_MAX;
+static uint64_t next_frame, frames_out;
+static struct mem_account account;
+
+static unsigned max_level(void)
+{
+	return 3;
+}
+
+static const struct vmm_backend backend = {.nested_format = &pt_format_npt,
+					   .nested_max_level = max_level};
+const struct vmm_backend *vmm_backend = &backend;
+
+/* Every allocation asks here; the one after `fail_after` others fails. */
+static bool may_allocate(void)
+{
+	return fail_after == 0 || --fail_after > 0;
+}
+
+uint64_t guest_frames_alloc(unsigned order)
+{
+	uint64_t size = PAGE_2M << order, at = ALIGN_UP(next_frame, size);
+
+	if (order > largest_order || !may_allocate())
+		return 0;
+	next_frame = at + size;
+	frames_out += size;
+	return at;
+}
+
+void guest_frames_free(uint64_t phys, unsigned order)
+{
+	assert_true(IS_ALIGNED(phys, PAGE_2M << order));
+	frames_out -= PAGE_2M << order;
+}
+
+void *heap_zalloc(size_t bytes, struct mem_account *a)
+{
+	assert_ptr_equal(a, &account);
+	if (!may_allocate())
+		return NULL;
+	objects++;
+	return calloc(1, bytes);
+}
+
+void heap_free(void *p)
+{
+	objects -= p != NULL;
+	free(p);
+}
+
+static void *table_alloc(void *arg, uint64_t *phys)
+{
+	void *table;
+
+	(void)arg;
+	if (!may_allocate())
+		return NULL;
+	table = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
+	memset(table, 0, PAGE_BYTES);
+	*phys = (uint64_t)table;
+	tables++;
+	return table;
+}
+
+static void table_free(void *arg, void *table, uint64_t phys)
+{
+	(void)arg;
+	(void)phys;
+	tables--;
+	free(table);
+}
+
+static void *table_at(void *arg, uint64_t phys)
+{
+	(void)arg;
+	return (void *)phys;
+}
+
+void pt_pages_init(struct pt_pages *pages, struct mem_account *a)
+{
+	*pages = (struct pt_pages){table_alloc, table_free, table_at, a};
+}
+
+static struct pt_pages window_pages;
+
+int aspace_init(struct aspace *as, struct mem_account *a)
+{
+	as->account = a;
+	pt_pages_init(&window_pages, a);
+	return pagetable_init(&as->window, &pt_format_npt, &window_pages, 2);
+}
+
+void aspace_fini(struct aspace *as)
+{
+	pagetable_fini(&as->window);
+}
+
+void thread_yield(void)
+{
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	next_frame = POOL_BASE;
+	fail_after = 0;
+	largest_order = GUEST_FRAMES_ORDER_MAX;
+	return 0;
+}
+
+static void nothing_is_left(void)
+{
+	assert_int_equal(tables, 0);
+	assert_int_equal(objects, 0);
+	assert_int_equal(frames_out, 0);
+}
+
+static unsigned level_of(struct gmem *gm, uint64_t gpa, uint64_t *hpa)
+{
+	unsigned prot;
+
+	return pagetable_lookup(&gm->nested, gpa, hpa, &prot);
+}
+
+/* 4 GiB and 2 MiB: three below the hole, the rest from 4 GiB on. */
+static void ram_has_a_hole(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa, bytes = 16 * GIB;
+
+	(void)state;
+	assert_int_equal(gmem_init(&gm, 4 * GIB + PAGE_2M, &account), 0);
+	assert_int_equal(gm.block_count, 5);
+	assert_int_equal(gm.blocks[3].gpa, GMEM_HIGH_BASE);
+	assert_int_equal(frames_out, 4 * GIB + PAGE_2M);
+	assert_true(gmem_is_ram(&gm, 0, 3 * GIB));
+	assert_false(gmem_is_ram(&gm, 0, 3 * GIB + 1));
+	assert_false(gmem_is_ram(&gm, 3 * GIB, 1));
+	assert_false(gmem_is_ram(&gm, GMEM_HIGH_BASE - 1, 1));
+	assert_true(gmem_is_ram(&gm, GMEM_HIGH_BASE, GIB + PAGE_2M));
+	assert_false(gmem_is_ram(&gm, GMEM_HIGH_BASE, GIB + PAGE_2M + 1));
+	assert_false(gmem_is_ram(&gm, UINT64_MAX, 2));
+	assert_false(gmem_is_ram(&gm, 4096, UINT64_MAX));
+	assert_int_equal(gmem_populate(&gm, 3 * GIB), -EFAULT);
+	assert_int_equal(gmem_populate(&gm, UINT64_MAX), -EFAULT);
+	assert_int_equal(gmem_phys(&gm, GMEM_HIGH_BASE + GIB + 12345, &hpa, &bytes), 0);
+	assert_int_equal(hpa, gm.blocks[4].hpa + 12345);
+	assert_int_equal(bytes, PAGE_2M - 12345);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* What another guest left in a frame is gone before the nested tables have it. */
+static void first_touch_finds_zeroes(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa;
+	uint8_t bytes[32];
+
+	(void)state;
+	assert_int_equal(gmem_init(&gm, 64 * MIB, &account), 0);
+	memset((void *)GUEST_WINDOW_BASE, 0xaa, PAGE_2M);
+	assert_int_equal(level_of(&gm, 5 * PAGE_2M, &hpa), 0);
+	assert_null(gmem_window(&gm, 5 * PAGE_2M));
+	assert_int_equal(gmem_read(&gm, 5 * PAGE_2M + 100, bytes, sizeof(bytes)), 0);
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		assert_int_equal(bytes[i], 0);
+	assert_int_equal(level_of(&gm, 5 * PAGE_2M, &hpa), 2);
+	assert_non_null(gmem_window(&gm, 5 * PAGE_2M));
+	assert_int_equal(gm.populated_bytes, PAGE_2M);
+	assert_int_equal(gmem_populate(&gm, 5 * PAGE_2M + 7), 0); /* no second time */
+	assert_int_equal(gm.populated_bytes, PAGE_2M);
+
+	assert_int_equal(gmem_write(&gm, 6 * PAGE_2M - 1, "ab", 2), 0); /* over a border */
+	assert_int_equal(gm.populated_bytes, 2 * PAGE_2M);
+	assert_int_equal(gmem_write(&gm, 64 * MIB - 1, "ab", 2), -EFAULT);
+	assert_int_equal(gmem_read(&gm, 0, bytes, 0), -EFAULT);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+static void whole_gigabytes_become_one_page(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa, before;
+
+	(void)state;
+	assert_int_equal(gmem_init(&gm, 2 * GIB, &account), 0);
+	for (uint64_t at = 0; at < GIB; at += PAGE_2M) {
+		assert_int_equal(level_of(&gm, 0, &hpa), at ? 2 : 0);
+		assert_int_equal(gmem_populate(&gm, at), 0);
+	}
+	assert_int_equal(level_of(&gm, 0x12345678, &hpa), 3);
+	assert_int_equal(hpa, gm.blocks[0].hpa + 0x12345678);
+	assert_int_equal(gm.retired_count, 1); /* kept: a CPU may still walk it */
+	assert_int_equal(gmem_populate(&gm, GIB), 0);
+	assert_int_equal(level_of(&gm, GIB, &hpa), 2);
+	before = tables;
+	gmem_fini(&gm);
+	assert_true(before > 0);
+	nothing_is_left();
+
+	largest_order =
+		3; /* the pool is in pieces of 16 MiB: no 1 GiB page, but the guest runs */
+	assert_int_equal(gmem_init(&gm, GIB, &account), 0);
+	assert_int_equal(gm.block_count, 64);
+	for (uint64_t at = 0; at < GIB; at += PAGE_2M)
+		assert_int_equal(gmem_populate(&gm, at), 0);
+	assert_int_equal(level_of(&gm, 17 * PAGE_2M + 5, &hpa), 2);
+	assert_int_equal(hpa, gm.blocks[2].hpa + PAGE_2M + 5);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+static void entries_change_atomically(void **state)
+{
+	struct gmem gm;
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(gmem_init(&gm, 64 * MIB, &account), 0);
+	assert_int_equal(gmem_cmpxchg(&gm, 64, 0, 0x1122334455667788, 8), 0);
+	assert_int_equal(gmem_cmpxchg(&gm, 64, 0, 1, 8), -EAGAIN);
+	assert_int_equal(gmem_cmpxchg(&gm, 64, 0x88, 0x99, 1), 0);
+	assert_int_equal(gmem_read64(&gm, 64, &value), 0);
+	assert_int_equal(value, 0x1122334455667799);
+	assert_int_equal(gmem_read64(&gm, 65, &value), -EFAULT);
+	assert_int_equal(gmem_read64(&gm, 64 * MIB, &value), -EFAULT);
+	assert_int_equal(gmem_cmpxchg(&gm, 64 * MIB, 0, 1, 8), -EFAULT);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* Each allocation of creating and populating fails once, until none is left to fail. */
+static void no_memory_leaves_nothing(void **state)
+{
+	unsigned failures = 0;
+	bool reached = true;
+
+	(void)state;
+	for (unsigned n = 1; reached; n++) {
+		struct gmem gm;
+		int err;
+
+		fail_after = n;
+		err = gmem_init(&gm, 8 * MIB, &account);
+		if (!err)
+			err = gmem_populate(&gm, PAGE_2M);
+		reached = fail_after == 0;
+		if (!err) { /* or it made do with smaller blocks */
+			gmem_fini(&gm);
+			continue;
+		}
+		assert_int_equal(err, -ENOMEM);
+		failures++;
+		fail_after = 0;
+		if (gm.bytes) { /* it was populating that failed: a second try succeeds */
+			assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+			gmem_fini(&gm);
+		}
+		nothing_is_left();
+	}
+	assert_true(failures > 8);
+	nothing_is_left();
+}
+
+/* The window: 2 MiB of memory, mapped over and over. */
+static bool map_window(void)
+{
+	int fd = memfd_create("ram", 0);
+
+	if (fd < 0 || ftruncate(fd, PAGE_2M))
+		return false;
+	for (uint64_t at = 0; at < WINDOW_SIZE; at += PAGE_2M)
+		if (mmap((void *)(GUEST_WINDOW_BASE + at), PAGE_2M, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == MAP_FAILED)
+			return false;
+	return true;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(ram_has_a_hole, setup),
+		cmocka_unit_test_setup(first_touch_finds_zeroes, setup),
+		cmocka_unit_test_setup(whole_gigabytes_become_one_page, setup),
+		cmocka_unit_test_setup(entries_change_atomically, setup),
+		cmocka_unit_test_setup(no_memory_leaves_nothing, setup),
+	};
+
+	return map_window() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
+}
