@@ -201,7 +201,7 @@ enum emul_op {
 	EMUL_OPS,
 };
 
-/* The opcode's map in bits 8-9 (0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A), its byte below. */
+/* The opcode's map above its byte: 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A; EVEX has 5 and 6. */
 #define EMUL_OPCODE(map, byte) ((map) << 8 | (byte))
 
 #define EMUL_PREFIX_LOCK       0x01
@@ -231,7 +231,7 @@ struct emul_insn {
 	uint8_t rm;	    /* the register that ModRM.rm names, unless is_memory */
 	bool is_memory;	    /* the r/m operand is memory */
 	bool is_aligned;    /* #GP unless the memory operand is 16-byte aligned */
-	uint8_t base, index, scale; /* scale: a shift count, 0 to 3 */
+	uint8_t base, index, scale; /* if is_memory; scale is a shift count, 0 to 3 */
 	int64_t displacement;
 	uint64_t immediate; /* sign-extended */
 };
