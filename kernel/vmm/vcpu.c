@@ -158,6 +158,10 @@ const struct thread_ops vcpu_thread_ops = {.switch_in = switch_in, .switch_out =
  * either we see in_guest and kick, or the vCPU sees the request before it enters. */
 void vcpu_post(struct vcpu *vcpu, uint32_t requests)
 {
+	/* An older SIPI found the vCPU running, or starts what this INIT ends: either way it
+	 * has no effect, and must not be taken after INIT. */
+	if (unlikely(requests & VCPU_REQ_INIT))
+		atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_SIPI);
 	atomic_fetch_or(&vcpu->requests, requests);
 	if (atomic_load(&vcpu->in_guest))
 		smp_kick(atomic_load(&vcpu->cpu));
