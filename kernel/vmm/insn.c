@@ -13,7 +13,6 @@
 
 #define CR0_PE	  BIT(0)
 #define RFLAGS_VM BIT(17)
-#define RFLAGS_RF BIT(16)
 
 _Static_assert((int)EMUL_ES == SEG_ES && (int)EMUL_GS == SEG_GS, "segments are numbered alike");
 _Static_assert((int)EMUL_RDI == RDI && (int)EMUL_GPRS == GPR_COUNT, "registers are, too");
@@ -391,7 +390,7 @@ int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
 		!err && exit->reason == VMEXIT_NESTED_FAULT && has_one_operand(&insn);
 	if (!err)
 		err = emul_execute(&ctx, &insn);
-	vcpu->rflags = ctx.rflags & ~RFLAGS_RF;
+	vcpu->rflags = ctx.rflags;
 	if (ctx.rip != vcpu->rip)
 		vmm_backend->clear_interrupt_shadow(vcpu);
 	vcpu->rip = ctx.rip;
