@@ -324,18 +324,22 @@ static void init(struct vcpu *vcpu)
 	vcpu->state = VCPU_WAIT_SIPI;
 }
 
+/* START comes first, and whether the VM is stopping is looked at whatever the request was: a VM
+ * can be stopped before all of its vCPUs have started, and these too must park to be counted.
+ */
 static void take_requests(struct vcpu *vcpu)
 {
 	uint32_t requests = atomic_exchange(&vcpu->requests, 0);
 
-	if (requests & VCPU_REQ_STOP && vcpu->state != VCPU_PARKED) {
-		vcpu->state = VCPU_PARKED;
-		vm_vcpu_parked(vcpu->vm);
-	}
 	if (requests & VCPU_REQ_START)
 		start(vcpu);
 	if (vcpu->state == VCPU_PARKED)
 		return;
+	if (atomic_load(&vcpu->vm->stopping)) {
+		vcpu->state = VCPU_PARKED;
+		vm_vcpu_parked(vcpu->vm);
+		return;
+	}
 	if (requests & VCPU_REQ_INIT)
 		init(vcpu);
 	if (requests & VCPU_REQ_SIPI)
@@ -352,8 +356,13 @@ static bool halt_ends(struct vcpu *vcpu)
 		(vlapic_pending(vcpu->lapic) >= 0 || extint_pending(vcpu)));
 }
 
+/* Who posted while `in_guest` still seemed set has only kicked: once it is seen to be clear,
+ * requests are looked at again, before sleeping. */
 static void wait(struct vcpu *vcpu)
 {
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load(&vcpu->requests))
+		return;
 	if (vcpu->state == VCPU_HALTED && halt_ends(vcpu))
 		vcpu->state = VCPU_RUNNING;
 	else

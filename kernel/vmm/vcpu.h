@@ -29,7 +29,7 @@ enum vcpu_request {
 	VCPU_REQ_NMI = 1,
 	VCPU_REQ_INIT = 2,
 	VCPU_REQ_SIPI = 4,   /* with vcpu->sipi_vector */
-	VCPU_REQ_STOP = 8,   /* look at vm->stop: park */
+	VCPU_REQ_STOP = 8,   /* look at vm->stopping: park */
 	VCPU_REQ_START = 16, /* unpark: vCPU 0 runs, others wait for SIPI */
 	VCPU_REQ_IRQ =
 		32, /* something about interrupts changed: look at the lapic and the PIC */

@@ -15,7 +15,7 @@ struct vlapic;
 struct vlapic *vlapic_create(struct vcpu *vcpu); /* reset; NULL when out of memory */
 void vlapic_destroy(struct vlapic *lapic);
 /* INIT keeps the mode and the ID. At power-on vCPU 0's is as firmware leaves it: enabled, LINT0
- * ExtINT, LINT1 NMI. On the vCPU's thread, or before it runs. */
+ * ExtINT, LINT1 NMI. Its timer is stopped. On the vCPU's thread, or while that does not run. */
 void vlapic_reset(struct vlapic *lapic, bool init);
 void *vlapic_page(struct vlapic *lapic); /* the 4 KiB register page */
 

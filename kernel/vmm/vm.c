@@ -109,7 +109,17 @@ struct vm *vm_create(const struct vm_params *params)
 	return NULL;
 }
 
-void vm_destroy(struct vm *vm)
+/* What fires wakes threads: no timer may be armed, nor its function run, once they are freed.
+ */
+static void stop_timers(struct vm *vm)
+{
+	if (vm->pit)
+		vpit_destroy(vm->pit);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vlapic_reset(vm->vcpus[i]->lapic, false);
+}
+
+static void end_threads(struct vm *vm)
 {
 	atomic_store(&vm->dying, true);
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -118,9 +128,12 @@ void vm_destroy(struct vm *vm)
 		thread_wake(vm->vcpus[i]->thread);
 		thread_join(vm->vcpus[i]->thread);
 	}
-	/* Timers of the PIT may still fire: it goes before what it interrupts. */
-	if (vm->pit)
-		vpit_destroy(vm->pit);
+}
+
+void vm_destroy(struct vm *vm)
+{
+	stop_timers(vm);
+	end_threads(vm);
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	if (vm->pic)
@@ -138,7 +151,8 @@ void vm_start(struct vm *vm, const struct vcpu_entry *entry)
 	vm->start_ns = clock_now_ns();
 	vm->tsc_offset = -rdtsc();
 	atomic_store(&vm->running, vm->vcpu_count);
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
+	/* vCPU 0 last: it may send the others INIT and SIPI at once. */
+	for (unsigned i = vm->vcpu_count; i-- > 0;)
 		vcpu_post(vm->vcpus[i], VCPU_REQ_START);
 }
 

@@ -1,0 +1,418 @@
+/*
+ * A VM's life from start to destruction: who parks when, and in which order things go. No vCPU
+ * enters a guest here; threads run when the test calls them, until they sleep.
+ */
+/* links: kernel/vmm/vm.c kernel/vmm/vcpu.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/thread.h"
+#include "kernel/vmm/exit.h"
+#include "kernel/vmm/features.h"
+#include "kernel/vmm/vioapic.h"
+#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vpic.h"
+#include "kernel/vmm/vpit.h"
+
+#define VCPUS 3
+
+struct cpu_features cpu_features;
+
+struct thread {
+	void (*fn)(void *arg);
+	void *arg;
+	bool freed;
+};
+struct vlapic {
+	struct vcpu *vcpu;
+	bool timer_armed;
+};
+struct vpit {
+	struct vm *vm;
+};
+
+static struct thread threads[VCPUS];
+static unsigned thread_count;
+static const struct thread *last_woken;
+static unsigned stopped_calls;
+static jmp_buf asleep;
+
+/* ---- what is around a VM ---- */
+
+void *heap_zalloc(size_t bytes, struct mem_account *account)
+{
+	void *p = aligned_alloc(64, ALIGN_UP(bytes, 64));
+
+	(void)account;
+	return p ? memset(p, 0, ALIGN_UP(bytes, 64)) : NULL;
+}
+
+void heap_free(void *p)
+{
+	free(p);
+}
+
+void log_line(enum log_level level, const char *area, const char *fmt, ...)
+{
+	(void)level, (void)area, (void)fmt;
+}
+
+uint64_t clock_now_ns(void)
+{
+	return 1000;
+}
+
+uint64_t guest_frames_free_bytes(void)
+{
+	return 0;
+}
+
+uint64_t frames_free_bytes(void)
+{
+	return 0;
+}
+
+void smp_kick(unsigned cpu)
+{
+	(void)cpu;
+}
+
+struct thread *thread_create(const struct thread_params *params)
+{
+	struct thread *t = &threads[thread_count++];
+
+	*t = (struct thread){.fn = params->fn, .arg = params->arg};
+	return t;
+}
+
+void thread_wake(struct thread *t)
+{
+	assert_false(t->freed);
+	last_woken = t;
+}
+
+void thread_block(void)
+{
+	longjmp(asleep, 1);
+}
+
+void thread_yield(void)
+{
+}
+
+void *thread_arg(const struct thread *t)
+{
+	return t->arg;
+}
+
+int gmem_init(struct gmem *gm, uint64_t bytes, struct mem_account *account)
+{
+	(void)gm, (void)bytes, (void)account;
+	return 0;
+}
+
+void gmem_fini(struct gmem *gm)
+{
+	(void)gm;
+}
+
+int bus_add(struct bus *bus, uint64_t base, uint64_t bytes, bus_handler handler, void *device,
+	    const char *name)
+{
+	(void)bus, (void)base, (void)bytes, (void)handler, (void)device, (void)name;
+	return 0;
+}
+
+struct vioapic *vioapic_create(struct vm *vm)
+{
+	return (struct vioapic *)vm;
+}
+
+void vioapic_destroy(struct vioapic *ioapic)
+{
+	(void)ioapic;
+}
+
+void vioapic_set_pin(struct vioapic *ioapic, unsigned pin, bool level)
+{
+	(void)ioapic, (void)pin, (void)level;
+}
+
+struct vpic *vpic_create(struct vm *vm)
+{
+	return (struct vpic *)vm;
+}
+
+void vpic_destroy(struct vpic *pic)
+{
+	(void)pic;
+}
+
+void vpic_set_line(struct vpic *pic, unsigned irq, bool level)
+{
+	(void)pic, (void)irq, (void)level;
+}
+
+uint8_t vpic_acknowledge(struct vpic *pic)
+{
+	(void)pic;
+	return 0;
+}
+
+struct vpit *vpit_create(struct vm *vm)
+{
+	struct vpit *pit = heap_zalloc(sizeof *pit, NULL);
+
+	pit->vm = vm;
+	return pit;
+}
+
+/* Its timer may fire until it is gone. */
+void vpit_destroy(struct vpit *pit)
+{
+	vcpu_kick(pit->vm->vcpus[0]);
+	heap_free(pit);
+}
+
+struct vlapic *vlapic_create(struct vcpu *vcpu)
+{
+	struct vlapic *lapic = heap_zalloc(sizeof *lapic, NULL);
+
+	lapic->vcpu = vcpu;
+	lapic->timer_armed = true;
+	return lapic;
+}
+
+void vlapic_reset(struct vlapic *lapic, bool init)
+{
+	(void)init;
+	if (lapic->timer_armed)
+		vcpu_kick(lapic->vcpu);
+	lapic->timer_armed = false;
+}
+
+void vlapic_destroy(struct vlapic *lapic)
+{
+	vlapic_reset(lapic, false);
+	heap_free(lapic);
+}
+
+int vlapic_pending(struct vlapic *lapic)
+{
+	(void)lapic;
+	return -1;
+}
+
+void vlapic_accept(struct vlapic *lapic, unsigned vector)
+{
+	(void)lapic, (void)vector;
+}
+
+bool vlapic_accepts_extint(const struct vlapic *lapic)
+{
+	(void)lapic;
+	return false;
+}
+
+void vlapic_mmio(void *device, struct bus_access *access)
+{
+	(void)device, (void)access;
+}
+
+struct vcpu_msrs *features_msrs_create(struct mem_account *account)
+{
+	return heap_zalloc(16, account);
+}
+
+void vcpu_reset(struct vcpu *vcpu, bool init)
+{
+	(void)vcpu, (void)init;
+}
+
+void exit_handle(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+static int backend_vm_init(struct vm *vm)
+{
+	(void)vm;
+	return 0;
+}
+
+static void backend_vm_fini(struct vm *vm)
+{
+	(void)vm;
+}
+
+static int backend_vcpu_init(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return 0;
+}
+
+static void backend_vcpu_fini(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+static void backend_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+	(void)vcpu, (void)offset;
+}
+
+static void backend_intercept_pause(struct vcpu *vcpu, bool on)
+{
+	(void)vcpu, (void)on;
+}
+
+static void backend_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
+{
+	(void)vcpu, (void)in;
+}
+
+static const struct vmm_backend backend = {
+	.vm_init = backend_vm_init,
+	.vm_fini = backend_vm_fini,
+	.vcpu_init = backend_vcpu_init,
+	.vcpu_fini = backend_vcpu_fini,
+	.set_tsc_offset = backend_set_tsc_offset,
+	.intercept_pause = backend_intercept_pause,
+	.set_state = backend_set_state,
+};
+const struct vmm_backend *vmm_backend = &backend;
+
+/* ---- tests ---- */
+
+static void run(struct thread *t)
+{
+	if (!setjmp(asleep))
+		t->fn(t->arg);
+}
+
+/* The thread ends by itself: the VM is dying. Nothing that wakes it is left. */
+void thread_join(struct thread *t)
+{
+	const struct vcpu *vcpu = t->arg;
+
+	t->fn(t->arg);
+	assert_false(vcpu->lapic->timer_armed);
+	t->freed = true;
+}
+
+static void run_all(void)
+{
+	for (unsigned i = 0; i < VCPUS; i++)
+		run(&threads[i]);
+}
+
+static void on_stopped(struct vm *vm, void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < VCPUS; i++)
+		assert_int_equal(vm->vcpus[i]->state, VCPU_PARKED);
+	stopped_calls++;
+}
+
+static struct vm *create(void)
+{
+	const struct vm_params params = {
+		.name = "test",
+		.vcpu_count = VCPUS,
+		.memory_bytes = PAGE_2M,
+		.weight = 100,
+		.stopped = on_stopped,
+	};
+	struct vm *vm;
+
+	thread_count = stopped_calls = 0;
+	vm = vm_create(&params);
+	assert_non_null(vm);
+	run_all();
+	return vm;
+}
+
+/* vCPU 0 dies in its first instruction, while the others' threads have not run yet. */
+static void stopped_before_all_have_started(void **state)
+{
+	static const struct vcpu_entry entry;
+	struct vm *vm = create();
+
+	(void)state;
+	vm_start(vm, &entry);
+	vm_stop(vm, VM_STOP_CRASH, 0, "at once");
+	run_all();
+	assert_int_equal(stopped_calls, 1);
+	vm_destroy(vm);
+}
+
+/* The same, and they look at the request to stop before that to start is there. */
+static void told_to_stop_before_told_to_start(void **state)
+{
+	static const struct vcpu_entry entry;
+	struct vm *vm = create();
+
+	(void)state;
+	vm_stop(vm, VM_STOP_CRASH, 0, "at once");
+	run_all();
+	assert_int_equal(stopped_calls, 0);
+	vm_start(vm, &entry);
+	run_all();
+	assert_int_equal(stopped_calls, 1);
+	vm_destroy(vm);
+}
+
+/* It may send the others INIT and SIPI at once, and these get lost where START is not there. */
+static void first_vcpu_starts_last(void **state)
+{
+	static const struct vcpu_entry entry;
+	struct vm *vm = create();
+
+	(void)state;
+	vm_start(vm, &entry);
+	assert_ptr_equal(last_woken, vm->vcpus[0]->thread);
+	vcpu_post(vm->vcpus[1], VCPU_REQ_INIT);
+	vcpu_post_sipi(vm->vcpus[1], 0x10);
+	assert_int_equal(vm->vcpus[1]->requests,
+			 VCPU_REQ_START | VCPU_REQ_INIT | VCPU_REQ_SIPI);
+	vm_stop(vm, VM_STOP_REQUEST, 0, "enough");
+	run_all();
+	assert_int_equal(stopped_calls, 1);
+	vm_destroy(vm);
+}
+
+/* Timers still fire while a VM is destroyed: the fakes above do so at the last moment, and find
+ * a freed thread if it went before them. */
+static void timers_go_before_threads(void **state)
+{
+	struct vm *vm = create();
+
+	(void)state;
+	vm_destroy(vm);
+	for (unsigned i = 0; i < VCPUS; i++)
+		assert_true(threads[i].freed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stopped_before_all_have_started),
+		cmocka_unit_test(told_to_stop_before_told_to_start),
+		cmocka_unit_test(first_vcpu_starts_last),
+		cmocka_unit_test(timers_go_before_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
