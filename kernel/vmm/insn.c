@@ -12,7 +12,10 @@
 #include "kernel/vmm/vm.h"
 
 #define CR0_PE	  BIT(0)
+#define RFLAGS_TF BIT(8)
 #define RFLAGS_VM BIT(17)
+#define DR6_BS	  BIT(14)
+#define VECTOR_DB 1
 
 _Static_assert((int)EMUL_ES == SEG_ES && (int)EMUL_GS == SEG_GS, "segments are numbered alike");
 _Static_assert((int)EMUL_RDI == RDI && (int)EMUL_GPRS == GPR_COUNT, "registers are, too");
@@ -97,6 +100,16 @@ static unsigned length_of(struct vcpu *vcpu, enum vmexit_reason reason)
 	return emul_decode(&insn, mode_of(vcpu, &cs), bytes, count) ? 0 : insn.length;
 }
 
+/* The trap behind a single step: the CPU raises it only where it ran the instruction itself
+ * (SDM vol. 3B 17.3.1.4). */
+static void trap_step(struct vcpu *vcpu)
+{
+	uint64_t dr6 = vmm_backend->get_reg(vcpu, REG_DR6);
+
+	vmm_backend->set_reg(vcpu, REG_DR6, dr6 | DR6_BS);
+	vcpu_raise(vcpu, VECTOR_DB);
+}
+
 int insn_skip(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	unsigned length = exit->insn_length ? exit->insn_length : length_of(vcpu, exit->reason);
@@ -105,6 +118,8 @@ int insn_skip(struct vcpu *vcpu, const struct vmexit *exit)
 		return -EFAULT;
 	vcpu->rip += length;
 	vmm_backend->clear_interrupt_shadow(vcpu);
+	if (unlikely(vcpu->rflags & RFLAGS_TF))
+		trap_step(vcpu);
 	return 0;
 }
 
@@ -396,6 +411,9 @@ int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
 	vcpu->rip = ctx.rip;
 	switch (err) {
 	case 0:
+		if (unlikely(vcpu->rflags & RFLAGS_TF))
+			trap_step(vcpu);
+		return 0;
 	case -EAGAIN: return 0;
 	case -EFAULT: raise(vcpu, &ctx.fault); return 0;
 	default: return refuse(vcpu, exit);
