@@ -1,0 +1,109 @@
+/*
+ * NMIs are blocked from one's delivery to the next IRET, and one more is kept meanwhile (SDM
+ * vol. 3A 6.7.1). An IRET that faults ends that too; an exception inside the handler, which
+ * returns by IRET, ends it early.
+ */
+#include "tests/guest/lib/apic.h"
+#include "tests/guest/lib/test.h"
+#include "tests/guest/lib/time.h"
+#include "tests/guest/lib/traps.h"
+
+static volatile unsigned nmis, depth, deepest, inside;
+static volatile bool breakpoint;
+
+static void send_nmi(void)
+{
+	apic_ipi(apic_id(), ICR_NMI | ICR_ASSERT);
+}
+
+static void on_breakpoint(struct frame *frame)
+{
+	(void)frame;
+}
+
+/* Sends more NMIs from within: one must wait, the others merge with it. */
+static void on_nmi(struct frame *frame)
+{
+	(void)frame;
+	if (++depth > deepest)
+		deepest = depth;
+	if (++nmis == 1) {
+		for (unsigned i = 0; i < 3; i++)
+			send_nmi();
+		delay_us(2000);
+		inside = nmis;
+		if (breakpoint) { /* its handler's IRET unblocks: the next comes here */
+			asm volatile("int3");
+			delay_us(2000);
+			inside = nmis;
+		}
+	}
+	depth--;
+}
+
+static void run(bool with_breakpoint)
+{
+	nmis = depth = deepest = inside = 0;
+	breakpoint = with_breakpoint;
+	send_nmi();
+	delay_us(5000);
+}
+
+/* The NMI waits for interrupts of neither kind: IF is clear all the time here. */
+static void test_blocking(void)
+{
+	run(false);
+	check(inside == 1, "blocked until IRET", "%u NMIs before it", inside);
+	check(nmis == 2, "one is kept", "%u in all", nmis);
+	check(deepest == 1, "none inside another", "%u deep", deepest);
+}
+
+static void test_early_iret(void)
+{
+	run(true);
+	check(inside == 2 && deepest == 2, "an inner IRET unblocks", "%u NMIs, %u deep", inside,
+	      deepest);
+	check(nmis == 2, "and nothing else comes", "%u in all", nmis);
+}
+
+static volatile unsigned hits;
+
+static void send_to_first(uint64_t count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		apic_ipi(0, ICR_NMI | ICR_ASSERT);
+		delay_us(200);
+	}
+}
+
+static void on_plain_nmi(struct frame *frame)
+{
+	(void)frame;
+	hits++;
+}
+
+/* From another CPU, into code that exits all the time. */
+static void test_from_other(unsigned cpus)
+{
+	if (cpus < 2)
+		return;
+	trap_handler(VECTOR_NMI, on_plain_nmi);
+	hits = 0;
+	cpu_run(1, send_to_first, 100);
+	while (cpu_at(1)->work)
+		cpuid(0, 0);
+	delay_us(2000);
+	check(hits > 0 && hits <= 100, "from another CPU", "%u", hits);
+	print("%u of 100 NMIs seen\n", hits);
+}
+
+void test(void)
+{
+	unsigned cpus = smp_start();
+
+	trap_handler(VECTOR_NMI, on_nmi);
+	trap_handler(VECTOR_BP, on_breakpoint);
+	test_blocking();
+	test_early_iret();
+	test_from_other(cpus);
+}
