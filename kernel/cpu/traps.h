@@ -18,6 +18,8 @@ enum trap_vector {
 	VECTOR_KICK = 0xf0,  /* smp_kick */
 	VECTOR_CALL = 0xf1,  /* smp_call_others */
 	VECTOR_TIMER = 0xf2, /* local APIC timer */
+	VECTOR_POSTED =
+		0xf3, /* a vCPU has interrupts posted; nothing to do outside guest mode */
 	VECTOR_SPURIOUS = 0xff,
 };
 
@@ -34,6 +36,10 @@ void traps_init(void); /* once, on CPU 0 */
 /* GDT, TSS with IST stacks for NMI, #DF and #MC, IDT; with the stacks of cpu_this()->ist_top,
  * machine checks too. CPU 0 calls it twice, before it has these stacks and after. */
 void traps_init_this_cpu(void);
+
+/* Handles an interrupt that this CPU has acknowledged without taking it (VMX can do that), as
+ * if it came now. Interrupts off, before and after. */
+void trap_take(unsigned vector);
 
 /* Prints the machine's state at `frame`: registers, symbolised backtrace, CPU. */
 void trap_dump(const struct trap_frame *frame);

@@ -2,6 +2,9 @@
  * The first instructions of every exception and interrupt: makes a struct trap_frame and calls
  * trap_dispatch(frame). There is no user mode, so GS always holds the per-CPU block.
  */
+#define GDT_CODE 0x08 /* gdt.h */
+#define GDT_DATA 0x10
+
 	.text
 
 /* Exceptions that push an error code: SDM vol. 3A table 6-1. */
@@ -68,5 +71,23 @@ trap_common:
 	addq $16, %rsp /* vector, error */
 	iretq
 	.size trap_common, . - trap_common
+
+/* void trap_take(unsigned vector): the frame that the CPU would have pushed (SDM vol. 3A 6.14.2),
+ * and on to the vector's entry, whose IRETQ comes back here. */
+	.globl trap_take
+	.type trap_take, @function
+trap_take:
+	movl %edi, %edi
+	shlq $4, %rdi
+	addq $trap_entries, %rdi
+	movq %rsp, %rax
+	andq $-16, %rsp
+	pushq $GDT_DATA
+	pushq %rax
+	pushfq
+	pushq $GDT_CODE
+	call *%rdi
+	ret
+	.size trap_take, . - trap_take
 
 	.section .note.GNU-stack, "", @progbits

@@ -206,9 +206,10 @@ struct vmm_backend {
 	 * must not use an old one at its next entry. Any context. */
 	void (*flush_nested)(struct vcpu *vcpu);
 
-	/* Optional, NULL where the CPU has no such thing. post_interrupt delivers a fixed
-	 * interrupt without an exit (posted interrupts, AVIC): true when done. lapic_sync
-	 * brings the vlapic page up to date with what hardware delivered. */
+	/* Optional. post_interrupt delivers a fixed interrupt without an exit (posted
+	 * interrupts, AVIC): true when done; any context. lapic_sync moves what was posted and
+	 * not yet delivered into the vlapic page's IRR; on the vCPU's thread, and called only
+	 * after vlapic_set_by_hardware(). */
 	bool (*post_interrupt)(struct vcpu *vcpu, unsigned vector);
 	void (*lapic_sync)(struct vcpu *vcpu);
 };

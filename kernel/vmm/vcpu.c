@@ -270,7 +270,7 @@ static void inject(struct vcpu *vcpu)
 			b->request_window(vcpu, VMEVENT_NMI);
 		}
 	}
-	vector = vlapic_pending(vcpu->lapic);
+	vector = vlapic_by_hardware(vcpu->lapic) ? -1 : vlapic_pending(vcpu->lapic);
 	extint = extint_pending(vcpu);
 	if (likely(vector < 0 && !extint))
 		return;

@@ -104,6 +104,8 @@ static void set_identity(struct vlapic *lapic)
 static void reset_registers(struct vlapic *lapic)
 {
 	lapic_timer_stop(lapic);
+	if (lapic->hardware)
+		vmm_backend->lapic_sync(lapic->vcpu); /* what was posted goes with the rest */
 	for (unsigned reg = 0; reg < LAPIC_REGS; reg++)
 		lapic_set(lapic, reg, 0);
 	atomic_store(&lapic->irr_words, 0);
@@ -183,11 +185,9 @@ int vlapic_pending(struct vlapic *lapic)
 {
 	int vector;
 
-	if (unlikely(vmm_backend->lapic_sync != NULL)) {
+	if (lapic->hardware) {
 		vmm_backend->lapic_sync(lapic->vcpu);
 		atomic_store(&lapic->irr_words, 0xff);
-		lapic->isr_words = 0xff;
-		update_ppr(lapic);
 	}
 	if (likely(atomic_load(&lapic->irr_words) == 0) || !lapic_on(lapic))
 		return -1;
@@ -219,6 +219,12 @@ void vlapic_accept(struct vlapic *lapic, unsigned vector)
 	update_ppr(lapic);
 }
 
+void vlapic_eoi_broadcast(struct vlapic *lapic, unsigned vector)
+{
+	if (lapic_get(lapic, LAPIC_TMR + vector / 32) >> (vector % 32) & 1)
+		vioapic_eoi(lapic->vcpu->vm->ioapic, vector);
+}
+
 static void write_eoi(struct vlapic *lapic)
 {
 	int vector = highest_isr(lapic);
@@ -229,9 +235,28 @@ static void write_eoi(struct vlapic *lapic)
 		return;
 	bit = BIT(vector % 32);
 	lapic_set(lapic, LAPIC_ISR + word, lapic_get(lapic, LAPIC_ISR + word) & ~bit);
-	if (lapic_get(lapic, LAPIC_TMR + word) & bit)
-		vioapic_eoi(lapic->vcpu->vm->ioapic, vector);
+	vlapic_eoi_broadcast(lapic, (unsigned)vector);
 	update_ppr(lapic);
+}
+
+bool vlapic_is_x2apic(const struct vlapic *lapic)
+{
+	return lapic_is_x2(lapic);
+}
+
+bool vlapic_by_hardware(const struct vlapic *lapic)
+{
+	return lapic->hardware;
+}
+
+/* Which words are empty is not known afterwards. */
+void vlapic_set_by_hardware(struct vlapic *lapic, bool on)
+{
+	lapic->hardware = on;
+	atomic_store(&lapic->irr_words, 0xff);
+	lapic->isr_words = 0xff;
+	if (!on)
+		update_ppr(lapic);
 }
 
 bool vlapic_accepts_extint(const struct vlapic *lapic)
@@ -299,8 +324,6 @@ static uint32_t read_register(struct vlapic *lapic, unsigned reg)
 {
 	if (reg == LAPIC_TIMER_CURRENT)
 		return lapic_timer_count(lapic);
-	if (vmm_backend->lapic_sync && reg >= LAPIC_PPR && reg < LAPIC_ESR)
-		vlapic_pending(lapic);
 	return lapic_get(lapic, reg);
 }
 

@@ -55,6 +55,17 @@ void vlapic_accept(struct vlapic *lapic, unsigned vector);
 /* Whether the 8259's INTR reaches this CPU (LVT LINT0 as ExtINT and unmasked, or APIC off). */
 bool vlapic_accepts_extint(const struct vlapic *lapic);
 
+/*
+ * Where the CPU itself delivers what is in IRR (VMX with virtual-interrupt delivery). The
+ * backend says when: on the vCPU's thread. While it does, vlapic_pending() only tells whether
+ * there is something, nothing is to be accepted, and the page's ISR and PPR are the CPU's. EOIs
+ * of level-triggered vectors, those set in TMR, must be passed on by vlapic_eoi_broadcast().
+ */
+bool vlapic_is_x2apic(const struct vlapic *lapic);
+bool vlapic_by_hardware(const struct vlapic *lapic);
+void vlapic_set_by_hardware(struct vlapic *lapic, bool on);
+void vlapic_eoi_broadcast(struct vlapic *lapic, unsigned vector);
+
 uint64_t vlapic_get_cr8(const struct vlapic *lapic);
 void vlapic_set_cr8(struct vlapic *lapic, uint64_t value);
 

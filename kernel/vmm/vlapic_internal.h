@@ -79,6 +79,7 @@ struct vlapic {
 	struct vcpu *vcpu;
 	_Atomic uint64_t base;	    /* IA32_APIC_BASE */
 	_Atomic uint32_t irr_words; /* bit n clear: IRR register n is zero */
+	bool hardware;		    /* the CPU delivers: ISR, PPR and IRR change without us */
 	uint32_t isr_words;	    /* the same for ISR; the vCPU thread's */
 	_Atomic uint32_t errors;    /* for ESR at its next write */
 	struct vlapic_timer timer;

@@ -107,6 +107,33 @@ static void test_all_have_names(void **state)
 		}
 }
 
+/* All or nothing: a CPU that lacks one of them delivers no interrupts itself. */
+static void test_apic_controls(void **state)
+{
+	static const uint32_t bits[VMX_CONTROL_SETS] = {[VMX_PIN] = 1u << 7,
+							[VMX_PROC2] =
+								1u << 4 | 1u << 8 | 1u << 9,
+							[VMX_EXIT] = 1u << 15};
+	uint64_t capabilities[VMX_CONTROL_SETS];
+	uint32_t controls[VMX_CONTROL_SETS];
+
+	(void)state;
+	for (unsigned i = 0; i < VMX_CONTROL_SETS; i++)
+		capabilities[i] = capability(0, bits[i]);
+	vmx_apic_controls(capabilities, controls);
+	assert_memory_equal(controls, bits, sizeof bits);
+	for (unsigned i = 0; i < VMX_CONTROL_SETS; i++)
+		for (unsigned bit = 0; bit < 32; bit++) {
+			if (!(bits[i] >> bit & 1))
+				continue;
+			capabilities[i] = capability(0, bits[i] & ~(1u << bit));
+			vmx_apic_controls(capabilities, controls);
+			capabilities[i] = capability(0, bits[i]);
+			for (unsigned k = 0; k < VMX_CONTROL_SETS; k++)
+				assert_int_equal(controls[k], 0);
+		}
+}
+
 static void test_basic(void **state)
 {
 	(void)state;
@@ -168,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_missing_control_is_named),
 		cmocka_unit_test(test_control_that_cannot_be_off_is_named),
 		cmocka_unit_test(test_all_have_names),
+		cmocka_unit_test(test_apic_controls),
 		cmocka_unit_test(test_basic),
 		cmocka_unit_test(test_ept_capabilities),
 		cmocka_unit_test(test_ept_pointer),

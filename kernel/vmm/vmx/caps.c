@@ -99,6 +99,22 @@ int vmx_adjust(enum vmx_control_set set, uint64_t capability, uint32_t *value, c
 	return 0;
 }
 
+void vmx_apic_controls(const uint64_t capabilities[VMX_CONTROL_SETS],
+		       uint32_t controls[VMX_CONTROL_SETS])
+{
+	static const uint32_t all[VMX_CONTROL_SETS] = {
+		[VMX_PIN] = PIN_POSTED_INTERRUPTS,
+		[VMX_PROC2] = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_DELIVERY,
+		[VMX_EXIT] = EXIT_ACKNOWLEDGE, /* posted interrupts insist on it (26.2.1.1) */
+	};
+	bool can = true;
+
+	for (unsigned i = 0; i < VMX_CONTROL_SETS; i++)
+		can = can && (all[i] & ~(capabilities[i] >> 32)) == 0;
+	for (unsigned i = 0; i < VMX_CONTROL_SETS; i++)
+		controls[i] = can ? all[i] : 0;
+}
+
 /* SDM vol. 3D A.1. Without the "true" capability MSRs, CR3 exits could not be switched off. */
 int vmx_check_basic(uint64_t basic, char *why, size_t bytes)
 {

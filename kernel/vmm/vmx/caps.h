@@ -18,6 +18,11 @@ enum vmx_control_set { VMX_PIN, VMX_PROC, VMX_PROC2, VMX_EXIT, VMX_ENTRY, VMX_CO
 int vmx_adjust(enum vmx_control_set set, uint64_t capability, uint32_t *value, char *why,
 	       size_t bytes);
 
+/* Controls that, all together, let the CPU deliver interrupts to a guest in x2APIC mode: zero
+ * unless each is allowed by the capability MSRs, given by set. They are used by vCPU. */
+void vmx_apic_controls(const uint64_t capabilities[VMX_CONTROL_SETS],
+		       uint32_t controls[VMX_CONTROL_SETS]);
+
 /* IA32_VMX_BASIC and IA32_VMX_EPT_VPID_CAP: 0, or -ENODEV with a sentence in `why`. */
 int vmx_check_basic(uint64_t basic, char *why, size_t bytes);
 int vmx_check_ept(uint64_t capability, char *why, size_t bytes);

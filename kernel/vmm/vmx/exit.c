@@ -1,13 +1,16 @@
 /* From the VMCS's exit fields to the neutral record. What to do about it is kernel/vmm/exit's.
  */
+#include "kernel/cpu/msr.h"
+#include "kernel/cpu/traps.h"
 #include "kernel/log/log.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/vmx.h"
 
 /* Exits that say all there is to say by their reason. */
 static const uint8_t plain[] = {
-	[VMX_EXIT_INTERRUPT] = VMEXIT_HOST_INTERRUPT,
+
 	[VMX_EXIT_TRIPLE_FAULT] = VMEXIT_TRIPLE_FAULT,
 	[VMX_EXIT_INIT] = VMEXIT_INIT,
 	[VMX_EXIT_INTERRUPT_WINDOW] = VMEXIT_INTERRUPT_WINDOW,
@@ -135,6 +138,26 @@ static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
 	}
 }
 
+/* Where exits acknowledge the interrupt, it is not pending any more (SDM vol. 3C 27.2.2). */
+static void translate_interrupt(struct vmexit *exit)
+{
+	uint32_t info = (uint32_t)vmread(VMCS_EXIT_EVENT);
+
+	exit->reason = VMEXIT_HOST_INTERRUPT;
+	if (info & EVENT_VALID)
+		trap_take(info & 0xff);
+}
+
+/* The guest wrote a register of its x2APIC that the CPU cannot finish alone: an illegal self
+ * IPI. The value is in the page (SDM vol. 3C 29.5). */
+static void translate_apic_write(struct vcpu *vcpu, uint64_t offset, struct vmexit *exit)
+{
+	const uint32_t *page = vlapic_page(vcpu->lapic);
+
+	exit->reason = VMEXIT_VENDOR;
+	vlapic_wrmsr(vcpu->lapic, MSR_X2APIC + (offset >> 4 & 0xff), page[offset / 4 & 0x3ff]);
+}
+
 /* An event was being delivered when the exit happened: keep it. What an instruction raised
  * needs nothing, since that instruction runs again. */
 static void keep_interrupted_event(struct vcpu *vcpu, uint32_t info)
@@ -237,9 +260,15 @@ void vmx_translate_exit(struct vcpu *vcpu, struct vmexit *exit, bool failed)
 		keep_interrupted_event(vcpu, event);
 
 	switch (reason & 0xffff) {
+	case VMX_EXIT_INTERRUPT: translate_interrupt(exit); return;
 	case VMX_EXIT_EXCEPTION: translate_exception(vcpu, exit); return;
 	case VMX_EXIT_IO: translate_io(qualification, exit); return;
 	case VMX_EXIT_EPT_VIOLATION: translate_ept_violation(qualification, exit); return;
+	case VMX_EXIT_EOI:
+		vlapic_eoi_broadcast(vcpu->lapic, qualification & 0xff);
+		exit->reason = VMEXIT_VENDOR;
+		return;
+	case VMX_EXIT_APIC_WRITE: translate_apic_write(vcpu, qualification, exit); return;
 	case VMX_EXIT_CR: translate_cr(vcpu, qualification, exit); return;
 	}
 	exit->reason = reason < ARRAY_SIZE(plain) ? plain[reason] : VMEXIT_UNKNOWN;

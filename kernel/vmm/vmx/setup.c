@@ -1,6 +1,7 @@
 /* VMX switched on: by machine, by CPU, and what is written into a VMCS once. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/gdt.h"
@@ -12,7 +13,7 @@
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/vmx.h"
 
-uint32_t vmx_controls[VMX_CONTROL_SETS];
+uint32_t vmx_controls[VMX_CONTROL_SETS], vmx_apic[VMX_CONTROL_SETS];
 uint64_t vmx_revision;
 
 /* Bits of CR0 and CR4 that the guest changes without an exit: nothing of ours depends on them,
@@ -29,17 +30,26 @@ uint64_t vmx_revision;
 #define PAUSE_GAP    128
 #define PAUSE_WINDOW 4096
 
-static int adjust_all(uint32_t controls[VMX_CONTROL_SETS], char *why, size_t bytes)
+struct choice {
+	uint32_t always[VMX_CONTROL_SETS], apic[VMX_CONTROL_SETS];
+};
+
+static int choose(struct choice *choice, char *why, size_t bytes)
 {
 	static const uint32_t msrs[VMX_CONTROL_SETS] = {
 		[VMX_PIN] = MSR_VMX_TRUE_PINBASED, [VMX_PROC] = MSR_VMX_TRUE_PROCBASED,
 		[VMX_PROC2] = MSR_VMX_PROCBASED2,  [VMX_EXIT] = MSR_VMX_TRUE_EXIT,
 		[VMX_ENTRY] = MSR_VMX_TRUE_ENTRY,
 	};
+	uint64_t capabilities[VMX_CONTROL_SETS];
 	int err = vmx_check_basic(rdmsr(MSR_VMX_BASIC), why, bytes);
 
-	for (unsigned i = 0; !err && i < VMX_CONTROL_SETS; i++)
-		err = vmx_adjust(i, rdmsr(msrs[i]), &controls[i], why, bytes);
+	for (unsigned i = 0; !err && i < VMX_CONTROL_SETS; i++) {
+		capabilities[i] = rdmsr(msrs[i]);
+		err = vmx_adjust(i, capabilities[i], &choice->always[i], why, bytes);
+	}
+	if (!err)
+		vmx_apic_controls(capabilities, choice->apic);
 	return err ? err : vmx_check_ept(rdmsr(MSR_VMX_EPT_VPID_CAP), why, bytes);
 }
 
@@ -53,6 +63,7 @@ static bool locked_off(void)
 
 int vmx_probe(char *why, size_t bytes)
 {
+	struct choice choice;
 	int err;
 
 	if (!cpu_features.vmx) {
@@ -65,21 +76,26 @@ int vmx_probe(char *why, size_t bytes)
 			 "\"virtualization\" in the firmware's setup");
 		return -ENODEV;
 	}
-	err = adjust_all(vmx_controls, why, bytes);
+	err = choose(&choice, why, bytes);
 	if (err)
 		return err;
+	memcpy(vmx_controls, choice.always, sizeof vmx_controls);
+	memcpy(vmx_apic, choice.apic, sizeof vmx_apic);
 	vmx_revision = VMX_BASIC_REVISION(rdmsr(MSR_VMX_BASIC));
 	if (vmx_maps_init()) {
 		snprintf(why, bytes, "no memory for its bitmaps");
 		return -ENOMEM;
 	}
+	vmx_apic_init();
+	if (vmx_apic[VMX_PIN])
+		log_info("vmx", "the CPU delivers interrupts to guests in x2APIC mode itself");
 	return 0;
 }
 
 /* A CPU that differs from CPU 0 cannot run what was set up for that one. */
 static int check_this_cpu(const struct cpu *cpu)
 {
-	uint32_t controls[VMX_CONTROL_SETS];
+	struct choice choice;
 	char why[128];
 
 	if (locked_off()) {
@@ -87,15 +103,15 @@ static int check_this_cpu(const struct cpu *cpu)
 			  cpu->index);
 		return -EPERM;
 	}
-	if (adjust_all(controls, why, sizeof why)) {
+	if (choose(&choice, why, sizeof why)) {
 		log_error("vmx", "CPU %u: %s", cpu->index, why);
 		return -EPERM;
 	}
-	for (unsigned i = 0; i < VMX_CONTROL_SETS; i++)
-		if (controls[i] != vmx_controls[i]) {
-			log_error("vmx", "CPU %u: its VMX differs from CPU 0's", cpu->index);
-			return -EPERM;
-		}
+	if (memcmp(choice.always, vmx_controls, sizeof vmx_controls) ||
+	    memcmp(choice.apic, vmx_apic, sizeof vmx_apic)) {
+		log_error("vmx", "CPU %u: its VMX differs from CPU 0's", cpu->index);
+		return -EPERM;
+	}
 	return 0;
 }
 
@@ -172,7 +188,8 @@ static void setup_controls(struct vcpu *vcpu)
 		   ~(uint32_t)(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW | PROC_PAUSE);
 	vmwrite(VMCS_PIN_CONTROLS, vmx_controls[VMX_PIN]);
 	vmwrite(VMCS_PROC_CONTROLS, mx->proc);
-	vmwrite(VMCS_PROC2_CONTROLS, vmx_controls[VMX_PROC2] & ~PROC2_PAUSE_LOOP);
+	mx->proc2 = vmx_controls[VMX_PROC2] & ~(uint32_t)PROC2_PAUSE_LOOP;
+	vmwrite(VMCS_PROC2_CONTROLS, mx->proc2);
 	vmwrite(VMCS_EXIT_CONTROLS, vmx_controls[VMX_EXIT]);
 	vmwrite(VMCS_ENTRY_CONTROLS, vmx_controls[VMX_ENTRY] & ~ENTRY_GUEST_64);
 	vmwrite(VMCS_EXCEPTION_BITMAP, INTERCEPT_EXCEPTIONS);

@@ -14,9 +14,8 @@
 #include "kernel/vmm/vmx/backend.h"
 #include "kernel/vmm/vmx/vmx.h"
 
-#define RFLAGS_TF      BIT(8)
-#define RFLAGS_IF      BIT(9)
-#define PAUSE_CONTROLS (vmx_controls[VMX_PROC2] & PROC2_PAUSE_LOOP)
+#define RFLAGS_TF BIT(8)
+#define RFLAGS_IF BIT(9)
 
 static unsigned vmx_nested_max_level(void)
 {
@@ -179,11 +178,15 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 	uint64_t cr8 = vlapic_get_cr8(vcpu->lapic);
 	bool failed;
 
+	if (unlikely(vlapic_is_x2apic(vcpu->lapic) != mx->apic) && vmx_apic[VMX_PIN])
+		vmx_apic_switch(vcpu, !mx->apic);
 	if (unlikely(mx->flush_vpid || atomic_load(&mx->flush_ept)))
 		flush(mx);
 	if (unlikely(vcpu->rflags & RFLAGS_TF))
 		keep_single_step();
-	write_controls(mx, vlapic_tpr_threshold(vcpu->lapic));
+	if (mx->apic)
+		vmx_apic_enter(vcpu);
+	write_controls(mx, mx->apic ? 0 : vlapic_tpr_threshold(vcpu->lapic));
 	vmwrite(VMCS_GUEST_RSP, vcpu->regs[RSP]);
 	vmwrite(VMCS_GUEST_RIP, vcpu->rip);
 	vmwrite(VMCS_GUEST_RFLAGS, vcpu->rflags);
@@ -197,7 +200,7 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vcpu->rip = vmread(VMCS_GUEST_RIP);
 	vcpu->rflags = vmread(VMCS_GUEST_RFLAGS);
 	/* The guest wrote CR8 into the lapic's page, which is its virtual-APIC page. */
-	if (unlikely(vlapic_get_cr8(vcpu->lapic) != cr8))
+	if (unlikely(vlapic_get_cr8(vcpu->lapic) != cr8) && !mx->apic)
 		vlapic_set_cr8(vcpu->lapic, vlapic_get_cr8(vcpu->lapic));
 	vmx_translate_exit(vcpu, exit, failed);
 }
@@ -264,10 +267,10 @@ static void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 static void vmx_intercept_pause(struct vcpu *vcpu, bool on)
 {
 	struct vmx_vcpu *mx = vmx_of(vcpu);
-	uint32_t proc2 = vmx_controls[VMX_PROC2] & ~(uint32_t)PROC2_PAUSE_LOOP;
-
-	if (PAUSE_CONTROLS) {
-		vmwrite(VMCS_PROC2_CONTROLS, on ? proc2 | PROC2_PAUSE_LOOP : proc2);
+	if (vmx_controls[VMX_PROC2] & PROC2_PAUSE_LOOP) {
+		mx->proc2 = on ? mx->proc2 | PROC2_PAUSE_LOOP
+			       : mx->proc2 & ~(uint32_t)PROC2_PAUSE_LOOP;
+		vmwrite(VMCS_PROC2_CONTROLS, mx->proc2);
 		return;
 	}
 	mx->proc = on ? mx->proc | PROC_PAUSE : mx->proc & ~(uint32_t)PROC_PAUSE;
@@ -305,4 +308,6 @@ const struct vmm_backend vmx_backend = {
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.intercept_pause = vmx_intercept_pause,
 	.flush_nested = vmx_flush_nested,
+	.post_interrupt = vmx_post_interrupt,
+	.lapic_sync = vmx_lapic_sync,
 };

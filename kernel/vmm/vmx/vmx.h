@@ -29,8 +29,21 @@ struct vmx_vm {
 	_Atomic uint64_t clean[CPU_MAX / 64];
 };
 
-/* One vCPU's. Touched by its own thread while loaded; `flush_ept` by anyone. */
+/* The posted-interrupt descriptor (SDM vol. 3C table 29-1): written by anyone, by atomics, and
+ * by the CPU. */
+struct vmx_posted {
+	_Atomic uint64_t vectors[4];
+	_Atomic uint64_t control;
+	uint64_t reserved[3];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct vmx_posted) == 64, "SDM vol. 3C table 29-1");
+
+/* One vCPU's. Touched by its own thread while loaded; `posted` and `flush_ept` by anyone. The
+ * heap aligns it. */
 struct vmx_vcpu {
+	struct vmx_posted posted;
+	_Atomic bool apic;     /* the CPU delivers its interrupts */
+	uint64_t eoi_exits[4]; /* in the VMCS */
 	uint64_t vmcs_phys, eptp;
 	uint16_t vpid;
 	bool launched;	     /* since VMCLEAR: VMRESUME, not VMLAUNCH */
@@ -38,6 +51,7 @@ struct vmx_vcpu {
 	bool flush_vpid;
 	_Atomic bool flush_ept;
 	uint32_t proc, windows;	      /* processor-based controls in the VMCS; what to add */
+	uint32_t proc2;		      /* secondary ones in the VMCS */
 	uint32_t tpr_threshold;	      /* in the VMCS */
 	uint64_t cr2, dr6;	      /* CR2 between exits, DR6 while not loaded */
 	uint64_t loaded[LOADED_MSRS]; /* while not loaded */
@@ -48,7 +62,8 @@ static inline struct vmx_vcpu *vmx_of(struct vcpu *vcpu)
 	return (struct vmx_vcpu *)vcpu->backend;
 }
 
-extern uint32_t vmx_controls[VMX_CONTROL_SETS]; /* as adjusted to CPU 0 */
+/* As adjusted to CPU 0: always on, and on while the CPU delivers a vCPU's interrupts. */
+extern uint32_t vmx_controls[VMX_CONTROL_SETS], vmx_apic[VMX_CONTROL_SETS];
 
 /* entry.S. */
 int vmx_run(struct vcpu *vcpu, bool launched);
@@ -80,6 +95,18 @@ void vmx_save_registers(struct vmx_vcpu *mx);
 /* MSR and I/O bitmaps: everything intercepted but what is listed. 0 or -ENOMEM. */
 int vmx_maps_init(void);
 extern uint64_t vmx_msr_bitmap_phys, vmx_io_bitmap_phys;
+extern uint64_t vmx_msr_bitmap_apic_phys; /* while the CPU delivers interrupts */
+
+/*
+ * apicv.c: posted interrupts, virtual-interrupt delivery and APIC registers without exits,
+ * where the CPU has all of it and the guest is in x2APIC mode. vmx_apic_enter: before each
+ * entry of such a vCPU, interrupts off.
+ */
+void vmx_apic_init(void);
+void vmx_apic_switch(struct vcpu *vcpu, bool on);
+void vmx_apic_enter(struct vcpu *vcpu);
+bool vmx_post_interrupt(struct vcpu *vcpu, unsigned vector);
+void vmx_lapic_sync(struct vcpu *vcpu);
 
 /* A VPID that no other vCPU has, or 0 when there is none. Any context. */
 uint16_t vmx_vpid_alloc(void);
