@@ -110,7 +110,7 @@ check-config: $(BUILD)/check-config
 		$(if $(ESP),--esp $(ESP)) $(FILE)
 
 # Everything that a whole-machine test starts.
-MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config
+MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config bochs
 run_all = @tools/test/run --unit $(UNIT) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(FUZZ) $(MACHINE)
