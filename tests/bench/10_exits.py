@@ -6,30 +6,16 @@ the emulated machine itself, whose figures are what the hypervisor adds to.
 """
 
 import pathlib
-import re
 import subprocess
 import tempfile
 
-from figures import ROOT, record
+from figures import CONFIG, PROGRAM, ROOT, record, results
 
 from tools.qemu.machine import CPU, Machine
 
-PROGRAM = ROOT / "build/guest/bench.elf"
-CONFIG = """
-guests:
-  - name: bench
-    cpus: {count: 1}
-    memory: 256 MiB
-    boot: {kernel: "esp:/bench.elf"}
-    debug_exit: true
-"""
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
 ONE = "tcg,thread=single"
 HOW = "TSC under -icount shift=0, minimum of 8 rounds of 500 less the empty loop"
-
-
-def results(text):
-    return {name: int(value) for name, value in re.findall(r"BENCH (\w+) (\d+)", text)}
 
 
 def as_guest(directory):

@@ -120,7 +120,7 @@ test-long: $(UNIT) $(FUZZ) $(MACHINE)
 	$(run_all)
 
 # Each file of tests/bench measures one thing and adds it to build/bench.json.
-bench: kernel samples $(GUESTS)
+bench: kernel samples $(GUESTS) bochs
 	@rm -f $(BUILD)/bench.json
 	@for file in $(sort $(wildcard tests/bench/*.py)); do /usr/bin/python3 $$file || exit 1; done
 
