@@ -1,0 +1,149 @@
+"""Programs of tests/guest as guests, one after the other, beside a neighbour that runs all the
+time. Each must pass; and after each, whatever it did, the hypervisor answers and the neighbour
+goes on."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT, make_image
+from tests.system.terminal import Terminal
+from tools.qemu.machine import Machine
+
+LIMIT_S = 90  # of one program, with other work on the build machine
+STAMP = r"^\[ *\d+\.\d+\] "
+
+# Program and its vCPUs. They share the four CPUs with the neighbour.
+PASSING = {
+    "cpuid": 4,
+    "msr_sweep": 1,
+    "ports": 1,
+    "mmio": 1,
+    "hlt_if0": 2,
+    "sipi_races": 4,
+    "xsetbv": 3,
+    "cr_reserved": 1,
+    "interrupt_storm": 4,
+    "smc": 2,
+    "log_flood": 1,
+    "apic": 4,
+    "pit_pic": 1,
+    "clock": 2,
+    "nmi_iret": 2,
+    "exceptions": 1,
+    "spinlock": 8,
+}
+RESTARTS = 2  # that a program which ends itself is allowed
+ENDLESS = ("triple_fault", "memory")
+PROGRAMS = (*PASSING, *ENDLESS)
+
+
+def guest(program):
+    return program.replace("_", "-")
+
+
+def document():
+    """All programs, none started, and the neighbour."""
+    text = "guests:\n"
+    for program in (*PROGRAMS, "neighbour"):
+        text += f"""
+  - name: {guest(program)}
+    cpus: {{count: {PASSING.get(program, 1)}}}
+    memory: 16 MiB
+    boot: {{kernel: "esp:/tests/{program}.elf"}}
+    autostart: {"true" if program == "neighbour" else "false"}
+    on_crash: {"restart" if program in ENDLESS else "stop"}
+    restart_limit: {{count: {RESTARTS}, seconds: 60}}
+    debug_exit: true
+"""
+    return text
+
+
+class House:
+    """The machine with all programs; booted again should one bring it down."""
+
+    def __init__(self, directory):
+        files = {f"tests/{program}.elf": ROOT / f"build/guest/{program}.elf"
+                 for program in (*PROGRAMS, "neighbour")}
+        self._image = make_image(directory / "guests.img", document(), files)
+        self._boots = 0
+        self.machine = self.terminal = None
+
+    def open(self):
+        if self.machine and self.machine.is_running():
+            return self
+        self.close()
+        self._boots += 1
+        self.machine = Machine(self._image, name=f"guests-{self._boots}", limit_s=1800).start()
+        self.terminal = Terminal(self.machine, [guest(program) for program in PROGRAMS])
+        self.machine.expect(r"^neighbour\| neighbour 1$", 60)
+        return self
+
+    def close(self):
+        if self.machine:
+            self.machine.stop()
+
+    def run(self, program, end):
+        """Starts a program; returns what it said until `end`, a pattern for the log's line."""
+        begin = len(self.machine.output)
+        self.terminal.operator(f"start {guest(program)}")
+        # expect() may have passed the end already, on its way to the operator's answer.
+        self.machine.rewind(begin)
+        self.machine.expect(f"{STAMP}{guest(program)}: {end}.*\n", LIMIT_S)
+        said = self.machine.output[begin:]
+        return "\n".join(re.findall(rf"^{guest(program)}\| (.*)$", said, re.M))
+
+    def is_well(self):
+        """The operator's console answers, and the neighbour makes progress."""
+        numbers = [int(self.machine.expect(r"^neighbour\| neighbour (\d+)\n", 30)[1])
+                   for _ in range(3)]
+        assert numbers == sorted(set(numbers))
+        states = "\n".join(self.terminal.operator("list"))
+        assert re.search("^neighbour +running", states, re.M), states
+        assert not self.machine.count(r"^neighbour\| FAIL")
+
+
+@pytest.fixture(name="house", scope="module")
+def fixture_house(tmp_path_factory):
+    house = House(tmp_path_factory.mktemp("guests"))
+    yield house
+    house.close()
+
+
+@pytest.mark.parametrize("program", PASSING)
+def test_program(house, program):
+    said = house.open().run(program, "(exited with status|.*crashed|.*stopped)")
+    failures = re.findall("FAIL.*", said)
+    assert not failures, "\n".join(failures)
+    assert re.search(r"^DONE [1-9]\d* passed, 0 failed$", said, re.M), said[-2000:]
+    assert house.machine.count(f"{STAMP}{guest(program)}: exited with status 0$") == 1
+    house.is_well()
+
+
+def test_a_triple_fault_ends_its_guest_alone(house):
+    """It is restarted as often as its limit allows, each time with the reason in the log."""
+    said = house.open().run("triple_fault", ".*stays stopped")
+    assert said.count("about to triple fault") == RESTARTS + 1
+    assert house.machine.count(f"{STAMP}triple-fault: .*triple fault at RIP 0x") >= RESTARTS + 1
+    house.is_well()
+
+
+def test_memory_is_zero_in_every_life(house):
+    said = house.open().run("memory", ".*stays stopped")
+    assert "FAIL" not in said, said
+    assert said.count("PASS zero at the start") == RESTARTS + 1
+    assert said.count("PASS kept") == RESTARTS + 1
+    house.is_well()
+
+
+@pytest.mark.long
+def test_all_at_once(house):
+    """What they find of time is not asked here: they only must end, and hurt nobody."""
+    house.open()
+    begin = len(house.machine.output)
+    for program in PROGRAMS:
+        house.terminal.operator(f"start {guest(program)}")
+    for program in PROGRAMS:
+        house.machine.rewind(begin)
+        house.machine.expect(f"{STAMP}{guest(program)}: .*(exited|stays stopped)", 4 * LIMIT_S)
+    house.is_well()
