@@ -20,6 +20,7 @@
 #include "guests/linux/linux.h"
 #include "guests/linux/params.h"
 #include "tests/unit/fake_gmem.h"
+#include "tests/unit/load_image.h"
 
 #define SETUP_SECTORS 3
 #define SETUP_BYTES   ((SETUP_SECTORS + 1) * SETUP_SECTOR_BYTES)
@@ -63,23 +64,10 @@ static void make_image(uint8_t image[IMAGE_BYTES])
 		image[SETUP_BYTES + i] = pattern(i);
 }
 
-/* Loads `image` into `ram` bytes; the copy that is loaded has exactly `bytes` bytes. */
-static int load_bytes(struct fake_gmem *fake, uint64_t ram, const uint8_t *image, size_t bytes,
+static int load_bytes(struct fake_gmem *fake, uint64_t ram, const void *image, size_t bytes,
 		      const struct boot_source *like, struct vcpu_entry *entry, char *why)
 {
-	struct boot_source source = like ? *like : (struct boot_source){.cmdline = ""};
-	uint8_t *copy = malloc(bytes ? bytes : 1);
-	int error;
-
-	memcpy(copy, image, bytes);
-	source.kernel = (struct boot_image){copy, bytes};
-	fake_gmem_init(fake, ram);
-	memset(why, 0, BOOT_WHY_BYTES);
-	error = linux_load(&fake->gm, &source, entry, why);
-	free(copy);
-	if (error)
-		assert_true(why[0] != '\0');
-	return error;
+	return load_image(linux_load, fake, ram, image, bytes, like, entry, why);
 }
 
 static void test_places_everything(void **state)

@@ -19,6 +19,7 @@
 
 #include "guests/multiboot/multiboot.h"
 #include "tests/unit/fake_gmem.h"
+#include "tests/unit/load_image.h"
 
 #define MAGIC	     0x1badb002u
 #define KERNEL_GPA   (4 * MIB)
@@ -91,19 +92,7 @@ static void make_flat(uint8_t image[IMAGE_BYTES])
 static int load_bytes(struct fake_gmem *fake, uint64_t ram, const void *image, size_t bytes,
 		      const struct boot_source *like, struct vcpu_entry *entry, char *why)
 {
-	struct boot_source source = like ? *like : (struct boot_source){.cmdline = ""};
-	uint8_t *copy = malloc(bytes ? bytes : 1);
-	int error;
-
-	memcpy(copy, image, bytes);
-	source.kernel = (struct boot_image){copy, bytes};
-	fake_gmem_init(fake, ram);
-	memset(why, 0, BOOT_WHY_BYTES);
-	error = multiboot_load(&fake->gm, &source, entry, why);
-	free(copy);
-	if (error)
-		assert_true(why[0] != '\0');
-	return error;
+	return load_image(multiboot_load, fake, ram, image, bytes, like, entry, why);
 }
 
 struct info { /* Multiboot 3.3, as a kernel would declare it */
