@@ -103,20 +103,37 @@ static void disarm(struct timer_cpu *q, struct timer *timer)
 	spin_unlock(&q->lock);
 }
 
+/* The queue to arm the timer in: this CPU's. But while another CPU calls its fn it stays there,
+ * so that who cancels it knows for which CPU to wait; that CPU looks at its queue once fn has
+ * returned, and needs no interrupt. Returns with the queue locked and the timer out of it. */
+static struct timer_cpu *lock_queue(struct timer *timer)
+{
+	struct timer_cpu *here = cpu_this()->timer, *old = timer->owner;
+
+	if (old && old != here) {
+		spin_lock(&old->lock);
+		if (timer->armed)
+			remove(old, timer);
+		if (old->running == timer)
+			return old;
+		spin_unlock(&old->lock);
+	}
+	spin_lock(&here->lock);
+	if (timer->armed)
+		remove(here, timer);
+	return here;
+}
+
 void timer_arm(struct timer *timer, uint64_t deadline_ns)
 {
 	uint64_t flags = irq_save();
-	struct timer_cpu *q = cpu_this()->timer, *old = timer->owner;
+	struct timer_cpu *q = lock_queue(timer);
 
-	if (old && old != q)
-		disarm(old, timer);
-	spin_lock(&q->lock);
-	if (timer->armed)
-		remove(q, timer);
 	timer->owner = q;
 	timer->deadline_ns = deadline_ns;
 	insert(q, timer);
-	program(q);
+	if (q == cpu_this()->timer)
+		program(q);
 	spin_unlock(&q->lock);
 	irq_restore(flags);
 }

@@ -17,7 +17,8 @@ struct timer {
 };
 
 /* fn runs once in interrupt context (IF = 0) on the CPU that armed the timer, at or after the
- * deadline. It may arm the timer again. */
+ * deadline; or, if it was armed while fn still ran on another CPU, there. It may arm the timer
+ * again. */
 void timer_init(struct timer *timer, void (*fn)(struct timer *));
 
 /* Arms, or moves, the timer to `deadline_ns` on the calling CPU. Any context. */

@@ -23,8 +23,8 @@
 
 #define TIMERS 200
 
-static struct cpu cpu = {.self = &cpu};
-static uint64_t now_ns, armed_ns;
+static struct cpu cpu = {.self = &cpu}, other_cpu = {.self = &other_cpu};
+static uint64_t now_ns, armed_ns, other_armed_ns;
 static trap_handler interrupt;
 
 uint64_t clock_now_ns(void)
@@ -34,7 +34,7 @@ uint64_t clock_now_ns(void)
 
 void apic_timer_arm(uint64_t deadline_ns)
 {
-	armed_ns = deadline_ns;
+	*(cpu_this() == &cpu ? &armed_ns : &other_armed_ns) = deadline_ns;
 }
 
 void trap_register(unsigned vector, trap_handler handler, void *arg)
@@ -90,13 +90,20 @@ static uint64_t earliest(void)
 	return least;
 }
 
+static void go_to(struct cpu *where)
+{
+	syscall(SYS_arch_prctl, ARCH_SET_GS, where); /* where cpu_this() looks */
+}
+
 static int start(void **state)
 {
 	(void)state;
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu); /* where cpu_this() looks */
+	go_to(&other_cpu);
+	assert_int_equal(timer_init_this_cpu(), 0);
+	go_to(&cpu);
 	assert_int_equal(timer_init_this_cpu(), 0);
 	now_ns = 1000;
-	armed_ns = 0;
+	armed_ns = other_armed_ns = 0;
 	last_deadline_ns = 0;
 	for (unsigned i = 0; i < TIMERS; i++) {
 		sim[i] = (struct sim_timer){0};
@@ -109,7 +116,8 @@ static int stop(void **state)
 {
 	(void)state;
 	test_free(cpu.timer);
-	cpu.timer = NULL;
+	test_free(other_cpu.timer);
+	cpu.timer = other_cpu.timer = NULL;
 	return 0;
 }
 
@@ -184,6 +192,39 @@ static void test_far_deadline(void **state)
 	assert_int_equal(armed_ns, 0);
 }
 
+static void armed_elsewhere_meanwhile(struct timer *timer)
+{
+	go_to(&other_cpu);
+	timer_arm(timer, now_ns + 100);
+	timer_arm(timer, now_ns + 50);
+	go_to(&cpu);
+}
+
+/* A device's register is written on one CPU while its timer's function runs on another: the
+ * timer stays where a cancellation would wait for that function. */
+static void test_armed_elsewhere_while_its_function_runs(void **state)
+{
+	struct timer timer;
+
+	(void)state;
+	timer_init(&timer, armed_elsewhere_meanwhile);
+	timer_arm(&timer, now_ns + 10);
+	now_ns += 10;
+	fire();
+	assert_true(timer_armed(&timer));
+	assert_ptr_equal(timer.owner, cpu.timer);
+	assert_int_equal(armed_ns, now_ns + 50);
+	assert_int_equal(other_armed_ns, 0);
+
+	/* Afterwards it moves, as any. */
+	go_to(&other_cpu);
+	timer_arm(&timer, now_ns + 70);
+	assert_ptr_equal(timer.owner, other_cpu.timer);
+	assert_int_equal(other_armed_ns, now_ns + 70);
+	timer_cancel(&timer);
+	go_to(&cpu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +232,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_early_interrupt, start, stop),
 		cmocka_unit_test_setup_teardown(test_far_deadline, start, stop),
 		cmocka_unit_test_setup_teardown(test_cancel_disarms_the_hardware, start, stop),
+		cmocka_unit_test_setup_teardown(test_armed_elsewhere_while_its_function_runs,
+						start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
