@@ -177,13 +177,16 @@ static void ended(struct guest *g, bool reset)
 		start(g);
 }
 
+/* Requests are taken under the lock, as press_reset() makes its own: with the VM that it is for
+ * still there, and so not left over for a later life. */
 static void serve(struct guest *g)
 {
-	uint32_t requests = atomic_exchange(&g->requests, 0);
+	uint32_t requests;
 
-	if (!requests)
+	if (!atomic_load(&g->requests))
 		return;
 	mutex_lock(&g->lock);
+	requests = atomic_exchange(&g->requests, 0);
 	if (requests & REQUEST_ENDED)
 		ended(g, requests & REQUEST_RESET);
 	else if (requests & REQUEST_RESET) /* it has not stopped yet: then */
