@@ -135,16 +135,24 @@ static struct vcpu *vcpu_of(const struct emul_ctx *ctx)
 	return ((struct emulation *)ctx->opaque)->vcpu;
 }
 
-/* The CPU has translated and checked the operand that faulted, so that need not be done again.
- */
+/* The CPU has translated and checked the operand that faulted, so that need not be done again;
+ * but another vCPU may have made a write of the read that was checked. */
+static bool is_checked(const struct emulation *em, uint64_t linear, unsigned access)
+{
+	const struct vmexit *exit = em->exit;
+
+	return em->fault_is_operand && (linear ^ exit->fault.gpa) % PAGE_BYTES == 0 &&
+	       (access == GVA_READ ||
+		(access == GVA_WRITE && exit->fault.access & VMEXIT_WRITE));
+}
+
 static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa)
 {
 	const struct emulation *em = ctx->opaque;
 	uint32_t error;
 	int err;
 
-	if (likely(em->fault_is_operand && (linear ^ em->exit->fault.gpa) % PAGE_BYTES == 0 &&
-		   !(access & GVA_FETCH))) {
+	if (likely(is_checked(em, linear, access))) {
 		*gpa = em->exit->fault.gpa;
 		return 0;
 	}
