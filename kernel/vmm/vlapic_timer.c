@@ -8,8 +8,9 @@
 #include "kernel/vmm/vlapic_internal.h"
 #include "kernel/vmm/vm.h"
 
-/* A period shorter than this still counts as the guest set it, but interrupts only every few
- * periods: a hostile guest must not keep a CPU busy with timers. */
+/* A period shorter than this, times the guest's vCPUs, still counts as the guest set it, but
+ * interrupts only every few periods: a hostile guest must not keep a CPU busy with timers, and
+ * those of all its vCPUs may be on the same one. */
 #define PERIOD_MIN_NS (20 * NSEC_PER_USEC)
 
 /* Longest time that is armed at once; a later deadline is looked at again then. */
@@ -37,13 +38,14 @@ static uint64_t elapsed_ns(const struct vlapic_timer *t)
 
 /* Next interrupt of a periodic timer. Periods that are over were missed: their interrupts
  * would all have merged in IRR. Always start + n * period, so nothing drifts. */
-static uint64_t next_period_ns(const struct vlapic_timer *t)
+static uint64_t next_period_ns(const struct vlapic *lapic)
 {
-	uint64_t period = period_ns(t);
+	const struct vlapic_timer *t = &lapic->timer;
+	uint64_t period = period_ns(t), least = PERIOD_MIN_NS * lapic->vcpu->vm->vcpu_count;
 	uint64_t interval = period;
 
-	if (period < PERIOD_MIN_NS)
-		interval *= (PERIOD_MIN_NS + period - 1) / period;
+	if (period < least)
+		interval *= (least + period - 1) / period;
 	return t->start_ns + (elapsed_ns(t) / interval + 1) * interval;
 }
 
@@ -70,14 +72,13 @@ static void arm_deadline(struct vlapic *lapic)
 static void expired(struct timer *timer)
 {
 	struct vlapic *lapic = container_of(timer, struct vlapic, timer.timer);
-	struct vlapic_timer *t = &lapic->timer;
 
 	switch (timer_mode(lapic)) {
 	case TIMER_ONE_SHOT: lapic_fire_lvt(lapic, LAPIC_LVT_TIMER); break;
 	case TIMER_PERIODIC:
 		lapic_fire_lvt(lapic, LAPIC_LVT_TIMER);
 		if (!atomic_load(&lapic->vcpu->vm->stopping))
-			timer_arm(timer, next_period_ns(t));
+			timer_arm(timer, next_period_ns(lapic));
 		break;
 	case TIMER_TSC_DEADLINE: arm_deadline(lapic); break;
 	case TIMER_RESERVED: break;
@@ -92,7 +93,7 @@ static void arm_count(struct vlapic *lapic)
 	if (!t->counting)
 		return;
 	if (timer_mode(lapic) == TIMER_PERIODIC)
-		timer_arm(&t->timer, next_period_ns(t));
+		timer_arm(&t->timer, next_period_ns(lapic));
 	else
 		timer_arm(&t->timer, t->start_ns + period_ns(t));
 }

@@ -189,6 +189,18 @@ static void tiny_periods_do_not_storm(void **state)
 	}
 }
 
+/* Nor do they where many vCPUs, which may all be on one CPU, ask for the same. */
+static void many_timers_share_the_limit(void **state)
+{
+	(void)state;
+	vm->vcpu_count = 10;
+	set(LAPIC_LVT_TIMER, PERIODIC | VECTOR);
+	set(LAPIC_TIMER_INITIAL, 1);
+	assert_in_range(interrupts_until(fake_now_ns + 10000000, 1000), 25, 50);
+	assert_in_range(fake_timer_runs, 25, 50);
+	vm->vcpu_count = 1;
+}
+
 static void masked_timer_counts_silently(void **state)
 {
 	(void)state;
@@ -354,6 +366,7 @@ int main(void)
 		TEST(periodic_does_not_drift),
 		TEST(periodic_does_not_flood_when_late),
 		TEST(tiny_periods_do_not_storm),
+		TEST(many_timers_share_the_limit),
 		TEST(masked_timer_counts_silently),
 		TEST(mode_changes_keep_the_count),
 		TEST(a_due_interrupt_survives_a_mode_change),
