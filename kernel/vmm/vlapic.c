@@ -101,14 +101,16 @@ static void set_identity(struct vlapic *lapic)
 	lapic_set(lapic, LAPIC_LDR, x2 ? id >> 4 << 16 | 1u << (id & 15) : 0);
 }
 
+/* irr_words before IRR: an interrupt that arrives meanwhile sets them the other way round, so
+ * no bit stays in IRR that irr_words doesn't tell of. */
 static void reset_registers(struct vlapic *lapic)
 {
 	lapic_timer_stop(lapic);
 	if (lapic->hardware)
 		vmm_backend->lapic_sync(lapic->vcpu); /* what was posted goes with the rest */
+	atomic_store(&lapic->irr_words, 0);
 	for (unsigned reg = 0; reg < LAPIC_REGS; reg++)
 		lapic_set(lapic, reg, 0);
-	atomic_store(&lapic->irr_words, 0);
 	atomic_store(&lapic->errors, 0);
 	lapic->isr_words = 0;
 	set_identity(lapic);
