@@ -78,11 +78,22 @@ void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value)
 		xsetbv(value);
 }
 
+/* AMD's FXRSTOR and XRSTOR may leave the x87's last instruction and operand as they are, which
+ * another guest's FNSTENV would then show (CVE-2006-1056): a load of our own replaces them. */
+static void x87_forget(void)
+{
+	static const uint32_t zero;
+
+	if (cpu_features.vendor == CPU_VENDOR_AMD)
+		__asm__ volatile("fnclex; emms; fildl %0" : : "m"(zero));
+}
+
 /* The whole state is saved and restored under the host's XCR0, whatever the guest enabled. */
 static void fpu_load(struct vcpu *vcpu)
 {
 	uint64_t mask = cpu_features.xcr0_mask;
 
+	x87_forget();
 	if (!cpu_features.xsave) {
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave) : "memory");
 		return;
@@ -274,10 +285,14 @@ static void inject(struct vcpu *vcpu)
 	extint = extint_pending(vcpu);
 	if (likely(vector < 0 && !extint))
 		return;
-	if (!taken && b->can_inject(vcpu, VMEVENT_INTERRUPT))
+	if (!taken && b->can_inject(vcpu, VMEVENT_INTERRUPT)) {
 		inject_interrupt(vcpu, vector, extint);
-	else
-		b->request_window(vcpu, VMEVENT_INTERRUPT);
+		/* Neither the lapic nor a PIC that ends interrupts by itself (auto EOI) is told
+		 * of this one's end, so no exit would come for what else waits. */
+		if (likely(!extint || (vector < 0 && !extint_pending(vcpu))))
+			return;
+	}
+	b->request_window(vcpu, VMEVENT_INTERRUPT);
 }
 
 static void start(struct vcpu *vcpu)
