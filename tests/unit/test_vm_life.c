@@ -209,6 +209,12 @@ void vlapic_destroy(struct vlapic *lapic)
 	heap_free(lapic);
 }
 
+bool vlapic_by_hardware(const struct vlapic *lapic)
+{
+	(void)lapic;
+	return false;
+}
+
 int vlapic_pending(struct vlapic *lapic)
 {
 	(void)lapic;
