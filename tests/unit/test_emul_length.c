@@ -171,7 +171,7 @@ static void random_bytes_match(void **state)
 {
 	static const char *const options[] = {
 		[EMUL_MODE_16] = "i8086", [EMUL_MODE_32] = "i386", [EMUL_MODE_64] = "x86-64"};
-	char path[] = "test_emul_length.XXXXXX";
+	char path[] = P_tmpdir "/test_emul_length.XXXXXX";
 	int file = mkstemp(path);
 	struct tally tally = {0};
 

@@ -247,7 +247,7 @@ static void run_iasl(const char *dir, const struct acpi_header *table)
 
 static void test_iasl_reads_them(void **state)
 {
-	char dir[] = "/tmp/test_acpi.XXXXXX", command[100];
+	char dir[] = P_tmpdir "/test_acpi.XXXXXX", command[100];
 	struct built built = build(4);
 	const struct acpi_fadt *fadt = find(&built, "FACP");
 	const struct acpi_rsdp *rsdp = (void *)built.bytes;
