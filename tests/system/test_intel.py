@@ -63,7 +63,8 @@ def run_programs(boot, model, programs):
     failed = []
     for name in (name.replace("_", "-") for name in programs):
         machine.rewind(0)
-        end = machine.expect(rf"\] {name}: (?:error: )?((?:exited|crashed|stopped).*)", LIMIT_S)
+        end = machine.expect(rf"\] {name}: (?:error: )?((?:exited|crashed|stopped).*)\n",
+                             LIMIT_S)
         if end.group(1) != "exited with status 0":
             failed.append(f"{name}: {end.group(1)}")
     failed += re.findall(r"^\S+\| FAIL .*", machine.output, re.M)

@@ -60,7 +60,7 @@ def missing():
         return None
     reason = BOCHS.with_suffix(".missing")
     said = reason.read_text(encoding="utf-8").strip() if reason.exists() else "run `make bochs`"
-    return f"Bochs is not here: {said}"
+    return f"no Bochs ({said})"
 
 
 def spawn(directory, image, log, model=MODEL, cpus=4, memory_mib=1024, ips=10_000_000):
