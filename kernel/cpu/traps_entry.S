@@ -11,7 +11,14 @@
 #define ERROR_CODES ((1 << 8) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 14) | \
 		     (1 << 17) | (1 << 21) | (1 << 29) | (1 << 30))
 
-/* 256 entries of 16 bytes each. */
+#define VECTOR_DB 1
+#define RFLAGS_RF (1 << 16)
+
+/*
+ * 256 entries of 16 bytes each. #DB does nothing but go on, with RF so that the instruction runs
+ * now: we set no breakpoints, and a guest's are disabled when it exits (APM vol. 2 15.6), except
+ * by QEMU 7.2 those on instructions. Such a one may come while GS is still the guest's.
+ */
 	.balign 16
 	.globl trap_entries
 	.type trap_entries, @function
@@ -19,11 +26,16 @@ trap_entries:
 	.set vector, 0
 	.rept 256
 	.balign 16
+	.if vector == VECTOR_DB
+	orl $RFLAGS_RF, 16(%rsp)
+	iretq
+	.else
 	.if vector >= 32 || !((ERROR_CODES >> (vector & 31)) & 1)
 	pushq $0
 	.endif
 	pushq $vector
 	jmp trap_common
+	.endif
 	.set vector, vector + 1
 	.endr
 	.size trap_entries, . - trap_entries

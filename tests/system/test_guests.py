@@ -3,6 +3,7 @@ time. Each must pass; and after each, whatever it did, the hypervisor answers an
 goes on."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -32,6 +33,7 @@ PASSING = {
     "nmi_iret": 2,
     "exceptions": 1,
     "spinlock": 8,
+    "breakpoints": 1,
 }
 RESTARTS = 2  # that a program which ends itself is allowed
 ENDLESS = ("triple_fault", "memory")
@@ -42,15 +44,24 @@ def guest(program):
     return program.replace("_", "-")
 
 
+def hypervisor_addresses():
+    """Where an exit leads first, as words of a command line."""
+    symbols = subprocess.run(["nm", ROOT / "build/bulkhead.elf"], check=True, text=True,
+                             capture_output=True).stdout
+    return " ".join("0x" + address for address in
+                    re.findall("^([0-9a-f]+) T (?:svm_vmrun|exit_handle)$", symbols, re.M))
+
+
 def document():
     """All programs, none started, and the neighbour."""
     text = "guests:\n"
     for program in (*PROGRAMS, "neighbour"):
+        cmdline = hypervisor_addresses() if program == "breakpoints" else ""
         text += f"""
   - name: {guest(program)}
     cpus: {{count: {PASSING.get(program, 1)}}}
     memory: 16 MiB
-    boot: {{kernel: "esp:/tests/{program}.elf"}}
+    boot: {{kernel: "esp:/tests/{program}.elf", cmdline: "{cmdline}"}}
     autostart: {"true" if program == "neighbour" else "false"}
     on_crash: {"restart" if program in ENDLESS else "stop"}
     restart_limit: {{count: {RESTARTS}, seconds: 60}}
