@@ -5,7 +5,6 @@
 #ifndef KERNEL_SCHED_THREAD_H
 #define KERNEL_SCHED_THREAD_H
 
-
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/cpumask.h"
 #include "kernel/lib/types.h"

@@ -107,8 +107,8 @@ static int check_this_cpu(const struct cpu *cpu)
 		log_error("vmx", "CPU %u: %s", cpu->index, why);
 		return -EPERM;
 	}
-	if (memcmp(choice.always, vmx_controls, sizeof vmx_controls) ||
-	    memcmp(choice.apic, vmx_apic, sizeof vmx_apic)) {
+	if (memcmp(choice.always, vmx_controls, sizeof vmx_controls) != 0 ||
+	    memcmp(choice.apic, vmx_apic, sizeof vmx_apic) != 0) {
 		log_error("vmx", "CPU %u: its VMX differs from CPU 0's", cpu->index);
 		return -EPERM;
 	}
