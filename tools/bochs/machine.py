@@ -175,4 +175,5 @@ def terminal(image, **options):
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
             process.kill()
             process.wait()
+            print()  # the last line may be a prompt
     return 0

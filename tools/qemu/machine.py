@@ -25,6 +25,19 @@ CPU = "EPYC,+svm,+npt,check=off"
 FIRST_LINE = r"(?i)bulkhead"
 FIRMWARE_LIMIT_S = 90
 
+# What a person at the terminal is told; to be formatted with the emulator's name.
+KEYS = """\
+  Ctrl-]  then  n  p     the next guest has the keyboard, or the one before
+                1..9     that guest has it
+                h        the host's own console has it: try `help` there
+                o        only the one with the keyboard is shown, as it is; again: all
+                l        the last lines of the log
+                q q      shut down and power off; once more: at once
+                ?        these keys
+                Ctrl-]   types Ctrl-]
+  Ctrl-A  then  x        end {} at once
+"""
+
 
 class MachineError(Exception):
     """The machine ended, or did not say in time what was expected of it."""
@@ -218,4 +231,5 @@ def terminal(image, **options):
     try:
         return subprocess.call(words)
     finally:
+        print()  # the last line may be a prompt
         signal.signal(signal.SIGINT, previous)
