@@ -155,6 +155,12 @@ class Machine:
     def _ended(self):
         return self._reader is None or not self._reader.is_alive()
 
+    def _how_it_ended(self):
+        try:
+            return f"ended with status {self._process.wait(5)}"
+        except subprocess.TimeoutExpired:
+            return "closed its serial line"
+
     def expect(self, pattern, timeout_s=60):
         """Waits until `pattern` (a regular expression, ^ and $ match at lines) is said behind
         the last match of expect(); returns the match. Raises MachineError."""
@@ -170,7 +176,7 @@ class Machine:
                 if left <= 0 or self._ended():
                     break
                 self._changed.wait(min(left, 1))
-        why = "the machine ended" if self._ended() else f"waited {timeout_s} s"
+        why = f"the machine {self._how_it_ended()}" if self._ended() else f"waited {timeout_s} s"
         tail = "\n".join(self.output[self._seen:].splitlines()[-25:])
         raise MachineError(f"{why}, but it did not say {pattern!r} ({self.log_path}):\n{tail}")
 
