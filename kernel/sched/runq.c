@@ -286,11 +286,14 @@ static uint64_t hinted_vtime(struct runq *rq, uint64_t least, uint64_t now)
 	return MAX(vtime, least);
 }
 
-static struct runq *better_for(struct runq_set *set, const struct runq *from,
+/* Another CPU must be further on than this one too. Where both are ahead of `e`, it would have
+ * either just as soon, and two CPUs that look at once must not pass it to and fro. */
+static struct runq *better_for(struct runq_set *set, struct runq *from,
 			       const struct runq_entity *e, uint64_t now)
 {
 	uint64_t least = from->min_vtime_ns - MIN(from->min_vtime_ns, RUNQ_DRIFT_NS);
-	uint64_t furthest = e->vtime_ns + RUNQ_SLICE_NS;
+	uint64_t here = hinted_vtime(from, 0, now);
+	uint64_t furthest = MAX(e->vtime_ns, here) + RUNQ_SLICE_NS;
 	struct runq *best = NULL;
 
 	cpumask_for_each(cpu, &e->allowed)

@@ -392,6 +392,32 @@ static void test_history_is_forgotten(void **state)
 	assert_within(ran(late), 20e9 / 3, 5);
 }
 
+/* Whoever is behind all CPUs' current threads runs next wherever it is. CPUs that look for a
+ * better place before they choose anew, both at once, must not pass it on for ever. */
+static void test_nobody_is_passed_to_and_fro(void **state)
+{
+	struct runq *rq, *better;
+	unsigned passed = 0;
+
+	(void)state;
+	sim_start(2);
+	sim_spinner(100, 0, 0);
+	sim_spinner(100, 0, 1);
+	sim_run(NSEC_PER_SEC);
+	struct sim_thread *late = sim_thread(100, 0, -1);
+
+	late->e.vtime_ns = queues[0].min_vtime_ns - RUNQ_DRIFT_NS;
+	runq_move(&queues[0], &late->e, now);
+	for (rq = &queues[0]; runq_better(&set, rq, &better, now) && passed < 10; rq = better) {
+		move_to(rq, better, &late->e);
+		passed++;
+		now += NSEC_PER_USEC;
+	}
+	assert_true(passed <= 1);
+	sim_run(2 * RUNQ_SLICE_NS);
+	assert_true(ran(late) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_clocks_that_differ),
 		cmocka_unit_test(test_lone_thread_has_no_tick),
 		cmocka_unit_test(test_history_is_forgotten),
+		cmocka_unit_test(test_nobody_is_passed_to_and_fro),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
