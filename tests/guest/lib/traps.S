@@ -2,8 +2,8 @@
  * traps.h is what lies on the stack then. */
 	.text
 	.balign 16
-	.globl trap_stubs
-trap_stubs:
+	.globl trap_entries
+trap_entries:
 	.set vector, 0
 	.rept 256
 	.balign 16

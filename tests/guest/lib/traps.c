@@ -16,8 +16,8 @@ struct idt_pointer {
 	uint64_t base;
 } __attribute__((packed));
 
-extern const uint8_t trap_stubs[];
-#define STUB_BYTES 16
+extern const uint8_t trap_entries[];
+#define ENTRY_BYTES 16
 
 static struct gate idt[256];
 static void (*volatile handlers[256])(struct frame *frame);
@@ -32,13 +32,13 @@ void traps_load(void)
 	struct idt_pointer pointer = {sizeof(idt) - 1, (uintptr_t)idt};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(idt); i++) {
-		uint64_t stub = (uintptr_t)&trap_stubs[i * STUB_BYTES];
+		uint64_t entry = (uintptr_t)&trap_entries[i * ENTRY_BYTES];
 
-		idt[i] = (struct gate){.offset_low = stub,
+		idt[i] = (struct gate){.offset_low = entry,
 				       .selector = CODE,
 				       .flags = GATE_INTERRUPT,
-				       .offset_mid = stub >> 16,
-				       .offset_high = stub >> 32};
+				       .offset_mid = entry >> 16,
+				       .offset_high = entry >> 32};
 	}
 	asm volatile("lidt %0" : : "m"(pointer));
 }
