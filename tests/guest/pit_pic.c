@@ -98,14 +98,18 @@ static void test_counting(void)
 	uint32_t start, us;
 	uint64_t khz;
 	uint16_t first, second;
+	unsigned tries = 0;
 
-	pit_set(0, 0, 0xffff); /* 54.9 ms to zero: too short for measure_khz() */
-	start = pm_now();
-	first = pit_elapsed();
-	delay_us(20000);
-	second = pit_elapsed();
-	us = pm_us_since(start);
-	khz = (uint64_t)(second - first) * 1000 / us;
+	/* 54.9 ms to zero: too short for measure_khz(), and for a CPU that is put aside. */
+	do {
+		pit_set(0, 0, 0xffff);
+		start = pm_now();
+		first = pit_elapsed();
+		delay_us(20000);
+		second = pit_elapsed();
+		us = pm_us_since(start);
+		khz = (uint64_t)(second - first) * 1000 / us;
+	} while (us > 25000 && ++tries < 20);
 	check(khz > PIT_HZ / 1000 * 8 / 10 && khz < PIT_HZ / 1000 * 12 / 10,
 	      "counts at 1.19 MHz", "%lu kHz", khz);
 
