@@ -173,23 +173,39 @@ static struct runq_entity *best(const struct runq *rq)
 	return runq_stealable(rq, rq);
 }
 
+/* Whom a yielding entity lets go first. It may wait for any of the others, so those who waited
+ * longest go first and all have had their turn before it comes here again; by virtual time,
+ * whoever ran long last would be the last of many turns. No one gets further ahead by it than
+ * RUNQ_DRIFT_NS. */
+static struct runq_entity *longest_waiting(const struct runq *rq, uint64_t vtime_ns)
+{
+	struct runq_entity *longest = NULL;
+
+	list_for_each(e, &rq->waiting, struct runq_entity, link)
+	{
+		if (e->vtime_ns > vtime_ns + RUNQ_DRIFT_NS)
+			break;
+		if (runq_may_run(rq, e) && (!longest || e->since_ns < longest->since_ns))
+			longest = e;
+	}
+	return longest;
+}
+
 struct runq_entity *runq_pick(struct runq *rq, enum runq_fate fate, uint64_t now)
 {
-	struct runq_entity *current = rq->current, *next;
+	struct runq_entity *current = rq->current, *next = NULL;
 
 	charge(rq, now);
 	release_throttled(rq, now);
 	rq->current = NULL;
-	if (current && fate == RUNQ_STAYS)
-		insert(rq, current, now);
-	next = best(rq);
-	if (current && fate == RUNQ_YIELDS) {
-		insert(rq, current, now);
-		if (!next)
-			next = best(rq);
-	}
+	if (current && fate == RUNQ_YIELDS)
+		next = longest_waiting(rq, current->vtime_ns);
 	if (current && fate == RUNQ_LEAVES)
 		current->state = RUNQ_OFF;
+	else if (current)
+		insert(rq, current, now);
+	if (!next)
+		next = best(rq);
 	make_current(rq, next, now);
 	return next;
 }

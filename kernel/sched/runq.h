@@ -75,7 +75,7 @@ void runq_move(struct runq *rq, struct runq_entity *e, uint64_t now);
 void runq_remove(struct runq *rq, struct runq_entity *e, uint64_t now);
 
 /* What the current entity does when another is picked: goes on if it is the best; leaves (it
- * sleeps or ends); lets any other go first. */
+ * sleeps or ends); lets the others go first, one after the other. */
 enum runq_fate { RUNQ_STAYS, RUNQ_LEAVES, RUNQ_YIELDS };
 
 /* Makes the best waiting entity current and returns it, or NULL when there is none. */

@@ -360,6 +360,29 @@ static void test_clocks_that_differ(void **state)
 	assert_true(a->vtime_ns < 1010 * NSEC_PER_MSEC && b->vtime_ns < 1010 * NSEC_PER_MSEC);
 }
 
+/* Four that spin until it is their turn, in no fixed order, then work for 2 ms: who yields does
+ * so to each of the others before it runs again, whatever their virtual times. */
+static void test_turns(void **state)
+{
+	struct runq *rq = &queues[0];
+	unsigned turn = 0, turns = 0;
+
+	(void)state;
+	sim_start(1);
+	for (unsigned i = 0; i < 4; i++)
+		sim_spinner(100, 0, -1);
+	runq_pick(rq, RUNQ_STAYS, now);
+	for (unsigned i = 0; i < 400; i++) {
+		bool mine = of(rq->current) == &threads[turn];
+
+		now += mine ? 2 * NSEC_PER_MSEC : 20 * NSEC_PER_USEC;
+		if (mine)
+			turn = (turn + 1 + turns++ * 7 / 5 % 3) % 4;
+		runq_pick(rq, RUNQ_YIELDS, now);
+	}
+	assert_true(turns >= 100);
+}
+
 /* A lone thread is left alone: no slice ends. */
 static void test_lone_thread_has_no_tick(void **state)
 {
@@ -430,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_pinned_and_owned),
 		cmocka_unit_test(test_service_latency),
 		cmocka_unit_test(test_clocks_that_differ),
+		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_lone_thread_has_no_tick),
 		cmocka_unit_test(test_history_is_forgotten),
 		cmocka_unit_test(test_nobody_is_passed_to_and_fro),
