@@ -14,7 +14,7 @@ from tools.qemu.machine import Machine
 LIMIT_S = 90  # of one program, with other work on the build machine
 STAMP = r"^\[ *\d+\.\d+\] "
 
-# Program and its vCPUs. They share the four CPUs with the neighbour.
+# Program and its vCPUs. They share the four CPUs with the neighbour; those of spinlock share one.
 PASSING = {
     "cpuid": 4,
     "msr_sweep": 1,
@@ -32,7 +32,7 @@ PASSING = {
     "clock": 2,
     "nmi_iret": 2,
     "exceptions": 1,
-    "spinlock": 8,
+    "spinlock": "4, allowed: [3]",
     "breakpoints": 1,
 }
 RESTARTS = 2  # that a program which ends itself is allowed
