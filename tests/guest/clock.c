@@ -134,12 +134,11 @@ static unsigned rtc_second(void)
 	return rtc_read(0x0b) & 4 ? bcd : (bcd >> 4) * 10 + (bcd & 15);
 }
 
-/* From one change of the seconds to the one after next: two seconds. */
-static void test_rtc(void)
+/* From one change of the seconds to the one after next, in milliseconds. */
+static uint32_t two_rtc_seconds(void)
 {
 	unsigned last = rtc_second(), now = last;
 	uint64_t start;
-	uint32_t ms;
 
 	while (now == last)
 		now = rtc_second();
@@ -147,8 +146,17 @@ static void test_rtc(void)
 	for (unsigned i = 0; i < 2; i++)
 		for (last = now; now == last;)
 			now = rtc_second();
-	ms = (rdtsc() - start) / tsc_khz();
-	check(ms > 1900 && ms < 2300, "the RTC's seconds", "two took %u ms", ms);
+	return (rdtsc() - start) / tsc_khz();
+}
+
+/* A CPU that is put aside at a change sees it late: then once more. */
+static void test_rtc(void)
+{
+	uint32_t ms = 0;
+
+	for (unsigned try = 0; try < 4 && (ms < 1950 || ms > 2050); try++)
+		ms = two_rtc_seconds();
+	check(ms >= 1950 && ms <= 2050, "the RTC's seconds", "two took %u ms", ms);
 }
 
 static void test_wall(void)
