@@ -104,11 +104,11 @@ guests:
     assert not machine.count("panic:")
 
 
-def linux_config(vcpus, cpus):
+def linux_config(vcpus, placement):
     return f"""
 guests:
   - name: alpha
-    cpus: {{count: {vcpus}, {cpus}}}
+    cpus: {{count: {vcpus}, {placement}}}
     memory: 256 MiB
     boot:
       kernel: "esp:/vmlinuz"
@@ -117,9 +117,9 @@ guests:
 """
 
 
-def run_linux(boot, vcpus, cpus, **options):
+def run_linux(boot, vcpus, placement, **options):
     files = {"vmlinuz": SAMPLES / "vmlinuz", "initrd.gz": SAMPLES / "initrd.gz"}
-    machine = boot(linux_config(vcpus, cpus), files, ips=50_000_000, **options)
+    machine = boot(linux_config(vcpus, placement), files, ips=50_000_000, **options)
     machine.expect(rf"alpha\| guest alpha ready: cpus={vcpus} ", LIMIT_S)
     machine.expect("alpha# ", 120)
     machine.send("echo $((6 * 7)) | sed s/^/answer=/\n")
