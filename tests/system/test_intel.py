@@ -13,7 +13,7 @@ from tests.conftest import ROOT, SAMPLES, make_image
 from tools.bochs import machine as bochs
 
 MODELS = ["corei7_skylake_x", "corei5_arrandale_m520"]
-MORE_MODELS = ["corei7_haswell_4770", "corei3_icelake_u", "tigerlake", "sapphire_rapids",
+MORE_MODELS = ["corei7_haswell_4770", "corei7_icelake_u", "tigerlake", "sapphire_rapids",
                "arrow_lake", "wildcat_lake"]
 
 # Programs that run to their end by themselves, and with how many vCPUs.
