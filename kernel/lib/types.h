@@ -46,7 +46,6 @@
 #define unlikely(x)	       __builtin_expect(!!(x), 0)
 #define noreturn	       __attribute__((noreturn))
 #define printf_like(fmt, args) __attribute__((format(printf, fmt, args)))
-#define hidden_use(x)	       __asm__ volatile("" : : "g"(x) : "memory")
 
 /* Physical CPUs are numbered from 0 in the order they came up; CPU 0 booted the machine. */
 #define CPU_MAX 256

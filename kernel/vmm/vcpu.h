@@ -38,8 +38,8 @@ enum vcpu_request {
 struct vcpu_counters { /* written by the vCPU's thread, read by anyone */
 	_Atomic uint64_t exits[VMEXIT_REASONS];
 	_Atomic uint64_t injected[VMEVENT_SOFT + 1];
-	_Atomic uint64_t msr_unknown_reads, msr_unknown_writes, io_unclaimed, mmio_emulated,
-		halts, pages_populated;
+	_Atomic uint64_t msr_unknown_reads, msr_unknown_writes, mmio_emulated, halts,
+		pages_populated;
 };
 
 struct vcpu {
