@@ -181,3 +181,15 @@ int buddy_free(struct buddy *b, uint64_t address, unsigned order)
 	join_free(b, r, address, order);
 	return 0;
 }
+
+int buddy_split(struct buddy *b, uint64_t address, unsigned order)
+{
+	uint32_t index = buddy_index(b, address);
+
+	if (index == BUDDY_NONE || b->units[index].state != BUDDY_USED ||
+	    b->units[index].order != order)
+		return -EINVAL;
+	for (uint32_t i = 0; i < 1u << order; i++)
+		b->units[index + i] = (struct buddy_unit){.state = BUDDY_USED};
+	return 0;
+}

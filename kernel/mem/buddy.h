@@ -51,6 +51,10 @@ uint64_t buddy_alloc(struct buddy *b, unsigned order);
 /* -EINVAL, changing nothing, when `address` is no allocated block of that order. */
 int buddy_free(struct buddy *b, uint64_t address, unsigned order);
 
+/* Makes 2^order allocated blocks of one unit out of one of that order, to be freed one by one.
+ * -EINVAL as above. */
+int buddy_split(struct buddy *b, uint64_t address, unsigned order);
+
 /* Index of the unit at `address` in the array of all units; BUDDY_NONE outside all ranges. */
 uint32_t buddy_index(const struct buddy *b, uint64_t address);
 

@@ -80,6 +80,16 @@ void guest_frames_free(uint64_t phys, unsigned order)
 	pool_free(&guest, phys, order);
 }
 
+void guest_frames_split(uint64_t phys, unsigned order)
+{
+	uint64_t flags = spin_lock_irqsave(&guest.lock);
+
+	if (buddy_split(&guest.buddy, phys, order))
+		panic("frames: %#llx of order %u is no block of the guest pool",
+		      (unsigned long long)phys, order);
+	spin_unlock_irqrestore(&guest.lock, flags);
+}
+
 /* The counts below are of one moment: read without the lock. */
 
 uint64_t guest_frames_free_bytes(void)

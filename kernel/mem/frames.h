@@ -23,6 +23,8 @@ void frames_free(uint64_t phys, unsigned order, struct mem_account *account);
  * undefined, mapped nowhere. Returns the physical address, or 0 when none is free. */
 uint64_t guest_frames_alloc(unsigned order);
 void guest_frames_free(uint64_t phys, unsigned order);
+/* From now on the block is 2^order blocks of 2 MiB, each to be freed by itself. */
+void guest_frames_split(uint64_t phys, unsigned order);
 uint64_t guest_frames_free_bytes(void);
 uint64_t guest_frames_total_bytes(void);
 uint64_t frames_free_bytes(void);

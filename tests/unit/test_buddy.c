@@ -114,6 +114,21 @@ static void free_one(unsigned index)
 	held[index] = held[--held_count];
 }
 
+/* A held block becomes as many of one unit each, as far as there is room to remember them. */
+static void split_one(unsigned which)
+{
+	struct held block = held[which];
+	unsigned count = 1u << block.order;
+
+	if (held_count + count > HELD_MAX)
+		return;
+	assert_int_equal(buddy_split(&buddy, block.address, block.order + 1), -EINVAL);
+	assert_int_equal(buddy_split(&buddy, block.address, block.order), 0);
+	held[which].order = 0;
+	for (unsigned i = 1; i < count; i++)
+		held[held_count++] = (struct held){block.address + ((uint64_t)i << SHIFT), 0};
+}
+
 /* Every block is aligned, inside, and nobody else's; none is refused while there is one; freed
  * neighbours join. */
 static void test_random_operations(void **state)
@@ -132,6 +147,8 @@ static void test_random_operations(void **state)
 			} else {
 				assert_false(model_has(order));
 			}
+		} else if (held_count && rand() % 50 == 0) {
+			split_one((unsigned)rand() % held_count);
 		} else if (held_count) {
 			free_one((unsigned)rand() % held_count);
 		}
