@@ -35,6 +35,7 @@ enum apic_register {
 #define SVR_ENABLE	   BIT(8)
 #define LVT_NMI		   (4u << 8)
 #define LVT_MASKED	   BIT(16)
+#define LVT_PERIODIC	   (1u << 17)
 #define LVT_TSC_DEADLINE   (2u << 17)
 #define TIMER_DIVIDE_BY_16 3u
 
@@ -71,6 +72,16 @@ void apic_init(void *registers)
 	xapic = cpu_features.x2apic ? NULL : registers;
 }
 
+/* One shot, which its handler sets anew. On QEMU's TCG an interrupt may be lost while a guest
+ * runs (svm/tcg.c), so that there the timer goes on until its handler has come; not too fast,
+ * or QEMU does nothing else. */
+#define TCG_PERIOD_MIN_NS 50000u
+
+static uint32_t timer_lvt(void)
+{
+	return cpu_features.tcg ? LVT_PERIODIC | VECTOR_TIMER : VECTOR_TIMER;
+}
+
 void apic_init_this_cpu(void)
 {
 	uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
@@ -93,7 +104,7 @@ void apic_init_this_cpu(void)
 		/* The xAPIC's write must be seen before the MSR's: SDM vol. 3A 11.5.4.1. */
 		__asm__ volatile("mfence" : : : "memory");
 	} else {
-		apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+		apic_write(APIC_LVT_TIMER, timer_lvt());
 	}
 }
 
@@ -105,6 +116,11 @@ uint32_t apic_id(void)
 void apic_eoi(void)
 {
 	apic_write(APIC_EOI, 0);
+}
+
+void apic_look_again(void)
+{
+	apic_write(APIC_TPR, 0);
 }
 
 static void send(uint32_t dest_apic_id, uint32_t command)
@@ -159,7 +175,7 @@ void apic_timer_calibrate(void)
 	count = UINT32_MAX - apic_read(APIC_TIMER_CURRENT);
 	to = clock_now_ns();
 	apic_write(APIC_TIMER_INITIAL, 0);
-	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+	apic_write(APIC_LVT_TIMER, timer_lvt());
 	timer_khz = MAX(count * 1000000ull / (to - from), 1ull);
 }
 
@@ -170,6 +186,8 @@ static uint32_t timer_ticks(uint64_t deadline_ns)
 	uint64_t now = clock_now_ns();
 	uint64_t ns = deadline_ns > now ? MIN(deadline_ns - now, 10 * NSEC_PER_SEC) : 0;
 
+	if (unlikely(cpu_features.tcg))
+		ns = MAX(ns, (uint64_t)TCG_PERIOD_MIN_NS);
 	return (uint32_t)MIN(ns * timer_khz / 1000000 + 1, (uint64_t)UINT32_MAX);
 }
 

@@ -12,6 +12,9 @@ void apic_init(void *registers);
 void apic_init_this_cpu(void); /* enable, LVTs masked, spurious vector */
 uint32_t apic_id(void);
 void apic_eoi(void);
+/* Has it look once more whether an interrupt is pending, by writing TPR what it is. No hardware
+ * needs that. */
+void apic_look_again(void);
 void apic_send_ipi(uint32_t dest_apic_id, unsigned vector); /* fixed, edge */
 void apic_send_nmi(uint32_t dest_apic_id);
 void apic_send_init(uint32_t dest_apic_id);

@@ -31,6 +31,9 @@ struct cpu {
 	_Atomic bool need_resched; /* set by any CPU: switch threads at the next safe point */
 	_Atomic bool online;
 	unsigned irq_depth; /* > 0 inside an interrupt handler */
+	/* Its TSC's value at which a thread that ends its own slices must do so. UINT64_MAX:
+	 * never; kernel/sched's. */
+	uint64_t slice_end_tsc;
 
 	int64_t tsc_offset; /* added to RDTSC gives CPU 0's TSC; 0 where they agree */
 	void *stack_top;    /* what it came up on; later its idle thread's */
@@ -111,7 +114,7 @@ struct cpu_features {
 	unsigned family, model, stepping;
 	unsigned phys_bits; /* MAXPHYADDR */
 	bool nx, smep, smap, umip, pages_1g, pcid, x2apic, tsc_deadline, invariant_tsc, xsave,
-		rdrand, rdseed, rdtscp, fsgsbase, erms, svm, vmx, hypervisor;
+		rdrand, rdseed, rdtscp, fsgsbase, erms, svm, vmx, tcg /* emulated by QEMU */;
 	uint64_t xcr0_mask;	  /* user state components XCR0 may enable (CPUID 0xD) */
 	uint32_t xsave_bytes_max; /* area for all of xcr0_mask, standard format */
 };

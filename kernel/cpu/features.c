@@ -67,6 +67,14 @@ static void read_model(struct cpu_features *f, uint32_t eax)
 		f->family += eax >> 20 & 0xff;
 }
 
+/* What a hypervisor says in its first leaf: "TCGTCGTCGTCG". */
+static bool emulated_by_tcg(void)
+{
+	struct cpuid id = cpuid(0x40000000, 0);
+
+	return id.ebx == 0x54474354 && id.ecx == 0x43544743 && id.edx == 0x47435447;
+}
+
 static void read_basic(struct cpu_features *f, uint32_t max_leaf)
 {
 	struct cpuid id = cpuid(1, 0);
@@ -78,7 +86,7 @@ static void read_basic(struct cpu_features *f, uint32_t max_leaf)
 	f->tsc_deadline = id.ecx & BIT(24);
 	f->xsave = id.ecx & BIT(26);
 	f->rdrand = id.ecx & BIT(30);
-	f->hypervisor = id.ecx & BIT(31);
+	f->tcg = id.ecx & BIT(31) && emulated_by_tcg();
 	if (max_leaf >= 7) {
 		id = cpuid(7, 0);
 		f->fsgsbase = id.ebx & BIT(0);

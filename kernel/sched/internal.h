@@ -35,7 +35,7 @@ struct thread {
 	void *arg;
 	void *stack_top;
 	struct mem_account *account;
-	bool owns_cpu;
+	bool owns_cpu, ends_slices;
 	struct timer timer; /* thread_block_until */
 	struct _reent reent;
 	char name[THREAD_NAME_BYTES];

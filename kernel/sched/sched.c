@@ -101,14 +101,20 @@ static void move(struct sched_cpu *from, struct sched_cpu *to, struct thread *t)
 static void slice_over(struct timer *timer)
 {
 	(void)timer;
-	cpu_this()->need_resched = true;
+	thread_slice_over();
 }
 
-/* Sets the slice timer to the queue's next event. A lone thread without a cap has none. */
+/* Sets the slice timer to the queue's next event, unless the thread sees to it. A lone thread
+ * without a cap has none. */
 static void arm_slice(struct sched_cpu *s)
 {
 	uint64_t event_ns = runq_next_event(&s->runq);
 
+	s->cpu->slice_end_tsc = UINT64_MAX;
+	if (event_ns != UINT64_MAX && s->cpu->current->ends_slices) {
+		s->cpu->slice_end_tsc = clock_deadline_tsc(event_ns);
+		event_ns = UINT64_MAX;
+	}
 	if (event_ns == s->slice_ns && timer_armed(&s->slice))
 		return;
 	if (event_ns != UINT64_MAX)

@@ -67,6 +67,7 @@ struct thread *thread_create(const struct thread_params *p)
 	t->stack_top = stack_alloc(THREAD_STACK_BYTES, p->account);
 	if (t->stack_top && p->owns_cpu)
 		t->owns_cpu = sched_own_cpu(t) == 0;
+	t->ends_slices = p->ends_slices;
 	if (!t->stack_top || t->owns_cpu != p->owns_cpu) {
 		log_error("sched", "cannot create thread %s: %s", t->name,
 			  t->stack_top ? "its CPU is not to be had" : "out of memory");
@@ -87,7 +88,8 @@ struct aspace *thread_set_aspace(struct aspace *as)
 	struct aspace *old = t->aspace;
 
 	set_aspace(t, as);
-	__asm__ volatile("mov %0, %%cr3" : : "r"(t->cr3) : "memory");
+	if (t->aspace != old)
+		__asm__ volatile("mov %0, %%cr3" : : "r"(t->cr3) : "memory");
 	return old;
 }
 
@@ -146,11 +148,6 @@ struct _reent *thread_reent(void)
 	struct thread *t = thread_current();
 
 	return t ? &t->reent : _GLOBAL_REENT;
-}
-
-const char *thread_name(const struct thread *t)
-{
-	return t->name;
 }
 
 void *thread_arg(const struct thread *t)

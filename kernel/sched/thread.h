@@ -1,6 +1,6 @@
 /*
  * Threads: every vCPU, device worker and service is one. Switching is cooperative inside the
- * hypervisor; a vCPU is preempted at its next exit after its slice timer fired.
+ * hypervisor; a vCPU is preempted at its next exit after its slice has ended.
  */
 #ifndef KERNEL_SCHED_THREAD_H
 #define KERNEL_SCHED_THREAD_H
@@ -30,9 +30,10 @@ struct thread_params {
 	void *arg;
 	struct cpumask allowed; /* CPUs it may run on; none set: the housekeeping CPUs */
 	bool owns_cpu;		/* pinned vCPU: `allowed` is one CPU, which runs only this */
-	unsigned weight;	/* share against others; 0: THREAD_WEIGHT_DEFAULT */
-	unsigned cap_percent;	/* of one CPU, over 100 ms; 0: no cap */
-	struct aspace *aspace;	/* NULL: kernel_aspace */
+	bool ends_slices; /* no timer does it: the thread calls thread_slice_over() in time */
+	unsigned weight;  /* share against others; 0: THREAD_WEIGHT_DEFAULT */
+	unsigned cap_percent;  /* of one CPU, over 100 ms; 0: no cap */
+	struct aspace *aspace; /* NULL: kernel_aspace */
 	const struct thread_ops *ops;
 	struct mem_account *account;
 };
@@ -50,7 +51,6 @@ static inline struct thread *thread_current(void)
 }
 /* newlib's state of the current thread, or the boot CPU's before there are threads. */
 struct _reent *thread_reent(void);
-const char *thread_name(const struct thread *t);
 void *thread_arg(const struct thread *t);
 /* The CPU it runs on now or ran on last. */
 unsigned thread_cpu(const struct thread *t);
@@ -78,6 +78,20 @@ void thread_yield(void);
 static inline bool thread_should_yield(void)
 {
 	return atomic_load_explicit(&cpu_this()->need_resched, memory_order_relaxed);
+}
+
+/*
+ * For threads that end their own slices, by a timer of the CPU's that counts only while a guest
+ * runs: the TSC value of this CPU, with interrupts off, at which the slice is over, or
+ * UINT64_MAX; and that it has come.
+ */
+static inline uint64_t thread_slice_end_tsc(void)
+{
+	return cpu_this()->slice_end_tsc;
+}
+static inline void thread_slice_over(void)
+{
+	atomic_store_explicit(&cpu_this()->need_resched, true, memory_order_relaxed);
 }
 
 /* Whether another runnable thread waits on this CPU (spinning vCPUs give way only then). */

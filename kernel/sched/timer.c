@@ -17,6 +17,9 @@
  * timer that fires at once each time it is armed would leave the CPU no time for else. */
 #define NEVER_NS BIT(61)
 
+/* What the APIC timer is set to, once it has fired: on QEMU's TCG it goes on (apic.c). */
+#define FIRED_NS UINT64_MAX
+
 /* Guarded by `lock`, but for `running`, which cancellers read without it. */
 struct timer_cpu {
 	struct spinlock lock;
@@ -171,7 +174,7 @@ static void timer_interrupt(unsigned vector, void *arg)
 	(void)vector;
 	(void)arg;
 	spin_lock(&q->lock);
-	q->programmed_ns = 0;
+	q->programmed_ns = FIRED_NS;
 	while ((timer = q->root) && timer->deadline_ns <= clock_now_ns()) {
 		remove(q, timer);
 		q->running = timer;
