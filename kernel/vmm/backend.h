@@ -159,6 +159,8 @@ struct vmm_backend {
 	/* Enables the extension on the calling CPU. 0, -ENOMEM, or -EPERM where firmware locked
 	 * it off (logged). Thread context on that CPU. */
 	int (*cpu_enable)(struct cpu *cpu);
+	/* Whether a guest may come to harm on this CPU; NULL: on none. Asked once all run. */
+	bool (*shuns_cpu)(unsigned cpu);
 	/* Nested page tables' format, and the largest leaf level. */
 	const struct pt_format *nested_format;
 	unsigned (*nested_max_level)(void);
@@ -202,6 +204,9 @@ struct vmm_backend {
 	/* Exit on PAUSE (or on PAUSE loops where the CPU can tell): for vCPUs that share CPUs.
 	 */
 	void (*intercept_pause)(struct vcpu *vcpu, bool on);
+	/* Optional. Whether enter() exits with VMEXIT_SLICE once thread_slice_end_tsc() has
+	 * come, on every CPU: then no other timer is set for it. */
+	bool (*ends_slices)(void);
 	/* Nested translations of the VM changed on this CPU's or another's behalf: this vCPU
 	 * must not use an old one at its next entry. Any context. */
 	void (*flush_nested)(struct vcpu *vcpu);

@@ -158,7 +158,7 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	if (err == -ENOMEM) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"the hypervisor has no memory left for this guest's page tables");
+			"no memory is left for its page tables, or for what it gave away");
 		return;
 	}
 	if (exit->fault.during_walk) {
@@ -181,6 +181,13 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	vcpu->counters.mmio_emulated++;
 	insn_emulate(vcpu, exit);
+}
+
+static void on_slice(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	(void)vcpu;
+	(void)exit;
+	thread_slice_over();
 }
 
 static void on_xsetbv(struct vcpu *vcpu, const struct vmexit *exit)
@@ -256,7 +263,7 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
 	[VMEXIT_TASK_SWITCH] = on_unknown,
 	[VMEXIT_TRIPLE_FAULT] = on_triple_fault,
 	[VMEXIT_INIT] = on_unknown,
-	[VMEXIT_SLICE] = none,
+	[VMEXIT_SLICE] = on_slice,
 	[VMEXIT_INVALID_STATE] = on_unknown,
 	[VMEXIT_VENDOR] = none,
 };

@@ -8,14 +8,9 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/backend.h"
+#include "kernel/vmm/gmem_internal.h"
 
-/* RAM is one sequence of chunks of 2 MiB, the hole left out. */
-#define CHUNK_BYTES PAGE_2M
-#define CHUNK_BITS  64u
-
-#define NO_CHUNK    UINT64_MAX
-
-static uint64_t chunk_of(const struct gmem *gm, uint64_t gpa)
+uint64_t gmem_chunk(const struct gmem *gm, uint64_t gpa)
 {
 	uint64_t offset = gpa;
 
@@ -24,21 +19,6 @@ static uint64_t chunk_of(const struct gmem *gm, uint64_t gpa)
 	else if (gpa >= GMEM_LOW_MAX)
 		return NO_CHUNK;
 	return offset < gm->bytes ? offset / CHUNK_BYTES : NO_CHUNK;
-}
-
-static bool bit_test(_Atomic uint64_t *bits, uint64_t n)
-{
-	return atomic_load_explicit(&bits[n / CHUNK_BITS], memory_order_acquire) >>
-		       (n % CHUNK_BITS) &
-	       1;
-}
-
-/* Sets bit n; true when it was clear. */
-static bool bit_claim(_Atomic uint64_t *bits, uint64_t n)
-{
-	uint64_t bit = BIT(n % CHUNK_BITS);
-
-	return !(atomic_fetch_or(&bits[n / CHUNK_BITS], bit) & bit);
 }
 
 bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
@@ -52,7 +32,7 @@ bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
 	       bytes <= high - (gpa - GMEM_HIGH_BASE);
 }
 
-static const struct gmem_block *block_of(const struct gmem *gm, uint64_t gpa)
+struct gmem_block *gmem_block_of(const struct gmem *gm, uint64_t gpa)
 {
 	unsigned low = 0, high = gm->block_count;
 
@@ -79,7 +59,8 @@ static int take_block(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 		hpa = guest_frames_alloc((unsigned)order);
 		if (!hpa)
 			continue;
-		gm->blocks[gm->block_count++] = (struct gmem_block){gpa, hpa, (uint8_t)order};
+		gm->blocks[gm->block_count++] =
+			(struct gmem_block){.gpa = gpa, .hpa = hpa, .order = (uint8_t)order};
 		return order;
 	}
 	return -1;
@@ -152,7 +133,10 @@ int gmem_init(struct gmem *gm, uint64_t bytes, struct mem_account *account)
 	gm->claimed = heap_zalloc(words * sizeof *gm->claimed, account);
 	gm->populated = heap_zalloc(words * sizeof *gm->populated, account);
 	gm->retired = heap_zalloc((bytes / PAGE_1G + 1) * sizeof *gm->retired, account);
-	if (!gm->blocks || !gm->claimed || !gm->populated || !gm->retired)
+	gm->pins = heap_zalloc(chunks * sizeof *gm->pins, account);
+	gm->frames = heap_zalloc(chunks * sizeof *gm->frames, account);
+	if (!gm->pins || !gm->frames || !gm->blocks || !gm->claimed || !gm->populated ||
+	    !gm->retired)
 		goto fail;
 	pt_pages_init(&gm->host_pages, account);
 	gm->pages = (struct pt_pages){table_alloc, table_retire, table_at, gm};
@@ -176,11 +160,15 @@ void gmem_fini(struct gmem *gm)
 	tables_free(gm);
 	if (gm->as.window.root)
 		aspace_fini(&gm->as);
+	gmem_return_fini(gm);
 	for (unsigned i = 0; i < gm->block_count; i++)
-		guest_frames_free(gm->blocks[i].hpa, gm->blocks[i].order);
+		if (!gm->blocks[i].split)
+			guest_frames_free(gm->blocks[i].hpa, gm->blocks[i].order);
 	heap_free(gm->blocks);
 	heap_free((void *)gm->claimed);
 	heap_free((void *)gm->populated);
+	heap_free((void *)gm->pins);
+	heap_free((void *)gm->frames);
 	heap_free(gm->retired);
 	memset(gm, 0, sizeof *gm);
 }
@@ -196,11 +184,12 @@ static void promote(struct gmem *gm, const struct gmem_block *block)
 {
 	uint64_t first;
 
-	if (block->order != GUEST_FRAMES_ORDER_MAX || gm->nested.max_leaf_level < 3)
+	if (block->order != GUEST_FRAMES_ORDER_MAX || block->broken ||
+	    gm->nested.max_leaf_level < 3)
 		return;
-	first = chunk_of(gm, block->gpa);
+	first = gmem_chunk(gm, block->gpa);
 	for (uint64_t i = 0; i < PAGE_1G / CHUNK_BYTES; i++)
-		if (!bit_test(gm->populated, first + i))
+		if (!gmem_bit_test(gm->populated, first + i))
 			return;
 	pagetable_map(&gm->nested, block->gpa, block->hpa, PAGE_1G,
 		      PT_READ | PT_WRITE | PT_EXEC);
@@ -208,16 +197,20 @@ static void promote(struct gmem *gm, const struct gmem_block *block)
 
 static int populate_chunk(struct gmem *gm, uint64_t gpa)
 {
-	const struct gmem_block *block = block_of(gm, gpa);
-	uint64_t hpa = block->hpa + (gpa - block->gpa);
-	int err;
+	uint64_t chunk = gmem_chunk(gm, gpa), hpa;
+	int err = gmem_frame_of(gm, chunk, gpa) ? 0 : gmem_fetch_frame(gm, chunk);
 
+	if (err)
+		return err;
+	hpa = gmem_frame_of(gm, chunk, gpa);
 	spin_lock(&gm->lock);
 	err = pagetable_map(&gm->as.window, GUEST_WINDOW_BASE + gpa, hpa, CHUNK_BYTES,
 			    PT_READ | PT_WRITE | PT_USER);
 	spin_unlock(&gm->lock);
 	if (err)
 		return err;
+	if (unlikely(gm->frames[chunk])) /* scrap was there: gmem_return.c */
+		gm->flush(gm->flush_arg);
 
 	user_access_begin();
 	memset(window(gpa), 0, CHUNK_BYTES); /* another guest's data may have been here */
@@ -229,34 +222,34 @@ static int populate_chunk(struct gmem *gm, uint64_t gpa)
 	return err;
 }
 
-int gmem_populate(struct gmem *gm, uint64_t gpa)
+static int populate_claimed(struct gmem *gm, uint64_t gpa)
 {
-	uint64_t chunk = chunk_of(gm, gpa);
-	int err;
+	uint64_t chunk = gmem_chunk(gm, gpa);
+	int err = populate_chunk(gm, ALIGN_DOWN(gpa, CHUNK_BYTES));
 
-	if (chunk == NO_CHUNK)
-		return -EFAULT;
-	if (bit_test(gm->populated, chunk))
-		return 0;
-	if (!bit_claim(gm->claimed, chunk)) {
-		while (!bit_test(gm->populated, chunk)) { /* another vCPU is at it */
-			if (!bit_test(gm->claimed, chunk))
-				return -ENOMEM;
-			thread_yield();
-		}
-		return 0;
-	}
-
-	err = populate_chunk(gm, ALIGN_DOWN(gpa, CHUNK_BYTES));
 	if (err) {
-		atomic_fetch_and(&gm->claimed[chunk / CHUNK_BITS], ~BIT(chunk % CHUNK_BITS));
+		gmem_bit_clear(gm->claimed, chunk);
 		return err;
 	}
 	atomic_fetch_or(&gm->populated[chunk / CHUNK_BITS], BIT(chunk % CHUNK_BITS));
 	atomic_fetch_add(&gm->populated_bytes, CHUNK_BYTES);
 	spin_lock(&gm->lock);
-	promote(gm, block_of(gm, gpa));
+	promote(gm, gmem_block_of(gm, gpa));
 	spin_unlock(&gm->lock);
+	return 0;
+}
+
+int gmem_populate(struct gmem *gm, uint64_t gpa)
+{
+	uint64_t chunk = gmem_chunk(gm, gpa);
+
+	if (chunk == NO_CHUNK)
+		return -EFAULT;
+	while (!gmem_bit_test(gm->populated, chunk)) {
+		if (gmem_bit_claim(gm->claimed, chunk))
+			return populate_claimed(gm, gpa);
+		thread_yield(); /* another thread is at it */
+	}
 	return 0;
 }
 
@@ -269,7 +262,7 @@ static int reach(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 	     at = ALIGN_DOWN(at, CHUNK_BYTES) + CHUNK_BYTES) {
 		int err;
 
-		if (likely(bit_test(gm->populated, chunk_of(gm, at))))
+		if (likely(gmem_bit_test(gm->populated, gmem_chunk(gm, at))))
 			continue;
 		err = gmem_populate(gm, at);
 		if (err)
@@ -304,11 +297,11 @@ int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 
 int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value)
 {
-	uint64_t chunk = chunk_of(gm, gpa);
+	uint64_t chunk = gmem_chunk(gm, gpa);
 
 	if (unlikely(gpa % 8 || chunk == NO_CHUNK))
 		return -EFAULT;
-	if (unlikely(!bit_test(gm->populated, chunk))) {
+	if (unlikely(!gmem_bit_test(gm->populated, chunk))) {
 		int err = gmem_populate(gm, gpa);
 
 		if (err)
@@ -346,17 +339,25 @@ int gmem_cmpxchg(struct gmem *gm, uint64_t gpa, uint64_t expected, uint64_t desi
 	return same ? 0 : -EAGAIN;
 }
 
-int gmem_phys(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes)
+int gmem_pin(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes)
 {
-	const struct gmem_block *block;
-	uint64_t offset;
-	int err = reach(gm, gpa, 1);
+	uint64_t chunk = gmem_chunk(gm, gpa);
+	int err;
 
-	if (err)
+	if (chunk == NO_CHUNK)
+		return -EFAULT;
+	atomic_fetch_add(&gm->pins[chunk], 1); /* before looking whether it is there */
+	err = reach(gm, gpa, 1);
+	if (err) {
+		atomic_fetch_sub(&gm->pins[chunk], 1);
 		return err;
-	block = block_of(gm, gpa);
-	offset = gpa - block->gpa;
-	*hpa = block->hpa + offset;
-	*bytes = MIN(*bytes, (CHUNK_BYTES << block->order) - offset);
-	return reach(gm, gpa, *bytes);
+	}
+	*hpa = gmem_frame_of(gm, chunk, ALIGN_DOWN(gpa, CHUNK_BYTES)) + gpa % CHUNK_BYTES;
+	*bytes = MIN(*bytes, CHUNK_BYTES - gpa % CHUNK_BYTES);
+	return 0;
+}
+
+void gmem_unpin(struct gmem *gm, uint64_t gpa)
+{
+	atomic_fetch_sub(&gm->pins[gmem_chunk(gm, gpa)], 1);
 }

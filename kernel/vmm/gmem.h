@@ -18,7 +18,11 @@
 struct gmem_block {
 	uint64_t gpa, hpa; /* multiples of 2 MiB << order */
 	uint8_t order;	   /* 2^order blocks of 2 MiB */
+	bool broken;	   /* some of it was given back once: it stays in entries of 2 MiB */
+	bool split;	   /* its 2 MiB blocks are of their own for the guest pool */
 };
+
+#define GMEM_AWAY UINT32_MAX /* in gmem.frames: in the guest pool */
 
 struct gmem {
 	uint64_t bytes, low_bytes; /* of RAM, and below GMEM_LOW_MAX; multiples of 2 MiB */
@@ -27,8 +31,15 @@ struct gmem {
 	_Atomic uint64_t
 		*claimed; /* a bit per 2 MiB of RAM: somebody is populating it, or has */
 	_Atomic uint64_t *populated; /* the same: it is zeroed and mapped */
-	_Atomic uint64_t populated_bytes;
-	struct spinlock lock; /* nested, as.window: changes to them */
+	_Atomic uint32_t *pins;	     /* per 2 MiB: what gmem_pin() has not given back */
+	/* Per 2 MiB: where it lies, in units of 2 MiB, where that is not as its block says: 0,
+	 * or GMEM_AWAY. Changed while it is claimed and not populated. */
+	_Atomic uint32_t *frames;
+	uint32_t *kept; /* frames for what comes back; gmem_keep() */
+	unsigned kept_count;
+	_Atomic uint64_t populated_bytes, away_bytes;
+	uint64_t scrap;	      /* 2 MiB that stand in the window for what is away; 0: none yet */
+	struct spinlock lock; /* nested, as.window: changes to them; kept */
 	struct pagetable nested;
 	struct pt_pages pages;	    /* for nested: frees nothing before gmem_fini() */
 	struct pt_pages host_pages; /* where they really come from */
@@ -36,6 +47,11 @@ struct gmem {
 	unsigned retired_count;
 	struct aspace as;
 	struct mem_account *account;
+	/* The VM's: returns when no CPU has a translation any more that was taken out of
+	 * `nested` or changed in the window. Thread context, interrupts on, no spinlock held.
+	 */
+	void (*flush)(void *arg);
+	void *flush_arg;
 };
 
 /* Reserves `bytes` of the guest pool. 0, -ENOMEM (nothing stays taken). Thread context. */
@@ -81,8 +97,40 @@ static inline void *gmem_window(const struct gmem *gm, uint64_t gpa)
 	return (void *)(GUEST_WINDOW_BASE + gpa);
 }
 
-/* Physical address of RAM that stays put until the VM ends, for DMA; *bytes is shortened to
- * what is contiguous. 0, -EFAULT, -ENOMEM. */
-int gmem_phys(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes);
+/* Index of the 2 MiB of RAM around `gpa`: below bytes / 2 MiB, the hole left out; or
+ * UINT64_MAX. */
+uint64_t gmem_chunk(const struct gmem *gm, uint64_t gpa);
+
+/*
+ * Giving memory back, for the balloon. All on one thread of the guest's, in its address space.
+ *
+ * gmem_discard: forgets what is in those 2 MiB of [gpa, gpa + bytes) that lie in it whole, are
+ * populated and not pinned: a next touch finds zeroes. They stay reserved, at the same place.
+ * Returns their bytes. The guest may use them again only after gm->flush(): a CPU that still
+ * has their translation would write what the next touch by another zeroes.
+ *
+ * gmem_give_away: the 2 MiB around `gpa` go to the guest pool, for other guests, once no CPU
+ * can reach them any more. 0; -EFAULT, -EBUSY (pinned), -ENOMEM. Already away is 0. Touched
+ * before gmem_take_back(), they come back by themselves, if the pool has any.
+ *
+ * gmem_take_back: they are reserved again. 0, or -ENOMEM.
+ *
+ * gmem_keep: takes as many bytes out of the pool as are missing for `bytes` to come back
+ * without fail; 0, or -ENOMEM with nothing taken. Any thread, one at a time.
+ */
+uint64_t gmem_discard(struct gmem *gm, uint64_t gpa, uint64_t bytes);
+int gmem_give_away(struct gmem *gm, uint64_t gpa);
+int gmem_take_back(struct gmem *gm, uint64_t gpa);
+int gmem_keep(struct gmem *gm, uint64_t bytes);
+
+/*
+ * For DMA: the physical address of RAM at `gpa`, pinned: it stays this guest's, and where it
+ * is, until gmem_unpin(), whatever the guest gives back meanwhile. *bytes is shortened to what
+ * is contiguous, never beyond a chunk of 2 MiB. 0, -EFAULT, -ENOMEM; on a thread whose aspace
+ * is the guest's.
+ */
+int gmem_pin(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes);
+/* `gpa` as it was pinned. Any context. */
+void gmem_unpin(struct gmem *gm, uint64_t gpa);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
@@ -27,9 +28,29 @@ const char *vm_stop_name(enum vm_stop_kind kind)
 	return names[kind];
 }
 
+/* Of the CPUs that a vCPU may run on those that do it no harm, if there are any. */
+static struct cpumask harmless(const struct vm *vm, const struct cpumask *allowed)
+{
+	struct cpumask good = *allowed;
+
+	if (!vmm_backend->shuns_cpu)
+		return good;
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
+		if (vmm_backend->shuns_cpu(cpu))
+			cpumask_clear(&good, cpu);
+	if (cpumask_count(&good))
+		return good;
+	log_warn(vm->name,
+		 "has no other CPU than CPU %u, on which the emulator of this machine may "
+		 "break it: allow it one more",
+		 cpumask_next(allowed, 0));
+	return *allowed;
+}
+
 static int create_threads(struct vm *vm)
 {
 	const struct vm_params *p = &vm->params;
+	struct cpumask shared = p->pin ? (struct cpumask){0} : harmless(vm, &p->allowed);
 
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		char name[48];
@@ -37,10 +58,11 @@ static int create_threads(struct vm *vm)
 			.name = name,
 			.fn = vcpu_thread,
 			.arg = vm->vcpus[i],
-			.allowed = p->allowed,
+			.allowed = shared,
 			.owns_cpu = p->pin,
 			.weight = p->weight,
 			.cap_percent = p->cap_percent,
+			.ends_slices = vmm_backend->ends_slices && vmm_backend->ends_slices(),
 			.aspace = &vm->gmem.as,
 			.ops = &vcpu_thread_ops,
 			.account = &vm->account,
@@ -48,8 +70,8 @@ static int create_threads(struct vm *vm)
 
 		snprintf(name, sizeof name, "%s/%u", vm->name, i);
 		if (p->pin) {
-			params.allowed = (struct cpumask){0};
 			cpumask_set(&params.allowed, p->pin[i]);
+			params.allowed = harmless(vm, &params.allowed);
 		}
 		vm->vcpus[i]->thread = thread_create(&params);
 		if (!vm->vcpus[i]->thread)
@@ -58,12 +80,33 @@ static int create_threads(struct vm *vm)
 	return 0;
 }
 
+/* No page of the window is global: loading CR3 forgets them all (SDM vol. 3A 4.10.4.1). */
+static void flush_window(void *arg)
+{
+	(void)arg;
+	__asm__ volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" : : : "rax", "memory");
+}
+
+/* A CPU that is in the guest leaves it to be interrupted, and enters again only after its vCPU
+ * has seen that it must flush. */
+static void flush(void *arg)
+{
+	struct vm *vm = arg;
+
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vmm_backend->flush_nested(vm->vcpus[i]);
+	smp_call_others(flush_window, NULL);
+	flush_window(NULL);
+}
+
 static int create_parts(struct vm *vm)
 {
 	int err = gmem_init(&vm->gmem, vm->params.memory_bytes, &vm->account);
 
 	if (err)
 		return err;
+	vm->gmem.flush = flush;
+	vm->gmem.flush_arg = vm;
 	err = vmm_backend->vm_init(vm);
 	if (err)
 		return err;

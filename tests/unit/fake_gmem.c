@@ -1,4 +1,5 @@
 /* See fake_gmem.h. The heap is weak: a test that brings its own gets that. */
+#define _GNU_SOURCE /* MAP_FIXED_NOREPLACE */
 #include "tests/unit/fake_gmem.h"
 
 #include <errno.h>
@@ -19,16 +20,22 @@ __attribute__((weak)) void heap_free(void *p)
 	free(p);
 }
 
+/* The one in the window. Its `gm` may have been copied into a VM. */
+static struct fake_gmem *there;
+
 void fake_gmem_init(struct fake_gmem *fake, uint64_t bytes)
 {
 	memset(fake, 0, sizeof(*fake));
 	fake->gm.bytes = bytes;
 	fake->ram_end = bytes <= GMEM_LOW_MAX ? bytes : GMEM_HIGH_BASE + (bytes - GMEM_LOW_MAX);
-	fake->ram = mmap(NULL, fake->ram_end, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	fake->gm.low_bytes = MIN(bytes, GMEM_LOW_MAX);
+	fake->ram =
+		mmap((void *)GUEST_WINDOW_BASE, fake->ram_end, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (fake->ram == MAP_FAILED)
 		abort();
 	fake->written_low = UINT64_MAX;
+	there = fake;
 }
 
 void fake_gmem_fini(struct fake_gmem *fake)
@@ -46,7 +53,7 @@ bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
 
 int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 {
-	struct fake_gmem *fake = container_of(gm, struct fake_gmem, gm);
+	struct fake_gmem *fake = there;
 
 	if (!gmem_is_ram(gm, gpa, bytes))
 		return -EFAULT;
@@ -54,4 +61,37 @@ int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 	fake->written_low = MIN(fake->written_low, gpa);
 	fake->written_high = MAX(fake->written_high, gpa + bytes);
 	return 0;
+}
+
+int gmem_read(struct gmem *gm, uint64_t gpa, void *buf, size_t bytes)
+{
+	struct fake_gmem *fake = there;
+
+	if (!bytes || !gmem_is_ram(gm, gpa, bytes))
+		return -EFAULT;
+	memcpy(buf, fake->ram + gpa, bytes);
+	return 0;
+}
+
+int gmem_pin(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes)
+{
+	struct fake_gmem *fake = there;
+
+	if (!gmem_is_ram(gm, gpa, 1))
+		return -EFAULT;
+	if (fake->pins_left && !--fake->pins_left)
+		return -ENOMEM;
+	fake->pinned++;
+	*hpa = gpa;
+	*bytes = MIN(*bytes, PAGE_2M - gpa % PAGE_2M);
+	return 0;
+}
+
+void gmem_unpin(struct gmem *gm, uint64_t gpa)
+{
+	struct fake_gmem *fake = there;
+
+	if (!gmem_is_ram(gm, gpa, 1) || !fake->pinned)
+		abort();
+	fake->pinned--;
 }

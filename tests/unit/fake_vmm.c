@@ -1,19 +1,24 @@
-/* See fake_vmm.h. vm_irq_line() is weak: a test that links the real one gets that. */
+/* See fake_vmm.h. vm_irq_line(), vlapic_msi() and reset_control_access() are weak: a test that
+ * links the real ones gets these. */
 #include "tests/unit/fake_vmm.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "guests/devices/reset.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
+#include "kernel/vmm/vlapic.h"
 
 uint64_t fake_now_ns, fake_late_ns;
-unsigned fake_timer_runs;
+unsigned fake_timer_runs, fake_log_lines;
 unsigned fake_irq_rises[24];
 bool fake_irq_level[24];
+struct fake_message fake_messages[FAKE_MESSAGES];
+unsigned fake_message_count;
 
 static const struct vmm_backend backend = {.name = "fake"};
 const struct vmm_backend *vmm_backend = &backend;
@@ -37,6 +42,7 @@ void heap_free(void *p)
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
 {
 	(void)level, (void)area, (void)fmt;
+	fake_log_lines++;
 }
 
 /* ---- time ---- */
@@ -152,6 +158,18 @@ __attribute__((weak)) void vm_irq_line(struct vm *vm, unsigned gsi, bool level)
 	fake_irq_level[gsi] = level;
 }
 
+__attribute__((weak)) void reset_control_access(struct reset *reset, struct bus_access *access)
+{
+	(void)reset, (void)access;
+}
+
+__attribute__((weak)) void vlapic_msi(struct vm *vm, uint64_t address, uint32_t data)
+{
+	(void)vm;
+	fake_messages[fake_message_count++ % FAKE_MESSAGES] =
+		(struct fake_message){address, data};
+}
+
 struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -165,6 +183,8 @@ struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns)
 	}
 	memset(fake_irq_rises, 0, sizeof(fake_irq_rises));
 	memset(fake_irq_level, 0, sizeof(fake_irq_level));
+	fake_message_count = 0;
+	fake_log_lines = 0;
 	fake_now_ns = now_ns;
 	fake_late_ns = 0;
 	fake_timer_runs = 0;

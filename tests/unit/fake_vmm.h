@@ -10,10 +10,20 @@
 #define FAKE_TSC_PER_NS 2
 
 extern uint64_t fake_now_ns;
-extern uint64_t fake_late_ns;	    /* how late timers' functions run */
-extern unsigned fake_timer_runs;    /* functions called so far */
+extern uint64_t fake_late_ns;	 /* how late timers' functions run */
+extern unsigned fake_timer_runs; /* functions called so far */
+extern unsigned fake_log_lines;
 extern unsigned fake_irq_rises[24]; /* vm_irq_line() from false to true, where it is fake */
 extern bool fake_irq_level[24];
+
+/* MSIs sent, where vlapic_msi() is fake: how many, and the last of them by number. */
+#define FAKE_MESSAGES 64
+struct fake_message {
+	uint64_t address;
+	uint32_t data;
+};
+extern struct fake_message fake_messages[FAKE_MESSAGES];
+extern unsigned fake_message_count;
 
 /* A zeroed VM with so many vCPUs, none of which has a lapic; the clock at `now_ns`. */
 struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns);

@@ -3,7 +3,8 @@
  * become large, and that a failure half way leaves nothing behind. Frames are numbers here; the
  * window is real memory, the same 2 MiB again and again.
  */
-/* links: kernel/vmm/gmem.c kernel/vmm/nested.c kernel/mem/pagetable.c */
+/* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
+ */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@
 
 struct cpu_features cpu_features;
 static unsigned tables, objects, fail_after, largest_order = GUEST_FRAMES_ORDER_MAX;
+static unsigned splits, flushes;
 static uint64_t next_frame, frames_out;
 static struct mem_account account;
 
@@ -62,6 +64,12 @@ void guest_frames_free(uint64_t phys, unsigned order)
 {
 	assert_true(IS_ALIGNED(phys, PAGE_2M << order));
 	frames_out -= PAGE_2M << order;
+}
+
+void guest_frames_split(uint64_t phys, unsigned order)
+{
+	assert_true(IS_ALIGNED(phys, PAGE_2M << order));
+	splits++;
 }
 
 void *heap_zalloc(size_t bytes, struct mem_account *a)
@@ -174,9 +182,10 @@ static void ram_has_a_hole(void **state)
 	assert_false(gmem_is_ram(&gm, 4096, UINT64_MAX));
 	assert_int_equal(gmem_populate(&gm, 3 * GIB), -EFAULT);
 	assert_int_equal(gmem_populate(&gm, UINT64_MAX), -EFAULT);
-	assert_int_equal(gmem_phys(&gm, GMEM_HIGH_BASE + GIB + 12345, &hpa, &bytes), 0);
+	assert_int_equal(gmem_pin(&gm, GMEM_HIGH_BASE + GIB + 12345, &hpa, &bytes), 0);
 	assert_int_equal(hpa, gm.blocks[4].hpa + 12345);
-	assert_int_equal(bytes, PAGE_2M - 12345);
+	assert_int_equal(bytes, PAGE_2M - 12345); /* a chunk at the most */
+	gmem_unpin(&gm, GMEM_HIGH_BASE + GIB + 12345);
 	gmem_fini(&gm);
 	nothing_is_left();
 }
@@ -295,6 +304,167 @@ static void no_memory_leaves_nothing(void **state)
 	nothing_is_left();
 }
 
+static void count_flush(void *arg)
+{
+	assert_ptr_equal(arg, &flushes);
+	flushes++;
+}
+
+/* A guest whose first `chunks` chunks are there. */
+static void create(struct gmem *gm, uint64_t bytes, unsigned chunks)
+{
+	assert_int_equal(gmem_init(gm, bytes, &account), 0);
+	gm->flush = count_flush;
+	gm->flush_arg = &flushes;
+	flushes = splits = 0;
+	for (unsigned i = 0; i < chunks; i++)
+		assert_int_equal(gmem_populate(gm, i * PAGE_2M), 0);
+}
+
+/* Whole chunks that nobody has pinned are forgotten; they stay the guest's, at the same place.
+ */
+static void what_is_discarded_reads_as_zeroes(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa, again, bytes = 1;
+	uint32_t value = 0x5a5a5a5a;
+
+	(void)state;
+	create(&gm, 64 * MIB, 4);
+	assert_int_equal(gmem_write(&gm, PAGE_2M, &value, 4), 0);
+	level_of(&gm, PAGE_2M, &hpa);
+	assert_int_equal(gmem_pin(&gm, 2 * PAGE_2M + 5, &again, &bytes), 0);
+	assert_int_equal(gmem_discard(&gm, 1, 5 * PAGE_2M), 2 * PAGE_2M); /* 1 and 3 */
+	assert_int_equal(gm.populated_bytes, 2 * PAGE_2M);
+	assert_int_equal(level_of(&gm, PAGE_2M, &again), 0);
+	assert_int_equal(level_of(&gm, 2 * PAGE_2M, &again), 2);
+	assert_null(gmem_window(&gm, PAGE_2M));
+	gmem_unpin(&gm, 2 * PAGE_2M + 5);
+	assert_int_equal(gmem_discard(&gm, 2 * PAGE_2M, PAGE_2M), PAGE_2M);
+	assert_int_equal(gmem_discard(&gm, 2 * PAGE_2M, PAGE_2M), 0);
+	assert_int_equal(gmem_discard(&gm, PAGE_2M, PAGE_2M - 1), 0);
+	assert_int_equal(gmem_discard(&gm, 62 * MIB, 4 * MIB), 0); /* beyond RAM */
+	assert_int_equal(gmem_discard(&gm, UINT64_MAX - 5, PAGE_2M), 0);
+
+	assert_int_equal(gmem_read(&gm, PAGE_2M, &value, 4), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(level_of(&gm, PAGE_2M, &again), 2);
+	assert_int_equal(again, hpa);
+	assert_int_equal(flushes, 0);
+	assert_int_equal(frames_out, 64 * MIB);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* What is given away is in no table, and with the pool once all CPUs have forgotten it; one
+ * frame of scrap is what it costs. It comes back elsewhere, and is flushed again before it is
+ * zeroed. */
+static void what_is_given_away_is_the_pools(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa, again, bytes = 1;
+
+	(void)state;
+	create(&gm, 64 * MIB, 4);
+	level_of(&gm, PAGE_2M, &hpa);
+	assert_int_equal(gmem_pin(&gm, PAGE_2M, &again, &bytes), 0);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M + 77), -EBUSY);
+	assert_int_equal(level_of(&gm, PAGE_2M, &again), 2);
+	gmem_unpin(&gm, PAGE_2M);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M + 77), 0);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), 0);
+	assert_int_equal(gmem_give_away(&gm, 20 * PAGE_2M), 0); /* never touched */
+	assert_int_equal(gmem_give_away(&gm, 64 * MIB), -EFAULT);
+	assert_int_equal(flushes, 2);
+	assert_int_equal(splits, 1);
+	assert_int_equal(gm.away_bytes, 2 * PAGE_2M);
+	assert_int_equal(frames_out, 64 * MIB - 2 * PAGE_2M + PAGE_2M);
+	assert_int_equal(level_of(&gm, PAGE_2M, &again), 0);
+
+	assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+	assert_int_equal(flushes, 3);
+	assert_int_equal(level_of(&gm, PAGE_2M, &again), 2);
+	assert_int_not_equal(again, hpa);
+	assert_int_equal(gmem_pin(&gm, PAGE_2M + 9, &hpa, &bytes), 0);
+	assert_int_equal(hpa, again + 9);
+	gmem_unpin(&gm, PAGE_2M + 9);
+	assert_int_equal(gmem_take_back(&gm, 20 * PAGE_2M), 0);
+	assert_int_equal(gmem_take_back(&gm, 20 * PAGE_2M), 0);
+	assert_int_equal(gm.away_bytes, 0);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), 0); /* once more, from elsewhere */
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* Without a frame for scrap it stays; but it was out of the nested tables, so what translations
+ * of it there are must go before it is zeroed again. */
+static void what_cannot_be_given_away_is_flushed(void **state)
+{
+	struct gmem gm;
+
+	(void)state;
+	create(&gm, 64 * MIB, 4);
+	fail_after = 1;
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), -ENOMEM);
+	assert_int_equal(fail_after, 0);
+	assert_int_equal(flushes, 1);
+	assert_int_equal(gm.away_bytes, 0);
+	assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+	assert_int_equal(gm.populated_bytes, 4 * PAGE_2M);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* What is kept comes back without fail; what cannot be kept changes nothing. */
+static void what_is_kept_comes_back(void **state)
+{
+	struct gmem gm;
+
+	(void)state;
+	create(&gm, 64 * MIB, 8);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(gmem_give_away(&gm, i * PAGE_2M), 0);
+	assert_int_equal(gmem_keep(&gm, 4 * PAGE_2M), 0);
+	assert_int_equal(gm.kept_count, 4);
+	fail_after = 3;
+	assert_int_equal(gmem_keep(&gm, 8 * PAGE_2M), -ENOMEM);
+	assert_int_equal(gm.kept_count, 4);
+	fail_after = 1; /* the pool is empty from now on */
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(gmem_take_back(&gm, i * PAGE_2M), 0);
+	assert_int_equal(gmem_take_back(&gm, 4 * PAGE_2M), -ENOMEM);
+	fail_after = 1;
+	assert_int_equal(gmem_populate(&gm, 4 * PAGE_2M), -ENOMEM);
+	fail_after = 0;
+	assert_int_equal(gmem_populate(&gm, 4 * PAGE_2M), 0);
+	assert_int_equal(gmem_keep(&gm, 2 * PAGE_2M), 0);
+	assert_int_equal(gmem_keep(&gm, 0), 0); /* and the pool has them again */
+	assert_int_equal(gm.kept_count, 0);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* A 1 GiB entry is cut for it, for good. */
+static void a_broken_gigabyte_stays_broken(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa;
+
+	(void)state;
+	create(&gm, GIB, 512);
+	assert_int_equal(level_of(&gm, 5 * PAGE_2M, &hpa), 3);
+	assert_int_equal(gmem_discard(&gm, 5 * PAGE_2M, PAGE_2M), PAGE_2M);
+	assert_int_equal(level_of(&gm, 5 * PAGE_2M, &hpa), 0);
+	assert_int_equal(level_of(&gm, 6 * PAGE_2M, &hpa), 2);
+	assert_int_equal(hpa, gm.blocks[0].hpa + 6 * PAGE_2M);
+	assert_int_equal(gmem_populate(&gm, 5 * PAGE_2M), 0);
+	assert_int_equal(level_of(&gm, 5 * PAGE_2M, &hpa), 2);
+	assert_int_equal(gmem_give_away(&gm, 7 * PAGE_2M), 0);
+	assert_int_equal(frames_out, GIB);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
 /* The window: 2 MiB of memory, mapped over and over. */
 static bool map_window(void)
 {
@@ -317,6 +487,11 @@ int main(void)
 		cmocka_unit_test_setup(whole_gigabytes_become_one_page, setup),
 		cmocka_unit_test_setup(entries_change_atomically, setup),
 		cmocka_unit_test_setup(no_memory_leaves_nothing, setup),
+		cmocka_unit_test_setup(what_is_discarded_reads_as_zeroes, setup),
+		cmocka_unit_test_setup(what_is_given_away_is_the_pools, setup),
+		cmocka_unit_test_setup(what_cannot_be_given_away_is_flushed, setup),
+		cmocka_unit_test_setup(what_is_kept_comes_back, setup),
+		cmocka_unit_test_setup(a_broken_gigabyte_stays_broken, setup),
 	};
 
 	return map_window() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

@@ -29,10 +29,12 @@
 #define VCPUS 3
 
 struct cpu_features cpu_features;
+unsigned cpu_count = 4;
 
 struct thread {
 	void (*fn)(void *arg);
 	void *arg;
+	struct cpumask allowed;
 	bool freed;
 };
 struct vlapic {
@@ -89,11 +91,16 @@ void smp_kick(unsigned cpu)
 	(void)cpu;
 }
 
+void smp_call_others(void (*fn)(void *), void *arg)
+{
+	(void)fn, (void)arg;
+}
+
 struct thread *thread_create(const struct thread_params *params)
 {
 	struct thread *t = &threads[thread_count++];
 
-	*t = (struct thread){.fn = params->fn, .arg = params->arg};
+	*t = (struct thread){.fn = params->fn, .arg = params->arg, .allowed = params->allowed};
 	return t;
 }
 
@@ -289,7 +296,13 @@ static void backend_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 	(void)vcpu, (void)in;
 }
 
+static bool backend_shuns_cpu(unsigned cpu)
+{
+	return cpu == 0;
+}
+
 static const struct vmm_backend backend = {
+	.shuns_cpu = backend_shuns_cpu,
 	.vm_init = backend_vm_init,
 	.vm_fini = backend_vm_fini,
 	.vcpu_init = backend_vcpu_init,
@@ -332,12 +345,14 @@ static void on_stopped(struct vm *vm, void *arg)
 	stopped_calls++;
 }
 
-static struct vm *create(void)
+static struct vm *create_on(const uint16_t *pin, struct cpumask allowed)
 {
 	const struct vm_params params = {
 		.name = "test",
 		.vcpu_count = VCPUS,
 		.memory_bytes = PAGE_2M,
+		.pin = pin,
+		.allowed = allowed,
 		.weight = 100,
 		.stopped = on_stopped,
 	};
@@ -348,6 +363,11 @@ static struct vm *create(void)
 	assert_non_null(vm);
 	run_all();
 	return vm;
+}
+
+static struct vm *create(void)
+{
+	return create_on(NULL, (struct cpumask){.bits = {0xf}});
 }
 
 /* vCPU 0 dies in its first instruction, while the others' threads have not run yet. */
@@ -411,9 +431,33 @@ static void timers_go_before_threads(void **state)
 		assert_true(threads[i].freed);
 }
 
+/* vCPUs keep off a CPU that the backend shuns, but for those that have no other. */
+static void keeps_off_shunned_cpus(void **state)
+{
+	static const uint16_t pin[VCPUS] = {2, 0, 3};
+	static const struct cpumask allowed[] = {
+		{.bits = {0xf}}, {.bits = {1}}, {.bits = {0x6}}};
+	static const uint64_t expected[] = {0xe, 1, 0x6};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(allowed); i++) {
+		struct vm *vm = create_on(NULL, allowed[i]);
+
+		for (unsigned n = 0; n < VCPUS; n++)
+			assert_int_equal(threads[n].allowed.bits[0], expected[i]);
+		vm_destroy(vm);
+	}
+	struct vm *vm = create_on(pin, (struct cpumask){0});
+
+	for (unsigned n = 0; n < VCPUS; n++)
+		assert_int_equal(threads[n].allowed.bits[0], BIT(pin[n]));
+	vm_destroy(vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_off_shunned_cpus),
 		cmocka_unit_test(stopped_before_all_have_started),
 		cmocka_unit_test(told_to_stop_before_told_to_start),
 		cmocka_unit_test(first_vcpu_starts_last),

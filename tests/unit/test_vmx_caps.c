@@ -44,7 +44,7 @@ static void refuses(enum vmx_control_set set, uint64_t msr, const char *sentence
 static void test_cpu_that_can_all(void **state)
 {
 	(void)state;
-	adjusts(VMX_PIN, capability(0, ANY), PIN_REQUIRED);
+	adjusts(VMX_PIN, capability(0, ANY), PIN_REQUIRED | PIN_PREEMPTION_TIMER);
 	adjusts(VMX_PROC2, capability(0, ANY),
 		PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED | PROC2_RDTSCP | PROC2_WBINVD |
 			PROC2_INVPCID | PROC2_PAUSE_LOOP);
@@ -54,7 +54,7 @@ static void test_cpu_that_can_all(void **state)
 static void test_control_that_must_be_1(void **state)
 {
 	(void)state;
-	adjusts(VMX_PIN, capability(0x16, ANY), PIN_REQUIRED | 0x16);
+	adjusts(VMX_PIN, capability(0x16, PIN_REQUIRED), PIN_REQUIRED | 0x16);
 	adjusts(VMX_ENTRY, capability(0x11fb, ANY), 0xd3ff);
 }
 
@@ -134,6 +134,21 @@ static void test_apic_controls(void **state)
 		}
 }
 
+/* 5 is what Intel's CPUs have had for long; the first models are left alone. */
+static void test_preemption_timer(void **state)
+{
+	(void)state;
+	assert_int_equal(vmx_timer_shift(0x7004c1e5, 6, 0x55), 5);
+	assert_int_equal(vmx_timer_shift(0x7004c1e0, 6, 0x55), 0);
+	assert_int_equal(vmx_timer_shift(0x7004c1e5, 6, 0x25), -1);
+	assert_int_equal(vmx_timer_shift(0x7004c1e5, 15, 0x25), 5);
+	assert_int_equal(vmx_timer_value(1000, 360, 5), 20);
+	assert_int_equal(vmx_timer_value(1000, 999, 5), 0);
+	assert_int_equal(vmx_timer_value(1000, 1000, 0), 0);
+	assert_int_equal(vmx_timer_value(1000, 2000, 0), 0);
+	assert_int_equal(vmx_timer_value(UINT64_MAX - 1, 0, 5), UINT32_MAX);
+}
+
 static void test_basic(void **state)
 {
 	(void)state;
@@ -196,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_control_that_cannot_be_off_is_named),
 		cmocka_unit_test(test_all_have_names),
 		cmocka_unit_test(test_apic_controls),
+		cmocka_unit_test(test_preemption_timer),
 		cmocka_unit_test(test_basic),
 		cmocka_unit_test(test_ept_capabilities),
 		cmocka_unit_test(test_ept_pointer),

@@ -187,10 +187,12 @@ static void translate_iret(struct vcpu *vcpu, struct vmexit *exit)
 	struct svm_vcpu *sv = svm_of(vcpu);
 
 	sv->vmcb->intercepts[0] &= ~(uint32_t)INTERCEPT_IRET;
+	exit->reason = VMEXIT_VENDOR;
+	if (!sv->nmi_blocked)
+		return; /* it stood in for a window: svm_request_window() */
 	sv->stepping_iret = !(vcpu->rflags & RFLAGS_TF);
 	sv->nmi_blocked = sv->stepping_iret;
 	vcpu->rflags |= RFLAGS_TF;
-	exit->reason = VMEXIT_VENDOR;
 }
 
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)

@@ -185,6 +185,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	struct svm_cpu *sc = cpu_this()->backend;
 	struct vmcb *vmcb = sv->vmcb;
 	uint64_t tpr = vlapic_get_cr8(vcpu->lapic);
+	bool virq = vmcb->vintr & VINTR_IRQ;
 
 	if (unlikely(sv->cpu != sc || sv->generation != sc->generation || sv->flush))
 		assign_asid(sv, sc);
@@ -196,13 +197,14 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vmcb->rflags = vcpu->rflags;
 
 	svm_vmrun(vcpu, sv->vmcb_phys, sc->host_vmcb_phys);
-
 	vcpu->regs[RAX] = vmcb->rax;
 	vcpu->regs[RSP] = vmcb->rsp;
 	vcpu->rip = vmcb->rip;
 	vcpu->rflags = vmcb->rflags;
 	vmcb->event_inj = 0;
 	vmcb->tlb_control = 0;
+	if (unlikely(virq && cpu_features.tcg))
+		svm_tcg_exited(sv);
 	if (unlikely((vmcb->vintr & VINTR_TPR_MASK) != tpr))
 		vlapic_set_cr8(vcpu->lapic, vmcb->vintr & 0xf);
 	svm_translate_exit(vcpu, exit);
@@ -228,7 +230,11 @@ static void svm_request_window(struct vcpu *vcpu, enum vmevent_kind kind)
 
 	if (kind == VMEVENT_NMI && sv->nmi_blocked)
 		return; /* IRET is intercepted since that NMI went in */
-	sv->vmcb->vintr |= VINTR_IRQ | VINTR_IGN_TPR | 0xfull << VINTR_PRIO_SHIFT;
+	if (unlikely(sv->offered)) {
+		sv->vmcb->intercepts[0] |= INTERCEPT_IRET; /* that of its handler */
+		return;
+	}
+	sv->vmcb->vintr |= VINTR_IRQ_ABOVE_TPR;
 	sv->vmcb->intercepts[0] |= INTERCEPT_VINTR;
 }
 
@@ -243,6 +249,10 @@ static void svm_inject(struct vcpu *vcpu, const struct vmevent *event)
 	struct svm_vcpu *sv = svm_of(vcpu);
 	uint64_t inj = event->vector | types[event->kind] << EVENT_TYPE_SHIFT | EVENT_VALID;
 
+	if (unlikely(cpu_features.tcg && event->kind == VMEVENT_INTERRUPT)) {
+		svm_tcg_inject_interrupt(sv, event->vector);
+		return;
+	}
 	if (event->has_error)
 		inj |= EVENT_ERROR_VALID | (uint64_t)event->error << 32;
 	if (event->kind == VMEVENT_EXCEPTION && event->vector == 14)
@@ -354,7 +364,7 @@ static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 	vmcb->vintr = VINTR_MASKING;
 	vmcb->event_inj = 0;
 	vmcb->intercepts[0] &= ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
-	sv->nmi_blocked = sv->stepping_iret = false;
+	sv->nmi_blocked = sv->stepping_iret = sv->offered = false;
 }
 
 static unsigned svm_cpl(struct vcpu *vcpu)
@@ -388,6 +398,7 @@ const struct vmm_backend svm_backend = {
 	.name = "SVM",
 	.probe = svm_probe,
 	.cpu_enable = svm_cpu_enable,
+	.shuns_cpu = svm_tcg_shuns_cpu,
 	.nested_format = &pt_format_npt,
 	.nested_max_level = svm_nested_max_level,
 	.vm_init = svm_vm_init,

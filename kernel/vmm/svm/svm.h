@@ -24,6 +24,7 @@ struct svm_vcpu {
 	_Atomic bool flush;
 	bool nmi_blocked;   /* an NMI was delivered and its IRET not yet seen */
 	bool stepping_iret; /* that IRET is being single-stepped */
+	bool offered;	    /* V_IRQ is an interrupt for the guest (tcg.c), and no window */
 };
 
 /* CPUID 0x8000000A, read at probe. */
@@ -47,6 +48,12 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys);
 
 /* The VMCB's exit fields to the neutral record; keeps an interrupted event in vcpu->event. */
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit);
+
+/* What QEMU's TCG needs done otherwise: choosing CPUs for guests, injecting an interrupt, and
+ * after the exit of a guest that was entered with V_IRQ set. */
+bool svm_tcg_shuns_cpu(unsigned cpu);
+void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector);
+void svm_tcg_exited(struct svm_vcpu *sv);
 
 /* MSR and I/O permission maps: everything intercepted but what is listed. 0 or -ENOMEM. */
 int svm_maps_init(void);

@@ -122,13 +122,15 @@ enum svm_exit {
 #define EVENT_VALID	     BIT(31)
 
 /* Offset 0x060: virtual interrupt control. */
-#define VINTR_TPR_MASK	 0xffull
-#define VINTR_IRQ	 BIT(8)
-#define VINTR_PRIO_SHIFT 16
-#define VINTR_IGN_TPR	 BIT(20)
-#define VINTR_MASKING	 BIT(24)
+#define VINTR_TPR_MASK	    0xffull
+#define VINTR_IRQ	    BIT(8)
+#define VINTR_PRIO_SHIFT    16
+#define VINTR_IGN_TPR	    BIT(20)
+#define VINTR_IRQ_ABOVE_TPR (VINTR_IRQ | VINTR_IGN_TPR | 0xfull << VINTR_PRIO_SHIFT)
+#define VINTR_MASKING	    BIT(24)
+#define VINTR_VECTOR_SHIFT  32
 
-#define TLB_FLUSH_ALL	 1
+#define TLB_FLUSH_ALL	    1
 
 struct vmcb_segment {
 	uint16_t selector, attributes;

@@ -114,11 +114,12 @@ void vmx_apic_enter(struct vcpu *vcpu)
 void vmx_apic_switch(struct vcpu *vcpu, bool on)
 {
 	struct vmx_vcpu *mx = vmx_of(vcpu);
-	uint32_t pin = vmx_controls[VMX_PIN], exit = vmx_controls[VMX_EXIT];
+	uint32_t exit = vmx_controls[VMX_EXIT];
 
 	vmwrite(VMCS_POSTED_VECTOR, VECTOR_POSTED);
 	vmwrite(VMCS_POSTED_DESCRIPTOR, directmap_phys(&mx->posted));
-	vmwrite(VMCS_PIN_CONTROLS, on ? pin | vmx_apic[VMX_PIN] : pin);
+	mx->pin = on ? mx->pin | vmx_apic[VMX_PIN] : mx->pin & ~vmx_apic[VMX_PIN];
+	vmwrite(VMCS_PIN_CONTROLS, mx->pin);
 	vmwrite(VMCS_EXIT_CONTROLS, on ? exit | vmx_apic[VMX_EXIT] : exit);
 	mx->proc2 = on ? mx->proc2 | vmx_apic[VMX_PROC2] : mx->proc2 & ~vmx_apic[VMX_PROC2];
 	vmwrite(VMCS_PROC2_CONTROLS, mx->proc2);

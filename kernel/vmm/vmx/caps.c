@@ -12,9 +12,10 @@ static const struct {
 	const char *name;
 	uint32_t required, optional, refused;
 } wishes[VMX_CONTROL_SETS] = {
-	[VMX_PIN] = {"pin-based", PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI, 0,
-		     PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS},
-	/* The windows are switched on when they are needed, PAUSE for vCPUs that share CPUs. */
+	[VMX_PIN] = {"pin-based", PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI,
+		     PIN_PREEMPTION_TIMER, PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS},
+	/* The windows and the timer are switched on when they are needed, PAUSE for vCPUs that
+	 * share CPUs. */
 	[VMX_PROC] = {"processor-based",
 		      PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT |
 			      PROC_RDPMC | PROC_TPR_SHADOW | PROC_NMI_WINDOW | PROC_IO_BITMAPS |
@@ -153,6 +154,26 @@ int vmx_check_ept(uint64_t capability, char *why, size_t bytes)
 			return -ENODEV;
 		}
 	return 0;
+}
+
+#define MISC_TIMER_SHIFT 0x1full
+
+int vmx_timer_shift(uint64_t misc, unsigned family, unsigned model)
+{
+	/* Nehalem, Lynnfield, Westmere (Clarkdale and Arrandale), Nehalem-EX. */
+	static const uint8_t wrong[] = {0x1a, 0x1e, 0x25, 0x2e};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++)
+		if (family == 6 && model == wrong[i])
+			return -1;
+	return (int)(misc & MISC_TIMER_SHIFT);
+}
+
+uint32_t vmx_timer_value(uint64_t end, uint64_t now, int shift)
+{
+	uint64_t ticks = end > now ? (end - now) >> shift : 0;
+
+	return (uint32_t)MIN(ticks, (uint64_t)UINT32_MAX);
 }
 
 #define EPTP_WRITE_BACK 6ull

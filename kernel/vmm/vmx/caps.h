@@ -27,6 +27,17 @@ void vmx_apic_controls(const uint64_t capabilities[VMX_CONTROL_SETS],
 int vmx_check_basic(uint64_t basic, char *why, size_t bytes);
 int vmx_check_ept(uint64_t capability, char *why, size_t bytes);
 
+/*
+ * The VMX-preemption timer of a CPU: how far the TSC is shifted to the right to count as it
+ * does (SDM vol. 3D A.6), by IA32_VMX_MISC and CPUID's family and model; or -1 where it must
+ * not be used: on the first models that had it, it may count at another rate (specification
+ * updates of the Core i7-900, i5/i3-600 and Xeon 5500 series: AAJ, AAT, AAK139 and others).
+ */
+int vmx_timer_shift(uint64_t misc, unsigned family, unsigned model);
+
+/* The timer's value for a slice that ends at `end`, by the TSC: 0 ends it at once. */
+uint32_t vmx_timer_value(uint64_t end, uint64_t now, int shift);
+
 /* EPT pointer (SDM vol. 3C 24.6.11): the tables themselves are read as write-back memory. */
 uint64_t vmx_eptp(uint64_t root_phys);
 

@@ -14,6 +14,7 @@
 #include "kernel/vmm/vmx/vmx.h"
 
 uint32_t vmx_controls[VMX_CONTROL_SETS], vmx_apic[VMX_CONTROL_SETS];
+int vmx_timer;
 uint64_t vmx_revision;
 
 /* Bits of CR0 and CR4 that the guest changes without an exit: nothing of ours depends on them,
@@ -32,7 +33,15 @@ uint64_t vmx_revision;
 
 struct choice {
 	uint32_t always[VMX_CONTROL_SETS], apic[VMX_CONTROL_SETS];
+	int timer;
 };
+
+static int choose_timer(const struct choice *choice)
+{
+	if (!(choice->always[VMX_PIN] & PIN_PREEMPTION_TIMER))
+		return -1;
+	return vmx_timer_shift(rdmsr(MSR_VMX_MISC), cpu_features.family, cpu_features.model);
+}
 
 static int choose(struct choice *choice, char *why, size_t bytes)
 {
@@ -48,8 +57,10 @@ static int choose(struct choice *choice, char *why, size_t bytes)
 		capabilities[i] = rdmsr(msrs[i]);
 		err = vmx_adjust(i, capabilities[i], &choice->always[i], why, bytes);
 	}
-	if (!err)
+	if (!err) {
 		vmx_apic_controls(capabilities, choice->apic);
+		choice->timer = choose_timer(choice);
+	}
 	return err ? err : vmx_check_ept(rdmsr(MSR_VMX_EPT_VPID_CAP), why, bytes);
 }
 
@@ -81,6 +92,7 @@ int vmx_probe(char *why, size_t bytes)
 		return err;
 	memcpy(vmx_controls, choice.always, sizeof vmx_controls);
 	memcpy(vmx_apic, choice.apic, sizeof vmx_apic);
+	vmx_timer = choice.timer;
 	vmx_revision = VMX_BASIC_REVISION(rdmsr(MSR_VMX_BASIC));
 	if (vmx_maps_init()) {
 		snprintf(why, bytes, "no memory for its bitmaps");
@@ -108,7 +120,7 @@ static int check_this_cpu(const struct cpu *cpu)
 		return -EPERM;
 	}
 	if (memcmp(choice.always, vmx_controls, sizeof vmx_controls) != 0 ||
-	    memcmp(choice.apic, vmx_apic, sizeof vmx_apic) != 0) {
+	    memcmp(choice.apic, vmx_apic, sizeof vmx_apic) != 0 || choice.timer != vmx_timer) {
 		log_error("vmx", "CPU %u: its VMX differs from CPU 0's", cpu->index);
 		return -EPERM;
 	}
@@ -186,7 +198,8 @@ static void setup_controls(struct vcpu *vcpu)
 
 	mx->proc = vmx_controls[VMX_PROC] &
 		   ~(uint32_t)(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW | PROC_PAUSE);
-	vmwrite(VMCS_PIN_CONTROLS, vmx_controls[VMX_PIN]);
+	mx->pin = vmx_controls[VMX_PIN] & ~(uint32_t)PIN_PREEMPTION_TIMER;
+	vmwrite(VMCS_PIN_CONTROLS, mx->pin);
 	vmwrite(VMCS_PROC_CONTROLS, mx->proc);
 	mx->proc2 = vmx_controls[VMX_PROC2] & ~(uint32_t)PROC2_PAUSE_LOOP;
 	vmwrite(VMCS_PROC2_CONTROLS, mx->proc2);

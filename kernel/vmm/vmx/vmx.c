@@ -7,6 +7,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
 #include "kernel/mem/heap.h"
+#include "kernel/sched/thread.h"
 #include "kernel/vmm/nested.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
@@ -172,6 +173,24 @@ static void write_controls(struct vmx_vcpu *mx, uint32_t threshold)
 		vmwrite(VMCS_TPR_THRESHOLD, mx->tpr_threshold = threshold);
 }
 
+/* The timer counts while the guest runs, and is set at each entry, so that what we do meanwhile
+ * counts as well (SDM vol. 3C 25.5.1, 26.7.4). A vCPU whose slice never ends has none. */
+static void set_slice_timer(struct vmx_vcpu *mx)
+{
+	uint64_t end = thread_slice_end_tsc();
+	bool on = end != UINT64_MAX;
+
+	if (unlikely(on != !!(mx->pin & PIN_PREEMPTION_TIMER)))
+		vmwrite(VMCS_PIN_CONTROLS, mx->pin ^= PIN_PREEMPTION_TIMER);
+	if (unlikely(on))
+		vmwrite(VMCS_PREEMPTION_TIMER, vmx_timer_value(end, rdtsc(), vmx_timer));
+}
+
+static bool vmx_ends_slices(void)
+{
+	return vmx_timer >= 0;
+}
+
 static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 {
 	struct vmx_vcpu *mx = vmx_of(vcpu);
@@ -186,6 +205,8 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 		keep_single_step();
 	if (mx->apic)
 		vmx_apic_enter(vcpu);
+	if (vmx_timer >= 0)
+		set_slice_timer(mx);
 	write_controls(mx, mx->apic ? 0 : vlapic_tpr_threshold(vcpu->lapic));
 	vmwrite(VMCS_GUEST_RSP, vcpu->regs[RSP]);
 	vmwrite(VMCS_GUEST_RIP, vcpu->rip);
@@ -277,8 +298,15 @@ static void vmx_intercept_pause(struct vcpu *vcpu, bool on)
 	vmwrite(VMCS_PROC_CONTROLS, mx->proc);
 }
 
+/* What the vCPU's CPU has goes at the next entry; what others still have of the VM's tables,
+ * when one of its vCPUs comes to them (SDM vol. 3C 28.3.3.4: entries that were present have
+ * changed). */
 static void vmx_flush_nested(struct vcpu *vcpu)
 {
+	struct vmx_vm *vm = vcpu->vm->backend;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(vm->clean); i++)
+		atomic_store(&vm->clean[i], 0);
 	atomic_store(&vmx_of(vcpu)->flush_ept, true);
 }
 
@@ -307,6 +335,7 @@ const struct vmm_backend vmx_backend = {
 	.cpl = vmx_cpl,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.intercept_pause = vmx_intercept_pause,
+	.ends_slices = vmx_ends_slices,
 	.flush_nested = vmx_flush_nested,
 	.post_interrupt = vmx_post_interrupt,
 	.lapic_sync = vmx_lapic_sync,

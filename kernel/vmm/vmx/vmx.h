@@ -50,6 +50,7 @@ struct vmx_vcpu {
 	struct vmx_cpu *cpu; /* where it ran last: host state and VPID are that CPU's */
 	bool flush_vpid;
 	_Atomic bool flush_ept;
+	uint32_t pin;		      /* pin-based controls in the VMCS */
 	uint32_t proc, windows;	      /* processor-based controls in the VMCS; what to add */
 	uint32_t proc2;		      /* secondary ones in the VMCS */
 	uint32_t tpr_threshold;	      /* in the VMCS */
@@ -64,6 +65,8 @@ static inline struct vmx_vcpu *vmx_of(struct vcpu *vcpu)
 
 /* As adjusted to CPU 0: always on, and on while the CPU delivers a vCPU's interrupts. */
 extern uint32_t vmx_controls[VMX_CONTROL_SETS], vmx_apic[VMX_CONTROL_SETS];
+
+extern int vmx_timer; /* vmx_timer_shift() of CPU 0; -1: slices end by the scheduler's timer */
 
 /* entry.S. */
 int vmx_run(struct vcpu *vcpu, bool launched);
