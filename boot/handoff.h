@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define HANDOFF_MAGIC	0x66666f2d646e6168ull /* "hand-off" */
-#define HANDOFF_VERSION 1u
+#define HANDOFF_VERSION 2u
 
 /*
  * State at the jump (SDM vol. 3A 9.8.5; APM vol. 2 14.6): long mode, IF = 0, DF = 0,
@@ -42,12 +42,28 @@ struct handoff_range {
 
 #define HANDOFF_PATH_MAX 256
 
-/* One file of \bulkhead\ on the boot partition, read whole into contiguous memory. */
+/* One file of \bulkhead\ on the boot partition, read whole into contiguous memory. What lies
+ * under \bulkhead\disks\ is not among them: those are guests' disks, used in place. */
 struct handoff_file {
 	char path[HANDOFF_PATH_MAX]; /* relative to \bulkhead\, '/' separated, ASCII,
 					NUL-terminated */
 	uint64_t base; /* physical, 4 KiB aligned; the tail of the last page is zero */
 	uint64_t bytes;
+};
+
+/* As UEFI has it in a hard drive's device path (UEFI 2.10, table 10.49). */
+enum handoff_partition_kind {
+	HANDOFF_PARTITION_UNKNOWN = 0, /* the firmware does not say, or there is none */
+	HANDOFF_PARTITION_MBR = 1,     /* `signature`: the disk's, 4 bytes */
+	HANDOFF_PARTITION_GPT = 2,     /* `signature`: the partition's own GUID */
+};
+
+/* The partition that boot was started from. */
+struct handoff_partition {
+	uint32_t kind; /* enum handoff_partition_kind */
+	uint32_t number;
+	uint64_t first_lba, block_count;
+	uint8_t signature[16]; /* as on the disk */
 };
 
 enum handoff_pixel_format {
@@ -104,9 +120,11 @@ struct handoff {
 	uint64_t tsc_boot_entry; /* TSC when the UEFI application was entered */
 	uint64_t tsc_boot_exit;	 /* TSC right after ExitBootServices returned */
 	uint64_t config_file;	 /* index into files of bulkhead.yaml */
+	struct handoff_partition boot_partition;
 };
 
 _Static_assert(sizeof(struct handoff_range) == 24, "layout is shared with boot");
 _Static_assert(sizeof(struct handoff_file) == 272, "layout is shared with boot");
+_Static_assert(sizeof(struct handoff_partition) == 40, "layout is shared with boot");
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * Reads every regular file under \bulkhead\, for the kernel to find by path. Not the
- * kernel itself: see load_kernel.c.
+ * kernel itself: see load_kernel.c; and not the guests' disks, which stay where they are.
  */
 #include "boot/load.h"
 #include "boot/pages.h"
@@ -67,8 +67,7 @@ static void load_file(EFI_FILE_HANDLE folder, const EFI_FILE_INFO *info, const c
 	if (bytes > FILE_BYTES_MAX)
 		refuse(EFI_UNSUPPORTED,
 		       L"Files of the boot partition are held in memory, up to 4 GiB each: put "
-		       L"it "
-		       L"on a disk or an NFS server.",
+		       L"it in \\bulkhead\\disks, if it is a disk.",
 		       L"\\bulkhead\\%a is %ld MiB long.", path, bytes >> 20);
 
 	EFI_FILE_HANDLE file = volume_open_file(folder, info->FileName, path);
@@ -109,6 +108,8 @@ static void load_folder(EFI_FILE_HANDLE folder, char *path, unsigned length,
 			      L"characters.\r\n",
 			      path, length > 0 ? "/" : "", name, HANDOFF_PATH_MAX - 1);
 		} else if (info->Attribute & EFI_FILE_DIRECTORY) {
+			if (length == 0 && is_named(path, VOLUME_DISKS))
+				continue;
 			EFI_FILE_HANDLE inner = volume_open_file(folder, name, path);
 			load_folder(inner, path, extended, files);
 			inner->Close(inner);

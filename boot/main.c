@@ -43,6 +43,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	EFI_FILE_HANDLE bulkhead = volume_open(image);
 	const uint64_t entry = load_kernel(bulkhead, handoff);
 	load_files(bulkhead, handoff);
+	volume_identify(image, &handoff->boot_partition);
 	bulkhead->Close(bulkhead);
 	machine_describe(handoff);
 

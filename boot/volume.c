@@ -5,11 +5,14 @@
 #include "boot/volume.h"
 #include "boot/pages.h"
 #include "boot/say.h"
+#include <efilib.h>
 
 /* Firmware's drivers are slow with small reads, and some fail with reads of many MiB. */
-#define PIECE_BYTES    (4ull << 20)
-#define PROGRESS_BYTES (8ull << 20)
-#define PROGRESS_STEP  10 /* percent: a line on a slow console costs milliseconds */
+#define PIECE_BYTES	     (4ull << 20)
+#define PROGRESS_BYTES	     (8ull << 20)
+#define PROGRESS_STEP	     10 /* percent: a line on a slow console costs milliseconds */
+
+#define HARDDRIVE_NODE_BYTES 42 /* UEFI 2.10, table 10.49; the C structure is padded */
 
 /* EFI_FILE_INFO ends in the name, of 255 characters at most on FAT. */
 static union {
@@ -45,6 +48,39 @@ EFI_FILE_HANDLE volume_open(EFI_HANDLE image)
 		       L"Copy the folder bulkhead to the partition that holds this program.",
 		       L"there is no folder \\bulkhead (%r).", status);
 	return folder;
+}
+
+/* The last such node of the path: a partition may lie in another. */
+static const HARDDRIVE_DEVICE_PATH *find_partition(EFI_DEVICE_PATH *node)
+{
+	const HARDDRIVE_DEVICE_PATH *found = NULL;
+
+	for (; node && !IsDevicePathEnd(node); node = NextDevicePathNode(node)) {
+		if (DevicePathType(node) == MEDIA_DEVICE_PATH &&
+		    DevicePathSubType(node) == MEDIA_HARDDRIVE_DP &&
+		    DevicePathNodeLength(node) >= HARDDRIVE_NODE_BYTES)
+			found = (const HARDDRIVE_DEVICE_PATH *)node;
+	}
+	return found;
+}
+
+void volume_identify(EFI_HANDLE image, struct handoff_partition *partition)
+{
+	EFI_LOADED_IMAGE *loaded;
+	const HARDDRIVE_DEVICE_PATH *found = NULL;
+
+	if (BS->HandleProtocol(image, &gEfiLoadedImageProtocolGuid, (void **)&loaded) ==
+	    EFI_SUCCESS)
+		found = find_partition(DevicePathFromHandle(loaded->DeviceHandle));
+	if (!found || (found->SignatureType != SIGNATURE_TYPE_MBR &&
+		       found->SignatureType != SIGNATURE_TYPE_GUID))
+		return;
+	partition->kind = found->SignatureType;
+	partition->number = found->PartitionNumber;
+	partition->first_lba = found->PartitionStart;
+	partition->block_count = found->PartitionSize;
+	BS->CopyMem(partition->signature, (void *)found->Signature,
+		    sizeof(partition->signature));
 }
 
 EFI_FILE_HANDLE volume_open_file(EFI_FILE_HANDLE folder, const CHAR16 *name, const char *path)

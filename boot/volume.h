@@ -5,14 +5,19 @@
 #ifndef BOOT_VOLUME_H
 #define BOOT_VOLUME_H
 
+#include "boot/handoff.h"
 #include <efi.h>
 #include <stdint.h>
 
 #define VOLUME_KERNEL "kernel.elf"
 #define VOLUME_CONFIG "bulkhead.yaml"
+#define VOLUME_DISKS  "disks" /* a folder that is left on the volume */
 
 /* The folder \bulkhead\ on the volume that `image` was loaded from. */
 EFI_FILE_HANDLE volume_open(EFI_HANDLE image);
+
+/* The partition that this is, as the firmware says; of unknown kind where it says nothing. */
+void volume_identify(EFI_HANDLE image, struct handoff_partition *partition);
 
 /*
  * Opens `name`, which must be there, in `folder`. For messages, here and below, `path` is

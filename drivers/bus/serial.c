@@ -161,16 +161,19 @@ static size_t try_write(struct serial *serial, const char *buf, size_t bytes)
 	return n;
 }
 
-/* Moves what the chip holds to `rx`; what finds no room is lost. rx_lock is held. */
+/* Moves what the chip holds to `rx`. What finds no room stays in the chip, which stops asking;
+ * what finds none there either is lost, unless the other end of the wire waits. rx_lock is
+ * held.
+ */
 static void drain(struct serial *serial)
 {
-	while (inb(serial->port + LSR) & LSR_RECEIVED) {
-		uint8_t byte = inb(serial->port + RBR);
-
-		if (serial->rx_count == SERIAL_RX_BYTES)
-			continue;
-		serial->rx[(serial->rx_first + serial->rx_count++) % SERIAL_RX_BYTES] = byte;
-	}
+	while (serial->rx_count < SERIAL_RX_BYTES && inb(serial->port + LSR) & LSR_RECEIVED)
+		serial->rx[(serial->rx_first + serial->rx_count++) % SERIAL_RX_BYTES] =
+			inb(serial->port + RBR);
+	if (serial->rx_stopped == (serial->rx_count == SERIAL_RX_BYTES))
+		return;
+	serial->rx_stopped = !serial->rx_stopped;
+	outb(serial->port + IER, serial->rx_stopped || !serial->irq_driven ? 0 : IER_RECEIVED);
 }
 
 int serial_getc_nonblock(struct serial *serial)
@@ -181,7 +184,7 @@ int serial_getc_nonblock(struct serial *serial)
 	if (!serial->present)
 		return -1;
 	flags = spin_lock_irqsave(&serial->rx_lock);
-	if (!serial->irq_driven)
+	if (!serial->irq_driven || (serial->rx_stopped && !serial->rx_count))
 		drain(serial);
 	if (serial->rx_count) {
 		byte = serial->rx[serial->rx_first];
@@ -192,15 +195,15 @@ int serial_getc_nonblock(struct serial *serial)
 	return byte;
 }
 
-static void on_interrupt(unsigned vector, void *arg)
+static bool on_interrupt(void *arg)
 {
 	struct serial *serial = arg;
 
-	(void)vector;
 	spin_lock(&serial->rx_lock);
 	drain(serial);
 	spin_unlock(&serial->rx_lock);
 	serial->on_input(serial->on_input_arg);
+	return true;
 }
 
 int serial_receive(struct serial *serial, void (*on_input)(void *arg), void *arg)

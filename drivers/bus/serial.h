@@ -16,6 +16,7 @@ struct serial {
 	uint8_t irq;	  /* ISA interrupt */
 	bool present;	  /* set by serial_init() */
 	bool irq_driven;  /* serial_receive() was called */
+	bool rx_stopped;  /* with rx_lock: no interrupts until `rx` has room */
 	const char *name; /* for people */
 	struct log_sink sink;
 	struct chardev line; /* the same port for a console; it never waits */

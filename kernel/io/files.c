@@ -8,12 +8,14 @@
 static const struct handoff_file *files;
 static unsigned count;
 static uint64_t config_index;
+static const struct handoff_partition *partition;
 
 void files_init(const struct handoff *handoff)
 {
 	files = directmap(handoff->files);
 	count = handoff->file_count;
 	config_index = handoff->config_file;
+	partition = &handoff->boot_partition;
 }
 
 const struct handoff_file *files_find(const char *path)
@@ -27,6 +29,11 @@ const struct handoff_file *files_find(const char *path)
 const struct handoff_file *files_config(void)
 {
 	return config_index < count ? &files[config_index] : NULL;
+}
+
+const struct handoff_partition *files_partition(void)
+{
+	return partition;
 }
 
 const void *files_map(const struct handoff_file *file)

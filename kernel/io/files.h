@@ -1,5 +1,5 @@
 /* The files that boot read from \bulkhead\ on the boot partition: `esp:/...` of a
- * configuration. */
+ * configuration. Not those that are disks: drivers/volume/esp.c. */
 #ifndef KERNEL_IO_FILES_H
 #define KERNEL_IO_FILES_H
 
@@ -12,6 +12,9 @@ void files_init(const struct handoff *handoff);
  * all). NULL where there is none. */
 const struct handoff_file *files_find(const char *path);
 const struct handoff_file *files_config(void); /* bulkhead.yaml */
+
+/* Where they are from; of unknown kind where the firmware did not say. */
+const struct handoff_partition *files_partition(void);
 
 /* Maps a whole file read-only; NULL when out of memory, or for an empty file. Thread context.
  */

@@ -4,10 +4,11 @@
 #include <errno.h>
 
 #include "kernel/cpu/cpu.h"
-#include "kernel/cpu/port.h"
 #include "kernel/io/acpi.h"
+#include "kernel/io/pic.h"
 #include "kernel/lib/lock.h"
 #include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
 
 #define IOAPIC_BYTES   0x20
@@ -22,18 +23,36 @@
 #define ENTRY_VECTOR	 0xffu
 #define ENTRY_DEST_SHIFT 24 /* high half */
 
-#define PIC_COMMAND	 0x20
-#define PIC_DATA	 0x21
-#define PIC2_OFFSET	 0x80
+/* In a row, before a level-triggered pin counts as stuck. A device may well take its line back
+ * after its handler saw nothing, or share it with one that has no driver yet: not this often.
+ */
+#define UNCLAIMED_MAX 10000
 
 struct ioapic {
 	volatile uint32_t *select, *window;
 	uint32_t gsi_base, pins;
 };
 
+struct action {
+	irq_handler handler;
+	void *arg;
+	struct action *next;
+};
+
+/* A connected pin. `actions` only grows, at its head, under `lock`; the handler reads it
+ * without. */
+struct pin {
+	uint32_t gsi;
+	enum irq_mode mode;
+	struct action *_Atomic actions;
+	unsigned unclaimed; /* in a row; the handler's, which runs on CPU 0 alone */
+	struct pin *next;
+};
+
 static struct ioapic ioapics[ACPI_IOAPICS_MAX];
 static unsigned ioapic_count;
-static struct spinlock lock; /* the select registers and what they lead to */
+static struct spinlock lock; /* the select registers and what they lead to; pins */
+static struct pin *pins;
 
 static uint32_t read_register(const struct ioapic *io, uint32_t reg)
 {
@@ -45,18 +64,6 @@ static void write_register(const struct ioapic *io, uint32_t reg, uint32_t value
 {
 	*io->select = reg;
 	*io->window = value;
-}
-
-/* No interrupt of theirs is wanted, but spurious ones must not look like exceptions. */
-static void mask_pics(void)
-{
-	for (uint16_t pic = 0; pic <= PIC2_OFFSET; pic += PIC2_OFFSET) {
-		outb(PIC_COMMAND + pic, 0x11);		 /* ICW1: initialise, ICW4 follows */
-		outb(PIC_DATA + pic, pic ? 0x28 : 0x20); /* ICW2: vectors below the devices' */
-		outb(PIC_DATA + pic, pic ? 2 : 4);	 /* ICW3: cascaded at pin 2 */
-		outb(PIC_DATA + pic, 0x01);		 /* ICW4: 8086 mode */
-		outb(PIC_DATA + pic, 0xff);
-	}
 }
 
 static void add_ioapic(const struct acpi_ioapic *found)
@@ -78,7 +85,7 @@ static void add_ioapic(const struct acpi_ioapic *found)
 
 int irq_init(void)
 {
-	mask_pics();
+	pic_mask_all();
 	for (unsigned i = 0; i < acpi_machine.ioapic_count; i++)
 		add_ioapic(&acpi_machine.ioapics[i]);
 	if (ioapic_count)
@@ -101,44 +108,12 @@ static const struct ioapic *find_pin(uint32_t gsi, uint32_t *reg)
 	return NULL;
 }
 
-int irq_connect(uint32_t gsi, enum irq_mode mode, trap_handler handler, void *arg)
+static bool is_level(enum irq_mode mode)
 {
-	uint32_t reg, entry = 0;
-	const struct ioapic *io = find_pin(gsi, &reg);
-	uint64_t flags;
-	int vector;
-
-	if (!io)
-		return -ENXIO;
-	if (mode == IRQ_EDGE_LOW || mode == IRQ_LEVEL_LOW)
-		entry |= ENTRY_ACTIVE_LOW;
-	if (mode == IRQ_LEVEL_HIGH || mode == IRQ_LEVEL_LOW)
-		entry |= ENTRY_LEVEL;
-
-	flags = spin_lock_irqsave(&lock);
-	if (read_register(io, reg) & ENTRY_VECTOR) {
-		vector = -EBUSY;
-	} else {
-		vector = trap_alloc_vector(handler, arg);
-		if (vector >= 0) {
-			write_register(io, reg + 1, cpu_boot.apic_id << ENTRY_DEST_SHIFT);
-			write_register(io, reg, entry | (uint32_t)vector);
-		}
-	}
-	spin_unlock_irqrestore(&lock, flags);
-	return vector < 0 ? vector : 0;
+	return mode == IRQ_LEVEL_HIGH || mode == IRQ_LEVEL_LOW;
 }
 
-int irq_connect_isa(unsigned isa_irq, trap_handler handler, void *arg)
-{
-	const struct acpi_isa_irq *isa = &acpi_machine.isa[isa_irq];
-	enum irq_mode mode = isa->level ? (isa->active_low ? IRQ_LEVEL_LOW : IRQ_LEVEL_HIGH)
-					: (isa->active_low ? IRQ_EDGE_LOW : IRQ_EDGE_HIGH);
-
-	return irq_connect(isa->gsi, mode, handler, arg);
-}
-
-static void set_mask(uint32_t gsi, uint32_t mask)
+static void mask(uint32_t gsi)
 {
 	uint32_t reg;
 	const struct ioapic *io = find_pin(gsi, &reg);
@@ -147,16 +122,106 @@ static void set_mask(uint32_t gsi, uint32_t mask)
 	if (!io)
 		return;
 	flags = spin_lock_irqsave(&lock);
-	write_register(io, reg, (read_register(io, reg) & ~(uint32_t)ENTRY_MASKED) | mask);
+	write_register(io, reg, read_register(io, reg) | ENTRY_MASKED);
 	spin_unlock_irqrestore(&lock, flags);
 }
 
-void irq_mask(uint32_t gsi)
+static void give_up(const struct pin *pin)
 {
-	set_mask(gsi, ENTRY_MASKED);
+	mask(pin->gsi);
+	log_error("irq",
+		  "pin %u interrupts without end and no device on it says why: masked; "
+		  "devices that share it are slow now",
+		  pin->gsi);
 }
 
-void irq_unmask(uint32_t gsi)
+static void on_pin(unsigned vector, void *arg)
 {
-	set_mask(gsi, 0);
+	struct pin *pin = arg;
+	bool claimed = false;
+
+	(void)vector;
+	for (struct action *a = pin->actions; a; a = a->next)
+		claimed |= a->handler(a->arg);
+	if (likely(claimed))
+		pin->unclaimed = 0;
+	else if (is_level(pin->mode) && ++pin->unclaimed == UNCLAIMED_MAX)
+		give_up(pin);
+}
+
+static struct pin *find_connected(uint32_t gsi)
+{
+	struct pin *pin = pins;
+
+	while (pin && pin->gsi != gsi)
+		pin = pin->next;
+	return pin;
+}
+
+static void add_action(struct pin *pin, struct action *action)
+{
+	action->next = pin->actions;
+	pin->actions = action;
+}
+
+/* The first connection of a pin: takes a vector and unmasks. Caller holds the lock. */
+static int open_pin(struct pin *pin, struct action *action)
+{
+	uint32_t reg = 0, entry = 0;
+	const struct ioapic *io = find_pin(pin->gsi, &reg);
+	int vector = io ? trap_alloc_vector(on_pin, pin) : -ENXIO;
+
+	if (vector < 0)
+		return vector;
+	if (pin->mode == IRQ_EDGE_LOW || pin->mode == IRQ_LEVEL_LOW)
+		entry |= ENTRY_ACTIVE_LOW;
+	if (is_level(pin->mode))
+		entry |= ENTRY_LEVEL;
+	add_action(pin, action);
+	pin->next = pins;
+	pins = pin;
+	write_register(io, reg + 1, cpu_boot.apic_id << ENTRY_DEST_SHIFT);
+	write_register(io, reg, entry | (uint32_t)vector);
+	return 0;
+}
+
+int irq_connect(uint32_t gsi, enum irq_mode mode, irq_handler handler, void *arg)
+{
+	struct pin *fresh = heap_zalloc(sizeof(*fresh), NULL), *pin;
+	struct action *action = heap_zalloc(sizeof(*action), NULL);
+	uint64_t flags;
+	int err = -ENOMEM;
+
+	if (!fresh || !action)
+		goto out;
+	*fresh = (struct pin){.gsi = gsi, .mode = mode};
+	*action = (struct action){.handler = handler, .arg = arg};
+
+	flags = spin_lock_irqsave(&lock);
+	pin = find_connected(gsi);
+	if (!pin) {
+		err = open_pin(fresh, action);
+		if (!err)
+			fresh = NULL;
+	} else if (pin->mode != mode || !is_level(mode)) {
+		err = -EBUSY;
+	} else {
+		add_action(pin, action);
+		err = 0;
+	}
+	spin_unlock_irqrestore(&lock, flags);
+out:
+	heap_free(fresh);
+	if (err)
+		heap_free(action);
+	return err;
+}
+
+int irq_connect_isa(unsigned isa_irq, irq_handler handler, void *arg)
+{
+	const struct acpi_isa_irq *isa = &acpi_machine.isa[isa_irq];
+	enum irq_mode mode = isa->level ? (isa->active_low ? IRQ_LEVEL_LOW : IRQ_LEVEL_HIGH)
+					: (isa->active_low ? IRQ_EDGE_LOW : IRQ_EDGE_HIGH);
+
+	return irq_connect(isa->gsi, mode, handler, arg);
 }

@@ -13,15 +13,20 @@ int irq_init(void);
 
 enum irq_mode { IRQ_EDGE_HIGH, IRQ_EDGE_LOW, IRQ_LEVEL_HIGH, IRQ_LEVEL_LOW };
 
-/* Takes a vector for the pin `gsi` (global system interrupt, ACPI 6.5 5.2.14), leads it to
- * CPU 0 and unmasks it. -ENOSPC: no vector left, -EBUSY: connected already, -ENXIO: no I/O APIC
- * has it. */
-int irq_connect(uint32_t gsi, enum irq_mode mode, trap_handler handler, void *arg);
+/* A device's handler: with interrupts off, must not sleep. Returns whether the device had asked
+ * for it, which a device that shares its line must find out. */
+typedef bool (*irq_handler)(void *arg);
+
+/*
+ * Leads the pin `gsi` (global system interrupt, ACPI 6.5 5.2.14) to CPU 0 and unmasks it. Pins
+ * that are level-triggered may be connected by several, each of whom is called then. One that
+ * interrupts again and again with nobody's device asking is masked, and the log says so.
+ * -ENOSPC: no vector left, -EBUSY: connected already, and edge or another mode, -ENXIO: no I/O
+ * APIC has it, -ENOMEM. For good: there is no disconnecting.
+ */
+int irq_connect(uint32_t gsi, enum irq_mode mode, irq_handler handler, void *arg);
 
 /* The same for an ISA interrupt 0..15, with the MADT's overrides. */
-int irq_connect_isa(unsigned isa_irq, trap_handler handler, void *arg);
-
-void irq_mask(uint32_t gsi);
-void irq_unmask(uint32_t gsi);
+int irq_connect_isa(unsigned isa_irq, irq_handler handler, void *arg);
 
 #endif

@@ -199,6 +199,17 @@ static void check_files(const struct handoff *handoff)
 	say("\r\n");
 }
 
+static void check_partition(const struct handoff *handoff)
+{
+	const struct handoff_partition *partition = &handoff->boot_partition;
+
+	tell("partition kind", partition->kind);
+	tell("partition number", partition->number);
+	tell("partition first", partition->first_lba);
+	tell("partition blocks", partition->block_count);
+	tell("partition crc32", crc32(partition->signature, sizeof(partition->signature)));
+}
+
 static void check_cpu(const struct handoff *handoff)
 {
 	uint64_t cr0, cr3, flags, rsp, low, high;
@@ -251,6 +262,7 @@ __attribute__((used)) static void witness(const struct handoff *handoff)
 	check_identity(handoff);
 	check_kernel(handoff);
 	check_files(handoff);
+	check_partition(handoff);
 	check_firmware(handoff);
 	want(handoff->tsc_boot_entry < handoff->tsc_boot_exit, "the TSC has gone on");
 	tell("boot kilocycles", (handoff->tsc_boot_exit - handoff->tsc_boot_entry) / 1000);

@@ -1,0 +1,421 @@
+/*
+ * The table of the kinds of sources, and the claims: what each owner has, as runs of bytes of
+ * disks, so that it does not matter by which name somebody came to them.
+ */
+#include "kernel/io/storage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/io/extents.h"
+#include "kernel/lib/lock.h"
+#include "kernel/lib/size.h"
+
+#define SCHEMES_MAX 16
+
+struct claim {
+	struct list link;
+	struct blkdev *dev; /* what storage_open() gave */
+	bool read_only;
+	char owner[STORAGE_OWNER_BYTES];
+	char source[STORAGE_SOURCE_BYTES];
+	struct extents extents;
+};
+
+static const struct storage_scheme *schemes[SCHEMES_MAX]; /* fixed after start-up */
+static unsigned scheme_count;
+
+/* Guards the list; a claim in it does not change. And what is given away. */
+static struct spinlock claims_lock;
+static struct list claims = {&claims, &claims};
+static struct extents given; /* what guests may write, of kinds that do not search */
+
+void storage_register(const struct storage_scheme *scheme)
+{
+	if (scheme_count < SCHEMES_MAX)
+		schemes[scheme_count++] = scheme;
+}
+
+/* ---- names ------------------------------------------------------------------------------ */
+
+/* The kind of a source, and what stands behind its colon. NULL, and why, when it has none. */
+static const struct storage_scheme *find_scheme(const char *source, const char **text,
+						char why[STORAGE_WHY_BYTES])
+{
+	size_t length = strcspn(source, ":"), used;
+
+	for (unsigned i = 0; i < scheme_count && source[length]; i++) {
+		if (strlen(schemes[i]->scheme) == length &&
+		    !strncmp(schemes[i]->scheme, source, length)) {
+			*text = source + length + 1;
+			return schemes[i];
+		}
+	}
+	used = (size_t)snprintf(why, STORAGE_WHY_BYTES,
+				"begins with no kind of disk; write one of");
+	for (unsigned i = 0; i < scheme_count && used < STORAGE_WHY_BYTES; i++)
+		used += (size_t)snprintf(why + used, STORAGE_WHY_BYTES - used,
+					 "%s %s:", i ? "," : "", schemes[i]->scheme);
+	return NULL;
+}
+
+int storage_parse(const char *source, char why[STORAGE_WHY_BYTES])
+{
+	const char *text;
+	const struct storage_scheme *scheme = find_scheme(source, &text, why);
+
+	return scheme ? scheme->parse(text, why) : -EINVAL;
+}
+
+/* ---- opening without a claim ------------------------------------------------------------ */
+
+static void close_device(struct blkdev *dev)
+{
+	if (dev->ops->close)
+		dev->ops->close(dev);
+}
+
+static int add_extents(struct extents *extents, struct blkdev *dev, char why[STORAGE_WHY_BYTES])
+{
+	int error = extents_add(extents, dev, 0, dev->bytes);
+
+	if (error)
+		snprintf(why, STORAGE_WHY_BYTES,
+			 error == -ENOMEM ? "needs more memory than there is"
+					  : "lies in more pieces than can be kept");
+	return error;
+}
+
+/* Opens a source and finds what it is made of. On failure nothing is open. */
+static int open_source(const char *source, bool read_only, struct blkdev **dev,
+		       struct extents *extents, char why[STORAGE_WHY_BYTES])
+{
+	const char *text;
+	const struct storage_scheme *scheme = find_scheme(source, &text, why);
+	int error = scheme ? scheme->parse(text, why) : -EINVAL;
+
+	if (!error)
+		error = scheme->open(text, dev, why);
+	if (error)
+		return error;
+	if (!read_only && (*dev)->read_only) {
+		snprintf(why, STORAGE_WHY_BYTES,
+			 "can only be read; write 'read_only: true' beside it");
+		error = -EROFS;
+	} else {
+		error = add_extents(extents, *dev, why);
+	}
+	if (error) {
+		extents_free(extents);
+		close_device(*dev);
+		*dev = NULL;
+	}
+	return error;
+}
+
+/* ---- claims -------------------------------------------------------------------------------
+ */
+
+static bool excludes(bool read_only, const struct extents *extents, const struct claim *claim,
+		     struct extent *where)
+{
+	return !(read_only && claim->read_only) &&
+	       extents_overlap(extents, &claim->extents, where);
+}
+
+/* Enters the claim, unless somebody's excludes it. */
+static int enter(struct claim *claim, char why[STORAGE_WHY_BYTES])
+{
+	struct extent where;
+	char size[SIZE_TEXT_BYTES];
+	int error = 0;
+
+	spin_lock(&claims_lock);
+	list_for_each(other, &claims, struct claim, link)
+	{
+		if (!excludes(claim->read_only, &claim->extents, other, &where))
+			continue;
+		snprintf(why, STORAGE_WHY_BYTES,
+			 "is taken: guest '%s' %s %s of %s, as '%.64s'; give it to one guest, "
+			 "or to all of them with 'read_only: true'",
+			 other->owner, other->read_only ? "reads" : "has",
+			 size_text(where.bytes, size), where.disk->name, other->source);
+		error = -EBUSY;
+		break;
+	}
+	if (!error)
+		list_push_back(&claims, &claim->link);
+	spin_unlock(&claims_lock);
+	return error;
+}
+
+/* A claim that is not entered yet, without a device; NULL when out of memory. */
+static struct claim *new_claim(const char *source, bool read_only, const char *owner,
+			       char why[STORAGE_WHY_BYTES])
+{
+	struct claim *claim = calloc(1, sizeof(*claim));
+
+	if (!claim) {
+		snprintf(why, STORAGE_WHY_BYTES, "needs more memory than there is");
+		return NULL;
+	}
+	claim->read_only = read_only;
+	snprintf(claim->owner, sizeof(claim->owner), "%s", owner);
+	snprintf(claim->source, sizeof(claim->source), "%s", source);
+	return claim;
+}
+
+int storage_open(const char *source, bool read_only, const char *owner, struct blkdev **dev,
+		 char why[STORAGE_WHY_BYTES])
+{
+	struct claim *claim = new_claim(source, read_only, owner, why);
+	int error;
+
+	*dev = NULL;
+	if (!claim)
+		return -ENOMEM;
+	error = open_source(source, read_only, &claim->dev, &claim->extents, why);
+	if (error)
+		goto no_device;
+	error = enter(claim, why);
+	if (error)
+		goto no_claim;
+	*dev = claim->dev;
+	return 0;
+
+no_claim:
+	extents_free(&claim->extents);
+	close_device(claim->dev);
+no_device:
+	free(claim);
+	return error;
+}
+
+int storage_claim(struct blkdev *dev, const char *source, const char *owner,
+		  char why[STORAGE_WHY_BYTES])
+{
+	struct claim *claim = new_claim(source, false, owner, why);
+	int error;
+
+	if (!claim)
+		return -ENOMEM;
+	claim->dev = dev;
+	error = add_extents(&claim->extents, dev, why);
+	if (!error)
+		error = enter(claim, why);
+	if (error) {
+		extents_free(&claim->extents);
+		free(claim);
+	}
+	return error;
+}
+
+void storage_close(struct blkdev *dev, const char *owner)
+{
+	struct claim *found = NULL;
+
+	if (!dev)
+		return;
+	spin_lock(&claims_lock);
+	list_for_each(claim, &claims, struct claim, link)
+	{
+		if (claim->dev == dev &&
+		    !strncmp(claim->owner, owner, sizeof(claim->owner) - 1))
+			found = claim;
+	}
+	if (found)
+		list_remove(&found->link);
+	spin_unlock(&claims_lock);
+	if (!found)
+		return;
+	close_device(dev);
+	extents_free(&found->extents);
+	free(found);
+}
+
+static bool owner_of(const struct extents *extents, char owner[STORAGE_OWNER_BYTES])
+{
+	struct extent where;
+	bool found = false;
+
+	spin_lock(&claims_lock);
+	list_for_each(claim, &claims, struct claim, link)
+	{
+		if (!extents_overlap(extents, &claim->extents, &where))
+			continue;
+		memcpy(owner, claim->owner, STORAGE_OWNER_BYTES);
+		found = true;
+		break;
+	}
+	spin_unlock(&claims_lock);
+	return found;
+}
+
+bool storage_owner(struct blkdev *dev, uint64_t offset, uint64_t bytes,
+		   char owner[STORAGE_OWNER_BYTES])
+{
+	struct extents extents = {0};
+	bool found;
+
+	if (extents_add(&extents, dev, offset, bytes)) {
+		/* What can't be told is treated as taken. */
+		snprintf(owner, STORAGE_OWNER_BYTES, "somebody");
+		found = true;
+	} else {
+		found = owner_of(&extents, owner);
+	}
+	extents_free(&extents);
+	return found;
+}
+
+/* ---- listing ------------------------------------------------------------------------------
+ */
+
+struct listing {
+	storage_visit visit;
+	void *arg;
+};
+
+static void add_owner(void *arg, const struct storage_volume *volume)
+{
+	const struct listing *listing = arg;
+	struct storage_volume owned = *volume;
+	char why[STORAGE_WHY_BYTES];
+	struct extents extents = {0};
+	struct blkdev *dev;
+
+	if (volume->disk) {
+		storage_owner(volume->disk, volume->offset, volume->bytes, owned.owner);
+	} else if (open_source(volume->source, true, &dev, &extents, why) == 0) {
+		owner_of(&extents, owned.owner);
+		extents_free(&extents);
+		close_device(dev);
+	}
+	listing->visit(listing->arg, &owned);
+}
+
+void storage_list(storage_visit visit, void *arg)
+{
+	struct listing listing = {visit, arg};
+
+	for (unsigned i = 0; i < scheme_count; i++)
+		if (schemes[i]->list)
+			schemes[i]->list(add_owner, &listing);
+}
+
+/* ---- a whole document ---------------------------------------------------------------------
+ */
+
+struct opened {
+	struct blkdev *dev;
+	struct extents extents;
+};
+
+static bool searches(const struct storage_use *use)
+{
+	const struct storage_scheme *scheme;
+	const char *text;
+	char why[STORAGE_WHY_BYTES];
+
+	scheme = find_scheme(use->source, &text, why);
+	return scheme && scheme->searches;
+}
+
+static void check_one(struct storage_use *uses, struct opened *opened, unsigned count,
+		      unsigned index)
+{
+	struct storage_use *use = &uses[index];
+	struct extent where;
+	char size[SIZE_TEXT_BYTES];
+
+	use->error = open_source(use->source, use->read_only, &opened[index].dev,
+				 &opened[index].extents, use->why);
+	for (unsigned i = 0; !use->error && i < count; i++) {
+		if (i == index || !opened[i].dev || (use->read_only && uses[i].read_only))
+			continue;
+		if (!extents_overlap(&opened[index].extents, &opened[i].extents, &where))
+			continue;
+		snprintf(
+			use->why, sizeof(use->why),
+			"shares %s of %s with '%.64s'; give it to one guest, or to all of them "
+			"with 'read_only: true'",
+			size_text(where.bytes, size), where.disk->name, uses[i].source);
+		use->error = -EBUSY;
+		use->clash = (int)i;
+	}
+}
+
+static void check_kinds(struct storage_use *uses, struct opened *opened, unsigned count,
+			bool searching)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (searches(&uses[i]) == searching)
+			check_one(uses, opened, count, i);
+}
+
+/* Notes what the uses that are open so far let guests write. */
+static void give_away(struct storage_use *uses, const struct opened *opened, unsigned count)
+{
+	struct extents now = {0}, before;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!opened[i].dev || uses[i].read_only || uses[i].error)
+			continue;
+		uses[i].error = extents_add(&now, opened[i].dev, 0, opened[i].dev->bytes);
+		if (uses[i].error)
+			snprintf(uses[i].why, sizeof(uses[i].why),
+				 "needs more memory than there is");
+	}
+	spin_lock(&claims_lock);
+	before = given;
+	given = now;
+	spin_unlock(&claims_lock);
+	extents_free(&before);
+}
+
+bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes)
+{
+	struct extents extents = {0};
+	struct extent where;
+	bool away = extents_add(&extents, dev, offset, bytes) != 0;
+
+	if (!away) {
+		spin_lock(&claims_lock);
+		away = extents_overlap(&extents, &given, &where);
+		spin_unlock(&claims_lock);
+	}
+	extents_free(&extents);
+	return away;
+}
+
+int storage_check(struct storage_use *uses, unsigned count)
+{
+	struct opened *opened = calloc(count ? count : 1, sizeof(*opened));
+	int result = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uses[i].error = opened ? 0 : -ENOMEM;
+		uses[i].clash = -1;
+		snprintf(uses[i].why, sizeof(uses[i].why), "%s",
+			 opened ? "" : "needs more memory than there is");
+	}
+	if (opened) {
+		check_kinds(uses, opened, count, false);
+		give_away(uses, opened, count);
+		check_kinds(uses, opened, count, true);
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (uses[i].error)
+			result = -EINVAL;
+	/* All stay open until here: an address that is given back may be another volume's next.
+	 */
+	for (unsigned i = 0; opened && i < count; i++) {
+		if (opened[i].dev)
+			close_device(opened[i].dev);
+		extents_free(&opened[i].extents);
+	}
+	free(opened);
+	return result;
+}

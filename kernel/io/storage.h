@@ -1,0 +1,93 @@
+/*
+ * Sources: what a configuration names as a disk ("lvm:vg0/web", "part:<PARTUUID>", "ram:64
+ * MiB") to a block device, and who has what, so that nothing is written from two sides. The
+ * kinds of sources register here; this knows none of them.
+ */
+#ifndef KERNEL_IO_STORAGE_H
+#define KERNEL_IO_STORAGE_H
+
+#include "kernel/io/blkdev.h"
+
+#define STORAGE_WHY_BYTES    256
+#define STORAGE_SOURCE_BYTES 256
+#define STORAGE_OWNER_BYTES  32
+#define STORAGE_ABOUT_BYTES  128
+
+/* Something that a configuration could name, for people to choose from. */
+struct storage_volume {
+	char source[STORAGE_SOURCE_BYTES]; /* as it is written: "part:4f68bce3-..." */
+	char about[STORAGE_ABOUT_BYTES];   /* "partition 1 of nvme0, 'data'" */
+	uint64_t bytes;
+	char owner[STORAGE_OWNER_BYTES]; /* who has it or a part of it; "": nobody */
+	/* Where it lies, if in one run, which saves opening it to find its owner; else NULL. */
+	struct blkdev *disk;
+	uint64_t offset;
+};
+typedef void (*storage_visit)(void *arg, const struct storage_volume *volume);
+
+/* A kind of source. `text` is what stands behind "scheme:". */
+struct storage_scheme {
+	const char *scheme;
+	/* Opens without changing anything on any medium. 0; or a negative errno with the rest
+	 * of a sentence in `why`: "names no partition; this machine has ...". May sleep. The
+	 * volume says by ops->pieces what it is made of. */
+	int (*open)(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES]);
+	/* Whether `text` can be one at all, without a machine: for checking a document
+	 * elsewhere. 0, or -EINVAL with the rest of a sentence in `why`. */
+	int (*parse)(const char *text, char why[STORAGE_WHY_BYTES]);
+	/* Visits each volume there is, with its owner left empty; `visit` may open it. NULL:
+	 * they can't be counted. May sleep. */
+	void (*list)(storage_visit visit, void *arg);
+	/* It looks through all disks for what it opens, so what a guest writes to its own disk
+	 * could mislead it: opened last by storage_check(), see storage_given_away(). */
+	bool searches;
+};
+void storage_register(const struct storage_scheme *scheme); /* at start-up */
+
+/* Whether a source is well-formed. 0, or -EINVAL with the rest of a sentence. Any thread. */
+int storage_parse(const char *source, char why[STORAGE_WHY_BYTES]);
+
+/*
+ * Opens a source for `owner` (a guest's name) and claims what it is made of, down to the disks:
+ * any number may read the same, or one may write it. 0; -ENOENT, -EINVAL, -EROFS (the medium
+ * can only be read), -EBUSY (with who has which part of it), -ENOMEM, -EIO, with the rest of a
+ * sentence in `why`. Thread context; may sleep.
+ */
+int storage_open(const char *source, bool read_only, const char *owner, struct blkdev **dev,
+		 char why[STORAGE_WHY_BYTES]);
+/* The same for a device that the caller opened, which is `source` in words: claims what it is
+ * made of, to write it alone. storage_close() takes the claim back and closes it; on failure it
+ * stays open. */
+int storage_claim(struct blkdev *dev, const char *source, const char *owner,
+		  char why[STORAGE_WHY_BYTES]);
+/* No request may be under way. NULL is fine. */
+void storage_close(struct blkdev *dev, const char *owner);
+
+/* Whether any of `bytes` at `offset` of a disk, or of a volume, is claimed: then `owner` is by
+ * whom (by one of them). For commands that change partitions or volumes; who acts on it keeps
+ * guests from opening meanwhile, by running in the control thread. */
+bool storage_owner(struct blkdev *dev, uint64_t offset, uint64_t bytes,
+		   char owner[STORAGE_OWNER_BYTES]);
+
+/* Whether any of these bytes are a guest's to write by the document that storage_check() last
+ * saw, running or not: kinds that search look elsewhere. */
+bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes);
+
+/* Visits all that could be named, of every kind that can be listed, with the owners. Thread
+ * context; may sleep. */
+void storage_list(storage_visit visit, void *arg);
+
+/* One use of a source, for checking a document whole before anything starts. */
+struct storage_use {
+	const char *source;
+	bool read_only;
+	/* Set by storage_check(): */
+	int error; /* 0, or why it can't be: the rest of a sentence in `why` */
+	int clash; /* -EBUSY: index of the earlier use that excludes this one; else -1 */
+	char why[STORAGE_WHY_BYTES];
+};
+/* Opens every source and compares what they are made of; nothing stays open. 0, or -EINVAL when
+ * any use has an error or a clash. Thread context; may sleep. */
+int storage_check(struct storage_use *uses, unsigned count);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Volume groups and their logical volumes, for whoever manages them (the operator's console).
+ * One provider, drivers/volume/lvm, keeps this promise. Using a volume is kernel/io/storage.h.
+ */
+#ifndef KERNEL_IO_VOLUME_H
+#define KERNEL_IO_VOLUME_H
+
+#include "kernel/io/storage.h"
+
+#define VOLUME_NAME_BYTES 128
+
+struct volume_group {
+	char name[VOLUME_NAME_BYTES];
+	uint64_t bytes, free_bytes; /* extents of all its disks */
+	unsigned disks, volumes;
+	char why[STORAGE_WHY_BYTES]; /* "", or why it is not served, or must not be changed */
+};
+
+/*
+ * `path` is "vg0/web". Each returns 0, or a negative errno with the rest of a sentence about
+ * the volume in `why`. Thread context; may sleep. One at a time, whoever calls.
+ */
+struct volume_provider {
+	/* `stripes` on as many disks; 1: anywhere. *bytes is rounded up to what it is then. */
+	int (*create)(const char *path, uint64_t *bytes, unsigned stripes,
+		      char why[STORAGE_WHY_BYTES]);
+	/* A volume that is open has its size for good. What is behind a smaller end is lost:
+	 * that takes `may_shrink`. */
+	int (*resize)(const char *path, uint64_t *bytes, bool may_shrink,
+		      char why[STORAGE_WHY_BYTES]);
+	int (*remove)(const char *path, char why[STORAGE_WHY_BYTES]);
+	void (*groups)(void (*visit)(void *arg, const struct volume_group *group), void *arg);
+};
+
+/* At start-up. NULL until then, and on a machine without a provider. */
+void volume_init(const struct volume_provider *provider);
+const struct volume_provider *volume_provider(void);
+
+#endif

@@ -1,0 +1,137 @@
+/* See fake_threads.h. Each thread is a context of its own, which thread_block() leaves. */
+#include "tests/unit/fake_threads.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "kernel/sched/thread.h"
+
+#define ARCH_SET_GS 0x1001
+#define THREADS	    32
+#define STACK_BYTES (256 * KIB)
+#define YIELDS_MAX  100000
+
+struct thread {
+	ucontext_t context;
+	void (*fn)(void *);
+	void *arg;
+	char *stack;
+	bool woken, ended;
+};
+
+bool fake_threads_refused;
+
+struct cpu *cpus[CPU_MAX];
+
+static struct cpu cpu = {.self = &cpu};
+static struct thread *threads[THREADS], *running;
+static ucontext_t test;
+static unsigned yields; /* of the one that runs */
+
+static void enter(void)
+{
+	running->fn(running->arg);
+	running->ended = true;
+}
+
+static void make_context(struct thread *t)
+{
+	getcontext(&t->context);
+	t->context.uc_stack.ss_sp = t->stack;
+	t->context.uc_stack.ss_size = STACK_BYTES;
+	t->context.uc_link = &test;
+	makecontext(&t->context, enter, 0);
+}
+
+struct thread *thread_create(const struct thread_params *params)
+{
+	struct thread *t;
+	unsigned slot = 0;
+
+	if (fake_threads_refused)
+		return NULL;
+	while (threads[slot])
+		if (++slot == THREADS)
+			abort();
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu); /* where cpu_this() looks */
+	t = threads[slot] = calloc(1, sizeof(*t));
+	t->fn = params->fn;
+	t->arg = params->arg;
+	t->stack = malloc(STACK_BYTES);
+	t->woken = true;
+	make_context(t);
+	return t;
+}
+
+void thread_wake(struct thread *t)
+{
+	t->woken = true;
+}
+
+static void run(struct thread *t)
+{
+	t->woken = false;
+	running = t;
+	yields = 0;
+	swapcontext(&test, &t->context);
+	running = NULL;
+}
+
+void thread_block(void)
+{
+	struct thread *t = running;
+
+	if (!t) { /* the test itself, which waits for others */
+		fake_threads_run();
+		return;
+	}
+	if (!t->woken)
+		swapcontext(&t->context, &test);
+	t->woken = false;
+}
+
+/* Nothing happens meanwhile: who yields that often would never sleep. */
+void thread_yield(void)
+{
+	if (++yields > YIELDS_MAX)
+		abort();
+}
+
+bool fake_threads_pending(void)
+{
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] && threads[i]->woken && !threads[i]->ended)
+			return true;
+	return false;
+}
+
+void fake_threads_run(void)
+{
+	while (fake_threads_pending())
+		for (unsigned i = 0; i < THREADS; i++)
+			if (threads[i] && threads[i]->woken && !threads[i]->ended)
+				run(threads[i]);
+}
+
+unsigned fake_threads_alive(void)
+{
+	unsigned alive = 0;
+
+	for (unsigned i = 0; i < THREADS; i++)
+		alive += threads[i] != NULL;
+	return alive;
+}
+
+void thread_join(struct thread *t)
+{
+	fake_threads_run();
+	if (!t->ended)
+		abort();
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] == t)
+			threads[i] = NULL;
+	free(t->stack);
+	free(t);
+}

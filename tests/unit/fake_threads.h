@@ -1,0 +1,19 @@
+/*
+ * Threads on the build machine, one at a time and when the test says so: a thread runs until it
+ * blocks with nothing to wake it. For devices that have a thread; no preemption, no clock.
+ */
+#ifndef TESTS_UNIT_FAKE_THREADS_H
+#define TESTS_UNIT_FAKE_THREADS_H
+
+#include <stdbool.h>
+
+/* Runs every thread that was woken, until none is left. */
+void fake_threads_run(void);
+/* Whether a thread would run now. */
+bool fake_threads_pending(void);
+unsigned fake_threads_alive(void);
+
+/* thread_create() fails from now on, or no longer. */
+extern bool fake_threads_refused;
+
+#endif

@@ -1,0 +1,424 @@
+/*
+ * Who has what: sources are opened by made-up kinds, over two disks and volumes made of them.
+ * Every kind of overlap is tried, by every way to name it.
+ */
+/* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/io/extents.h"
+#include "kernel/io/storage.h"
+
+/* A piece of another device; a list ends with NULL. */
+struct piece {
+	struct blkdev *dev;
+	uint64_t offset, bytes;
+};
+
+struct volume {
+	struct blkdev dev;
+	struct piece pieces[4];
+};
+
+static unsigned opened_count;
+
+static int visit_pieces(struct blkdev *dev, uint64_t offset, uint64_t bytes,
+			int (*visit)(void *, struct blkdev *, uint64_t, uint64_t), void *arg)
+{
+	const struct volume *volume = container_of(dev, struct volume, dev);
+	uint64_t from = 0;
+	int stop = 0;
+
+	for (const struct piece *p = volume->pieces; p->dev && !stop; from += p->bytes, p++) {
+		uint64_t first = MAX(offset, from), end = MIN(offset + bytes, from + p->bytes);
+
+		if (first < end)
+			stop = visit(arg, p->dev, p->offset + first - from, end - first);
+	}
+	return stop;
+}
+
+static void close_volume(struct blkdev *dev)
+{
+	opened_count--;
+	free(container_of(dev, struct volume, dev));
+}
+
+static const struct blkdev_ops disk_ops = {0};
+static const struct blkdev_ops volume_ops = {.pieces = visit_pieces, .close = close_volume};
+
+static struct blkdev nvme0 = {.ops = &disk_ops, .name = "nvme0", .bytes = 64 * GIB};
+static struct blkdev sata0 = {.ops = &disk_ops, .name = "sata0", .bytes = 64 * GIB};
+static struct blkdev cdrom = {
+	.ops = &disk_ops, .name = "cdrom", .bytes = 1 * GIB, .read_only = true};
+
+/* Partitions 1 (a physical volume) and 2 of nvme0; the whole of sata0 is a physical volume. */
+static struct volume pv = {
+	.dev = {.ops = &volume_ops, .bytes = 30 * GIB},
+	.pieces = {{&nvme0, 1 * MIB, 30 * GIB}},
+};
+
+static const struct {
+	const char *text;
+	struct blkdev *whole; /* opened as it is, or: */
+	struct piece pieces[4];
+} sources[] = {
+	{"nvme0", &nvme0, {{0}}},
+	{"sata0", &sata0, {{0}}},
+	{"cdrom", &cdrom, {{0}}},
+	{"partition1", NULL, {{&nvme0, 1 * MIB, 30 * GIB}}},
+	{"partition2", NULL, {{&nvme0, 1 * MIB + 30 * GIB, 10 * GIB}}},
+	{"label2", NULL, {{&nvme0, 1 * MIB + 30 * GIB, 10 * GIB}}},
+	/* Two logical volumes side by side on the same two physical volumes. */
+	{"lv-a", NULL, {{&pv.dev, 1 * MIB, 4 * GIB}, {&sata0, 1 * MIB, 4 * GIB}}},
+	{"lv-b", NULL, {{&sata0, 1 * MIB + 4 * GIB, GIB}, {&pv.dev, 1 * MIB + 4 * GIB, GIB}}},
+};
+
+static int fake_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(sources); i++) {
+		struct volume *volume;
+
+		if (strcmp(sources[i].text, text) != 0)
+			continue;
+		*dev = sources[i].whole;
+		if (*dev)
+			return 0;
+		volume = calloc(1, sizeof(*volume));
+		volume->dev.ops = &volume_ops;
+		memcpy(volume->pieces, sources[i].pieces, sizeof(volume->pieces));
+		for (unsigned p = 0; volume->pieces[p].dev; p++)
+			volume->dev.bytes += volume->pieces[p].bytes;
+		opened_count++;
+		*dev = &volume->dev;
+		return 0;
+	}
+	strcpy(why, "names nothing");
+	return -ENOENT;
+}
+
+static int fake_parse(const char *text, char why[STORAGE_WHY_BYTES])
+{
+	if (*text)
+		return 0;
+	strcpy(why, "is empty");
+	return -EINVAL;
+}
+
+static void fake_list(storage_visit visit, void *arg)
+{
+	struct storage_volume volume = {.source = "a:partition2", .about = "the second"};
+
+	visit(arg, &volume);
+	strcpy(volume.source, "a:lv-b");
+	visit(arg, &volume);
+}
+
+static unsigned opened_before; /* when a kind that searches was opened last */
+static bool partition1_is_away;
+
+static int search_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
+{
+	opened_before = opened_count;
+	partition1_is_away = storage_given_away(&nvme0, 2 * MIB, 512);
+	return fake_open(text, dev, why);
+}
+
+static const struct storage_scheme a = {"a", fake_open, fake_parse, fake_list, false};
+static const struct storage_scheme other = {"other", search_open, fake_parse, NULL, true};
+
+static int set_up(void **state)
+{
+	(void)state;
+	storage_register(&a);
+	storage_register(&other);
+	return 0;
+}
+
+static void sources_are_told_apart_by_their_kind(void **state)
+{
+	static const char *const none[] = {"", ":", "x", "b:x", "othe:x", "others:x", "a"};
+	char why[STORAGE_WHY_BYTES];
+	struct blkdev *dev;
+
+	(void)state;
+	assert_int_equal(storage_parse("a:x", why), 0);
+	assert_int_equal(storage_parse("other:x", why), 0);
+	assert_int_equal(storage_parse("a:", why), -EINVAL);
+	assert_string_equal(why, "is empty");
+	for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
+		assert_int_equal(storage_parse(none[i], why), -EINVAL);
+		assert_string_equal(why,
+				    "begins with no kind of disk; write one of a:, other:");
+		assert_int_equal(storage_open(none[i], true, "g", &dev, why), -EINVAL);
+	}
+	assert_int_equal(storage_open("a:nothing", true, "g", &dev, why), -ENOENT);
+	assert_string_equal(why, "names nothing");
+	assert_null(dev);
+}
+
+/* Whether `second` can be opened while `first` is; whoever was opened is closed again. */
+static int both(const char *first, bool first_reads, const char *second, bool second_reads,
+		char why[STORAGE_WHY_BYTES])
+{
+	struct blkdev *one, *two;
+	int error;
+
+	assert_int_equal(storage_open(first, first_reads, "alpha", &one, why), 0);
+	error = storage_open(second, second_reads, "beta", &two, why);
+	assert_true(error == 0 || two == NULL);
+	storage_close(two, "beta");
+	storage_close(one, "alpha");
+	assert_int_equal(opened_count, 0);
+	return error;
+}
+
+static const struct {
+	const char *first, *second;
+	bool overlap;
+} pairs[] = {
+	{"a:nvme0", "a:nvme0", true},	    {"a:nvme0", "other:nvme0", true},
+	{"a:nvme0", "a:sata0", false},	    {"a:partition2", "a:nvme0", true},
+	{"a:partition2", "a:label2", true}, {"a:partition1", "a:partition2", false},
+	{"a:lv-a", "a:partition1", true},   {"a:lv-a", "a:partition2", false},
+	{"a:lv-a", "a:sata0", true},	    {"a:lv-a", "a:nvme0", true},
+	{"a:lv-a", "a:lv-b", false},	    {"a:lv-b", "a:lv-b", true},
+};
+
+static void any_number_may_read_or_one_may_write(void **state)
+{
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++) {
+		const char *x = pairs[i].first, *y = pairs[i].second;
+		int error = pairs[i].overlap ? -EBUSY : 0;
+
+		assert_int_equal(both(x, true, y, true, why), 0);
+		assert_int_equal(both(x, true, y, false, why), error);
+		assert_int_equal(both(x, false, y, true, why), error);
+		assert_int_equal(both(x, false, y, false, why), error);
+		assert_int_equal(both(y, false, x, false, why), error);
+	}
+}
+
+static void a_document_is_checked_by_the_same_rules(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++) {
+		for (unsigned reads = 0; reads < 4; reads++) {
+			struct storage_use uses[] = {
+				{.source = "a:cdrom", .read_only = true},
+				{.source = pairs[i].first, .read_only = reads & 1},
+				{.source = pairs[i].second, .read_only = reads & 2},
+			};
+			bool clash = pairs[i].overlap && reads != 3;
+
+			assert_int_equal(storage_check(uses, 3), clash ? -EINVAL : 0);
+			assert_int_equal(uses[0].clash, -1);
+			assert_int_equal(uses[1].clash, -1);
+			assert_int_equal(uses[2].clash, clash ? 1 : -1);
+			assert_int_equal(uses[2].error, clash ? -EBUSY : 0);
+			assert_int_equal(opened_count, 0);
+		}
+	}
+}
+
+static void a_check_goes_on_after_a_fault(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:nothing"},
+		{.source = "a:cdrom"},
+		{.source = "a:label2"},
+		{.source = "a:nvme0"},
+	};
+
+	(void)state;
+	assert_int_equal(storage_check(uses, 4), -EINVAL);
+	assert_int_equal(uses[0].error, -ENOENT);
+	assert_int_equal(uses[1].error, -EROFS);
+	assert_string_equal(uses[1].why, "can only be read; write 'read_only: true' beside it");
+	assert_int_equal(uses[2].error, 0);
+	assert_string_equal(uses[2].why, "");
+	assert_int_equal(uses[3].error, -EBUSY);
+	assert_int_equal(uses[3].clash, 2);
+	assert_string_equal(uses[3].why,
+			    "shares 10 GiB of nvme0 with 'a:label2'; give it to one guest, or "
+			    "to all of them with 'read_only: true'");
+	assert_int_equal(storage_check(NULL, 0), 0);
+	assert_int_equal(opened_count, 0);
+}
+
+static void kinds_that_search_come_last_and_know_what_guests_write(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "other:partition2"},
+		{.source = "a:partition1"},
+	};
+
+	(void)state;
+	assert_int_equal(storage_check(uses, 2), 0);
+	assert_int_equal(opened_before, 1);
+	assert_true(partition1_is_away);
+	assert_true(storage_given_away(&pv.dev, 0, 512)); /* also after the check */
+	assert_false(storage_given_away(&nvme0, 0, 512));
+	assert_false(storage_given_away(&nvme0, 1 * MIB + 30 * GIB, 512));
+	uses[1].read_only = true;
+	assert_int_equal(storage_check(uses, 2), 0);
+	assert_false(partition1_is_away);
+	uses[0].source = "other:nvme0";
+	assert_int_equal(storage_check(uses, 2), -EINVAL);
+	assert_int_equal(uses[0].clash, 1);
+	assert_int_equal(storage_check(NULL, 0), 0);
+}
+
+static void a_refusal_says_who_has_it(void **state)
+{
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(both("a:partition2", false, "a:nvme0", true, why), -EBUSY);
+	assert_string_equal(why, "is taken: guest 'alpha' has 10 GiB of nvme0, as "
+				 "'a:partition2'; give it to one guest, or to all of them "
+				 "with 'read_only: true'");
+	assert_int_equal(both("a:lv-a", true, "a:partition1", false, why), -EBUSY);
+	assert_string_equal(why, "is taken: guest 'alpha' reads 4 GiB of nvme0, as "
+				 "'a:lv-a'; give it to one guest, or to all of them with "
+				 "'read_only: true'");
+}
+
+static void the_same_owner_has_no_more_rights(void **state)
+{
+	struct blkdev *one, *two;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_open("a:nvme0", false, "g", &one, why), 0);
+	assert_int_equal(storage_open("a:partition2", false, "g", &two, why), -EBUSY);
+	storage_close(one, "g");
+	/* Twice the same to read, then closed one by one. */
+	assert_int_equal(storage_open("a:nvme0", true, "g", &one, why), 0);
+	assert_int_equal(storage_open("a:nvme0", true, "g", &two, why), 0);
+	assert_ptr_equal(one, two);
+	storage_close(one, "g");
+	assert_int_equal(storage_open("a:nvme0", false, "h", &one, why), -EBUSY);
+	storage_close(two, "g");
+	assert_int_equal(storage_open("a:nvme0", false, "h", &one, why), 0);
+	storage_close(one, "h");
+	assert_int_equal(opened_count, 0);
+}
+
+static void closing_what_is_not_open_is_nothing(void **state)
+{
+	struct blkdev *dev;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	storage_close(NULL, "g");
+	assert_int_equal(storage_open("a:partition2", false, "g", &dev, why), 0);
+	storage_close(dev, "another");
+	assert_int_equal(opened_count, 1);
+	storage_close(dev, "g");
+	assert_int_equal(opened_count, 0);
+}
+
+static void owners_are_found_from_any_side(void **state)
+{
+	struct blkdev *dev;
+	char why[STORAGE_WHY_BYTES], owner[STORAGE_OWNER_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_open("a:lv-a", true, "g", &dev, why), 0);
+	assert_true(storage_owner(&nvme0, 0, nvme0.bytes, owner));
+	assert_string_equal(owner, "g");
+	assert_true(storage_owner(&pv.dev, 1 * MIB, 512, owner));
+	assert_false(storage_owner(&pv.dev, 0, 1 * MIB, owner));
+	assert_true(storage_owner(&nvme0, 2 * MIB, 1, owner));
+	assert_false(storage_owner(&nvme0, 2 * MIB - 512, 512, owner));
+	assert_true(storage_owner(&sata0, 1 * MIB + 4 * GIB - 1, 1, owner));
+	assert_false(storage_owner(&sata0, 1 * MIB + 4 * GIB, GIB, owner));
+	storage_close(dev, "g");
+	assert_false(storage_owner(&nvme0, 0, nvme0.bytes, owner));
+}
+
+static unsigned listed;
+
+static void note_listed(void *arg, const struct storage_volume *volume)
+{
+	assert_ptr_equal(arg, &listed);
+	if (listed++ == 0) {
+		assert_string_equal(volume->source, "a:partition2");
+		assert_string_equal(volume->owner, "g");
+	} else {
+		assert_string_equal(volume->source, "a:lv-b");
+		assert_string_equal(volume->owner, "");
+	}
+}
+
+static void a_list_names_the_owners(void **state)
+{
+	struct blkdev *dev;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_open("other:label2", true, "g", &dev, why), 0);
+	storage_list(note_listed, &listed);
+	assert_int_equal(listed, 2);
+	storage_close(dev, "g");
+	assert_int_equal(opened_count, 0);
+}
+
+static void runs_are_joined_and_bounded(void **state)
+{
+	struct extents extents = {0};
+	struct volume self = {.dev = {.ops = &volume_ops, .bytes = GIB}};
+
+	(void)state;
+	assert_int_equal(extents_add(&extents, &nvme0, 4096, 4096), 0);
+	assert_int_equal(extents_add(&extents, &nvme0, 0, 4096), 0);
+	assert_int_equal(extents_add(&extents, &nvme0, 6000, 100), 0);
+	assert_int_equal(extents_add(&extents, &nvme0, 16384, 4096), 0);
+	assert_int_equal(extents_add(&extents, &nvme0, 8192, 0), 0);
+	assert_int_equal(extents.count, 2);
+	assert_int_equal(extents.at[0].offset, 0);
+	assert_int_equal(extents.at[0].bytes, 8192);
+	extents_free(&extents);
+
+	self.pieces[0] = (struct piece){&self.dev, 0, GIB}; /* made of itself */
+	assert_int_equal(extents_add(&extents, &self.dev, 0, GIB), -ELOOP);
+	extents_free(&extents);
+
+	extents.at = calloc(EXTENTS_MAX, sizeof(*extents.at));
+	extents.capacity = EXTENTS_MAX;
+	for (unsigned i = 0; i < EXTENTS_MAX; i++)
+		extents.at[extents.count++] = (struct extent){&nvme0, i * 2ull * 512, 512};
+	assert_int_equal(extents_add(&extents, &sata0, 0, 512), -E2BIG);
+	extents_free(&extents);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sources_are_told_apart_by_their_kind),
+		cmocka_unit_test(any_number_may_read_or_one_may_write),
+		cmocka_unit_test(a_document_is_checked_by_the_same_rules),
+		cmocka_unit_test(a_check_goes_on_after_a_fault),
+		cmocka_unit_test(kinds_that_search_come_last_and_know_what_guests_write),
+		cmocka_unit_test(a_refusal_says_who_has_it),
+		cmocka_unit_test(the_same_owner_has_no_more_rights),
+		cmocka_unit_test(closing_what_is_not_open_is_nothing),
+		cmocka_unit_test(owners_are_found_from_any_side),
+		cmocka_unit_test(a_list_names_the_owners),
+		cmocka_unit_test(runs_are_joined_and_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
