@@ -1,0 +1,105 @@
+/* `lvm:`: a logical volume by its group and its name. Disks are read anew each time. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drivers/volume/lvm/picture.h"
+#include "drivers/volume/lvm/volume.h"
+#include "drivers/volume/names.h"
+#include "drivers/volume/sources.h"
+
+_Static_assert(STORAGE_WHY_BYTES == LVM_WHY_BYTES, "sentences are passed on");
+
+static int open_source(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
+{
+	struct lvm_picture picture;
+	struct lvm_vg *vg;
+	struct lvm_lv *lv;
+	int error;
+
+	lvm_volume_lock();
+	error = lvm_picture_take(&picture);
+	if (error) {
+		snprintf(why, STORAGE_WHY_BYTES, "needs more memory than there is");
+	} else {
+		error = lvm_scan_volume(&picture.scan, text, &vg, &lv, why);
+		if (!error)
+			error = lvm_volume_open(&picture.members, vg, lv, dev, why);
+		if (error)
+			lvm_members_explain(&picture.members, why);
+		lvm_picture_drop(&picture);
+	}
+	lvm_volume_unlock();
+	return error;
+}
+
+/* ---- listing ----------------------------------------------------------------------------- */
+
+static void describe(const struct lvm_vg *vg, const struct lvm_lv *lv,
+		     struct storage_volume *volume)
+{
+	const struct lvm_segment *first = &lv->segments[0];
+	char why[LVM_WHY_BYTES];
+
+	*volume = (struct storage_volume){.bytes = lv->extents * vg->extent_bytes};
+	snprintf(volume->source, sizeof(volume->source), "lvm:%.100s/%.100s", vg->name,
+		 lv->name);
+	if (lvm_vg_check(vg, lv, why))
+		snprintf(volume->about, sizeof(volume->about), "not served: it %.80s", why);
+	else if (first->stripes > 1)
+		snprintf(volume->about, sizeof(volume->about), "%u stripes from %.32s on",
+			 first->stripes, vg->pvs[first->areas[0].pv].label->disk->name);
+	else
+		snprintf(volume->about, sizeof(volume->about), "%u segment%s from %.32s on",
+			 lv->segment_count, lv->segment_count == 1 ? "" : "s",
+			 vg->pvs[first->areas[0].pv].label->disk->name);
+}
+
+static unsigned count_volumes(const struct lvm_scan *scan)
+{
+	unsigned count = 0;
+
+	for (const struct lvm_vg *vg = scan->vgs; vg; vg = vg->next)
+		count += vg->lv_count;
+	return count;
+}
+
+/* A copy of what there is, as whoever is told may open volumes; NULL when there is no memory.
+ */
+static struct storage_volume *list_all(unsigned *count)
+{
+	struct storage_volume *volumes = NULL;
+	struct lvm_picture picture;
+
+	*count = 0;
+	lvm_volume_lock();
+	if (lvm_picture_take(&picture) == 0) {
+		volumes = calloc(count_volumes(&picture.scan) + 1, sizeof(*volumes));
+		for (const struct lvm_vg *vg = picture.scan.vgs; vg && volumes; vg = vg->next)
+			for (unsigned i = 0; i < vg->lv_count; i++)
+				if (vg->lvs[i].visible)
+					describe(vg, &vg->lvs[i], &volumes[(*count)++]);
+		lvm_picture_drop(&picture);
+	}
+	lvm_volume_unlock();
+	return volumes;
+}
+
+static void list_sources(storage_visit visit, void *arg)
+{
+	unsigned count;
+	struct storage_volume *volumes = list_all(&count);
+
+	for (unsigned i = 0; i < count; i++)
+		visit(arg, &volumes[i]);
+	free(volumes);
+}
+
+const struct storage_scheme lvm_scheme = {
+	.scheme = "lvm",
+	.searches = true,
+	.open = open_source,
+	.parse = names_lvm,
+	.list = list_sources,
+};
