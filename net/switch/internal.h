@@ -1,0 +1,156 @@
+/*
+ * The switch's parts as they see each other: networks, ports (a guest's interface), uplinks (a
+ * NIC). Which lock guards what; how a packet goes from one to the other is in forward.c.
+ *
+ * Locks, all with interrupts off, save uplink.transmit_lock: network.lock, port.lock,
+ * waiters_lock (wait.c), none taken in another but waiters_lock in port.lock. None is held
+ * while a consumer is called; what might go meanwhile is kept by port_get().
+ */
+#ifndef NET_SWITCH_INTERNAL_H
+#define NET_SWITCH_INTERNAL_H
+
+#include "kernel/io/network.h"
+#include "kernel/lib/bucket.h"
+#include "kernel/lib/lock.h"
+#include "kernel/sched/timer.h"
+#include "net/switch/filter.h"
+#include "net/switch/table.h"
+
+#define NETWORKS_MAX	  32
+#define NETWORK_PORTS_MAX (TABLE_OWNERS - 1)
+#define QUEUE_PACKETS_MAX 256 /* of a port */
+#define OWNER_UPLINK	  0   /* in struct table; port i is owner i */
+
+struct drops {
+	_Atomic uint64_t counts[NETWORK_DROPS];
+};
+
+static inline void count_drop(struct drops *drops, enum network_drop drop)
+{
+	atomic_fetch_add_explicit(&drops->counts[drop], 1, memory_order_relaxed);
+}
+
+struct network {
+	struct network_config config;
+	struct uplink *uplink; /* NULL: isolated */
+	uint16_t mtu;
+	_Atomic uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* the uplink's */
+	struct drops drops;					     /* the uplink's */
+
+	struct spinlock lock; /* guards the rest */
+	struct table table;
+	struct port *ports[NETWORK_PORTS_MAX + 1]; /* by owner; [OWNER_UPLINK] stays NULL */
+	unsigned open_ports;			   /* those without a filter */
+	struct bucket flood;			   /* frames of the uplink's for all */
+};
+
+/* A NIC that networks use. All but the list of networks is fixed. */
+struct uplink {
+	struct netdev *nic;
+	struct packet_pool *copies;    /* for what the NIC's own packets can't be used for */
+	struct spinlock transmit_lock; /* one caller at a time; thread context only */
+	struct list waiters;	       /* ports that wait for room; waiters_lock */
+	_Atomic unsigned network_count;
+	struct network
+		*networks[NETWORKS_MAX]; /* [0 .. network_count - 1]: added, never taken */
+	struct list link;
+};
+
+/* ops->transmit and ops->commit are called by one thread at a time, the sender's; ops->poll and
+ * ops->unpoll by another. */
+struct port {
+	struct netdev dev; /* first */
+	struct network *network;
+	uint16_t owner; /* its place in network->ports */
+	struct filter filter;
+	struct drops drops;
+	_Atomic unsigned users;	    /* who found it and has not put it back */
+	_Atomic uint32_t accepts;   /* enum netdev_feature: what the guest takes as it is */
+	struct packet_pool *copies; /* segments, and copies with tags, of what it sends */
+
+	/* The sender's thread. */
+	struct bucket tx, flood; /* bytes; frames for all */
+	struct timer tx_timer;	 /* when there are tokens again */
+	bool uncommitted;	 /* the NIC has got something since the last commit */
+
+	struct spinlock lock;	     /* guards the rest */
+	struct bucket rx, rx_before; /* rx_before: without the packet that was taken last */
+	struct timer rx_timer, stall_timer;
+	struct packet *ring[QUEUE_PACKETS_MAX]; /* for the guest, from [first] on */
+	unsigned first, queued;
+	uint64_t queued_bytes;
+	bool listening, stalled;
+	uint64_t taken;		/* packets, by the guest, ever */
+	uint64_t taken_watched; /* the same when the stall timer was last armed */
+	uint64_t full_since_ns;
+	struct bucket patience; /* ns that others may yet wait for this port */
+	struct list waiters;	/* ports that wait for room here; waiters_lock */
+	struct list waiting;	/* this port, among somebody's waiters; waiters_lock */
+};
+
+/* ---- wait.c ---------------------------------------------------------------------------- */
+
+/* Puts a sender among those that wait (it waits in one place at most), takes it out, and calls
+ * all of a list: their consumers' ready(). Any context. */
+void waiters_add(struct list *waiters, struct port *sender);
+void waiters_leave(struct port *sender);
+void waiters_wake(struct list *waiters);
+
+/* ---- port.c ---------------------------------------------------------------------------- */
+
+/* Creates a port that is in no network yet. NULL: no memory. */
+struct port *port_create(const struct network_port_config *config, struct network *network);
+void port_destroy(struct port *port); /* it is in no network any more; waits; may sleep */
+
+static inline struct port *port_get(struct port *port)
+{
+	atomic_fetch_add_explicit(&port->users, 1, memory_order_relaxed);
+	return port;
+}
+
+/* The last touch: port_destroy() may go on. */
+static inline void port_put(struct port *port)
+{
+	atomic_fetch_sub_explicit(&port->users, 1, memory_order_release);
+}
+
+/* ---- queue.c --------------------------------------------------------------------------- */
+
+void queue_init(struct port *port, const struct network_port_config *config);
+void queue_fini(struct port *port); /* nobody finds the port any more */
+
+/* Takes the packet: 0, queued or dropped and counted. -EAGAIN: it is full, and will call
+ * sender's ready(); only if `sender`, who waits, is given. Any thread. */
+int queue_put(struct port *port, struct packet *packet, struct port *sender);
+
+void queue_listen(struct netdev *dev, bool on, uint32_t accepts);
+struct packet *queue_poll(struct netdev *dev);
+void queue_unpoll(struct netdev *dev, struct packet *packet);
+
+/* ---- uplink.c -------------------------------------------------------------------------- */
+
+/* The NIC that a configuration names, and takes it if it is the first time. 0; -ENODEV,
+ * -EINVAL, -ENOMEM, with `why`. Thread context, one at a time. */
+int uplink_find(const char *name, struct uplink **uplink, char why[NETWORK_WHY_BYTES]);
+/* From now on frames of its VLAN are the network's. */
+void uplink_add(struct uplink *uplink, struct network *network);
+bool uplink_has_vlan(struct uplink *uplink, uint16_t vlan);
+
+/* As queue_put(). `alone`: nobody else holds the packet. `copies`: where a copy comes from, if
+ * need be. */
+int uplink_put(struct network *network, struct packet *packet, bool alone,
+	       struct packet_pool *copies, struct port *sender);
+void uplink_commit(struct uplink *uplink);
+
+/* ---- forward.c ------------------------------------------------------------------------- */
+
+/* Takes a packet that `from` sent (NULL: the wire), if it may: 0. -EAGAIN: not yet; the caller
+ * keeps it, and comes with it again, and nothing else, after ready(). */
+int forward(struct network *network, struct port *from, struct packet *packet);
+
+/* ---- switch.c -------------------------------------------------------------------------- */
+
+/* Takes the port out of its network. Thread context. */
+void network_leave(struct port *port);
+
+#endif

@@ -1,0 +1,284 @@
+/*
+ * The switch among its ports: who gets which frame, what is learned, what is dropped and
+ * counted.
+ */
+/* links: net/switch/switch.c net/switch/forward.c net/switch/port.c net/switch/queue.c */
+/* links: net/switch/uplink.c net/switch/wait.c net/switch/table.c net/switch/filter.c */
+/* links: net/switch/frame.c net/switch/offload.c kernel/io/packet.c kernel/io/netdev.c */
+/* links: kernel/io/network.c kernel/vmm/bus.c tests/unit/fake_switch.c */
+/* links: tests/unit/fake_net.c tests/unit/fake_vmm.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/fake_switch.h"
+
+static void test_creation(void **state)
+{
+	struct network_config config = {.name = "lan"};
+	struct network_port_config port = port_config(0, "none");
+	struct netdev *dev;
+
+	(void)state;
+	assert_int_equal(network_create(&config, why), -EEXIST);
+	strcpy(config.name, "more");
+	strcpy(config.uplink, "nic1");
+	assert_int_equal(network_create(&config, why), -ENODEV);
+	assert_non_null(strstr(why, "nic0 (pci:00:04.0)"));
+	strcpy(config.uplink, "nic0");
+	assert_true(promiscuous);
+	assert_int_equal(network_create(&config, why), -EBUSY);
+	strcpy(config.uplink, "pci:00:04.0");
+	config.vlan = 5;
+	assert_int_equal(network_create(&config, why), -EBUSY);
+	strcpy(config.uplink, "pci:00:05.0");
+	assert_int_equal(network_create(&config, why), -ENODEV);
+
+	assert_int_equal(network_attach(&port, &dev, why), -ENOENT);
+	strcpy(port.network, "lan");
+	port.tx_bytes_per_s = 1000;
+	assert_int_equal(network_attach(&port, &dev, why), -EINVAL);
+	port.tx_bytes_per_s = 0;
+	port.mac[0] = 1;
+	assert_int_equal(network_attach(&port, &dev, why), -EINVAL);
+	plug_all("lan", 1);
+	port.mac[0] = 2;
+	assert_int_equal(network_attach(&port, &dev, why), -EEXIST);
+	unplug(0);
+	plug_all("lan", 1); /* the place and the address are free again */
+}
+
+static void test_unicast(void **state)
+{
+	(void)state;
+	plug_all("lan", 3);
+	assert_int_equal(send_mark(0, 1, 42), 0);
+	assert_int_equal(guests[1].arrived, 1);
+	assert_int_equal(take(1), 42);
+	assert_int_equal(take(1), -1);
+	assert_int_equal(take(2), -1);
+	assert_int_equal(send_mark(0, 0, 1), 0); /* to itself */
+	assert_int_equal(take(0), -1);
+	assert_int_equal(drops(0, NETWORK_DROP_ELSEWHERE), 1);
+	assert_int_equal(guests[0].dev->counters.tx_packets, 2);
+	assert_int_equal(guests[1].dev->counters.rx_packets, 1);
+	assert_int_equal(guests[1].dev->counters.rx_bytes, 60);
+}
+
+static void test_broadcast(void **state)
+{
+	(void)state;
+	plug_all("lan", 4);
+	send(0, frame(everybody, guests[0].mac, 9));
+	for (unsigned i = 1; i < 4; i++)
+		assert_int_equal(take(i), 9);
+	assert_int_equal(take(0), -1);
+	guests[2].dev->ops->listen(guests[2].dev, false, 0);
+	send(0, frame(everybody, guests[0].mac, 10));
+	assert_int_equal(take(1), 10);
+	assert_int_equal(take(2), -1);
+	assert_int_equal(drops(2, NETWORK_DROP_NOT_LISTENING), 1);
+}
+
+/* Addresses that no configuration gave are learned, move, and are forgotten; one that was given
+ * is nobody else's. */
+static void test_learning(void **state)
+{
+	static const uint8_t nested[] = {2, 7, 7, 7, 7, 7};
+
+	(void)state;
+	plug_all("lan", 3);
+	send(0, frame(nested, guests[0].mac, 1)); /* not known: to all */
+	assert_int_equal(take(1), 1);
+	assert_int_equal(take(2), 1);
+	send(1, frame(guests[0].mac, nested, 2));
+	assert_int_equal(take(0), 2);
+	send(0, frame(nested, guests[0].mac, 3));
+	assert_int_equal(take(1), 3);
+	assert_int_equal(take(2), -1);
+	look("lan");
+	assert_int_equal(stations, 1);
+	send(2, frame(guests[0].mac, nested, 4)); /* it has moved */
+	assert_int_equal(take(0), 4);
+	send(0, frame(nested, guests[0].mac, 5));
+	assert_int_equal(take(1), -1);
+	assert_int_equal(take(2), 5);
+	fake_run_until(fake_now_ns + 301 * NSEC_PER_SEC);
+	send(0, frame(nested, guests[0].mac, 6));
+	assert_int_equal(take(1), 6);
+	assert_int_equal(take(2), 6);
+
+	send(2, frame(guests[0].mac, guests[1].mac, 7)); /* stolen */
+	assert_int_equal(take(0), -1);
+	assert_int_equal(drops(2, NETWORK_DROP_SPOOFED_MAC), 1);
+	send(0, frame(guests[1].mac, guests[0].mac, 8));
+	assert_int_equal(take(1), 8);
+}
+
+/* A port that sends from ever more addresses fills its share, and no other's. */
+static void test_table_is_bounded(void **state)
+{
+	uint8_t mac[] = {2, 8, 0, 0, 0, 0}, honest[] = {2, 9, 0, 0, 0, 0};
+
+	(void)state;
+	plug_all("lan", 3);
+	for (unsigned i = 0; i < 5000; i++) {
+		mac[4] = (uint8_t)(i >> 8);
+		mac[5] = (uint8_t)i;
+		send(0, frame(guests[1].mac, mac, 1));
+		take(1);
+	}
+	look("lan");
+	assert_int_equal(stations, 32);
+	send(2, frame(guests[1].mac, honest, 1));
+	take(1);
+	send(1, frame(honest, guests[1].mac, 2));
+	assert_int_equal(take(2), 2);
+	assert_int_equal(take(0), -1);
+	/* Old ones make room. */
+	fake_run_until(fake_now_ns + 301 * NSEC_PER_SEC);
+	send(0, frame(guests[1].mac, mac, 1));
+	take(1);
+	look("lan");
+	assert_int_equal(stations, 1);
+	unplug(0);
+	look("lan");
+	assert_int_equal(stations, 0);
+}
+
+static void unplug_the_second(void *arg, const struct network_port_info *info)
+{
+	unsigned *seen = arg;
+
+	(void)info;
+	if ((*seen)++ == 0)
+		unplug(1);
+}
+
+/* Ports come and go while somebody is still writing down what he was told. */
+static void test_change_amid_visit(void **state)
+{
+	unsigned seen = 0;
+	const struct network_visitor visitor = {.port = unplug_the_second, .arg = &seen};
+
+	(void)state;
+	plug_all("lan", 3);
+	network_visit(&visitor);
+	assert_int_equal(seen, 2);
+}
+
+static void test_filtered(void **state)
+{
+	struct network_port_config config = port_config(2, "lan");
+	static const uint8_t nobody[] = {2, 5, 5, 5, 5, 5};
+
+	(void)state;
+	plug_all("lan", 2);
+	config.filter_mac = true;
+	plug(2, &config, 0);
+	send(2, frame(guests[0].mac, nobody, 1));
+	assert_int_equal(take(0), -1);
+	assert_int_equal(drops(2, NETWORK_DROP_SPOOFED_MAC), 1);
+	send(2, frame(guests[0].mac, guests[2].mac, 2));
+	assert_int_equal(take(0), 2);
+	/* It has one address: what is for one unknown is not for it. */
+	send(0, frame(nobody, guests[0].mac, 3));
+	assert_int_equal(take(1), 3);
+	assert_int_equal(take(2), -1);
+	send(0, frame(everybody, guests[0].mac, 4));
+	assert_int_equal(take(2), 4);
+}
+
+/* A guest can't make the others listen to any number of broadcasts. */
+static void test_flood_limit(void **state)
+{
+	unsigned got = 0;
+
+	(void)state;
+	plug_all("lan", 2);
+	for (unsigned i = 0; i < 5000; i++) {
+		send(0, frame(everybody, guests[0].mac, 1));
+		got += take(1) == 1;
+	}
+	assert_int_equal(got, 1000);
+	assert_int_equal(drops(0, NETWORK_DROP_FLOOD), 4000);
+	send_mark(0, 1, 2); /* what is for one still goes */
+	assert_int_equal(take(1), 2);
+	fake_run_until(fake_now_ns + 100 * MS);
+	for (unsigned i = 0; i < 5000; i++) {
+		send(0, frame(everybody, guests[0].mac, 1));
+		got += take(1) == 1;
+	}
+	assert_int_equal(got, 1200);
+}
+
+static void test_oversize(void **state)
+{
+	static uint8_t bytes[9100];
+	struct packet *packet;
+
+	(void)state;
+	plug_all("lan", 2);
+	memcpy(bytes, guests[1].mac, 6);
+	memcpy(bytes + 6, guests[0].mac, 6);
+	bytes[12] = 0x88;
+	packet = fake_packet(bytes, 1514);
+	send(0, packet);
+	assert_int_equal(take(1), 0);
+	packet = fake_packet(bytes, 1515);
+	send(0, packet);
+	assert_int_equal(take(1), -1);
+	assert_int_equal(drops(0, NETWORK_DROP_OVERSIZE), 1);
+}
+
+static void test_offloads_between_guests(void **state)
+{
+	struct packet *packet;
+	unsigned count = 0;
+
+	(void)state;
+	plug_all("lan", 2);
+	send(0, tso(guests[1].mac, guests[0].mac, 20000));
+	packet = guests[1].dev->ops->poll(guests[1].dev);
+	assert_int_equal(packet->gso, PACKET_GSO_TCP4);
+	assert_int_equal(packet->bytes, 20054);
+	packet_put(packet);
+
+	guests[1].dev->ops->listen(guests[1].dev, true, NETDEV_TX_CSUM);
+	send(0, tso(guests[1].mac, guests[0].mac, 20000));
+	while ((packet = guests[1].dev->ops->poll(guests[1].dev))) {
+		assert_int_equal(packet->gso, PACKET_GSO_NONE);
+		assert_true(packet->needs_csum);
+		packet_put(packet);
+		count++;
+	}
+	assert_int_equal(count, 14);
+
+	guests[1].dev->ops->listen(guests[1].dev, true, 0);
+	packet = tso(guests[1].mac, guests[0].mac, 1000);
+	packet->gso = PACKET_GSO_NONE;
+	send(0, packet);
+	packet = guests[1].dev->ops->poll(guests[1].dev);
+	assert_false(packet->needs_csum);
+	packet_put(packet);
+}
+
+#define check(name) cmocka_unit_test_teardown(name, unplug_all)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		check(test_creation),	      check(test_unicast),
+		check(test_broadcast),	      check(test_learning),
+		check(test_table_is_bounded), check(test_change_amid_visit),
+		check(test_filtered),	      check(test_flood_limit),
+		check(test_oversize),	      check(test_offloads_between_guests),
+	};
+
+	return cmocka_run_group_tests(tests, fake_switch_start, fake_net_fini);
+}
