@@ -31,7 +31,7 @@ struct boot_source {
 };
 
 /* Room for a sentence that says why an image can't be booted. */
-#define BOOT_WHY_BYTES 160
+#define BOOT_WHY_BYTES 320
 
 /* Writes the sentence to `why` and returns `error`. */
 int boot_refuse(char why[BOOT_WHY_BYTES], int error, const char *fmt, ...) printf_like(3, 4);

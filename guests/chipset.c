@@ -6,6 +6,7 @@
 #include "guests/devices/reset.h"
 #include "guests/devices/rtc.h"
 #include "guests/devices/testdev.h"
+#include "guests/pci/pci.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/vm.h"
@@ -19,6 +20,7 @@ struct chipset {
 	struct i8042 *kbc;
 	struct pm *pm;
 	struct reset *reset;
+	struct pci_root *pci;
 	struct testdev *testdev; /* NULL unless asked for */
 };
 
@@ -39,7 +41,8 @@ struct chipset *chipset_create(struct vm *vm, const struct chipset_params *param
 		      uart_create(vm, UART_COM1_PORT, UART_COM1_GSI, &params->console)) ||
 	    !(chipset->com2 = uart_create(vm, UART_COM2_PORT, UART_COM2_GSI, NULL)) ||
 	    !(chipset->rtc = rtc_create(vm)) || !(chipset->kbc = i8042_create(vm)) ||
-	    !(chipset->pm = pm_create(vm)) || !(chipset->reset = reset_create(vm)))
+	    !(chipset->pm = pm_create(vm)) || !(chipset->reset = reset_create(vm)) ||
+	    !(chipset->pci = pci_root_create(vm, chipset->reset)))
 		goto fail;
 	if (params->debug_exit && !(chipset->testdev = testdev_create(vm)))
 		goto fail;
@@ -59,6 +62,7 @@ void chipset_destroy(struct chipset *chipset)
 	if (!chipset)
 		return;
 	testdev_destroy(chipset->testdev);
+	pci_root_destroy(chipset->pci);
 	reset_destroy(chipset->reset);
 	pm_destroy(chipset->pm);
 	i8042_destroy(chipset->kbc);
@@ -76,4 +80,9 @@ struct uart *chipset_console(struct chipset *chipset)
 struct pm *chipset_pm(struct chipset *chipset)
 {
 	return chipset->pm;
+}
+
+struct pci_root *chipset_pci(struct chipset *chipset)
+{
+	return chipset->pci;
 }

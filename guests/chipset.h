@@ -1,7 +1,7 @@
 /*
- * The legacy PC around a VM, put together by one call: serial port, clock, keyboard controller,
- * ACPI hardware, reset and test ports. Interrupt controllers and the 8254 belong to the VM;
- * virtio devices come with the guest's configuration.
+ * The PC around a VM, put together by one call: serial port, clock, keyboard controller, ACPI
+ * hardware, reset and test ports, and an empty PCI bus. Interrupt controllers and the 8254
+ * belong to the VM; virtio devices come with the guest's configuration.
  */
 #ifndef GUESTS_CHIPSET_H
 #define GUESTS_CHIPSET_H
@@ -9,6 +9,7 @@
 #include "guests/devices/uart.h"
 
 struct chipset;
+struct pci_root;
 struct pm;
 struct vm;
 
@@ -21,10 +22,12 @@ struct chipset_params {
  * guest's name and nothing left behind but bus ranges: the VM is then to be destroyed. Thread
  * context, before vm_start(). */
 struct chipset *chipset_create(struct vm *vm, const struct chipset_params *params);
-/* After the VM has stopped, before vm_destroy(): devices' timers end here. NULL is fine. */
+/* After the VM has stopped and its PCI devices are removed, before vm_destroy(): devices'
+ * timers end here. NULL is fine. */
 void chipset_destroy(struct chipset *chipset);
 
 struct uart *chipset_console(struct chipset *chipset);
 struct pm *chipset_pm(struct chipset *chipset);
+struct pci_root *chipset_pci(struct chipset *chipset);
 
 #endif

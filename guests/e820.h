@@ -1,5 +1,5 @@
-/* The memory map that a guest is told (E820, ACPI 6.4, 15.1). Only RAM and what is reserved in
- * it; device memory is not listed. */
+/* The memory map that a guest is told (E820, ACPI 6.4, 15.1): RAM, what is reserved in it, and
+ * ECAM, which systems use only where it is reserved. Other device memory is not listed. */
 #ifndef GUESTS_E820_H
 #define GUESTS_E820_H
 
@@ -13,7 +13,7 @@ struct e820_entry {
 } __attribute__((packed));
 _Static_assert(sizeof(struct e820_entry) == 20, "ACPI 15.1");
 
-#define E820_ENTRIES_MAX 4
+#define E820_ENTRIES_MAX 5
 
 /* Where the BIOS's own data would begin, and everything up to 1 MiB that is not for use: the
  * extended BIOS data area, the video window, and the BIOS area, where the ACPI tables are. */

@@ -26,9 +26,9 @@ enum guest_request {
 };
 
 /*
- * `lock` guards vm, chipset, state and what the snapshot is made of: the control thread holds
- * it while it puts a VM in place or takes it away, so that who shows or requests something
- * finds the VM whole. It may sleep.
+ * `lock` guards launch, state and what the snapshot is made of: the control thread holds it
+ * while it puts a VM in place or takes it away, so that who shows or requests something finds
+ * the VM whole. It does not while it prepares a VM or takes one apart: that may wait for disks.
  */
 struct guest {
 	struct guest_config config;
@@ -39,7 +39,7 @@ struct guest {
 	enum guest_state state;
 	struct launch launch;
 	struct cpumask shared;
-	char reason[VM_REASON_BYTES + 32];
+	char reason[GUEST_REASON_BYTES];
 	uint32_t exit_status;
 	unsigned starts, restarts; /* restarts: within the limit's window */
 	uint64_t window_ns;	   /* when that window began */
@@ -53,7 +53,8 @@ static struct thread *control;
 
 const char *guest_state_name(enum guest_state state)
 {
-	static const char *const names[] = {"stopped", "starting", "running", "failed"};
+	static const char *const names[] = {"stopped", "starting", "running", "stopping",
+					    "failed"};
 
 	return names[state];
 }
@@ -84,27 +85,46 @@ static void describe_cpus(const struct guest_config *config, char *text, size_t 
 				       config->cpus.pin[i]);
 }
 
-static void start(struct guest *g)
+static void set_state(struct guest *g, enum guest_state state)
 {
-	char why[BOOT_WHY_BYTES], cpu_list[64];
-	int err;
+	mutex_lock(&g->lock);
+	g->state = state;
+	mutex_unlock(&g->lock);
+}
 
-	if (g->state == GUEST_RUNNING)
-		return;
-	g->state = GUEST_STARTING;
-	err = launch_prepare(&g->config, &g->shared, g->console, vm_ended, g, &g->launch, why);
-	if (err) {
-		snprintf(g->reason, sizeof g->reason, "not started: %s", why);
-		g->state = GUEST_FAILED;
-		log_error(g->config.name, "%s", g->reason);
-		return;
-	}
+/* Caller holds g->lock. */
+static void run(struct guest *g, const struct launch *launch)
+{
+	char cpu_list[64];
+
+	g->launch = *launch;
 	g->starts++;
 	g->state = GUEST_RUNNING;
 	describe_cpus(&g->config, cpu_list, sizeof cpu_list);
 	log_info(g->config.name, "started: %u vCPUs on %s, %llu MiB", g->config.cpus.count,
 		 cpu_list, (unsigned long long)(g->config.memory_bytes / MIB));
 	vm_start(g->launch.vm, &g->launch.entry);
+}
+
+static void start(struct guest *g)
+{
+	char why[BOOT_WHY_BYTES];
+	struct launch launch;
+	int err;
+
+	if (g->state == GUEST_RUNNING)
+		return;
+	set_state(g, GUEST_STARTING);
+	err = launch_prepare(&g->config, &g->shared, g->console, vm_ended, g, &launch, why);
+	mutex_lock(&g->lock);
+	if (err) {
+		snprintf(g->reason, sizeof g->reason, "not started: %s", why);
+		g->state = GUEST_FAILED;
+		log_error(g->config.name, "%s", g->reason);
+	} else {
+		run(g, &launch);
+	}
+	mutex_unlock(&g->lock);
 }
 
 /* Whether one more restart is within the limit. */
@@ -148,39 +168,49 @@ static void note_reason(struct guest *g, const struct vm_stop *stop)
 
 static void fill_info(struct guest *g, struct guest_info *info);
 
-static void ended(struct guest *g, bool reset)
+/* The VM is nobody's but the control thread's any more. Caller holds g->lock. */
+static struct launch take_away(struct guest *g)
 {
-	struct vm_stop stop;
-	bool again;
+	struct launch launch = g->launch;
 
-	if (g->state != GUEST_RUNNING)
-		return;
-	stop = g->launch.vm->stop; /* all vCPUs are parked: it changes no more */
 	if (!g->last)
 		g->last = heap_zalloc(sizeof *g->last, NULL);
 	if (g->last)
 		fill_info(g, g->last);
 	console_set_uart(g->console, NULL);
-	launch_release(&g->launch);
+	memset(&g->launch, 0, sizeof g->launch);
+	g->state = GUEST_STOPPING;
+	return launch;
+}
+
+/* Whether it is to start again. */
+static bool ended(struct guest *g, struct launch *launch, bool reset)
+{
+	struct vm_stop stop = launch->vm->stop; /* all vCPUs are parked: it changes no more */
+
+	launch_release(launch);
+	mutex_lock(&g->lock);
 	note_reason(g, &stop);
 	g->state = stop.kind == VM_STOP_CRASH ? GUEST_FAILED : GUEST_STOPPED;
+	mutex_unlock(&g->lock);
 
-	again = reset || wants_restart(g, stop.kind);
-	if (again && !reset && !may_restart(g)) {
-		log_error(g->config.name,
-			  "stays stopped: it restarted %u times within %u s; mend it, then "
-			  "start it by hand",
-			  g->config.restart_limit.count, g->config.restart_limit.seconds);
-		again = false;
-	}
-	if (again)
-		start(g);
+	if (reset || !wants_restart(g, stop.kind))
+		return reset;
+	if (may_restart(g))
+		return true;
+	log_error(g->config.name,
+		  "stays stopped: it restarted %u times within %u s; mend it, then "
+		  "start it by hand",
+		  g->config.restart_limit.count, g->config.restart_limit.seconds);
+	return false;
 }
 
 /* Requests are taken under the lock, as press_reset() makes its own: with the VM that it is for
  * still there, and so not left over for a later life. */
 static void serve(struct guest *g)
 {
+	bool again = false;
+	struct launch launch;
 	uint32_t requests;
 
 	if (!atomic_load(&g->requests))
@@ -188,12 +218,14 @@ static void serve(struct guest *g)
 	mutex_lock(&g->lock);
 	requests = atomic_exchange(&g->requests, 0);
 	if (requests & REQUEST_ENDED)
-		ended(g, requests & REQUEST_RESET);
+		launch = take_away(g);
 	else if (requests & REQUEST_RESET) /* it has not stopped yet: then */
 		atomic_fetch_or(&g->requests, REQUEST_RESET);
-	if (requests & REQUEST_START)
-		start(g);
 	mutex_unlock(&g->lock);
+	if (requests & REQUEST_ENDED)
+		again = ended(g, &launch, requests & REQUEST_RESET);
+	if (again || requests & REQUEST_START)
+		start(g);
 }
 
 static bool anything_to_do(void)
@@ -362,6 +394,18 @@ static void fill_info(struct guest *g, struct guest_info *info)
 	info->vcpu_count = vm->vcpu_count;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		fill_vcpu(vm->vcpus[i], &info->vcpus[i]);
+	devices_get_info(g->launch.devices, &info->devices);
+}
+
+int guest_set_memory(struct guest *g, uint64_t bytes)
+{
+	int err = -ESRCH;
+
+	mutex_lock(&g->lock);
+	if (g->state == GUEST_RUNNING)
+		err = devices_set_memory(g->launch.devices, bytes);
+	mutex_unlock(&g->lock);
+	return err;
 }
 
 void guest_get_info(struct guest *g, struct guest_info *info)

@@ -7,16 +7,20 @@
 #define GUESTS_GUEST_H
 
 #include "guests/config/config.h"
+#include "guests/devices/devices.h"
 #include "kernel/vmm/vm.h"
 
 struct guest;
 struct console;
 
+#define GUEST_REASON_BYTES 352
+
 enum guest_state {
 	GUEST_STOPPED,
 	GUEST_STARTING,
 	GUEST_RUNNING,
-	GUEST_FAILED, /* crashed, or could not be started: see the reason */
+	GUEST_STOPPING, /* its VM is being taken apart; disks may take their time */
+	GUEST_FAILED,	/* crashed, or could not be started: see the reason */
 };
 const char *guest_state_name(enum guest_state state);
 
@@ -32,8 +36,8 @@ struct guest_vcpu_info {
 struct guest_info {
 	char name[CONFIG_GUEST_NAME_MAX];
 	enum guest_state state;
-	char reason[VM_REASON_BYTES + 32]; /* why it last stopped; "" if it never did */
-	uint32_t exit_status;		   /* of the debug-exit port */
+	char reason[GUEST_REASON_BYTES]; /* why it last stopped; "" if it never did */
+	uint32_t exit_status;		 /* of the debug-exit port */
 	unsigned starts;
 	uint64_t uptime_ns;
 	uint64_t memory_bytes, populated_bytes;
@@ -41,6 +45,7 @@ struct guest_info {
 	uint64_t unclaimed_io, unclaimed_mmio;
 	unsigned vcpu_count;
 	struct guest_vcpu_info vcpus[VCPU_MAX];
+	struct devices_info devices;
 };
 
 /* Starts the control thread. 0 or -ENOMEM. Once. */
@@ -65,7 +70,11 @@ int guest_stop(struct guest *guest); /* power off, now */
 int guest_reset(
 	struct guest *guest); /* reset button, now: starts again whatever on_reboot says */
 
-/* Fills a snapshot, about 20 KiB with 64 vCPUs: not for a stack. Thread context. */
+/* Asks the guest to make do with `bytes` of its memory, or to take more of it back: as
+ * virtio_balloon_set(); -ESRCH when it does not run. Thread context; may sleep. */
+int guest_set_memory(struct guest *guest, uint64_t bytes);
+
+/* Fills a snapshot, about 25 KiB: not for a stack. Thread context. */
 void guest_get_info(struct guest *guest, struct guest_info *info);
 
 #endif

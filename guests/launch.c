@@ -7,6 +7,7 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/console/console.h"
+#include "guests/devices/devices.h"
 #include "guests/linux/linux.h"
 #include "guests/multiboot/multiboot.h"
 #include "kernel/io/files.h"
@@ -128,6 +129,12 @@ int launch_prepare(const struct guest_config *config, const struct cpumask *shar
 		launch_release(out);
 		return boot_refuse(why, -ENOMEM, "no memory for its devices");
 	}
+	err = devices_create(config, out->vm, chipset_pci(out->chipset), console, &out->devices,
+			     why);
+	if (err) {
+		launch_release(out);
+		return err;
+	}
 	own = thread_set_aspace(&out->vm->gmem.as);
 	err = load_kernel(out->vm, &config->boot, &out->entry, why);
 	thread_set_aspace(own);
@@ -141,6 +148,7 @@ int launch_prepare(const struct guest_config *config, const struct cpumask *shar
 
 void launch_release(struct launch *launch)
 {
+	devices_destroy(launch->devices);
 	chipset_destroy(launch->chipset);
 	if (launch->vm)
 		vm_destroy(launch->vm);

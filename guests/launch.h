@@ -11,10 +11,12 @@
 #include "kernel/vmm/vm.h"
 
 struct console;
+struct devices;
 
 struct launch {
 	struct vm *vm;
 	struct chipset *chipset;
+	struct devices *devices;
 	struct vcpu_entry entry; /* for vm_start() */
 };
 

@@ -5,20 +5,32 @@
 #include <errno.h>
 
 #include "boot/handoff.h"
+#include "drivers/block/ahci/ahci.h"
+#include "drivers/block/ide.h"
+#include "drivers/block/nvme/nvme.h"
+#include "drivers/block/queue.h"
+#include "drivers/block/virtio_blk.h"
 #include "drivers/bus/hpet.h"
+#include "drivers/bus/pci.h"
 #include "drivers/bus/serial.h"
+#include "drivers/net/e1000.h"
+#include "drivers/net/virtio_net.h"
+#include "drivers/volume/lvm/manage.h"
+#include "drivers/volume/sources.h"
 #include "guests/console/mux.h"
 #include "guests/document.h"
 #include "guests/guest.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/random.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/io/acpi.h"
 #include "kernel/io/files.h"
 #include "kernel/io/irq.h"
 #include "kernel/io/rtc.h"
+#include "kernel/io/storage.h"
 #include "kernel/log/fbcon.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
@@ -27,6 +39,7 @@
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/backend.h"
+#include "net/switch/switch.h"
 
 noreturn void kernel_main(const struct handoff *boot);
 
@@ -151,6 +164,7 @@ static void start_vmm(void)
 
 static void machine_off(bool reboot)
 {
+	block_hosts_shutdown();
 	if (reboot)
 		acpi_reset();
 	acpi_power_off();
@@ -172,14 +186,42 @@ static void start_terminal(const struct config_console *console)
 		log_detach(&port->sink);
 }
 
+/* A function goes to the first driver that takes it. */
+static void start_devices(void)
+{
+	static const struct pci_driver *const drivers[] = {
+		&nvme_driver, &ahci_driver,  &virtio_blk_driver,
+		&ide_driver,  &e1000_driver, &virtio_net_driver,
+	};
+
+	pci_init();
+	pci_probe(drivers, ARRAY_SIZE(drivers));
+}
+
+/* Disks, and what a configuration may name as one. */
+static void start_storage(void)
+{
+	static const struct storage_scheme *const kinds[] = {
+		&disk_scheme, &part_scheme, &lvm_scheme, &esp_scheme, &ram_scheme};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+		storage_register(kinds[i]);
+	part_log();
+	volume_init(&lvm_provider);
+}
+
 /* The first thread: what needs threads to start. */
 static void services(void *arg)
 {
 	(void)arg;
 	start_terminal(&document_host()->console);
+	start_devices();
+	start_storage();
+	switch_init();
 	if (guests_init())
 		panic("no memory for the control thread");
 	document_start_guests();
+	lvm_manage_start(document_host()->name); /* what guests have is known only now */
 	log_info("boot", "up %llu ms after the boot application's start",
 		 clock_now_ns() / NSEC_PER_MSEC);
 }
@@ -215,6 +257,7 @@ void kernel_main(const struct handoff *boot)
 	start_screen(&handoff->framebuffer);
 	acpi_init(handoff->rsdp_phys);
 	start_clock(handoff->tsc_boot_entry);
+	random_init();
 	start_apic();
 	files_init(handoff);
 	document_read();

@@ -1,6 +1,7 @@
 /*
- * ACPI tables of a guest (ACPI 6.4): RSDP, RSDT and XSDT, FADT, FACS, MADT, DSDT. Static
- * tables only; the fixed hardware that they describe is guests/devices/pm.
+ * ACPI tables of a guest (ACPI 6.4): RSDP, RSDT and XSDT, FADT, FACS, MADT, MCFG, DSDT and
+ * SSDT. Static tables only; the hardware that they describe is guests/devices/pm and
+ * guests/pci.
  */
 #ifndef GUESTS_ACPI_ACPI_H
 #define GUESTS_ACPI_ACPI_H
@@ -16,6 +17,7 @@ struct gmem;
 struct acpi_config {
 	uint64_t base;	     /* GPA that the tables are built for, multiple of 64 */
 	unsigned vcpu_count; /* local APIC IDs 0 .. vcpu_count - 1 */
+	uint64_t pci_high;   /* pci_high_base() */
 	const uint8_t *dsdt; /* compiled */
 	uint32_t dsdt_bytes;
 };

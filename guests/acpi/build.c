@@ -8,6 +8,7 @@
 #include "guests/devices/pm.h"
 #include "guests/devices/reset.h"
 #include "guests/devices/rtc_time.h"
+#include "guests/pci/pci.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
 
@@ -229,12 +230,33 @@ static int build_madt(struct blob *blob)
 	return table_list(blob, madt);
 }
 
+static int build_mcfg(struct blob *blob)
+{
+	struct acpi_mcfg *mcfg = table_begin(blob, "MCFG", 1, sizeof(*mcfg));
+
+	if (!mcfg)
+		return -ENOSPC;
+	mcfg->base = PCI_ECAM_BASE;
+	mcfg->last_bus = PCI_ECAM_BYTES / MIB - 1;
+	return table_list(blob, mcfg);
+}
+
+static int build_ssdt(struct blob *blob)
+{
+	struct acpi_ssdt *ssdt = table_begin(blob, "SSDT", 2, sizeof(*ssdt));
+
+	if (!ssdt)
+		return -ENOSPC;
+	ssdt->name_op = AML_NAME_OP;
+	memcpy(ssdt->name, "PCIH", sizeof(ssdt->name));
+	ssdt->qword_prefix = AML_QWORD_PREFIX;
+	ssdt->base = blob->config->pci_high;
+	return table_list(blob, ssdt);
+}
+
 /* In this order: the FADT points to FACS and DSDT. */
 static int (*const builders[])(struct blob *) = {
-	build_facs,
-	build_dsdt,
-	build_fadt,
-	build_madt,
+	build_facs, build_dsdt, build_fadt, build_madt, build_mcfg, build_ssdt,
 };
 
 /* RSDT (32-bit pointers, for old guests) or XSDT. Sets *gpa. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "guests/acpi/acpi.h"
+#include "guests/pci/pci.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/gmem.h"
 
@@ -14,6 +15,7 @@ int acpi_install(struct gmem *gm, unsigned vcpu_count, uint64_t *rsdp)
 	const struct acpi_config config = {
 		.base = ACPI_BASE,
 		.vcpu_count = vcpu_count,
+		.pci_high = pci_high_base(),
 		.dsdt = dsdt_aml,
 		.dsdt_bytes = dsdt_aml_bytes,
 	};

@@ -149,4 +149,25 @@ _Static_assert(sizeof(struct acpi_madt_local_apic_nmi) == 6, "ACPI table 5.28");
 _Static_assert(sizeof(struct acpi_madt_local_x2apic) == 16, "ACPI table 5.34");
 _Static_assert(sizeof(struct acpi_madt_local_x2apic_nmi) == 12, "ACPI table 5.36");
 
+struct acpi_mcfg { /* PCI Firmware 3.2, 4.1.2; one segment */
+	struct acpi_header header;
+	uint64_t reserved0;
+	uint64_t base;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+	uint32_t reserved1;
+} packed_table;
+_Static_assert(sizeof(struct acpi_mcfg) == 60, "PCI Firmware 3.2, 4.1.2");
+
+/* `Name (\PCIH, base)` in AML (20.2.5.1): what the DSDT, which is compiled once, can't know. */
+struct acpi_ssdt {
+	struct acpi_header header;
+	uint8_t name_op;
+	char name[4];
+	uint8_t qword_prefix;
+	uint64_t base;
+} packed_table;
+#define AML_NAME_OP	 0x08
+#define AML_QWORD_PREFIX 0x0e
+
 #endif

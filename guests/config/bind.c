@@ -181,6 +181,38 @@ static void bind_cpus(struct binder *binder, const struct config_field *field,
 	}
 }
 
+static void bind_addresses(struct binder *binder, const struct config_field *field,
+			   const struct config_node *node, char *target)
+{
+	struct config_address *place = (void *)(target + field->offset);
+	uint32_t *count = counter_of(field, target);
+	char wrong[CONFIG_PHRASE_MAX];
+
+	if (node->kind != CONFIG_LIST) {
+		complain_kind(binder, field, node);
+		return;
+	}
+	for (const struct config_node *each = node->child; each; each = each->next) {
+		size_t used = enter(binder, NULL, *count);
+
+		if (*count == field->maximum) {
+			leave(binder, used);
+			snprintf(wrong, sizeof(wrong),
+				 "has more than %u addresses; leave some out",
+				 (unsigned)field->maximum);
+			complain(binder, each->mark, wrong);
+			return;
+		}
+		if (each->kind != CONFIG_SCALAR)
+			complain(binder, each->mark,
+				 "is not an address; write one, such as 192.0.2.7");
+		else if (config_address(each->text, each->length, &place[*count], wrong))
+			complain(binder, each->mark, wrong);
+		(*count)++;
+		leave(binder, used);
+	}
+}
+
 /* Messages about an element speak of "guest 'alpha'" where it has a name, or of "guests[1]". */
 static void name_subject(struct binder *binder, const struct config_table *table,
 			 const struct config_node *node)
@@ -237,6 +269,7 @@ static void bind_field(struct binder *binder, const struct config_field *field,
 	switch (field->type) {
 	case CONFIG_CPU_SET:
 	case CONFIG_CPU_LIST: bind_cpus(binder, field, node, target); break;
+	case CONFIG_ADDRESSES: bind_addresses(binder, field, node, target); break;
 	case CONFIG_STRUCTS: bind_structs(binder, field, node, target); break;
 	case CONFIG_KEYS:
 		if (node->kind == CONFIG_MAPPING)

@@ -1,20 +1,16 @@
 /*
  * The second stage: whether guests fit each other and the machine. Works on structs alone,
- * so a configuration from anywhere can be checked; looks at no file's contents.
+ * so a configuration from anywhere can be checked; looks at no file's contents. Disks and
+ * networks are check_disks.c's and check_networks.c's.
  */
-#include "guests/config/config.h"
+#include "guests/config/check.h"
 #include "guests/config/value.h"
+#include "kernel/lib/size.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #define BYTES_MAX (1ull << 62) /* sums of sizes end here */
-
-struct checker {
-	const struct config *config;
-	const struct config_machine *machine;
-	struct config_report *report;
-};
 
 static void check_names(const struct checker *checker)
 {
@@ -154,27 +150,67 @@ static void check_cpus(const struct checker *checker)
 			"one out as a housekeeping CPU, for devices and management");
 }
 
-static void check_memory(const struct checker *checker)
+/* Takes a guest's RAM disks from what is left; false, and says so, when one does not fit. */
+static bool take_ram_disks(const struct checker *checker, const struct guest_config *guest,
+			   uint64_t *left)
 {
-	uint64_t left = checker->machine->memory_bytes;
-	char wanted[CONFIG_SIZE_TEXT], rest[CONFIG_SIZE_TEXT];
+	char rest[CONFIG_SIZE_TEXT];
+	uint64_t bytes;
 
-	if (left == 0)
-		return;
-	for (uint32_t i = 0; i < checker->config->guest_count; i++) {
-		const struct guest_config *guest = &checker->config->guests[i];
+	for (uint32_t i = 0; i < guest->disk_count; i++) {
+		const struct config_disk *disk = &guest->disks[i];
 
-		if (guest->memory_bytes <= left) {
-			left -= guest->memory_bytes;
+		if (strncmp(disk->source, "ram:", 4) != 0 ||
+		    !size_parse(disk->source + 4, &bytes))
+			continue;
+		if (bytes <= *left) {
+			*left -= MIN(*left, ALIGN_UP(bytes, PAGE_2M));
 			continue;
 		}
-		config_report_add(checker->report, guest->memory_mark,
-				  "guest '%s': memory is %s, but this machine has %s %s",
-				  guest->name, config_size_text(guest->memory_bytes, wanted),
-				  config_size_text(ALIGN_DOWN(left, PAGE_2M), rest),
-				  i ? "left after the guests before; write less, here or there"
-				    : "for guests; write less");
-		return;
+		config_report_add(
+			checker->report, disk->source_mark,
+			"guest '%s': disks[%u].source is '%s', but this machine has "
+			"%s left after the guests' memory before; write less, here or "
+			"there",
+			guest->name, (unsigned)i, disk->source,
+			config_size_text(ALIGN_DOWN(*left, PAGE_2M), rest));
+		return false;
+	}
+	return true;
+}
+
+/* Takes a guest's memory off *left; `alone`: that is the whole machine's. */
+static bool take_memory(const struct checker *checker, const struct guest_config *guest,
+			uint64_t *left, bool alone)
+{
+	char wanted[CONFIG_SIZE_TEXT], rest[CONFIG_SIZE_TEXT];
+
+	if (guest->memory_bytes <= *left) {
+		*left -= guest->memory_bytes;
+		return take_ram_disks(checker, guest, left);
+	}
+	config_report_add(checker->report, guest->memory_mark,
+			  "guest '%s': memory is %s, but this machine has %s %s", guest->name,
+			  config_size_text(guest->memory_bytes, wanted),
+			  config_size_text(ALIGN_DOWN(*left, PAGE_2M), rest),
+			  alone ? "for guests; write less"
+				: "left after the guests before; write less, here or there");
+	return false;
+}
+
+/* Guests that start with the machine must fit beside each other; one that is started by hand,
+ * on it. */
+static void check_memory(const struct checker *checker)
+{
+	uint64_t all = checker->machine->memory_bytes, left = all;
+
+	for (uint32_t i = 0; all && i < checker->config->guest_count; i++) {
+		const struct guest_config *guest = &checker->config->guests[i];
+		uint64_t whole = all;
+
+		if (!take_memory(checker, guest, guest->autostart ? &left : &whole,
+				 !guest->autostart || left == all))
+			return;
 	}
 }
 
@@ -262,5 +298,7 @@ int config_check(const struct config *config, const struct config_machine *machi
 	check_memory(&checker);
 	for (uint32_t i = 0; i < config->guest_count; i++)
 		check_boot(&checker, &config->guests[i]);
+	config_check_networks(&checker);
+	config_check_disks(&checker);
 	return report->count + report->dropped == before ? 0 : -EINVAL;
 }

@@ -1,9 +1,10 @@
 /*
  * The public face: a document to a struct config, and questions about one.
- * The work is done by tree.c, bind.c and value.c; check.c has the second stage.
+ * The work is done by tree.c, bind.c, value.c and derive.c; check.c has the second stage.
  */
 #include "guests/config/config.h"
 #include "guests/config/bind.h"
+#include "guests/config/derive.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +20,6 @@ static size_t count_guests(const struct config_node *root)
 	for (const struct config_node *each = guests->child; each; each = each->next)
 		count++;
 	return count < CONFIG_GUESTS_MAX ? count : CONFIG_GUESTS_MAX;
-}
-
-/* Values that follow from others, where the document leaves them out. */
-static void derive(struct config *config)
-{
-	for (uint32_t i = 0; i < config->guest_count; i++) {
-		struct config_vcpus *cpus = &config->guests[i].cpus;
-
-		if (cpus->pin_count && cpus->count_mark.line == 0)
-			cpus->count = cpus->pin_count;
-	}
 }
 
 static int bind_document(const struct config_node *root, struct config **config,
@@ -52,7 +42,7 @@ static int bind_document(const struct config_node *root, struct config **config,
 		config_free(made);
 		return -EINVAL;
 	}
-	derive(made);
+	config_derive(made);
 	*config = made;
 	return 0;
 }

@@ -22,6 +22,15 @@
 #define CONFIG_FILE_MAX	      256
 #define CONFIG_CMDLINE_MAX    2048 /* COMMAND_LINE_SIZE of x86 Linux */
 #define CONFIG_MODULE_ARG_MAX 256
+#define CONFIG_DISKS_MAX      16
+#define CONFIG_NICS_MAX	      8
+#define CONFIG_NETWORKS_MAX   32
+#define CONFIG_SOURCE_MAX     256
+#define CONFIG_SERIAL_MAX     21 /* virtio 1.2, 5.2.6: 20 bytes */
+#define CONFIG_UPLINK_MAX     64
+#define CONFIG_ADDRESSES_MAX  8
+#define CONFIG_QUEUES_MAX     8 /* of a disk; pairs of a network interface */
+#define CONFIG_WHY_MAX	      256
 
 enum config_serial { CONFIG_SERIAL_NONE, CONFIG_SERIAL_COM1, CONFIG_SERIAL_COM2 };
 
@@ -73,10 +82,79 @@ struct config_boot {
 	struct config_mark kernel_mark, initrd_mark, modules_mark;
 };
 
+/* When a write counts as done, where the guest did not ask for a flush. */
+enum config_cache {
+	CONFIG_CACHE_WRITE_THROUGH, /* once it is on the medium */
+	CONFIG_CACHE_WRITE_BACK,    /* once the device has it; a flush puts it on the medium */
+};
+
+/* 0 is no limit. Bursts are what may be used at once after a pause; 0 is a tenth of a second's.
+ */
+struct config_disk_limits {
+	uint32_t iops, iops_burst;
+	uint64_t bytes_per_second, bytes_burst;
+	struct config_mark iops_burst_mark, bytes_burst_mark;
+};
+
+/* A disk of a guest: a virtio block device. */
+struct config_disk {
+	char source[CONFIG_SOURCE_MAX]; /* "lvm:vg0/web": kernel/io/storage.h */
+	bool read_only;
+	enum config_cache cache;
+	char serial[CONFIG_SERIAL_MAX]; /* as the guest sees it */
+	uint32_t queues;		/* 1 to CONFIG_QUEUES_MAX */
+	struct config_disk_limits limits;
+	struct config_mark source_mark, serial_mark;
+};
+
+/* An address that a guest may use; `bytes`: 4, or 16 with v6. */
+struct config_address {
+	bool v6;
+	uint8_t bytes[16];
+};
+
+struct config_mac {
+	bool given; /* else it was made of the names of machine and guest, and the position */
+	uint8_t bytes[6];
+};
+
+/* As struct config_disk_limits. */
+struct config_nic_limits {
+	uint64_t send_bytes_per_second, receive_bytes_per_second, burst_bytes;
+	struct config_mark burst_mark;
+};
+
+/* A network interface of a guest. */
+struct config_nic {
+	char network[CONFIG_GUEST_NAME_MAX];
+	struct config_mac mac;
+	bool filter; /* only this MAC, and only these addresses where there are any, leave it */
+	uint32_t address_count;
+	struct config_address addresses[CONFIG_ADDRESSES_MAX];
+	struct config_nic_limits limits;
+	uint32_t queues; /* pairs, 1 to CONFIG_QUEUES_MAX */
+	struct config_mark network_mark, mac_mark, addresses_mark;
+};
+
+/* A named network. */
+struct config_network {
+	char name[CONFIG_GUEST_NAME_MAX];
+	char uplink[CONFIG_UPLINK_MAX]; /* "": guests among themselves; "nic0", "mac:...",
+					   "pci:..." */
+	uint32_t vlan;			/* 1 to 4094; 0: untagged */
+	struct config_mark name_mark, uplink_mark, vlan_mark;
+};
+
 /* A guest that restarts more than `count` times within `seconds` is stopped instead. */
 struct config_restart_limit {
 	uint32_t count; /* 0 is no limit */
 	uint32_t seconds;
+};
+
+/* What a guest's console is joined to. */
+enum config_guest_console {
+	CONFIG_CONSOLE_SERIAL, /* COM1 */
+	CONFIG_CONSOLE_VIRTIO, /* COM1 and a virtio console, which is typed to once it runs */
 };
 
 /* May be copied by assignment: it points nowhere. */
@@ -85,6 +163,10 @@ struct guest_config {
 	struct config_vcpus cpus;
 	uint64_t memory_bytes; /* a multiple of 2 MiB */
 	struct config_boot boot;
+	uint32_t disk_count, nic_count;
+	struct config_disk disks[CONFIG_DISKS_MAX];
+	struct config_nic nics[CONFIG_NICS_MAX];
+	enum config_guest_console console;
 	bool autostart;
 	enum config_policy on_crash, on_reboot, on_poweroff;
 	struct config_restart_limit restart_limit;
@@ -94,6 +176,8 @@ struct guest_config {
 
 struct config {
 	struct host_config host;
+	uint32_t network_count;
+	struct config_network networks[CONFIG_NETWORKS_MAX];
 	uint32_t guest_count;
 	struct guest_config guests[]; /* in the order of the document */
 };
@@ -105,6 +189,8 @@ struct config_machine {
 	uint64_t memory_bytes; /* free for guests */
 	/* Size of a file by its path in \bulkhead\ ("samples/vmlinuz"); 0 or -ENOENT. */
 	int (*file_size)(void *context, const char *path, uint64_t *bytes);
+	/* Whether a disk's source is well-formed: 0, or -EINVAL with the rest of a sentence. */
+	int (*check_source)(void *context, const char *source, char why[CONFIG_WHY_MAX]);
 	void *context;
 };
 

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 #define CONFIG_ERRORS_MAX  32
-#define CONFIG_MESSAGE_MAX 256
+#define CONFIG_MESSAGE_MAX 384
 #define CONFIG_NAME_MAX	   160 /* of a document; the end of a longer path is kept */
-#define CONFIG_LINE_MAX	   448 /* a message with file, line and column before it */
+#define CONFIG_LINE_MAX	   576 /* a message with file, line and column before it */
 #define CONFIG_SHOWN_MAX   48  /* a value of the document as a message shows it */
 
 /* A place in a document. Both count from 1; line 0 means that the document doesn't say it. */
@@ -26,7 +26,7 @@ struct config_error {
 	char text[CONFIG_MESSAGE_MAX];
 };
 
-/* About 8 KiB: not for a kernel stack. Errors are in the order of the document. */
+/* About 12 KiB: not for a kernel stack. Errors are in the order of the document. */
 struct config_report {
 	char file[CONFIG_NAME_MAX];
 	uint32_t count;	  /* of `errors` */

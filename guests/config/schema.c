@@ -1,5 +1,6 @@
 /*
- * The tables themselves: one entry per key. Adding a key is an entry here, a member in
+ * The tables themselves: one entry per key, but for those of disks and networks, which are in
+ * schema_devices.c. Adding a key is an entry here, a member in
  * config.h, and the regenerated table in docs/configuration.md.
  */
 #include "guests/config/schema.h"
@@ -7,15 +8,10 @@
 #include "kernel/lib/types.h"
 
 #define TIB (1024 * GIB)
-#define TABLE(array, type, word)                                                      \
-	{                                                                             \
-		.fields = (array), .count = ARRAY_SIZE(array), .bytes = sizeof(type), \
-		.noun = (word)                                                        \
-	}
-
 _Static_assert(sizeof(enum config_serial) == 4, "choices are stored as 4 bytes");
 _Static_assert(sizeof(enum config_policy) == 4, "choices are stored as 4 bytes");
 _Static_assert(sizeof(enum config_protocol) == 4, "choices are stored as 4 bytes");
+_Static_assert(sizeof(enum config_guest_console) == 4, "choices are stored as 4 bytes");
 
 static const struct config_choice serials[] = {
 	{"com1", CONFIG_SERIAL_COM1},
@@ -58,7 +54,7 @@ static const struct config_field console_fields[] = {
 };
 
 static const struct config_table console_table =
-	TABLE(console_fields, struct config_console, NULL);
+	CONFIG_TABLE(console_fields, struct config_console, NULL);
 
 static const struct config_field host_fields[] = {
 	{.key = "name",
@@ -85,7 +81,8 @@ static const struct config_field host_fields[] = {
 		"guests use them too."},
 };
 
-static const struct config_table host_table = TABLE(host_fields, struct host_config, NULL);
+static const struct config_table host_table =
+	CONFIG_TABLE(host_fields, struct host_config, NULL);
 
 static const struct config_field cpus_fields[] = {
 	{.key = "count",
@@ -132,7 +129,8 @@ static const struct config_field cpus_fields[] = {
 		"cap."},
 };
 
-static const struct config_table cpus_table = TABLE(cpus_fields, struct config_vcpus, NULL);
+static const struct config_table cpus_table =
+	CONFIG_TABLE(cpus_fields, struct config_vcpus, NULL);
 
 static const struct config_field module_fields[] = {
 	{.key = "file",
@@ -152,7 +150,7 @@ static const struct config_field module_fields[] = {
 };
 
 static const struct config_table module_table =
-	TABLE(module_fields, struct config_module, NULL);
+	CONFIG_TABLE(module_fields, struct config_module, NULL);
 
 static const struct config_field boot_fields[] = {
 	{.key = "kernel",
@@ -193,7 +191,8 @@ static const struct config_field boot_fields[] = {
 	 .doc = "Multiboot modules, in order."},
 };
 
-static const struct config_table boot_table = TABLE(boot_fields, struct config_boot, NULL);
+static const struct config_table boot_table =
+	CONFIG_TABLE(boot_fields, struct config_boot, NULL);
 
 static const struct config_field restart_fields[] = {
 	{.key = "count",
@@ -212,7 +211,13 @@ static const struct config_field restart_fields[] = {
 };
 
 static const struct config_table restart_table =
-	TABLE(restart_fields, struct config_restart_limit, NULL);
+	CONFIG_TABLE(restart_fields, struct config_restart_limit, NULL);
+
+static const struct config_choice guest_consoles[] = {
+	{"serial", CONFIG_CONSOLE_SERIAL},
+	{"virtio", CONFIG_CONSOLE_VIRTIO},
+	{NULL, 0},
+};
 
 static const struct config_field guest_fields[] = {
 	{.key = "name",
@@ -246,6 +251,28 @@ static const struct config_field guest_fields[] = {
 	 .table = &boot_table,
 	 .example = "{kernel: \"esp:/samples/vmlinuz\"}",
 	 .doc = "What it starts."},
+	{.key = "disks",
+	 .type = CONFIG_STRUCTS,
+	 .offset = offsetof(struct guest_config, disks),
+	 .counter = offsetof(struct guest_config, disk_count),
+	 .maximum = CONFIG_DISKS_MAX,
+	 .table = &config_disk_schema,
+	 .example = "[{source: \"lvm:vg0/web\"}]",
+	 .doc = "Its disks, in this order: virtio block devices."},
+	{.key = "nics",
+	 .type = CONFIG_STRUCTS,
+	 .offset = offsetof(struct guest_config, nics),
+	 .counter = offsetof(struct guest_config, nic_count),
+	 .maximum = CONFIG_NICS_MAX,
+	 .table = &config_nic_schema,
+	 .example = "[{network: lan}]",
+	 .doc = "Its network interfaces, in this order: virtio network devices."},
+	{.key = "console",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct guest_config, console),
+	 .choices = guest_consoles,
+	 .initial = "serial",
+	 .doc = "What its console is: the serial port, or a virtio console beside it."},
 	{.key = "autostart",
 	 .type = CONFIG_BOOL,
 	 .offset = offsetof(struct guest_config, autostart),
@@ -283,7 +310,7 @@ static const struct config_field guest_fields[] = {
 };
 
 const struct config_table config_guest_schema =
-	TABLE(guest_fields, struct guest_config, "guest");
+	CONFIG_TABLE(guest_fields, struct guest_config, "guest");
 
 static const struct config_field fields[] = {
 	{.key = "host",
@@ -292,6 +319,14 @@ static const struct config_field fields[] = {
 	 .table = &host_table,
 	 .example = "{name: node1}",
 	 .doc = "The machine itself."},
+	{.key = "networks",
+	 .type = CONFIG_STRUCTS,
+	 .offset = offsetof(struct config, networks),
+	 .counter = offsetof(struct config, network_count),
+	 .maximum = CONFIG_NETWORKS_MAX,
+	 .table = &config_network_schema,
+	 .example = "[{name: lan, uplink: nic0}]",
+	 .doc = "The networks that guests' interfaces are plugged into."},
 	{.key = "guests",
 	 .type = CONFIG_STRUCTS,
 	 .required = true,
@@ -303,4 +338,4 @@ static const struct config_field fields[] = {
 	 .doc = "The guests, created in this order. May be empty."},
 };
 
-const struct config_table config_schema = TABLE(fields, struct config, NULL);
+const struct config_table config_schema = CONFIG_TABLE(fields, struct config, NULL);

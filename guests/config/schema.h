@@ -6,6 +6,7 @@
 #ifndef GUESTS_CONFIG_SCHEMA_H
 #define GUESTS_CONFIG_SCHEMA_H
 
+#include "kernel/lib/types.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,10 +19,14 @@ enum config_type {
 	CONFIG_NAME,	 /* char[], a-z 0-9 and '-' */
 	CONFIG_TEXT,	 /* char[], printable ASCII */
 	CONFIG_FILE,	 /* char[], "esp:/..." */
+	CONFIG_SOURCE,	 /* char[], "lvm:vg0/web" */
+	CONFIG_UPLINK,	 /* char[], "nic0", "mac:...", "pci:..." */
+	CONFIG_MAC,	 /* struct config_mac, or the word `auto` */
 	CONFIG_CPU_SET,	 /* struct cpumask */
 	CONFIG_CPU_LIST, /* uint16_t[], its length a uint32_t at `counter` */
-	CONFIG_KEYS,	 /* a struct: `table` */
-	CONFIG_STRUCTS,	 /* an array of structs: `table`, its length a uint32_t at `counter` */
+	CONFIG_ADDRESSES, /* struct config_address[], its length a uint32_t at `counter` */
+	CONFIG_KEYS,	  /* a struct: `table` */
+	CONFIG_STRUCTS,	  /* an array of structs: `table`, its length a uint32_t at `counter` */
 };
 
 struct config_choice {
@@ -55,7 +60,16 @@ struct config_table {
 	const char *noun; /* messages call elements by this and their name; NULL: by position */
 };
 
-extern const struct config_table config_schema;	      /* struct config */
-extern const struct config_table config_guest_schema; /* struct guest_config */
+#define CONFIG_TABLE(array, type, word)                                               \
+	{                                                                             \
+		.fields = (array), .count = ARRAY_SIZE(array), .bytes = sizeof(type), \
+		.noun = (word)                                                        \
+	}
+
+extern const struct config_table config_disk_schema;	/* struct config_disk */
+extern const struct config_table config_nic_schema;	/* struct config_nic */
+extern const struct config_table config_network_schema; /* struct config_network */
+extern const struct config_table config_schema;		/* struct config */
+extern const struct config_table config_guest_schema;	/* struct guest_config */
 
 #endif

@@ -155,7 +155,7 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 	if (reader->tree->count == CONFIG_NODES_MAX)
 		return refuse(
 			reader, event->start_mark,
-			"the document has more than 8192 keys and values; make it smaller");
+			"the document has more than 32768 keys and values; make it smaller");
 	node = new_node(reader->tree, kind, event->start_mark, text, length);
 	if (!node)
 		return -ENOMEM;

@@ -8,7 +8,7 @@
 #include "guests/config/report.h"
 
 #define CONFIG_BYTES_MAX (256 * 1024)
-#define CONFIG_NODES_MAX 8192
+#define CONFIG_NODES_MAX 32768
 #define CONFIG_DEPTH_MAX 16 /* lists and mappings inside each other */
 
 enum config_kind { CONFIG_SCALAR, CONFIG_LIST, CONFIG_MAPPING };

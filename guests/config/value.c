@@ -1,9 +1,10 @@
 /*
- * One scalar at a time: numbers, sizes with units, words, names, files, CPUs.
+ * One scalar at a time: numbers, sizes with units, words, names, files, CPUs, addresses.
  * Where a value stands in the document is bind.c's; whether it makes sense beside the
  * others is check.c's.
  */
 #include "guests/config/value.h"
+#include "guests/config/address.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,6 +99,22 @@ const char *config_expected(const struct config_field *field, char phrase[CONFIG
 		break;
 	case CONFIG_FILE:
 		snprintf(phrase, CONFIG_PHRASE_MAX, "a file such as %s", field->example);
+		break;
+	case CONFIG_SOURCE:
+		snprintf(phrase, CONFIG_PHRASE_MAX,
+			 "a kind of source and which one, such as %s", field->example);
+		break;
+	case CONFIG_UPLINK:
+		snprintf(phrase, CONFIG_PHRASE_MAX,
+			 "nic0, \"mac:52:54:00:12:34:56\" or \"pci:00:04.0\"");
+		break;
+	case CONFIG_MAC:
+		snprintf(phrase, CONFIG_PHRASE_MAX,
+			 "auto, or an address such as 52:54:00:12:34:56");
+		break;
+	case CONFIG_ADDRESSES:
+		snprintf(phrase, CONFIG_PHRASE_MAX, "a list of IP addresses such as %s",
+			 field->example);
 		break;
 	case CONFIG_CPU_SET:
 	case CONFIG_CPU_LIST:
@@ -308,15 +325,52 @@ static int store_file(const struct config_field *field, const char *text, size_t
 	return -EINVAL;
 }
 
+static int store_source(const struct config_field *field, const char *text, size_t length,
+			void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	if (store_text(field, text, length, place, wrong))
+		return -EINVAL;
+	return config_is_source(place) ? 0 : refuse(field, text, length, wrong);
+}
+
+static int store_uplink(const struct config_field *field, const char *text, size_t length,
+			void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	if (store_text(field, text, length, place, wrong))
+		return -EINVAL;
+	return config_is_uplink(place) ? 0 : refuse(field, text, length, wrong);
+}
+
+static int store_mac(const struct config_field *field, const char *text, size_t length,
+		     void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	static const uint8_t zero[6];
+	struct config_mac mac = {.given = !is_word(text, length, "auto")};
+	char shown[CONFIG_SHOWN_MAX];
+
+	if (mac.given && !config_parse_mac(text, length, mac.bytes))
+		return refuse(field, text, length, wrong);
+	if (mac.given && (mac.bytes[0] & 1 || memcmp(mac.bytes, zero, sizeof(zero)) == 0)) {
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is '%s', which no single interface can have; write one whose first "
+			 "pair is even, such as 52:54:00:12:34:56",
+			 config_shown(shown, text, length));
+		return -EINVAL;
+	}
+	memcpy(place, &mac, sizeof(mac));
+	return 0;
+}
+
 int config_value(const struct config_field *field, const char *text, size_t length,
 		 void *target, char wrong[CONFIG_PHRASE_MAX])
 {
 	static int (*const store[])(const struct config_field *, const char *, size_t, void *,
 				    char *) = {
-		[CONFIG_BOOL] = store_bool, [CONFIG_NUMBER] = store_number,
-		[CONFIG_SIZE] = store_size, [CONFIG_CHOICE] = store_choice,
-		[CONFIG_NAME] = store_name, [CONFIG_TEXT] = store_text,
-		[CONFIG_FILE] = store_file,
+		[CONFIG_BOOL] = store_bool,	[CONFIG_NUMBER] = store_number,
+		[CONFIG_SIZE] = store_size,	[CONFIG_CHOICE] = store_choice,
+		[CONFIG_NAME] = store_name,	[CONFIG_TEXT] = store_text,
+		[CONFIG_FILE] = store_file,	[CONFIG_SOURCE] = store_source,
+		[CONFIG_UPLINK] = store_uplink, [CONFIG_MAC] = store_mac,
 	};
 
 	return store[field->type](field, text, length, (char *)target + field->offset, wrong);
@@ -352,4 +406,25 @@ int config_cpu_range(const char *text, size_t length, struct cpumask *range,
 	for (uint64_t cpu = low; cpu <= high; cpu++)
 		cpumask_set(range, (unsigned)cpu);
 	return 0;
+}
+
+int config_address(const char *text, size_t length, struct config_address *address,
+		   char wrong[CONFIG_PHRASE_MAX])
+{
+	char shown[CONFIG_SHOWN_MAX];
+
+	config_shown(shown, text, length);
+	if (!config_parse_address(text, length, address))
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is '%s'; write an IPv4 or IPv6 address without a prefix, such as "
+			 "192.0.2.7 or \"2001:db8::7\"",
+			 shown);
+	else if (!config_is_unicast(address))
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is '%s', which no single machine can have; write the guest's own "
+			 "address",
+			 shown);
+	else
+		return 0;
+	return -EINVAL;
 }

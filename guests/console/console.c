@@ -1,8 +1,10 @@
-/* The rings between a guest's UART and the terminal. Who is shown when is mux.c. */
+/* The rings between a guest's UART, or another device, and the terminal. Who is shown when is
+ * mux.c. */
 #include "guests/console/console.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kernel/lib/lock.h"
 #include "kernel/mem/heap.h"
@@ -11,14 +13,18 @@
 
 /*
  * `out_lock` guards the output's ring and is taken under the UART's own lock. `uart_lock`,
- * taken before both, guards the rest and keeps the UART alive while we call it; `put` and
- * `room`, which the UART calls, must not need it.
+ * taken before both, guards the rest and keeps UART and reader alive while we call them; `put`
+ * and `room`, which the UART calls, must not need it.
  */
 struct console {
 	char name[32];
 	struct spinlock out_lock, uart_lock;
 	struct uart *uart;
-	bool withheld; /* with out_lock: a byte was refused, so uart_drained() is due */
+	void (*wake)(void *arg); /* the reader's; NULL: the UART is typed to */
+	void *wake_arg;
+	bool withheld; /* with out_lock: a byte was refused, so drained() is due */
+	bool crowded;  /* input was refused: who types is to be told of room */
+	char last;     /* byte printed */
 	unsigned out_first, out_count;
 	unsigned in_first, in_count;
 	char out[CONSOLE_RING_BYTES];
@@ -76,19 +82,26 @@ struct console *console_at(unsigned index)
 	return index < listed_count ? listed[index] : NULL;
 }
 
-bool console_put(struct console *c, char byte)
+size_t console_write(struct console *c, const char *buf, size_t bytes)
 {
 	uint64_t flags = spin_lock_irqsave(&c->out_lock);
-	bool first = c->out_count == 0, room = c->out_count < sizeof c->out;
+	bool first = c->out_count == 0;
+	size_t n = 0;
 
-	if (room)
-		c->out[(c->out_first + c->out_count++) % sizeof c->out] = byte;
-	c->withheld = !room;
+	for (; n < bytes && c->out_count < sizeof c->out; n++)
+		c->out[(c->out_first + c->out_count++) % sizeof c->out] = c->last = buf[n];
+	if (n < bytes)
+		c->withheld = true;
 	spin_unlock_irqrestore(&c->out_lock, flags);
 	/* Whoever takes output goes on until there is none: the first byte is enough. */
-	if (first)
+	if (first && n)
 		tell();
-	return room;
+	return n;
+}
+
+bool console_put(struct console *c, char byte)
+{
+	return console_write(c, &byte, 1);
 }
 
 static bool put(void *arg, uint8_t byte)
@@ -96,18 +109,40 @@ static bool put(void *arg, uint8_t byte)
 	return console_put(arg, (char)byte);
 }
 
-/* Offers the UART what waits for it. Caller holds uart_lock. */
+/* The longest run of input that lies in one piece, and its use. Caller holds uart_lock. */
+static unsigned in_run(const struct console *c)
+{
+	return MIN(c->in_count, (unsigned)INPUT_BYTES - c->in_first);
+}
+
+static void in_used(struct console *c, unsigned bytes)
+{
+	c->in_first = (c->in_first + bytes) % INPUT_BYTES;
+	c->in_count -= bytes;
+}
+
+/* Offers the guest what waits for it. Caller holds uart_lock. */
 static void feed(struct console *c)
 {
-	while (c->uart && c->in_count) {
-		unsigned run = MIN(c->in_count, (unsigned)INPUT_BYTES - c->in_first);
+	if (c->wake && c->in_count)
+		c->wake(c->wake_arg);
+	while (!c->wake && c->uart && c->in_count) {
+		unsigned run = in_run(c);
 		unsigned taken = (unsigned)uart_receive(c->uart, c->in + c->in_first, run);
 
-		c->in_first = (c->in_first + taken) % INPUT_BYTES;
-		c->in_count -= taken;
+		in_used(c, taken);
 		if (taken < run)
 			break; /* the UART calls `room` when it can take more */
 	}
+}
+
+/* There is room for output again. Caller holds uart_lock. */
+static void drained(struct console *c)
+{
+	if (c->uart)
+		uart_drained(c->uart);
+	if (c->wake)
+		c->wake(c->wake_arg);
 }
 
 /* The guest has read its input and there is more: it is fed from the thread that takes output,
@@ -125,11 +160,46 @@ struct uart_host console_uart_host(struct console *c)
 
 void console_set_uart(struct console *c, struct uart *uart)
 {
-	uint64_t flags = spin_lock_irqsave(&c->uart_lock);
+	uint64_t flags;
+
+	if (uart && c->last && c->last != '\n')
+		console_write(c, "\r\n", 2);
+	flags = spin_lock_irqsave(&c->uart_lock);
 
 	c->uart = uart;
 	c->in_count = 0;
 	spin_unlock_irqrestore(&c->uart_lock, flags);
+}
+
+void console_set_reader(struct console *c, void (*wake)(void *arg), void *arg)
+{
+	uint64_t flags = spin_lock_irqsave(&c->uart_lock);
+
+	c->wake = wake;
+	c->wake_arg = arg;
+	feed(c);
+	spin_unlock_irqrestore(&c->uart_lock, flags);
+}
+
+size_t console_read(struct console *c, char *buf, size_t bytes)
+{
+	uint64_t flags = spin_lock_irqsave(&c->uart_lock);
+	size_t n = 0;
+	bool more;
+
+	while (n < bytes && c->in_count) {
+		unsigned run = MIN(in_run(c), (unsigned)(bytes - n));
+
+		memcpy(buf + n, c->in + c->in_first, run);
+		in_used(c, run);
+		n += run;
+	}
+	more = n && c->crowded;
+	c->crowded = c->crowded && !n;
+	spin_unlock_irqrestore(&c->uart_lock, flags);
+	if (more)
+		tell();
+	return n;
 }
 
 size_t console_take(struct console *c, char *buf, size_t bytes)
@@ -147,19 +217,22 @@ size_t console_take(struct console *c, char *buf, size_t bytes)
 	if (withheld)
 		c->withheld = false;
 	spin_unlock_irqrestore(&c->out_lock, flags);
-	if (withheld && c->uart)
-		uart_drained(c->uart);
+	if (withheld)
+		drained(c);
 	feed(c);
 	spin_unlock_irqrestore(&c->uart_lock, uart_flags);
 	return n;
 }
 
-void console_type(struct console *c, const char *buf, size_t bytes)
+size_t console_type(struct console *c, const char *buf, size_t bytes)
 {
 	uint64_t flags = spin_lock_irqsave(&c->uart_lock);
+	size_t n = 0;
 
-	for (size_t i = 0; i < bytes && c->in_count < INPUT_BYTES; i++)
-		c->in[(c->in_first + c->in_count++) % INPUT_BYTES] = (uint8_t)buf[i];
+	for (; n < bytes && c->in_count < INPUT_BYTES; n++)
+		c->in[(c->in_first + c->in_count++) % INPUT_BYTES] = (uint8_t)buf[n];
+	c->crowded = n < bytes;
 	feed(c);
 	spin_unlock_irqrestore(&c->uart_lock, flags);
+	return n;
 }

@@ -24,18 +24,29 @@ void console_on_output(void (*fn)(void *arg), void *arg);
 
 /* The host end for a guest's UART. */
 struct uart_host console_uart_host(struct console *console);
-/* The UART to type into; NULL while the guest does not run. Thread context. */
+/* The UART to type into; NULL while the guest does not run. A guest that starts again begins on
+ * a line of its own. Thread context. */
 void console_set_uart(struct console *console, struct uart *uart);
+
+/* Another device than the UART is typed to, for as long as it likes: `wake` is called when
+ * something is typed, and when there is room again after console_write() took less than it was
+ * given. It may come from any thread, under spinlocks. NULL: the UART again; `wake` is not
+ * called any more. Thread context. */
+void console_set_reader(struct console *console, void (*wake)(void *arg), void *arg);
+/* What was typed, at most `bytes`, for the reader. Returns how much. Any thread. */
+size_t console_read(struct console *console, char *buf, size_t bytes);
 
 /* Prints as a guest's UART does: false when there is no room. Any context. */
 bool console_put(struct console *console, char byte);
+/* Prints `bytes`; returns how many there was room for. Any context. */
+size_t console_write(struct console *console, const char *buf, size_t bytes);
 
-/* Takes output out of the ring; returns bytes. Lets a waiting guest go on, and types what its
- * UART had no room for. Any thread. */
+/* Takes output out of the ring; returns bytes. Lets a waiting guest go on, and types what it
+ * had no room for. Any thread. */
 size_t console_take(struct console *console, char *buf, size_t bytes);
 
-/* Types to the guest. What its UART does not take now waits in a small ring; what does not fit
- * there is lost, as on a real line. Any thread. */
-void console_type(struct console *console, const char *buf, size_t bytes);
+/* Types to the guest. What it does not take now waits in a small ring. Returns how many bytes
+ * found room; who takes output is told when there is more. Any thread. */
+size_t console_type(struct console *console, const char *buf, size_t bytes);
 
 #endif

@@ -29,6 +29,7 @@
 #define SETTLE_NS	 (30 * NSEC_PER_MSEC) /* quiet before an unfinished line is shown */
 #define SETTLE_LATEST_NS (500 * NSEC_PER_MSEC)
 #define HELP_QUIET_NS	 (2 * NSEC_PER_SEC)
+#define PATIENCE_NS	 NSEC_PER_SEC /* with who does not read what is typed */
 #define LOG_SHOWN_BYTES	 2048
 #define PANIC_PUSH_SPINS 1000000
 
@@ -48,6 +49,15 @@ static bool polled;		/* the line has no interrupt */
 static uint64_t last_output_ns; /* of a guest */
 static bool help_due;		/* once more, when the first guest waits for input */
 static unsigned poke_vector;
+
+/* A character that found no room, and all that was typed after it, waits for a while; but not
+ * for ever, since keys for the terminal itself may be behind it. */
+static struct {
+	char byte;
+	bool any;
+	bool hopeless;	   /* it waited in vain: what finds no room is lost at once */
+	uint64_t until_ns; /* with `any` */
+} held;
 
 static void wake(void *arg)
 {
@@ -173,12 +183,14 @@ static void show_log(void)
 	note("-- so far the log --");
 }
 
-static void type(char byte)
+static void type(char byte, uint64_t until_ns)
 {
-	if (screen.focus == SCREEN_HOST)
-		operator_type(&byte, 1);
-	else
-		console_type(console_at(screen.focus), &byte, 1);
+	bool typed = console_type(console_at(screen.focus), &byte, 1);
+
+	held.hopeless = !typed && (held.hopeless || clock_now_ns() >= until_ns);
+	held.any = !typed && !held.hopeless;
+	held.byte = byte;
+	held.until_ns = until_ns;
 }
 
 static void obey(struct key key)
@@ -188,7 +200,7 @@ static void obey(struct key key)
 
 	switch (key.action) {
 	case KEY_NONE: break;
-	case KEY_TYPE: type((char)key.value); break;
+	case KEY_TYPE: type((char)key.value, clock_now_ns() + PATIENCE_NS); break;
 	case KEY_NEXT: set_focus(screen.focus + 1 < count ? screen.focus + 1 : 0); break;
 	case KEY_PREVIOUS: set_focus((screen.focus ? screen.focus : count) - 1); break;
 	case KEY_SOURCE:
@@ -213,7 +225,9 @@ static bool take_input(void)
 	bool any = false;
 	int byte;
 
-	while (line && (byte = line->getc(line)) >= 0) {
+	if (held.any)
+		type(held.byte, held.until_ns);
+	while (line && !held.any && (byte = line->getc(line)) >= 0) {
 		obey(keys_take(&keys, (uint8_t)byte));
 		any = true;
 	}
@@ -329,11 +343,13 @@ static void mux_thread(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		bool worked = take_input();
+		bool worked = take_output(); /* and makes room for what is typed */
 		uint64_t again;
 
-		worked |= take_output();
+		worked |= take_input();
 		again = tidy_up();
+		if (held.any)
+			again = MIN(again, held.until_ns);
 		if (push_some())
 			again = MIN(again, clock_now_ns() + LINE_BUSY_NS);
 		if (!worked)

@@ -11,9 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guests/console/balloon.h"
 #include "guests/console/console.h"
 #include "guests/console/lineedit.h"
 #include "guests/console/report.h"
+#include "guests/console/report_devices.h"
+#include "guests/console/report_networks.h"
+#include "guests/console/volumes.h"
 #include "guests/guest.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/lock.h"
@@ -31,36 +35,13 @@ static struct thread *thread;
 static struct console *console;
 static void (*machine_off)(bool reboot);
 
-/* What was typed and not read; `typed_lock` guards it. */
-static struct spinlock typed_lock;
-static char typed[256];
-static unsigned typed_first, typed_count;
-
 static _Atomic unsigned power_requests;
 static _Atomic bool power_reboot;
 
-void operator_type(const char *bytes, size_t count)
+static void wake(void *arg)
 {
-	uint64_t flags = spin_lock_irqsave(&typed_lock);
-
-	for (size_t i = 0; i < count && typed_count < sizeof typed; i++)
-		typed[(typed_first + typed_count++) % sizeof typed] = bytes[i];
-	spin_unlock_irqrestore(&typed_lock, flags);
+	(void)arg;
 	thread_wake(thread);
-}
-
-static int read_typed(void)
-{
-	uint64_t flags = spin_lock_irqsave(&typed_lock);
-	int byte = -1;
-
-	if (typed_count) {
-		byte = (uint8_t)typed[typed_first];
-		typed_first = (typed_first + 1) % sizeof typed;
-		typed_count--;
-	}
-	spin_unlock_irqrestore(&typed_lock, flags);
-	return byte;
 }
 
 static void print(const char *text)
@@ -110,10 +91,11 @@ static void command_help(void);
 
 static const struct command {
 	const char *name, *argument, *help;
-	/* One of these: about the machine; the same with an optional word; what there is to say
-	 * of a guest; what a guest is asked to do. */
+	/* One of these: about the machine; the same with an optional word; with all that was
+	 * typed; what there is to say of a guest; what a guest is asked to do. */
 	void (*plain)(void);
 	void (*with_word)(const char *word);
+	void (*with_words)(char *words);
 	void (*report)(struct guest *guest);
 	int (*request)(struct guest *guest);
 } commands[] = {
@@ -129,6 +111,19 @@ static const struct command {
 	{"log", "[LINES]", "the end of the log", .with_word = command_log},
 	{"cpus", "", "the CPUs and what runs there", .plain = report_cpus},
 	{"memory", "", "who has the memory", .plain = report_memory},
+	{"balloon", "GUEST [SIZE]", "have a guest make do with less memory, or give it back",
+	 .with_words = balloon_command},
+	{"disks", "", "the machine's disks, and what guests can be given",
+	 .plain = report_disks},
+	{"groups", "", "volume groups of the disks", .with_words = volumes_groups},
+	{"lvcreate", "GROUP/VOLUME SIZE [STRIPES]", "make a logical volume",
+	 .with_words = volumes_create},
+	{"lvresize", "GROUP/VOLUME SIZE", "make it larger, or smaller with `shrink` behind it",
+	 .with_words = volumes_resize},
+	{"lvremove", "GROUP/VOLUME", "take it away, with all that is in it",
+	 .with_words = volumes_remove},
+	{"networks", "", "NICs, networks, and the guests' ports", .plain = report_networks},
+	{"stations", "", "addresses that the networks have learned", .plain = report_stations},
 	{"about", "", "what this is", .plain = report_machine},
 	{"poweroff", "", "shut the guests down (10 s), then power off; again: at once",
 	 .plain = command_poweroff},
@@ -185,10 +180,14 @@ static void obey(char *line)
 
 	if (!name)
 		return;
-	word = strtok_r(NULL, " ", &rest);
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(name, commands[i].name) != 0)
 			continue;
+		if (commands[i].with_words) {
+			commands[i].with_words(rest);
+			return;
+		}
+		word = strtok_r(NULL, " ", &rest);
 		if (commands[i].plain)
 			commands[i].plain();
 		else if (commands[i].with_word)
@@ -214,7 +213,8 @@ static bool runs(struct guest *guest)
 	static struct guest_info info; /* too large for a stack */
 
 	guest_get_info(guest, &info);
-	return info.state == GUEST_STARTING || info.state == GUEST_RUNNING;
+	return info.state == GUEST_STARTING || info.state == GUEST_RUNNING ||
+	       info.state == GUEST_STOPPING;
 }
 
 /* Presses all power buttons; true when it is worth waiting for somebody. */
@@ -269,15 +269,14 @@ static void operator_thread(void *arg)
 	static struct lineedit edit;
 	char echo[LINEEDIT_ECHO_BYTES];
 	enum lineedit_result result;
-	int byte;
+	char byte;
 
 	(void)arg;
 	print(PROMPT);
 	for (;;) {
 		if (power_requests)
 			power_off();
-		byte = read_typed();
-		if (byte < 0) {
+		if (!console_read(console, &byte, 1)) {
 			thread_block();
 			continue;
 		}
@@ -298,5 +297,8 @@ int operator_init(struct console *to, void (*off)(bool reboot))
 	console = to;
 	machine_off = off;
 	thread = thread_create(&params);
-	return thread ? 0 : -ENOMEM;
+	if (!thread)
+		return -ENOMEM;
+	console_set_reader(console, wake, NULL);
+	return 0;
 }

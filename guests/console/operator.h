@@ -9,11 +9,9 @@
 
 struct console;
 
-/* Starts it. It prints to `console`; `machine_off` as in struct mux_params. 0 or -ENOMEM. */
+/* Starts it. It prints to `console`, and reads what is typed there; `machine_off` as in struct
+ * mux_params. 0 or -ENOMEM. */
 int operator_init(struct console *console, void (*machine_off)(bool reboot));
-
-/* Bytes that were typed. What finds no room is lost. Any context. */
-void operator_type(const char *bytes, size_t count);
 
 /* For what commands print; control bytes but '\n' come out as '?'. On the operator's thread; it
  * sleeps while the terminal is behind. */

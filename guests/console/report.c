@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "guests/console/operator.h"
+#include "guests/console/report_devices.h"
 #include "guests/guest.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -38,12 +39,8 @@ static const char *vcpu_state_name(enum vcpu_run_state state)
 	return names[state];
 }
 
-struct text {
-	char bytes[24];
-};
-
 /* "512 MiB", "1.2 MiB", "64 KiB": three figures or so are enough. */
-static struct text size_text(uint64_t bytes)
+struct text report_size(uint64_t bytes)
 {
 	struct text t;
 
@@ -89,7 +86,7 @@ void report_list(void)
 		guest_get_info(guest, &info);
 		operator_say("%-16s %-8s %5u %9s %14s %6u  %s\n", info.name,
 			     guest_state_name(info.state), info.vcpu_count,
-			     size_text(info.memory_bytes).bytes,
+			     report_size(info.memory_bytes).bytes,
 			     info.state == GUEST_RUNNING ? time_text(info.uptime_ns).bytes
 							 : "-",
 			     info.starts, info.reason[0] ? info.reason : "-");
@@ -126,12 +123,14 @@ void report_guest(struct guest *guest)
 		operator_say("  last end: %s (exit status %u)\n", info.reason,
 			     (unsigned)info.exit_status);
 	operator_say("  memory %s, %s of it in use; %s of the hypervisor's\n",
-		     size_text(info.memory_bytes).bytes, size_text(info.populated_bytes).bytes,
-		     size_text(info.overhead_bytes).bytes);
+		     report_size(info.memory_bytes).bytes,
+		     report_size(info.populated_bytes).bytes,
+		     report_size(info.overhead_bytes).bytes);
 	operator_say("  accesses to nothing: %llu ports, %llu MMIO\n", (ull)info.unclaimed_io,
 		     (ull)info.unclaimed_mmio);
 	for (unsigned i = 0; i < info.vcpu_count; i++)
 		say_vcpu(&info.vcpus[i], i);
+	report_devices(&info.devices);
 }
 
 static void count_vcpu(const struct guest_vcpu_info *vcpu, unsigned id)
@@ -163,6 +162,7 @@ void report_counters(struct guest *guest)
 		     (ull)info.unclaimed_io, (ull)info.unclaimed_mmio);
 	for (unsigned i = 0; i < info.vcpu_count; i++)
 		count_vcpu(&info.vcpus[i], i);
+	report_device_counters(info.name, &info.devices);
 }
 
 /* The vCPUs that ran on this CPU last. */
@@ -196,8 +196,8 @@ void report_cpus(void)
 
 static void say_pool(const char *name, uint64_t total, uint64_t free)
 {
-	operator_say("%-16s %9s, %9s free\n", name, size_text(total).bytes,
-		     size_text(free).bytes);
+	operator_say("%-16s %9s, %9s free\n", name, report_size(total).bytes,
+		     report_size(free).bytes);
 }
 
 void report_memory(void)
@@ -209,9 +209,9 @@ void report_memory(void)
 	for (unsigned i = 0; (guest = guest_at(i)); i++) {
 		guest_get_info(guest, &info);
 		operator_say("  %-14s %9s, %9s in use, %9s of the hypervisor's\n", info.name,
-			     size_text(info.memory_bytes).bytes,
-			     size_text(info.populated_bytes).bytes,
-			     size_text(info.overhead_bytes).bytes);
+			     report_size(info.memory_bytes).bytes,
+			     report_size(info.populated_bytes).bytes,
+			     report_size(info.overhead_bytes).bytes);
 	}
 }
 

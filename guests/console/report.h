@@ -2,13 +2,21 @@
 #ifndef GUESTS_CONSOLE_REPORT_H
 #define GUESTS_CONSOLE_REPORT_H
 
+#include "kernel/lib/types.h"
+
 struct guest;
+
+/* A value as text, to be shown at once. */
+struct text {
+	char bytes[24];
+};
+struct text report_size(uint64_t bytes);
 
 /* All print with operator_say(). On the operator's thread. */
 void report_list(void);
 void report_guest(struct guest *guest);
-/* The same for programs: a line for the guest and one for each vCPU, "counters NAME" and then
- * words KEY=VALUE; what counts exits and events only where it is not 0. */
+/* The same for programs: a line for the guest and one for each vCPU and device, "counters NAME"
+ * and then words KEY=VALUE; what counts exits and events only where it is not 0. */
 void report_counters(struct guest *guest);
 void report_cpus(void);
 void report_memory(void);

@@ -6,16 +6,13 @@
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/vm.h"
 
-#define FAST_PORT      0x92
-#define FAST_INIT_NOW  0x01
-#define FAST_ALT_A20   0x02
+#define FAST_PORT     0x92
+#define FAST_INIT_NOW 0x01
+#define FAST_ALT_A20  0x02
 
-#define CONFIG_PORT    0xcf8
-#define CONFIG_BYTES   8
-#define RST_CNT_OFFSET (RESET_PORT - CONFIG_PORT)
-#define RST_CNT_SYS    0x02
-#define RST_CNT_CPU    0x04
-#define RST_CNT_FULL   0x08
+#define RST_CNT_SYS   0x02
+#define RST_CNT_CPU   0x04
+#define RST_CNT_FULL  0x08
 
 struct reset {
 	struct vm *vm;
@@ -55,17 +52,12 @@ static void rst_cnt_write(struct reset *reset, uint8_t value)
 		vm_stop(reset->vm, VM_STOP_RESET, 0, "the guest reset itself (port 0xcf9)");
 }
 
-/* RST_CNT is seen by byte accesses alone; a doubleword at 0xcf8 is PCI's CONFIG_ADDRESS (PCI
- * Local Bus 3.0, 3.2.2.3.2). */
-static void config_access(void *device, struct bus_access *access)
+void reset_control_access(struct reset *reset, struct bus_access *access)
 {
-	struct reset *reset = device;
-	bool rst_cnt = access->offset == RST_CNT_OFFSET && access->bytes == 1;
-
-	if (access->write && rst_cnt)
+	if (access->write)
 		rst_cnt_write(reset, access->value);
-	else if (!access->write)
-		access->value = rst_cnt ? reset->rst_cnt : BIT(8 * access->bytes) - 1;
+	else
+		access->value = reset->rst_cnt;
 }
 
 struct reset *reset_create(struct vm *vm)
@@ -76,8 +68,7 @@ struct reset *reset_create(struct vm *vm)
 		return NULL;
 	reset->vm = vm;
 	reset->fast = FAST_ALT_A20;
-	if (bus_add(&vm->pio, FAST_PORT, 1, fast_access, reset, "port 0x92") ||
-	    bus_add(&vm->pio, CONFIG_PORT, CONFIG_BYTES, config_access, reset, "port 0xcf9")) {
+	if (bus_add(&vm->pio, FAST_PORT, 1, fast_access, reset, "port 0x92")) {
 		heap_free(reset);
 		return NULL;
 	}

@@ -1,11 +1,11 @@
 /*
- * The ports by which a PC resets itself without a keyboard controller: 0x92 and 0xcf9. With
- * them come the PCI configuration ports 0xcf8-0xcff that surround the latter: no PCI bus
- * answers.
+ * The ports by which a PC resets itself without a keyboard controller: 0x92 and 0xcf9. The
+ * latter is amid PCI's configuration ports, whose owner (guests/pci) passes accesses on.
  */
 #ifndef GUESTS_DEVICES_RESET_H
 #define GUESTS_DEVICES_RESET_H
 
+struct bus_access;
 struct reset;
 struct vm;
 
@@ -13,8 +13,10 @@ struct vm;
 #define RESET_PORT  0xcf9
 #define RESET_VALUE 0x06
 
-/* Adds itself to vm->pio. NULL when out of memory or when the ports are taken (logged). */
+/* Adds port 0x92 to vm->pio. NULL when out of memory or when it is taken (logged). */
 struct reset *reset_create(struct vm *vm);
+/* A byte is read from or written to port RESET_PORT. As a bus_handler. */
+void reset_control_access(struct reset *reset, struct bus_access *access);
 void reset_destroy(struct reset *reset); /* the VM runs no more */
 
 #endif

@@ -3,9 +3,11 @@
  * What it looks for beyond crashes: messages without a place or a remedy, and configurations
  * that were accepted and yet break what config.h promises.
  */
-/* links: guests/config/bind.c guests/config/check.c guests/config/config.c */
-/* links: guests/config/cpus.c guests/config/hint.c guests/config/report.c */
-/* links: guests/config/schema.c guests/config/tree.c guests/config/value.c */
+/* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/check_disks.c guests/config/check_networks.c guests/config/config.c */
+/* links: guests/config/cpus.c guests/config/derive.c guests/config/hint.c */
+/* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
+/* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */
 #include "tests/unit/config_machine.h"
 #include <stdlib.h>
 
@@ -32,6 +34,33 @@ static void demand_messages(const struct config_report *report)
 	}
 }
 
+static bool has_network(const struct config *config, const char *name)
+{
+	for (uint32_t i = 0; i < config->network_count; i++)
+		if (strcmp(config->networks[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void demand_devices(const struct guest_config *guest)
+{
+	demand(guest->disk_count <= CONFIG_DISKS_MAX && guest->nic_count <= CONFIG_NICS_MAX);
+	for (uint32_t i = 0; i < guest->disk_count; i++) {
+		const struct config_disk *disk = &guest->disks[i];
+
+		demand(strchr(disk->source, ':') && strlen(disk->source) < CONFIG_SOURCE_MAX);
+		demand(disk->serial[0] && strlen(disk->serial) < CONFIG_SERIAL_MAX);
+		demand(disk->queues >= 1 && disk->queues <= CONFIG_QUEUES_MAX);
+	}
+	for (uint32_t i = 0; i < guest->nic_count; i++) {
+		const struct config_nic *nic = &guest->nics[i];
+
+		demand(!(nic->mac.bytes[0] & 1));
+		demand(nic->address_count <= CONFIG_ADDRESSES_MAX);
+		demand(nic->queues >= 1 && nic->queues <= CONFIG_QUEUES_MAX);
+	}
+}
+
 static void demand_guest(const struct guest_config *guest)
 {
 	demand(guest->name[0] != '\0' && strlen(guest->name) < sizeof(guest->name));
@@ -44,6 +73,7 @@ static void demand_guest(const struct guest_config *guest)
 	demand(config_esp_path(guest->boot.kernel) != NULL);
 	demand(strlen(guest->boot.cmdline) < sizeof(guest->boot.cmdline));
 	demand(guest->boot.module_count <= CONFIG_MODULES_MAX);
+	demand_devices(guest);
 }
 
 /* What a configuration that passed both stages may be relied on for. */
@@ -56,6 +86,8 @@ static void demand_fit(const struct config *config)
 		struct cpumask shared = config_shared(config, guest, &test_machine.cpus);
 
 		memory += guest->memory_bytes;
+		for (uint32_t j = 0; j < guest->nic_count; j++)
+			demand(has_network(config, guest->nics[j].network));
 		if (guest->cpus.pin_count)
 			demand(guest->cpus.pin_count == guest->cpus.count);
 		else

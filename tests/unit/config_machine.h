@@ -30,10 +30,21 @@ static int test_file_size(void *context, const char *path, uint64_t *bytes)
 	return -ENOENT;
 }
 
+/* Stands for kernel/io/storage.h: of its kinds, only volumes, and one form of them. */
+static int test_check_source(void *context, const char *source, char why[CONFIG_WHY_MAX])
+{
+	(void)context;
+	if (strncmp(source, "lvm:", 4) != 0 || strchr(source, '/'))
+		return 0;
+	strcpy(why, "names no volume; write \"lvm:<group>/<volume>\"");
+	return -EINVAL;
+}
+
 static const struct config_machine test_machine = {
 	.cpus = {{0xf}},
 	.memory_bytes = 2 * GIB,
 	.file_size = test_file_size,
+	.check_source = test_check_source,
 };
 
 #endif

@@ -3,9 +3,11 @@
  * A file begins with comments: `# machine: ...` where it is checked against the machine of
  * config_machine.h, then `# expect: line:column: message` for each message, in order.
  */
-/* links: guests/config/bind.c guests/config/check.c guests/config/config.c */
-/* links: guests/config/cpus.c guests/config/hint.c guests/config/report.c */
-/* links: guests/config/schema.c guests/config/tree.c guests/config/value.c */
+/* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/check_disks.c guests/config/check_networks.c guests/config/config.c */
+/* links: guests/config/cpus.c guests/config/derive.c guests/config/hint.c */
+/* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
+/* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -75,9 +75,9 @@ static int fresh(void **state)
 		console = console_create("alpha");
 	console_on_output(tell, NULL);
 	console_set_uart(console, NULL);
-	forget();
 	uart = (struct uart){.host = console_uart_host(console)};
 	console_set_uart(console, &uart);
+	forget();
 	told = 0;
 	return 0;
 }
@@ -138,7 +138,7 @@ static void input_waits_for_the_guest(void **state)
 	assert_int_equal(uart.input_count, 10);
 }
 
-static void much_input_comes_in_order_and_the_rest_is_lost(void **state)
+static void much_input_comes_in_order_and_the_rest_is_refused(void **state)
 {
 	char text[1500];
 
@@ -147,7 +147,7 @@ static void much_input_comes_in_order_and_the_rest_is_lost(void **state)
 		text[i] = (char)('a' + i % 26);
 	for (unsigned round = 0; round < 3; round++) { /* around the ring's end */
 		uart.input_count = uart.input_room = 0;
-		console_type(console, text, sizeof text);
+		assert_int_equal(console_type(console, text, sizeof text), 1024);
 		uart.input_room = sizeof uart.input;
 		console_take(console, text, 0);
 		assert_int_equal(uart.input_count, 1024);
@@ -168,6 +168,99 @@ static void a_restarted_guest_gets_no_old_input(void **state)
 	assert_int_equal(uart.input_count, 3);
 }
 
+static void a_restarted_guest_begins_on_a_line_of_its_own(void **state)
+{
+	char got[20];
+
+	(void)state;
+	guest_prints('#');
+	console_set_uart(console, NULL);
+	console_set_uart(console, &uart);
+	guest_prints('a');
+	assert_int_equal(console_take(console, got, sizeof got), 4);
+	assert_memory_equal(got, "#\r\na", 4);
+	guest_prints('\n');
+	console_set_uart(console, &uart);
+	assert_int_equal(console_take(console, got, sizeof got), 1);
+}
+
+static unsigned woken;
+
+static void wake(void *arg)
+{
+	assert_ptr_equal(arg, &woken);
+	woken++;
+}
+
+/* Another device takes what is typed, for as long as it is there; the UART still prints. */
+static void a_reader_is_typed_to(void **state)
+{
+	char got[100];
+
+	(void)state;
+	woken = 0;
+	uart.input_room = 100;
+	console_set_reader(console, wake, &woken);
+	assert_int_equal(woken, 0);
+	console_type(console, "hello", 5);
+	assert_int_equal(woken, 1);
+	assert_int_equal(console_read(console, got, 2), 2);
+	assert_int_equal(console_read(console, got + 2, sizeof got), 3);
+	assert_memory_equal(got, "hello", 5);
+	assert_int_equal(console_read(console, got, sizeof got), 0);
+	assert_int_equal(uart.input_count, 0);
+	guest_prints('a');
+	assert_int_equal(console_take(console, got, sizeof got), 1);
+
+	for (unsigned i = 0; i < 1024; i++)
+		assert_int_equal(console_type(console, "x", 1), 1);
+	assert_int_equal(console_type(console, "y", 1), 0);
+	told = 0;
+	assert_int_equal(console_read(console, got, 10), 10);
+	assert_int_equal(told, 1); /* that there is room again */
+	while (console_read(console, got, sizeof got))
+		;
+	assert_int_equal(told, 1);
+
+	woken = 1;
+	console_type(console, "late", 4);
+	console_set_reader(console, NULL, NULL); /* what it left is the UART's */
+	assert_int_equal(uart.input_count, 4);
+	console_type(console, "r", 1);
+	assert_memory_equal(uart.input, "later", 5);
+	assert_int_equal(woken, 2);
+}
+
+static void a_reader_waits_for_room(void **state)
+{
+	static char text[CONSOLE_RING_BYTES + 100];
+	char got[50];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof text; i++)
+		text[i] = (char)('a' + i % 26);
+	woken = 0;
+	console_set_reader(console, wake, &woken);
+	assert_int_equal(console_write(console, text, sizeof text), CONSOLE_RING_BYTES);
+	assert_int_equal(told, 1);
+	assert_int_equal(console_write(console, text, 1), 0);
+	assert_false(console_put(console, 'x'));
+	assert_int_equal(woken, 0);
+	console_take(console, got, sizeof got);
+	assert_int_equal(woken, 1);
+	assert_memory_equal(got, text, sizeof got);
+	console_take(console, got, sizeof got);
+	assert_int_equal(woken, 1); /* nobody had been refused since */
+	assert_int_equal(console_write(console, "xyz", 3), 3);
+	for (unsigned at = 2 * sizeof got; at < CONSOLE_RING_BYTES; at++) {
+		assert_int_equal(console_take(console, got, 1), 1);
+		assert_int_equal(got[0], text[at]);
+	}
+	assert_int_equal(console_take(console, got, sizeof got), 3);
+	assert_memory_equal(got, "xyz", 3);
+	console_set_reader(console, NULL, NULL);
+}
+
 static void consoles_are_listed_in_order_and_only_so_many(void **state)
 {
 	unsigned count = 1;
@@ -186,8 +279,12 @@ int main(void)
 		cmocka_unit_test_setup(output_comes_in_order_however_full_the_ring_is, fresh),
 		cmocka_unit_test_setup(whoever_takes_output_is_told_of_the_first_byte, fresh),
 		cmocka_unit_test_setup(input_waits_for_the_guest, fresh),
-		cmocka_unit_test_setup(much_input_comes_in_order_and_the_rest_is_lost, fresh),
+		cmocka_unit_test_setup(much_input_comes_in_order_and_the_rest_is_refused,
+				       fresh),
 		cmocka_unit_test_setup(a_restarted_guest_gets_no_old_input, fresh),
+		cmocka_unit_test_setup(a_restarted_guest_begins_on_a_line_of_its_own, fresh),
+		cmocka_unit_test_setup(a_reader_is_typed_to, fresh),
+		cmocka_unit_test_setup(a_reader_waits_for_room, fresh),
 		cmocka_unit_test_setup(consoles_are_listed_in_order_and_only_so_many, fresh),
 	};
 

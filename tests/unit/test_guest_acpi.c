@@ -19,10 +19,13 @@
 #include "guests/acpi/acpi.h"
 #include "guests/acpi/tables.h"
 #include "guests/devices/pm.h"
+#include "guests/pci/pci.h"
 #include "kernel/io/acpi_parse.h"
 
 extern const uint8_t dsdt_aml[];
 extern const uint32_t dsdt_aml_bytes;
+
+#define PCI_HIGH 0x4000000000ull
 
 struct built {
 	uint8_t *bytes;
@@ -34,6 +37,7 @@ static struct acpi_config config_for(unsigned vcpus)
 	return (struct acpi_config){
 		.base = ACPI_BASE,
 		.vcpu_count = vcpus,
+		.pci_high = PCI_HIGH,
 		.dsdt = dsdt_aml,
 		.dsdt_bytes = dsdt_aml_bytes,
 	};
@@ -196,6 +200,20 @@ static void test_madt(void **state)
 	}
 }
 
+static void test_mcfg(void **state)
+{
+	struct built built = build(2);
+	const struct acpi_mcfg *mcfg = find(&built, "MCFG");
+
+	(void)state;
+	assert_int_equal(mcfg->header.length, 60);
+	assert_int_equal(mcfg->base, PCI_ECAM_BASE);
+	assert_int_equal(mcfg->segment, 0);
+	assert_int_equal(mcfg->first_bus, 0);
+	assert_int_equal((mcfg->last_bus + 1) * MIB, PCI_ECAM_BYTES);
+	free(built.bytes);
+}
+
 /* The DSDT's soft-off is the one that the PM block obeys. */
 static void test_soft_off(void **state)
 {
@@ -245,6 +263,61 @@ static void run_iasl(const char *dir, const struct acpi_header *table)
 		fail_msg("iasl on %.4s: see %s/log", table->signature, dir);
 }
 
+/* What acpiexec, a system's interpreter of AML, says to a command about both tables together.
+ */
+static void run_acpiexec(const char *dir, const char *command, char *said, size_t bytes)
+{
+	char line[300];
+	FILE *pipe;
+
+	snprintf(line, sizeof(line), "cd %s && acpiexec -b '%s' DSDT.dat SSDT.dat 2>&1", dir,
+		 command);
+	pipe = popen(line, "r");
+	assert_non_null(pipe);
+	said[fread(said, 1, bytes - 1, pipe)] = '\0';
+	assert_int_equal(pclose(pipe), 0);
+}
+
+static void assert_said(const char *said, const char *what, unsigned long long value)
+{
+	char expected[60];
+
+	snprintf(expected, sizeof(expected), "%s : %0*llX", what, value > 0xffffffff ? 16 : 8,
+		 value);
+	if (!strstr(said, expected))
+		fail_msg("no `%s` in:\n%s", expected, said);
+}
+
+/* The root's windows are those of pci.h, and each slot's wire is pci_slot_gsi()'s. */
+static void check_pci_root(const char *dir)
+{
+	static char said[64 * 1024];
+	const char *at;
+
+	run_acpiexec(dir, "resources \\_SB.PCI0", said, sizeof(said));
+	assert_said(said, "Address Minimum", PCI_HIGH);
+	assert_said(said, "Address Maximum", 2 * PCI_HIGH - 1);
+	assert_said(said, "Address Length", PCI_HIGH);
+	assert_said(said, "Address Minimum", PCI_WINDOW_BASE);
+	assert_said(said, "Address Maximum", PCI_WINDOW_BASE + PCI_WINDOW_BYTES - 1);
+	run_acpiexec(dir, "resources \\_SB.SYSR", said, sizeof(said));
+	assert_said(said, "Address", PCI_ECAM_BASE);
+	assert_said(said, "Address Length", PCI_ECAM_BYTES);
+	run_acpiexec(dir, "evaluate \\_SB.PCI0._PRT", said, sizeof(said));
+	at = strstr(said, "[Package] Contains 31 Elements");
+	assert_non_null(at);
+	for (unsigned slot = 1; slot < PCI_SLOTS; slot++) {
+		const uint64_t values[] = {slot << 16 | 0xffff, 0, 0, pci_slot_gsi(slot)};
+
+		for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+			at = strstr(at + 1, "[Integer] = ");
+			assert_non_null(at);
+			assert_int_equal(strtoull(at + strlen("[Integer] = "), NULL, 16),
+					 values[i]);
+		}
+	}
+}
+
 static void test_iasl_reads_them(void **state)
 {
 	char dir[] = P_tmpdir "/test_acpi.XXXXXX", command[100];
@@ -256,8 +329,11 @@ static void test_iasl_reads_them(void **state)
 	assert_non_null(mkdtemp(dir));
 	run_iasl(dir, &fadt->header);
 	run_iasl(dir, find(&built, "APIC"));
+	run_iasl(dir, find(&built, "MCFG"));
+	run_iasl(dir, find(&built, "SSDT"));
 	run_iasl(dir, table_at(&built, fadt->dsdt));
 	run_iasl(dir, table_at(&built, rsdp->xsdt_address));
+	check_pci_root(dir);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);
 	free(built.bytes);
@@ -266,9 +342,13 @@ static void test_iasl_reads_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rsdp),	   cmocka_unit_test(test_fadt),
-		cmocka_unit_test(test_madt),	   cmocka_unit_test(test_soft_off),
-		cmocka_unit_test(test_every_size), cmocka_unit_test(test_iasl_reads_them),
+		cmocka_unit_test(test_rsdp),
+		cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_madt),
+		cmocka_unit_test(test_soft_off),
+		cmocka_unit_test(test_mcfg),
+		cmocka_unit_test(test_every_size),
+		cmocka_unit_test(test_iasl_reads_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

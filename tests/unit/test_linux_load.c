@@ -64,10 +64,10 @@ static void make_image(uint8_t image[IMAGE_BYTES])
 		image[SETUP_BYTES + i] = pattern(i);
 }
 
-static int load_bytes(struct fake_gmem *fake, uint64_t ram, const void *image, size_t bytes,
-		      const struct boot_source *like, struct vcpu_entry *entry, char *why)
+static int load_bytes(uint64_t ram, const void *image, size_t bytes,
+		      const struct boot_source *like)
 {
-	return load_image(linux_load, fake, ram, image, bytes, like, entry, why);
+	return load_image(linux_load, ram, image, bytes, like);
 }
 
 static void test_places_everything(void **state)
@@ -79,16 +79,12 @@ static void test_places_everything(void **state)
 		.rsdp = RSDP,
 	};
 	const struct boot_params *params;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	uint32_t at;
 
 	(void)state;
 	make_image(image);
 	memset(initrd, 0x5a, sizeof(initrd));
-	assert_int_equal(
-		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), &source), 0);
 	assert_memory_equal(fake.ram + PREF_ADDRESS, image + SETUP_BYTES, CODE_BYTES);
 	assert_int_equal(entry.rip, PREF_ADDRESS + 0x200);
 
@@ -101,7 +97,7 @@ static void test_places_everything(void **state)
 	assert_int_equal(params->acpi_rsdp_addr, RSDP);
 	assert_int_equal(params->hdr.type_of_loader, 0xff);
 	assert_int_equal(params->hdr.version, 0x020f);
-	assert_int_equal(params->e820_entries, 3);
+	assert_int_equal(params->e820_entries, 4);
 	assert_int_equal(params->e820_table[2].base + params->e820_table[2].bytes, 64 * MIB);
 	fake_gmem_fini(&fake);
 }
@@ -111,15 +107,11 @@ static void test_entry_state(void **state)
 {
 	static const uint64_t probes[] = {0x7000, 0x20000, PREF_ADDRESS, 3 * GIB, 4 * GIB - 1};
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	const uint64_t *gdt;
 
 	(void)state;
 	make_image(image);
-	assert_int_equal(load_bytes(&fake, 64 * MIB, image, sizeof(image), NULL, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), 0);
 	assert_int_equal(entry.rflags, 2);
 	assert_int_equal(entry.state.regs[REG_CR0] & 0x80000001, 0x80000001);
 	assert_int_equal(entry.state.regs[REG_CR4], 0x20);
@@ -151,29 +143,22 @@ static void test_small_memory(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
 	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_image(image);
 	/* The preferred place is out of reach: the lowest aligned one is taken. */
-	assert_int_equal(load_bytes(&fake, 16 * MIB, image, sizeof(image), NULL, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(16 * MIB, image, sizeof(image), NULL), 0);
 	assert_int_equal(entry.rip, 2 * MIB + 0x200);
 	assert_memory_equal(fake.ram + 2 * MIB, image + SETUP_BYTES, CODE_BYTES);
 	fake_gmem_fini(&fake);
-	assert_int_equal(load_bytes(&fake, 4 * MIB, image, sizeof(image), NULL, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(4 * MIB, image, sizeof(image), NULL), 0);
 	fake_gmem_fini(&fake);
-	assert_int_equal(load_bytes(&fake, 2 * MIB, image, sizeof(image), NULL, &entry, why),
-			 -ENOSPC);
+	assert_int_equal(load_bytes(2 * MIB, image, sizeof(image), NULL), -ENOSPC);
 	assert_non_null(strstr(why, "more memory"));
 	fake_gmem_fini(&fake);
 
 	header->relocatable_kernel = 0;
-	assert_int_equal(load_bytes(&fake, 16 * MIB, image, sizeof(image), NULL, &entry, why),
-			 -ENOSPC);
+	assert_int_equal(load_bytes(16 * MIB, image, sizeof(image), NULL), -ENOSPC);
 	assert_non_null(strstr(why, "0x1000000"));
 	fake_gmem_fini(&fake);
 }
@@ -185,39 +170,30 @@ static void test_initrd_limits(void **state)
 	uint8_t *initrd = calloc(1, 48 * MIB);
 	struct boot_source source = {.initrd = {initrd, 4 * MIB}, .cmdline = ""};
 	const struct boot_params *params;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_image(image);
 	header->initrd_addr_max = 32 * MIB - 1;
-	assert_int_equal(load_bytes(&fake, 5 * GIB, image, sizeof(image), &source, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(5 * GIB, image, sizeof(image), &source), 0);
 	params = fake_gmem_at(&fake, entry.regs[RSI], struct boot_params);
 	assert_int_equal(params->hdr.ramdisk_image, 28 * MIB);
-	assert_int_equal(params->e820_entries, 4);
+	assert_int_equal(params->e820_entries, 5);
 	fake_gmem_fini(&fake);
 
 	/* Nothing between the kernel's end at 18 MiB and the limit: below it there is room. */
 	header->initrd_addr_max = 16 * MIB + PAGE_BYTES;
-	assert_int_equal(load_bytes(&fake, 5 * GIB, image, sizeof(image), &source, &entry, why),
-			 -ENOSPC);
+	assert_int_equal(load_bytes(5 * GIB, image, sizeof(image), &source), -ENOSPC);
 	fake_gmem_fini(&fake);
 	header->initrd_addr_max = 16 * MIB - 1;
-	assert_int_equal(load_bytes(&fake, 5 * GIB, image, sizeof(image), &source, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(5 * GIB, image, sizeof(image), &source), 0);
 	fake_gmem_fini(&fake);
 
 	header->initrd_addr_max = 0xffffffff;
 	source.initrd.bytes = 48 * MIB;
-	assert_int_equal(
-		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why),
-		-ENOSPC);
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), &source), -ENOSPC);
 	assert_non_null(strstr(why, "initrd"));
 	fake_gmem_fini(&fake);
-	assert_int_equal(
-		load_bytes(&fake, 66 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	assert_int_equal(load_bytes(66 * MIB, image, sizeof(image), &source), 0);
 	fake_gmem_fini(&fake);
 	free(initrd);
 }
@@ -227,21 +203,15 @@ static void test_command_line_limit(void **state)
 	char line[2049];
 	struct boot_source source = {.cmdline = line};
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_image(image);
 	memset(line, 'x', sizeof(line));
 	line[2048] = '\0';
-	assert_int_equal(
-		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why),
-		-EINVAL);
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), &source), -EINVAL);
 	fake_gmem_fini(&fake);
 	line[2047] = '\0';
-	assert_int_equal(
-		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), &source), 0);
 	fake_gmem_fini(&fake);
 }
 
@@ -249,15 +219,11 @@ static void test_old_protocol_gets_no_rsdp(void **state)
 {
 	struct boot_source source = {.cmdline = "", .rsdp = RSDP};
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_image(image);
 	((struct setup_header *)(image + SETUP_HEADER_OFFSET))->version = 0x020d;
-	assert_int_equal(
-		load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why), 0);
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), &source), 0);
 	assert_int_equal(
 		fake_gmem_at(&fake, entry.regs[RSI], struct boot_params)->acpi_rsdp_addr, 0);
 	fake_gmem_fini(&fake);
@@ -301,17 +267,12 @@ static const struct {
 static void test_each_damage_is_named(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(damages); i++) {
 		make_image(image);
 		memcpy(image + damages[i].offset, &damages[i].value, damages[i].bytes);
-		assert_int_equal(
-			load_bytes(&fake, 64 * MIB, image, sizeof(image), NULL, &entry, why),
-			-ENOEXEC);
+		assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), -ENOEXEC);
 		if (!strstr(why, damages[i].why))
 			fail_msg("damage %u: \"%s\" does not say \"%s\"", i, why,
 				 damages[i].why);
@@ -323,15 +284,11 @@ static void test_each_damage_is_named(void **state)
 static void test_every_truncation_is_refused(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_image(image);
 	for (size_t bytes = 0; bytes <= IMAGE_BYTES - 16; bytes++) {
-		assert_int_equal(load_bytes(&fake, 64 * MIB, image, bytes, NULL, &entry, why),
-				 -ENOEXEC);
+		assert_int_equal(load_bytes(64 * MIB, image, bytes, NULL), -ENOEXEC);
 		fake_gmem_fini(&fake);
 	}
 }
@@ -341,9 +298,6 @@ static void test_random_damage(void **state)
 {
 	uint8_t image[IMAGE_BYTES], initrd[100] = {0};
 	struct boot_source source = {.initrd = {initrd, sizeof(initrd)}, .cmdline = "a"};
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	unsigned loaded = 0, rounds = 20000;
 
 	(void)state;
@@ -352,7 +306,7 @@ static void test_random_damage(void **state)
 		make_image(image);
 		for (int n = rand() % 4; n >= 0; n--)
 			image[SETUP_HEADER_OFFSET + rand() % 0x80] = rand();
-		if (!load_bytes(&fake, 64 * MIB, image, sizeof(image), &source, &entry, why)) {
+		if (!load_bytes(64 * MIB, image, sizeof(image), &source)) {
 			assert_true(gmem_is_ram(&fake.gm, entry.rip, 1));
 			assert_true(entry.rip >= MIB);
 			loaded++;
@@ -367,9 +321,6 @@ static void test_real_kernel(void **state)
 {
 	FILE *file = fopen("build/samples/vmlinuz", "rb");
 	uint8_t *image = malloc(64 * MIB);
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	size_t bytes;
 
 	(void)state;
@@ -379,7 +330,7 @@ static void test_real_kernel(void **state)
 	}
 	bytes = fread(image, 1, 64 * MIB, file);
 	fclose(file);
-	assert_int_equal(load_bytes(&fake, 256 * MIB, image, bytes, NULL, &entry, why), 0);
+	assert_int_equal(load_bytes(256 * MIB, image, bytes, NULL), 0);
 	assert_int_equal(entry.rip, 0x1000200);
 	fake_gmem_fini(&fake);
 	free(image);

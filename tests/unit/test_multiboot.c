@@ -89,10 +89,10 @@ static void make_flat(uint8_t image[IMAGE_BYTES])
 	memcpy(image + HEADER_AT, header, sizeof(header));
 }
 
-static int load_bytes(struct fake_gmem *fake, uint64_t ram, const void *image, size_t bytes,
-		      const struct boot_source *like, struct vcpu_entry *entry, char *why)
+static int load_bytes(uint64_t ram, const void *image, size_t bytes,
+		      const struct boot_source *like)
 {
-	return load_image(multiboot_load, fake, ram, image, bytes, like, entry, why);
+	return load_image(multiboot_load, ram, image, bytes, like);
 }
 
 struct info { /* Multiboot 3.3, as a kernel would declare it */
@@ -103,14 +103,10 @@ struct info { /* Multiboot 3.3, as a kernel would declare it */
 static void test_elf(void **state)
 {
 	struct elf_image image;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_elf(&image);
-	assert_int_equal(load_bytes(&fake, 16 * MIB, &image, sizeof(image), NULL, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), NULL), 0);
 	assert_memory_equal(fake.ram + KERNEL_GPA, (uint8_t *)&image + CODE_AT, CODE_BYTES);
 	assert_int_equal(fake.ram[KERNEL_GPA + CODE_BYTES], 0);
 	assert_int_equal(entry.rip, KERNEL_GPA + 0x10); /* physical, though linked high */
@@ -129,14 +125,10 @@ static void test_elf(void **state)
 static void test_flat(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_flat(image);
-	assert_int_equal(load_bytes(&fake, 16 * MIB, image, sizeof(image), NULL, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(16 * MIB, image, sizeof(image), NULL), 0);
 	assert_memory_equal(fake.ram + KERNEL_GPA, image + HEADER_AT, IMAGE_BYTES - HEADER_AT);
 	assert_int_equal(entry.rip, KERNEL_GPA + 0x20);
 	fake_gmem_fini(&fake);
@@ -154,16 +146,12 @@ static void test_information(void **state)
 		.module_count = 1,
 	};
 	struct elf_image image;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	const struct info *info;
 	const uint32_t *mods, *mmap;
 
 	(void)state;
 	make_elf(&image);
-	assert_int_equal(
-		load_bytes(&fake, 5 * GIB, &image, sizeof(image), &source, &entry, why), 0);
+	assert_int_equal(load_bytes(5 * GIB, &image, sizeof(image), &source), 0);
 	assert_true(entry.regs[RBX] < 0x9fc00);
 	info = fake_gmem_at(&fake, entry.regs[RBX], struct info);
 	assert_int_equal(info->flags, 0x24d);
@@ -185,10 +173,10 @@ static void test_information(void **state)
 	assert_string_equal(fake.ram + mods[6], "second one");
 
 	mmap = fake_gmem_at(&fake, info->mmap_addr, uint32_t);
-	assert_int_equal(info->mmap_length, 4 * 24);
-	for (unsigned i = 0; i < 4; i++)
+	assert_int_equal(info->mmap_length, 5 * 24);
+	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(mmap[i * 6], 20);
-	assert_int_equal(mmap[6 * 3 + 2], 1); /* the last begins at 4 GiB */
+	assert_int_equal(mmap[6 * 4 + 2], 1); /* the last begins at 4 GiB */
 	fake_gmem_fini(&fake);
 }
 
@@ -196,15 +184,11 @@ static void test_information(void **state)
 static void test_kernel_in_low_memory(void **state)
 {
 	struct elf_image image;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_elf(&image);
 	image.phdr[1].p_paddr = 0x9fc00 - MEMORY_BYTES;
-	assert_int_equal(load_bytes(&fake, 16 * MIB, &image, sizeof(image), NULL, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), NULL), 0);
 	assert_true(entry.regs[RBX] >= MIB);
 	assert_int_equal(entry.rip, 0x9fc00 - MEMORY_BYTES + 0x10);
 	fake_gmem_fini(&fake);
@@ -215,22 +199,15 @@ static void test_memory_limits(void **state)
 	static const uint8_t big[12 * MIB];
 	const struct boot_source source = {.cmdline = "", .initrd = {big, sizeof(big)}};
 	struct elf_image image;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_elf(&image);
-	assert_int_equal(load_bytes(&fake, 4 * MIB, &image, sizeof(image), NULL, &entry, why),
-			 -ENOSPC);
+	assert_int_equal(load_bytes(4 * MIB, &image, sizeof(image), NULL), -ENOSPC);
 	fake_gmem_fini(&fake);
-	assert_int_equal(
-		load_bytes(&fake, 16 * MIB, &image, sizeof(image), &source, &entry, why),
-		-ENOSPC);
+	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), &source), -ENOSPC);
 	assert_non_null(strstr(why, "modules"));
 	fake_gmem_fini(&fake);
-	assert_int_equal(
-		load_bytes(&fake, 18 * MIB, &image, sizeof(image), &source, &entry, why), 0);
+	assert_int_equal(load_bytes(18 * MIB, &image, sizeof(image), &source), 0);
 	fake_gmem_fini(&fake);
 }
 
@@ -270,9 +247,6 @@ static const struct {
 static void test_elf_damage(void **state)
 {
 	struct elf_image image;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	int error;
 
 	(void)state;
@@ -280,7 +254,7 @@ static void test_elf_damage(void **state)
 		make_elf(&image);
 		memcpy((uint8_t *)&image + elf_damages[i].offset, &elf_damages[i].value,
 		       elf_damages[i].bytes);
-		error = load_bytes(&fake, 16 * MIB, &image, sizeof(image), NULL, &entry, why);
+		error = load_bytes(16 * MIB, &image, sizeof(image), NULL);
 		if (!elf_damages[i].why != !error)
 			fail_msg("damage %u: error %d, \"%s\"", i, error, why);
 		if (error && !strstr(why, elf_damages[i].why))
@@ -312,9 +286,6 @@ static const struct {
 static void test_flat_damage(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	int error;
 
 	(void)state;
@@ -322,7 +293,7 @@ static void test_flat_damage(void **state)
 		make_flat(image);
 		memcpy(image + HEADER_AT + 4 * flat_damages[i].field, &flat_damages[i].value,
 		       4);
-		error = load_bytes(&fake, 16 * MIB, image, sizeof(image), NULL, &entry, why);
+		error = load_bytes(16 * MIB, image, sizeof(image), NULL);
 		if (!flat_damages[i].why != !error)
 			fail_msg("damage %u: error %d, \"%s\"", i, error, why);
 		if (error && !strstr(why, flat_damages[i].why))
@@ -335,29 +306,21 @@ static void test_flat_damage(void **state)
 static void test_unknown_requirement(void **state)
 {
 	struct elf_image image;
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	make_elf(&image);
 	put_header(&image, 8);
-	assert_int_equal(load_bytes(&fake, 16 * MIB, &image, sizeof(image), NULL, &entry, why),
-			 -ENOEXEC);
+	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), NULL), -ENOEXEC);
 	assert_non_null(strstr(why, "flags 0x8"));
 	fake_gmem_fini(&fake);
 	put_header(&image, 0); /* asks for nothing, as kvm-unit-tests does */
-	assert_int_equal(load_bytes(&fake, 16 * MIB, &image, sizeof(image), NULL, &entry, why),
-			 0);
+	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), NULL), 0);
 	fake_gmem_fini(&fake);
 }
 
 static void test_truncation_and_random_damage(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
-	struct vcpu_entry entry;
-	struct fake_gmem fake;
-	char why[BOOT_WHY_BYTES];
 	unsigned loaded = 0, rounds = 20000;
 
 	(void)state;
@@ -367,9 +330,7 @@ static void test_truncation_and_random_damage(void **state)
 				make_flat(image);
 			else
 				make_elf((void *)image);
-			assert_int_equal(
-				load_bytes(&fake, 16 * MIB, image, bytes, NULL, &entry, why),
-				-ENOEXEC);
+			assert_int_equal(load_bytes(16 * MIB, image, bytes, NULL), -ENOEXEC);
 			fake_gmem_fini(&fake);
 		}
 	srand(1);
@@ -383,7 +344,7 @@ static void test_truncation_and_random_damage(void **state)
 			make_elf((void *)image);
 		for (int n = rand() % 4; n >= 0; n--)
 			image[start + rand() % bytes] = rand();
-		loaded += !load_bytes(&fake, 16 * MIB, image, sizeof(image), NULL, &entry, why);
+		loaded += !load_bytes(16 * MIB, image, sizeof(image), NULL);
 		fake_gmem_fini(&fake);
 	}
 	assert_in_range(loaded, rounds / 20, rounds * 19 / 20); /* both ways were tried */

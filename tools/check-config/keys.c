@@ -21,6 +21,12 @@ static void print_value(FILE *out, const struct config_field *field)
 		fprintf(out, "name, at most %u characters", (unsigned)field->maximum - 1);
 		break;
 	case CONFIG_FILE: fputs("file", out); break;
+	case CONFIG_SOURCE: fputs("source of a disk", out); break;
+	case CONFIG_UPLINK: fputs("a NIC", out); break;
+	case CONFIG_MAC: fputs("MAC address, or auto", out); break;
+	case CONFIG_ADDRESSES:
+		fprintf(out, "list of IP addresses, at most %u", (unsigned)field->maximum);
+		break;
 	case CONFIG_CPU_SET: fputs("list of CPUs", out); break;
 	case CONFIG_CPU_LIST:
 		fprintf(out, "list of CPUs, at most %u", (unsigned)field->maximum);

@@ -3,6 +3,7 @@
  * Reads a document, prints everything that is wrong with it, one line each. What it is not
  * told of the machine (CPUs, memory, files) it does not check, and says so.
  */
+#include "drivers/volume/names.h"
 #include "guests/config/config.h"
 #include "guests/config/value.h"
 #include "kernel/mem/plan.h"
@@ -35,6 +36,28 @@ static int find_file(void *context, const char *path, uint64_t *bytes)
 		return -ENOENT;
 	*bytes = (uint64_t)found.st_size;
 	return 0;
+}
+
+/* The kinds of sources, in the order of kernel/main.c, but none can be opened here. */
+static void register_sources(void)
+{
+	static const struct storage_scheme kinds[] = {
+		{.scheme = "disk", .parse = names_disk},
+		{.scheme = "part", .parse = names_part},
+		{.scheme = "lvm", .parse = names_lvm},
+		{.scheme = "esp", .parse = names_esp},
+		{.scheme = "ram", .parse = names_ram},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		storage_register(&kinds[i]);
+}
+
+static int check_source(void *context, const char *source, char why[CONFIG_WHY_MAX])
+{
+	_Static_assert(CONFIG_WHY_MAX >= STORAGE_WHY_BYTES, "storage_parse() fills it");
+	(void)context;
+	return storage_parse(source, why);
 }
 
 /* Reads one option as a key of that name would be read; exits with a message if it can't. */
@@ -107,7 +130,23 @@ static char *read_document(const char *path, size_t *length)
 	return bytes;
 }
 
-static void say_left_out(const struct config_machine *machine)
+static bool has_disks(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->guest_count; i++)
+		if (config->guests[i].disk_count)
+			return true;
+	return false;
+}
+
+static bool has_uplinks(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->network_count; i++)
+		if (config->networks[i].uplink[0])
+			return true;
+	return false;
+}
+
+static void say_left_out(const struct config *config, const struct config_machine *machine)
 {
 	if (config_cpus_empty(&machine->cpus))
 		puts("not checked: whether the machine has these CPUs (say CPUS=4)");
@@ -115,6 +154,10 @@ static void say_left_out(const struct config_machine *machine)
 		puts("not checked: whether its memory is enough (say MEMORY=2048MiB)");
 	if (!machine->file_size)
 		puts("not checked: whether its esp:/ files exist (say ESP=folder)");
+	if (has_disks(config))
+		puts("not checked: whether it has these disks, and none of them twice");
+	if (has_uplinks(config))
+		puts("not checked: whether it has these NICs");
 }
 
 static int check(const char *path, const struct config_machine *machine)
@@ -142,7 +185,7 @@ static int check(const char *path, const struct config_machine *machine)
 		printf("and %u more\n", (unsigned)report.dropped);
 	if (!error) {
 		printf("%s: good, %u guests\n", path, (unsigned)config->guest_count);
-		say_left_out(machine);
+		say_left_out(config, machine);
 	}
 	config_free(config);
 	free(bytes);
@@ -151,8 +194,9 @@ static int check(const char *path, const struct config_machine *machine)
 
 int main(int count, char **words)
 {
-	struct config_machine machine = {0};
+	struct config_machine machine = {.check_source = check_source};
 
+	register_sources();
 	read_options(count, words, &machine);
 	if (optind != count - 1) {
 		fputs(usage, stderr);

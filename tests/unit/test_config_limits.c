@@ -1,0 +1,241 @@
+/* Documents at their limits: forms that are fine, the last that is good and the first that is
+ * not, bytes that are no text; and sets of CPUs in words. */
+/* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/check_disks.c guests/config/check_networks.c */
+/* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
+/* links: guests/config/hint.c guests/config/report.c guests/config/schema.c */
+/* links: guests/config/schema_devices.c guests/config/tree.c guests/config/value.c */
+/* links: kernel/lib/size.c */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "guests/config/tree.h"
+#include "tests/unit/config_parse.h"
+
+/* Parses what must be refused with exactly one message, which this gives. */
+static const char *refusal(const char *text, size_t length)
+{
+	static char line[CONFIG_LINE_MAX];
+	struct config *config;
+
+	assert_int_equal(config_parse(text, length, "test.yaml", &config, &report), -EINVAL);
+	assert_null(config);
+	assert_int_equal(report.count, 1);
+	config_report_line(&report, 0, line);
+	return line;
+}
+
+static void json_is_the_same_document(void **state)
+{
+	struct config *json =
+		parse("{\"guests\": [{\"name\": \"a\", \"memory\": \"64 MiB\",\n"
+		      "\"cpus\": {\"count\": 2, \"pin\": [1, 2]},\n"
+		      "\"boot\": {\"kernel\": \"esp:/k\"}, \"autostart\": false}]}");
+	struct config *yaml = parse("guests:\n- name: a\n  memory: 64 MiB\n"
+				    "  cpus: {count: 2, pin: [1, 2]}\n"
+				    "  boot: {kernel: 'esp:/k'}\n  autostart: false\n");
+
+	(void)state;
+	assert_int_equal(json->guest_count, 1);
+	assert_string_equal(json->guests[0].name, yaml->guests[0].name);
+	assert_int_equal(json->guests[0].memory_bytes, yaml->guests[0].memory_bytes);
+	assert_int_equal(json->guests[0].cpus.pin[1], yaml->guests[0].cpus.pin[1]);
+	assert_false(json->guests[0].autostart);
+	config_free(json);
+	config_free(yaml);
+}
+
+static void forms_of_a_file_that_are_fine(void **state)
+{
+	static const char *const documents[] = {
+		"guests: []",
+		"\xef\xbb\xbfguests: []\n",
+		"%YAML 1.1\n---\nguests: []\n...\n",
+		"host: {}\r\nguests: []\r\n",
+		"# a\nguests: [] # b\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
+		struct config *config = parse(documents[i]);
+
+		assert_int_equal(config->guest_count, 0);
+		assert_string_equal(config->host.name, "bulkhead");
+		config_free(config);
+	}
+}
+
+/* One guest whose memory, count and kernel's name are at their limits. */
+static struct config *parse_limits(const char *memory, unsigned count, size_t name_length)
+{
+	static char text[1024];
+	char name[CONFIG_FILE_MAX + 1] = "esp:/";
+
+	memset(name + 5, 'k', name_length - 5);
+	name[name_length] = '\0';
+	snprintf(text, sizeof(text),
+		 "guests:\n- {name: a, memory: %s, cpus: {count: %u}, boot: {kernel: '%s'}}\n",
+		 memory, count, name);
+	return parse(text);
+}
+
+static void limits_are_still_good(void **state)
+{
+	struct config *least = parse_limits("8 MiB", 1, 6);
+	struct config *most = parse_limits("4 TiB", CONFIG_VCPUS_MAX, CONFIG_FILE_MAX - 1);
+	struct config *kib = parse_limits("8192KiB", 1, 6);
+
+	(void)state;
+	assert_int_equal(least->guests[0].memory_bytes, 8 * MIB);
+	assert_int_equal(kib->guests[0].memory_bytes, 8 * MIB);
+	assert_true(most->guests[0].memory_bytes == 4096 * GIB);
+	assert_int_equal(most->guests[0].cpus.count, CONFIG_VCPUS_MAX);
+	assert_int_equal(strlen(most->guests[0].boot.kernel), CONFIG_FILE_MAX - 1);
+	config_free(least);
+	config_free(most);
+	config_free(kib);
+}
+
+/* A document of `count` guests; the caller frees it. */
+static char *many_guests(unsigned count)
+{
+	size_t room = 64 * (size_t)count + 64, used;
+	char *text = malloc(room);
+
+	assert_non_null(text);
+	used = (size_t)snprintf(text, room, "guests:\n");
+	for (unsigned i = 0; i < count; i++)
+		used += (size_t)snprintf(
+			text + used, room - used,
+			"- {name: g%u, memory: 8 MiB, boot: {kernel: 'esp:/k'}}\n", i);
+	return text;
+}
+
+static void as_many_guests_as_there_may_be(void **state)
+{
+	char *text = many_guests(CONFIG_GUESTS_MAX);
+	char *more = many_guests(CONFIG_GUESTS_MAX + 1);
+	struct config *config = parse(text);
+
+	(void)state;
+	assert_int_equal(config->guest_count, CONFIG_GUESTS_MAX);
+	assert_string_equal(config->guests[CONFIG_GUESTS_MAX - 1].name, "g63");
+	assert_string_equal(refusal(more, strlen(more)),
+			    "test.yaml:66:3: guests has more than 64 elements; leave some out");
+	config_free(config);
+	free(text);
+	free(more);
+}
+
+static void large_documents_are_refused(void **state)
+{
+	char *text = malloc(CONFIG_BYTES_MAX + 1);
+	struct config *config;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, ' ', CONFIG_BYTES_MAX + 1);
+	memcpy(text, "guests: []\n#", 12);
+	config = parse_bytes(text, CONFIG_BYTES_MAX);
+	config_free(config);
+	assert_string_equal(
+		refusal(text, CONFIG_BYTES_MAX + 1),
+		"test.yaml:1:1: the document is larger than 256 KiB; make it smaller");
+	memset(text, ',', CONFIG_BYTES_MAX);
+	memcpy(text, "guests: [1", 10);
+	for (size_t i = 10; i < CONFIG_BYTES_MAX; i += 2)
+		text[i + 1] = '1';
+	assert_string_equal(
+		refusal(text, CONFIG_BYTES_MAX),
+		"test.yaml:1:65540: the document has more than 32768 keys and values; "
+		"make it smaller");
+	free(text);
+}
+
+static void bad_bytes_have_a_place(void **state)
+{
+	static const char latin1[] = "guests: []\n# caf\xc3\xa9 caf\xe9\n";
+	static const char utf16[] = "\xff\xfeg\0: \0";
+	static const char control[] = "host: {}\nguests: []\x01\n";
+
+	(void)state;
+	assert_string_equal(refusal(latin1, sizeof(latin1) - 1),
+			    "test.yaml:2:11: not YAML: incomplete UTF-8 octet sequence; "
+			    "save the file as UTF-8 text");
+	assert_string_equal(refusal(control, sizeof(control) - 1),
+			    "test.yaml:2:11: not YAML: control characters are not allowed; "
+			    "save the file as plain text");
+	assert_string_equal(
+		refusal(utf16, sizeof(utf16) - 1),
+		"test.yaml:1:1: not YAML: invalid leading UTF-8 octet; save the file as "
+		"UTF-8 text");
+	assert_string_equal(refusal(NULL, 0), "test.yaml:1:1: the document is empty; write at "
+					      "least 'guests: []'");
+}
+
+static void long_names_of_documents_keep_their_end(void **state)
+{
+	char name[300], line[CONFIG_LINE_MAX];
+	struct config *config;
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	memcpy(name + sizeof(name) - 6, "/end", 4);
+	assert_int_equal(config_parse("", 0, name, &config, &report), -EINVAL);
+	config_report_line(&report, 0, line);
+	assert_memory_equal(line, "...xxx", 6);
+	assert_non_null(strstr(line, "/endx:1:1: the document is empty; "));
+	assert_int_equal(strcspn(line, ":"), CONFIG_NAME_MAX - 1);
+}
+
+static void memory_may_be_used_to_the_last_step(void **state)
+{
+	struct config *config = parse_limits("2048 MiB", 1, 6);
+	struct config_machine machine = {.memory_bytes = 2 * GIB};
+
+	(void)state;
+	assert_int_equal(config_check(config, &machine, &report), 0);
+	machine.memory_bytes -= 1;
+	assert_int_equal(config_check(config, &machine, &report), -EINVAL);
+	config_free(config);
+}
+
+static void sets_of_cpus_in_words(void **state)
+{
+	static const struct {
+		struct cpumask set;
+		const char *text;
+	} cases[] = {
+		{{{0x4}}, "CPU 2"},
+		{{{0xf}}, "CPUs 0-3"},
+		{{{0x4f}}, "CPUs 0-3, 6"},
+		{{{1ull << 63, 1}}, "CPUs 63-64"},
+		{{{~0ull, ~0ull, ~0ull, ~0ull}}, "CPUs 0-255"},
+		{{{0, 0, 0, 0x5555555555555555}}, "CPUs 192, 194, 196, 198, 200, 202, ..."},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[CONFIG_CPUS_TEXT];
+
+		assert_string_equal(config_cpus_text(&cases[i].set, text), cases[i].text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_is_the_same_document),
+		cmocka_unit_test(forms_of_a_file_that_are_fine),
+		cmocka_unit_test(limits_are_still_good),
+		cmocka_unit_test(as_many_guests_as_there_may_be),
+		cmocka_unit_test(large_documents_are_refused),
+		cmocka_unit_test(bad_bytes_have_a_place),
+		cmocka_unit_test(long_names_of_documents_keep_their_end),
+		cmocka_unit_test(memory_may_be_used_to_the_last_step),
+		cmocka_unit_test(sets_of_cpus_in_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

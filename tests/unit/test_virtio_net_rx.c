@@ -1,0 +1,146 @@
+/*
+ * What reaches a guest through the virtio network device: frames with their offloads, buffers
+ * that are too small or missing, several queues.
+ */
+/* links: guests/devices/virtio/net.c guests/devices/virtio/net_rx.c */
+/* links: guests/devices/virtio/net_tx.c guests/devices/virtio/net_control.c */
+/* links: guests/devices/virtio/virtio.c guests/devices/virtio/registers.c */
+/* links: guests/devices/virtio/queue.c guests/devices/virtio/split.c */
+/* links: guests/devices/virtio/packed.c guests/pci/pci.c guests/pci/access.c */
+/* links: guests/pci/bars.c guests/pci/function.c guests/pci/msix.c guests/pci/pins.c */
+/* links: kernel/io/packet.c kernel/io/netdev.c kernel/vmm/bus.c tests/unit/fake_vmm.c */
+/* links: tests/unit/fake_gmem.c tests/unit/fake_threads.c tests/unit/fake_net.c */
+#include "tests/unit/virtio_net_port.h"
+
+static void test_receive(void **state)
+{
+	static const uint32_t sizes[] = {60, 1500, 1514, 2000, 4096, 9000, 65000};
+	struct net_header header;
+
+	(void)state;
+	bring_up(ALL);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		arrive(mac, sizes[i]);
+		give_buffers(RX, 1526, (sizes[i] + HEADER + 1525) / 1526);
+		wake();
+		assert_int_equal(receive(RX, &header), sizes[i]);
+		assert_memory_equal(got_bytes, frame_bytes, sizes[i]);
+		assert_int_equal(header.num_buffers, (sizes[i] + HEADER + 1525) / 1526);
+		assert_int_equal(header.flags, 0);
+	}
+}
+
+static void test_receive_offloads(void **state)
+{
+	struct net_header header;
+	struct packet *packet;
+
+	(void)state;
+	bring_up(ALL);
+	packet = arrive(mac, 5000);
+	packet->needs_csum = true;
+	packet->csum_start = 34;
+	packet->csum_offset = 16;
+	packet->gso = PACKET_GSO_TCP4;
+	packet->gso_bytes = 1448;
+	packet->header_bytes = 66;
+	packet = arrive(mac, 60);
+	packet->csum_valid = true;
+	give_buffers(RX, 8000, 4);
+	wake();
+	assert_int_equal(receive(RX, &header), 5000);
+	assert_int_equal(header.flags, NET_HDR_NEEDS_CSUM);
+	assert_int_equal(header.csum_start, 34);
+	assert_int_equal(header.csum_offset, 16);
+	assert_int_equal(header.gso_type, NET_GSO_TCPV4);
+	assert_int_equal(header.gso_size, 1448);
+	assert_int_equal(header.hdr_len, 66);
+	assert_int_equal(receive(RX, &header), 60);
+	assert_int_equal(header.flags, NET_HDR_DATA_VALID);
+}
+
+/* Without buffers packets stay where they are, and the driver is asked to tell of new ones. */
+static void test_no_buffers(void **state)
+{
+	struct net_header header;
+
+	(void)state;
+	bring_up(ALL);
+	arrive(mac, 60);
+	arrive(mac, 4000);
+	wake();
+	assert_int_equal(waiting_count - waiting_first, 2);
+	give_buffers(RX, 1000, 3); /* the second needs five */
+	assert_int_equal(receive(RX, &header), 60);
+	assert_int_equal(receive(RX, &header), 0);
+	assert_int_equal(waiting_count - waiting_first, 1);
+	give_buffers(RX, 1000, 4);
+	assert_int_equal(receive(RX, &header), 4000);
+	assert_memory_equal(got_bytes, frame_bytes, 4000);
+	assert_int_equal(header.num_buffers, 5);
+	arrive(mac, 60); /* the last that was given */
+	wake();
+	assert_int_equal(receive(RX, &header), 60);
+}
+
+/* Buffers that no frame fits into cost frames, not the device. */
+static void test_small_buffers(void **state)
+{
+	struct net_header header;
+	struct virtio_net_info info;
+
+	(void)state;
+	bring_up(ALL & ~BIT(NET_F_MRG_RXBUF));
+	give_buffers(RX, 100, 1);
+	arrive(mac, 89);
+	wake();
+	assert_int_equal(receive(RX, &header), 0);
+	arrive(mac, 88);
+	wake();
+	assert_int_equal(receive(RX, &header), 88);
+	assert_int_equal(header.num_buffers, 1);
+	common_write(&pci, STATUS, 1, 0);
+	fake_threads_run();
+	bring_up(ALL);
+	give_buffers(RX, 12, 100); /* headers alone, 64 of them */
+	arrive(mac, 1000);
+	wake();
+	assert_int_equal(receive(RX, &header), 0);
+	virtio_net_get_info(net, &info);
+	assert_int_equal(info.rx_dropped, 2);
+	assert_int_equal(waiting_count, waiting_first);
+}
+
+static void test_flows_are_spread(void **state)
+{
+	struct net_header header;
+	static const uint8_t command[] = {NET_CLASS_MQ, NET_MQ_PAIRS_SET, 2, 0};
+
+	(void)state;
+	bring_up(ALL);
+	give_buffers(RX, 2000, 8);
+	give_buffers(RX + 2, 2000, 8);
+	for (unsigned i = 0; i < 4; i++)
+		arrive(mac, 60)->hash = i;
+	wake();
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(receive(RX, &header), 60);
+	assert_int_equal(control(CONTROL, command, sizeof command), NET_OK);
+	for (unsigned i = 0; i < 4; i++)
+		arrive(mac, 60 + i)->hash = i;
+	wake();
+	assert_int_equal(receive(RX, &header), 60);
+	assert_int_equal(receive(RX, &header), 62);
+	assert_int_equal(receive(RX + 2, &header), 61);
+	assert_int_equal(receive(RX + 2, &header), 63);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		check(test_receive),	   check(test_receive_offloads), check(test_no_buffers),
+		check(test_small_buffers), check(test_flows_are_spread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, fake_net_fini);
+}
