@@ -1,6 +1,9 @@
 # The front door: `make help` lists what there is. The rules themselves are in tools/make/;
 # everything that is built goes under build/ (or $(DEPS), for the libraries).
 
+# What can be built at once is; `make -j1` does one thing after the other.
+MAKEFLAGS += -j$(shell nproc)
+
 BUILD := build
 DEPS ?= $(BUILD)/deps
 
@@ -12,7 +15,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) '$(or $(2),$@)';)
 .DEFAULT_GOAL := kernel
 
 help:
-	@echo 'make run           build everything and start the sample machine in QEMU'
+	@echo 'make run           build everything and start the sample machine, three guests, in QEMU'
 	@echo 'make run-intel     the same on an Intel machine, in Bochs'
 	@echo 'make image         write $(BUILD)/bulkhead.img, a bootable GPT disk'
 	@echo 'make kernel        build the boot application and the kernel only'

@@ -29,28 +29,37 @@ TRIPLE_FAULT = "exception with no resolution"  # Bochs goes on for ever after th
 # `ips`, instructions per emulated second, is the TSC's rate too: few are spent in delays. There
 # is no display library without a display; `term` asks for nothing when it has no terminal.
 CONFIGURATION = """\
-plugin_ctrl: unmapped=1, biosdev=0, speaker=0, parallel=0
+plugin_ctrl: unmapped=1, biosdev=0, speaker=0, parallel=0{plugins}
 config_interface: textconfig
 display_library: term
 memory: guest={memory_mib}, host={memory_mib}
 romimage: file={firmware}, address=0x0, options=none
 vgaromimage: file={bochs}/{vga}
 fw_cfg: enabled=1
-pci: enabled=1, chipset=i440fx
+pci: enabled=1, chipset=i440fx{slots}
 vga: extension=none, update_freq=1
 cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=0
 clock: sync=none, time0=utc
 boot: disk
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path={disk}, mode=flat
-ata1: enabled=0
-com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
+{slave}ata1: enabled=0
+{nic}com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 log: {log}
 logprefix: %t%e%d
 panic: action=fatal
 error: action=report
 info: action=report
 debug: action=ignore
+"""
+
+# The 82540EM behind slirp, Bochs' own router: 10.0.2.2 is the build machine's loopback.
+NIC = """\
+e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script={script}
+"""
+SLIRP = """\
+# slirp config
+hostfwd = {forward}
 """
 
 
@@ -63,20 +72,46 @@ def missing():
     return f"no Bochs ({said})"
 
 
-def spawn(directory, image, log, model=MODEL, cpus=4, memory_mib=1024, ips=10_000_000):
+def network(directory, forward):
+    """The parts of the configuration that make a NIC; `forward` is a rule of slirp's hostfwd,
+    "tcp:127.0.0.1:8080-10.0.2.15:80", or "" for none. None: no NIC."""
+    if forward is None:
+        return {"plugins": "", "slots": "", "nic": ""}
+    script = pathlib.Path(directory) / "slirp.conf"
+    text = SLIRP.format(forward=forward) if forward else SLIRP.splitlines()[0] + "\n"
+    script.write_text(text, encoding="utf-8")
+    return {"plugins": ", e1000=1", "slots": ", slot1=e1000", "nic": NIC.format(script=script)}
+
+
+def whole_cylinders(disk):
+    """Rounds a disk's size up, and takes away a lock that an earlier machine left."""
+    os.truncate(disk, -(-disk.stat().st_size // CYLINDER_BYTES) * CYLINDER_BYTES)
+    disk.with_name(disk.name + ".lock").unlink(missing_ok=True)
+
+
+def second_disk(path):
+    """The line for the disk behind the one that is booted: the file `path` itself, or None."""
+    if path is None:
+        return ""
+    whole_cylinders(path)
+    return f"ata0-slave: type=disk, path={path}, mode=flat\n"
+
+
+def spawn(directory, image, log, model=MODEL, cpus=4, memory_mib=1024, ips=10_000_000,
+          forward=None, data=None):
     """Starts Bochs on a copy of `image` in `directory`; returns the process and the socket that
-    is its serial line. Raises MachineError when it does not come up."""
+    is its serial line. `forward`: see network(). `data`: see second_disk(). Raises MachineError
+    when it does not come up."""
     disk = pathlib.Path(directory) / "disk.img"
     shutil.copyfile(image, disk)
-    disk.with_suffix(".img.lock").unlink(missing_ok=True)
-    size = disk.stat().st_size
-    os.truncate(disk, -(-size // CYLINDER_BYTES) * CYLINDER_BYTES)
+    whole_cylinders(disk)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(CONNECT_LIMIT_S)
         configuration = pathlib.Path(directory) / "bochsrc"
         configuration.write_text(CONFIGURATION.format(
             memory_mib=memory_mib, firmware=FIRMWARE, bochs=BOCHS.resolve(), vga=VGA_BIOS,
             model=model, cpus=cpus, ips=ips, disk=disk, port=server.getsockname()[1], log=log,
+            slave=second_disk(data), **network(directory, forward),
         ), encoding="utf-8")
         process = subprocess.Popen(  # pylint: disable=consider-using-with
             ["setpriv", "--pdeathsig", "KILL", BOCHS / "bochs", "-q", "-f", configuration],

@@ -1,25 +1,40 @@
-# The sample machine: two guests' kernel and initramfs, the disk image, and a run of it.
+# The sample machine: its guests' kernels, initramfs and disk, the boot image, and a run of it.
 
 SAMPLES := $(BUILD)/samples
-SAMPLE_CONFIG := guests/samples/bulkhead.yaml
 
 # Debian's kernel is fetched once and kept: a second run needs no network.
-$(SAMPLES)/vmlinuz: | $(PACKAGES)
-	$(call say,FETCH) guests/samples/fetch-kernel $@
+$(SAMPLES)/vmlinuz $(SAMPLES)/modules &: | $(PACKAGES)
+	$(call say,FETCH) guests/samples/fetch-kernel $(SAMPLES)/vmlinuz $(SAMPLES)/modules
 
-$(SAMPLES)/initrd.gz: guests/samples/make-initrd guests/samples/rc guests/samples/inittab
+$(SAMPLES)/initrd.gz: $(addprefix guests/samples/,make-initrd copy-modules rc inittab) \
+		| $(SAMPLES)/modules
 	@mkdir -p $(@D)
-	$(call say,CPIO) guests/samples/make-initrd $@
+	$(call say,CPIO) guests/samples/make-initrd $@ $(SAMPLES)/modules
 
 samples: $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz
 .PHONY: samples
 
-$(BUILD)/bulkhead.img: tools/image/mkimage $(SAMPLE_CONFIG) $(BUILD)/BOOTX64.EFI \
-		$(BUILD)/kernel.elf $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz
-	$(call say,IMAGE) tools/image/mkimage $@ --config $(SAMPLE_CONFIG) \
-		$(SAMPLES)/vmlinuz=samples/vmlinuz $(SAMPLES)/initrd.gz=samples/initrd.gz
+# Debian on a logical volume. What the guest writes stays, until `make clean`.
+$(SAMPLES)/debian.disk $(SAMPLES)/debian &: | $(PACKAGES)
+	$(call say,BUILD,a Debian for the guest of that name: some minutes) \
+		guests/samples/make-debian $(SAMPLES)/debian.disk $(SAMPLES)/debian
+
+SAMPLE_FILES := $(SAMPLES)/vmlinuz=samples/vmlinuz $(SAMPLES)/initrd.gz=samples/initrd.gz
+DEBIAN_FILES := $(SAMPLES)/debian/vmlinuz=debian/vmlinuz $(SAMPLES)/debian/initrd=debian/initrd
+
+# bulkhead.img is for any machine; what `make run` starts has a disk and a network besides.
+$(BUILD)/bulkhead.img: guests/samples/bulkhead.yaml
+	$(call say,IMAGE) tools/image/mkimage $@ --config $< $(SAMPLE_FILES)
+
+$(BUILD)/debian.img: guests/samples/debian.yaml $(SAMPLES)/debian
+	$(call say,IMAGE) tools/image/mkimage $@ --config $< $(SAMPLE_FILES) $(DEBIAN_FILES)
+
+$(BUILD)/bulkhead.img $(BUILD)/debian.img: tools/image/mkimage $(BUILD)/BOOTX64.EFI \
+	$(BUILD)/kernel.elf $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz
 
 image: $(BUILD)/bulkhead.img
+debian: $(BUILD)/debian.img $(SAMPLES)/debian.disk
+.PHONY: debian
 
-run: image
-	@tools/qemu/run $(BUILD)/bulkhead.img
+run: debian
+	@tools/qemu/run $(BUILD)/debian.img --disk $(SAMPLES)/debian.disk --network

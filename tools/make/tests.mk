@@ -100,7 +100,8 @@ $(BUILD)/boot/witness.elf: tests/boot/witness.c tests/boot/witness.ld boot/hando
 
 # The configuration's own code, built for this machine.
 CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
-	$(wildcard tools/check-config/*.c guests/config/*.c) kernel/mem/plan.c)
+	$(wildcard tools/check-config/*.c guests/config/*.c) drivers/volume/names.c \
+	kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/mem/plan.c)
 $(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^ $(HOST_LIBS)
 
@@ -109,18 +110,40 @@ check-config: $(BUILD)/check-config
 	@$(BUILD)/check-config $(if $(CPUS),--cpus $(CPUS)) $(if $(MEMORY),--memory $(MEMORY)) \
 		$(if $(ESP),--esp $(ESP)) $(FILE)
 
+# The LVM code without what is the kernel's, on image files.
+LVM_KERNEL := $(patsubst %,drivers/volume/lvm/%.c,manage members picture source volume)
+LVM_SOURCES := $(filter-out $(LVM_KERNEL),$(wildcard drivers/volume/lvm/*.c))
+$(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $(LVM_SOURCES) \
+	kernel/lib/size.c kernel/lib/crc32.c)
+	$(call say,LD) $(UNIT_CC) -o $@ $^
+
 # Everything that a whole-machine test starts.
-MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config bochs
+MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config $(BUILD)/lvmtool bochs
 run_all = @tools/test/run --unit $(UNIT) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(FUZZ) $(MACHINE)
 	$(run_all) -m 'not long'
 
-test-long: $(UNIT) $(FUZZ) $(MACHINE)
+test-long: $(UNIT) $(FUZZ) $(MACHINE) debian
 	$(run_all)
 
 # Each file of tests/bench measures one thing and adds it to build/bench.json.
-bench: kernel samples $(GUESTS) bochs
+BENCH := $(BUILD)/bench/count.so $(patsubst tests/bench/guest/%.c,$(BUILD)/bench/%, \
+	$(wildcard tests/bench/guest/*.c))
+
+$(BUILD)/bench/count.so: tools/qemu/count.c
+	@mkdir -p $(@D)
+	$(call say,CC) gcc -std=gnu17 -O2 $(WARNINGS) -shared -fPIC -o $@ $<
+
+$(BUILD)/bench/%: tests/bench/guest/%.c tests/bench/guest/mark.h
+	@mkdir -p $(@D)
+	$(call say,CC) gcc -std=gnu17 -O2 $(WARNINGS) -static -I. -o $@ $<
+
+$(BUILD)/bench/amd64: | $(PACKAGES)
+	$(call say,FETCH) guests/samples/fetch-kernel $@.new/vmlinuz $@.new/modules amd64
+	@mv $@.new $@
+
+bench: kernel samples $(GUESTS) bochs $(BENCH) $(BUILD)/bench/amd64
 	@rm -f $(BUILD)/bench.json
 	@for file in $(sort $(wildcard tests/bench/*.py)); do /usr/bin/python3 $$file || exit 1; done
 

@@ -4,11 +4,13 @@ The tests, `make run` and the benchmarks all start machines here. This knows how
 called and nothing of what Bulkhead prints, save that it names itself on its first line.
 """
 
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -126,6 +128,7 @@ class Machine:
         """Starts the emulator; sets _process, and _input and _output, its serial line."""
         variables = fresh_variables(self._directory.name)
         words = command(self.image, variables, **self.options)
+        words += ["-qmp", f"unix:{self._qmp_path()},server=on,wait=off"]
         self._note(" ".join(words))
         # A session of its own keeps ^C from it; should we be killed, it is killed too.
         self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *words],
@@ -197,6 +200,31 @@ class Machine:
         """Types `text` on the serial line."""
         self._input.write(text.encode())
         self._input.flush()
+
+    def _qmp_path(self):
+        return pathlib.Path(self._directory.name) / "qmp"
+
+    def qmp(self, name, **arguments):
+        """Gives QEMU itself a command, and returns its answer. Raises MachineError where QEMU
+        refuses it."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(30)
+            line.connect(str(self._qmp_path()))
+            stream = line.makefile("rw", encoding="utf-8")
+            for request in ({"execute": "qmp_capabilities"},
+                            {"execute": name, "arguments": arguments}):
+                stream.write(json.dumps(request) + "\n")
+                stream.flush()
+                answer = {}
+                while not answer.keys() & {"return", "error"}:  # greeting and events pass by
+                    answer = json.loads(stream.readline())
+        if "error" in answer:
+            raise MachineError(f"QEMU refuses {name}: {answer['error']['desc']}")
+        return answer["return"]
+
+    def monitor(self, line):
+        """The same for a command of the monitor for people; returns what it prints."""
+        return self.qmp("human-monitor-command", **{"command-line": line})
 
     def wait(self, timeout_s=60):
         """Waits until the machine has powered off; raises MachineError if it does not."""
