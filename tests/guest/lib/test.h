@@ -31,6 +31,10 @@ __attribute__((format(printf, 1, 2))) _Noreturn void give_up(const char *why, ..
  * itself: checks of its policy ask first. */
 bool hypervisor_is_ours(void);
 
+/* How often a race between CPUs is run to be lost, if it can be: `rounds`; fewer on Intel's
+ * CPUs, whose emulator (Bochs) lets one go after the other. */
+unsigned race_rounds(unsigned rounds);
+
 /* A pseudorandom number; each CPU has a sequence of its own, the same in every run. */
 uint32_t random32(void);
 
