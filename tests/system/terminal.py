@@ -48,15 +48,16 @@ class Terminal:
         said = re.findall(rf"{guest}\| (.*)$", self.machine.output[begin:], re.M)
         return "\n".join(line for line in said if "echo end" not in line)
 
-    def counters(self, guest):
-        """The guest's counters: a dictionary for the guest, and a list of one for each vCPU."""
+    def counters(self, guest, of="vcpu"):
+        """The guest's counters: a dictionary for the guest, and a list of one for each vCPU, or
+        for each device of a kind (of="disk")."""
         found = []
         for line in self.operator(f"counters {guest}"):
             words = line.split()
             if words[:2] == ["counters", guest]:
                 found.append({key: int(value) if value.isdigit() else value
                               for key, value in (word.split("=") for word in words[2:])})
-        return found[0], found[1:]
+        return found[0], [each for each in found[1:] if of in each]
 
     def wait_for_state(self, guest, state, timeout_s=60):
         """Until the operator's console says that the guest is in this state."""

@@ -4,6 +4,7 @@ The kernel here is tests/boot/witness.c, which checks the hand-off from within.
 """
 
 import re
+import struct
 import subprocess
 import zlib
 
@@ -53,6 +54,7 @@ def test_the_handoff_keeps_its_promises(start, tmp_path):
     for number, (path, content) in enumerate(contents.items()):
         files[path] = tmp_path / str(number)
         files[path].write_bytes(content)
+    files["Disks/guests.img"] = files["large.img"]  # stays on the partition
     machine = start(application=FRAGMENT, files=files, memory_mib=6144,
                     extra=("-device", "VGA"))
     machine.expect("^witness: done$", 60)
@@ -72,7 +74,15 @@ def test_the_handoff_keeps_its_promises(start, tmp_path):
     for path, content in contents.items():
         assert numbers[f"file {path} bytes"] == len(content)
         assert numbers[f"file {path} crc32"] == zlib.crc32(content)
-    assert not [name for name in numbers if "kernel.elf" in name]
+    assert not [name for name in numbers if "kernel.elf" in name or "guests.img" in name]
+
+    entry = (tmp_path / "boot.img").read_bytes()[1024:1024 + 128]  # the GPT's first
+    first, last = struct.unpack("<QQ", entry[32:48])
+    assert numbers["partition kind"] == 2
+    assert numbers["partition number"] == 1
+    assert numbers["partition first"] == first
+    assert numbers["partition blocks"] == last - first + 1
+    assert numbers["partition crc32"] == zlib.crc32(entry[16:32])
 
 
 def refuses(machine, reason, remedy, status):

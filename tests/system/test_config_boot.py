@@ -61,3 +61,8 @@ def test_a_document_with_wrong_words(tmp_path):
 def test_a_document_for_another_machine(tmp_path):
     refused(tmp_path, "machine", MACHINE, r"6:17: guest 'beta': .*CPU 9",
             r"8:20: guest 'beta': .*samples/nothing", r"7:13: guest 'beta': .*64 GiB")
+
+
+def test_an_uplink_that_is_not_there(tmp_path):
+    document = "networks: [{name: lan, uplink: nic7}]\nguests: []\n"
+    refused(tmp_path, "uplink", document, r"1:32: network 'lan' .*nic7")

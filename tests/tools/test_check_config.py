@@ -34,6 +34,50 @@ def test_sample_fits_its_machine(tmp_path):
     assert check_config(*machine, SAMPLE) == (0, [f"{SAMPLE}: good, 2 guests"])
 
 
+def test_disks_and_nics_are_for_the_machine_to_check(tmp_path):
+    document = tmp_path / "devices.yaml"
+    document.write_text("""
+networks: [{name: lan, uplink: nic0}]
+guests:
+  - name: alpha
+    memory: 64 MiB
+    boot: {kernel: "esp:/samples/vmlinuz"}
+    disks: [{source: "lvm:vg0/web"}]
+""", encoding="utf-8")
+    status, lines = check_config(document)
+    assert status == 0
+    assert lines[4:] == ["not checked: whether it has these disks, and none of them twice",
+                         "not checked: whether it has these NICs"]
+
+
+def test_sources_of_no_known_form_are_refused(tmp_path):
+    document = tmp_path / "sources.yaml"
+    document.write_text("""
+guests:
+  - name: alpha
+    memory: 64 MiB
+    boot: {kernel: "esp:/samples/vmlinuz"}
+    disks:
+      - {source: "ram:64"}
+      - {source: "disc:x"}
+      - {source: "lvm:vg0"}
+      - {source: "esp:/web.img"}
+      - {source: "part:4f68bce3-e8cd-4db1-96e7-fbcaf984b709"}
+      - {source: "ram:64 MiB"}
+""", encoding="utf-8")
+    status, lines = check_config(document)
+    assert status == 1
+    assert [line.split("'alpha': ")[1] for line in lines] == [
+        "disks[0].source 'ram:64' has no size; write 'ram:64 MiB', from 1 KiB to 1 TiB",
+        "disks[1].source 'disc:x' begins with no kind of disk; write one of disk:, part:, lvm:, "
+        "esp:, ram:",
+        "disks[2].source 'lvm:vg0' names no logical volume; write its group and its name: "
+        "'lvm:vg0/web'",
+        "disks[3].source 'esp:/web.img' is read into memory at boot; put disks in "
+        "\\bulkhead\\disks\\ and write 'esp:/disks/web.img'",
+    ]
+
+
 def test_smaller_machine_is_refused(tmp_path):
     status, lines = check_config("--cpus", "2", "--memory", "1GiB", "--esp", tmp_path, SAMPLE)
     assert status == 1

@@ -1,0 +1,166 @@
+"""What disks of the machine can be named as: partitions of sound and damaged tables, files of
+the boot partition, memory; who has what; and documents that give one thing to two guests."""
+
+import hashlib
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.conftest import LINUX, make_image
+from tests.system.terminal import Terminal
+from tools.qemu.machine import Machine
+
+DATA = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
+MIB = 1 << 20
+
+
+def tool(*words, typed=None):
+    """Runs a tool of partitioning; they live where only root looks."""
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    subprocess.run([str(word) for word in words], env=environment, check=True, text=True,
+                   input=typed, stdout=subprocess.DEVNULL)
+
+
+def blank(path, mib):
+    with open(path, "wb") as image:
+        image.truncate(mib * MIB)
+    return path
+
+
+@pytest.fixture
+def disks(tmp_path):
+    """Three disks: a GPT, a GPT whose first copy is damaged, an MBR. Returns QEMU's words."""
+    sound = blank(tmp_path / "sound.img", 64)
+    tool("sgdisk", "--new=1:2048:+2M", "--change-name=1:data", f"--partition-guid=1:{DATA}",
+         "--new=2:0:+8M", "--change-name=2:twin", "--new=3:0:+8M", "--change-name=3:twin", sound)
+    damaged = blank(tmp_path / "damaged.img", 16)
+    tool("sgdisk", "--new=7:2048:0", "--change-name=7:rescued", damaged)
+    with open(damaged, "r+b") as image:
+        image.seek(512 + 56)  # in the header of the first table
+        image.write(b"\xff")
+    old = blank(tmp_path / "old.img", 64)
+    tool("sfdisk", old, typed="label: dos\nlabel-id: 0x1a2b3c4d\nold1: size=16M,type=83\n"
+                              "old2: size=32M,type=5\nold5: size=1M,type=83\n")
+    words = []
+    for number, (path, device) in enumerate(((sound, "nvme,serial=SOUND"),
+                                             (damaged, "virtio-blk-pci,serial=DAMAGED"),
+                                             (old, "virtio-blk-pci,serial=OLD"))):
+        words += ["-drive", f"if=none,id=d{number},format=raw,file={path}",
+                  "-device", f"{device},drive=d{number}"]
+    return words
+
+
+def guest(name, *sources):
+    lines = [f"  - name: {name}", "    memory: 160 MiB",
+             '    boot: {kernel: "esp:/samples/vmlinuz", initrd: "esp:/samples/initrd.gz",',
+             '           cmdline: "console=ttyS0"}', "    disks:"]
+    lines += [f"      - {{{source}}}" for source in sources]
+    return "\n".join(lines) + "\n"
+
+
+# What is wrong with each disk is in REFUSED, in the same order; None: nothing.
+WRONG = "guests:\n" + guest(
+    "alpha", 'source: "part:data"', 'source: "part:rescued", read_only: true',
+    'source: "disk:OLD"', 'source: "esp:/disks/web.img", read_only: true',
+) + guest(
+    "beta", f'source: "part:{DATA.upper()}"', 'source: "part:rescued", read_only: true',
+    'source: "part:1a2b3c4d-05"', 'source: "disk:esp"', 'source: "part:twin"',
+    'source: "part:nothing"', 'source: "esp:/disks/nothing.img"',
+)
+REFUSED = [
+    r"guest 'beta': disks\[0\] and disks\[0\] of guest 'alpha' on line 7 exclude .*shares 2 MiB",
+    None,
+    r"guest 'beta': disks\[2\] and disks\[2\] of guest 'alpha' on line 9 exclude .*shares 1 MiB",
+    r"guest 'beta': disks\[3\] and disks\[3\] of guest 'alpha' on line 10 exclude .*shares 2 MiB",
+    r".*part:twin' is the label of several partitions; write one of part:[0-9a-f-]{36}",
+    r".*part:nothing' names no partition; this machine has .*part:data \(2 MiB on nvme\d\)",
+    r".*nothing\.img' is not there: nothing is called 'nothing\.img' in its folder",
+]
+
+
+def test_what_disks_have_and_what_is_refused(disks, tmp_path):
+    web = blank(tmp_path / "web.img", 2)
+    image = make_image(tmp_path / "boot.img", WRONG, {**LINUX, "disks/web.img": web})
+    with Machine(image, name="volumes-refused", limit_s=120, cpus=2, memory_mib=1024,
+                 extra=disks) as machine:
+        begin = machine.mark()
+        for said in (r"nvme\d: GPT with 3 partitions$",
+                     r"virtio\d: the GPT at the disk's start has a wrong checksum in its header; "
+                     "the one at its end is used",
+                     r"virtio\d: MBR with 2 partitions$"):
+            machine.rewind(begin)
+            machine.expect(said, 60)
+        first = WRONG.split("\n").index("  - name: beta") + 6  # line of its first disk, from 1 on
+        for number, reason in enumerate(REFUSED):
+            if reason:
+                machine.rewind(begin)
+                machine.expect(rf"config: error: bulkhead\.yaml:{first + number}:\d+: {reason}",
+                               30)
+        machine.expect("config: error: no guest is started", 10)
+        assert machine.count("error: bulkhead") == sum(1 for reason in REFUSED if reason)
+
+        listed = "\n".join(Terminal(machine, []).operator("disks"))
+        for source in ("disk:SOUND ", "disk:DAMAGED ", "disk:OLD ", "disk:esp ", f"part:{DATA} ",
+                       "part:1a2b3c4d-01 ", "part:1a2b3c4d-05 "):
+            assert source in listed, listed
+        assert "'rescued', number 7 of virtio" in listed
+        assert "has:" not in listed
+
+
+def scatter(image, source):
+    """Puts `source` at \\bulkhead\\disks\\web.img of a boot image, into many small gaps."""
+    at = ("-i", f"{image}@@1M")
+    gap = blank(image.with_suffix(".gap"), 0)
+    gap.write_bytes(bytes(20000))
+    gaps = [f"::/gap{number}" for number in range(60)]
+    for name in gaps:
+        tool("mcopy", *at, gap, name)
+    tool("mdel", *at, *gaps[::2])
+    with open(image, "r+b") as file:
+        file.seek(MIB + 512 + 492)  # FSInfo's hint, so that the gaps are found
+        file.write(b"\xff\xff\xff\xff")
+    tool("mmd", *at, "::/bulkhead/disks")
+    tool("mcopy", *at, source, "::/bulkhead/disks/web.img")
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_guest_writes_to_all_of_them(disks, tmp_path):
+    """What it wrote is where it belongs, and the file system around its file is whole."""
+    document = "guests:\n" + guest("alpha", f'source: "part:{DATA}"',
+                                   'source: "esp:/disks/web.img"', 'source: "ram:1 MiB"',
+                                   'source: "part:1a2b3c4d-05"')
+    image = make_image(tmp_path / "boot.img", document, LINUX)
+    scatter(image, blank(tmp_path / "web.img", 1))
+    with Machine(image, name="volumes-guest", limit_s=200, cpus=2, memory_mib=1024,
+                 snapshot=False, extra=disks) as machine:
+        machine.expect("guest linux ready", 120)
+        terminal = Terminal(machine, ["alpha"])
+        sizes = terminal.shell("alpha", "echo sizes $(cat /sys/block/vd?/size)")
+        assert re.search("^sizes 4096 2048 2048 2048$", sizes, re.M), sizes
+        wrote = {}
+        for name, mib in (("vda", 2), ("vdb", 1), ("vdc", 1), ("vdd", 1)):
+            said = terminal.shell(
+                "alpha", f"cmp -n {mib * MIB} /dev/{name} /dev/zero && echo was empty; cd /tmp; "
+                f"head -c {mib * MIB} /dev/urandom >x; dd if=x of=/dev/{name} bs=96k conv=fsync; "
+                f"echo 3 >/proc/sys/vm/drop_caches; cmp x /dev/{name} && sha256sum x", 120)
+            assert re.search("^was empty$", said, re.M), said
+            wrote[name] = re.search("^([0-9a-f]{64})  x$", said, re.M).group(1)
+        listed = terminal.operator("disks")
+        for source in (f"part:{DATA} ", "part:1a2b3c4d-05 ", "disk:esp "):
+            assert any(source in line and "has: alpha" in line for line in listed), listed
+
+    sound = (tmp_path / "sound.img").read_bytes()
+    assert digest(sound[MIB:3 * MIB]) == wrote["vda"]
+    old = (tmp_path / "old.img").read_bytes()
+    assert digest(old[36864 * 512:][:MIB]) == wrote["vdd"]
+    tool("mcopy", "-n", "-o", "-i", f"{image}@@1M", "::/bulkhead/disks/web.img",
+         tmp_path / "back.img")
+    assert digest((tmp_path / "back.img").read_bytes()) == wrote["vdb"]
+    partition = tmp_path / "partition.img"
+    partition.write_bytes(image.read_bytes()[MIB:-MIB])
+    tool("fsck.vfat", "-n", partition)
