@@ -45,7 +45,7 @@ def main():
     without = bare()
     limits = {"cpuid": 700, "in_3fd": 900, "vmmcall": 600}
     for name in ("cpuid", "in_3fd", "vmmcall", "out_80", "apic_mmio_read", "rdmsr_apic_base",
-                 "wrmsr_tsc_deadline", "x2apic_eoi"):
+                 "wrmsr_tsc_deadline", "x2apic_eoi", "kick_port", "kick_memory"):
         if name in guest:
             record(f"exit.{name}", guest[name], "instructions", HOW, limits.get(name))
     touch = "per 4 KiB page, 64 MiB touched page by page, less the same without a hypervisor"
