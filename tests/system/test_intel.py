@@ -110,7 +110,8 @@ guests:
 @pytest.mark.parametrize("model", MODELS)
 def test_slices_end_from_outside(boot, model):
     """Two guests that never exit take turns on one CPU. Where the VMX-preemption timer is used,
-    it is what ends their slices; Arrandale's counts wrongly, says Intel, and is left alone."""
+    it is what ends their slices; Arrandale's counts wrongly, says Intel, and is left alone:
+    there an interrupt does it, though they run with IF clear."""
     guests = ["one", "two"]
     config = "guests:" + "".join(f"""
   - name: {name}
@@ -128,11 +129,11 @@ def test_slices_end_from_outside(boot, model):
     assert len(rounds) == 40 and turns >= 10, rounds
     terminal = Terminal(machine, guests)
     for name in guests:
-        slices = terminal.counters(name)[1][0].get("exits.slice", 0)
+        exits = terminal.counters(name)[1][0]
+        by, other = "exits.slice", "exits.host_interrupt"
         if model == "corei5_arrandale_m520":
-            assert slices == 0
-        else:
-            assert slices >= 20, f"{name}: {slices} slices"
+            by, other = other, by
+        assert exits.get(by, 0) >= 1000 > 10 * exits.get(other, 0), f"{name}: {exits}"
 
 
 DEVICES = """
