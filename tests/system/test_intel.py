@@ -6,10 +6,12 @@ XSAVE, no 1 GiB pages and no APIC virtualization.
 """
 
 import re
+import subprocess
 
 import pytest
 
 from tests.conftest import ROOT, SAMPLES, make_image
+from tests.system import tools_disk
 from tests.system.terminal import Terminal
 from tools.bochs import machine as bochs
 
@@ -174,12 +176,17 @@ def test_disk_and_network(boot, tmp_path):
     assert any(written[100 * 512:200 * 512]) and not any(written[:100 * 512])
 
 
-def linux_config(vcpus, placement):
+LINUX_S = 120  # for what the shell is asked to do
+FORKS = 500
+
+
+def linux_config(vcpus, placement, disks=()):
     return f"""
 guests:
   - name: alpha
     cpus: {{count: {vcpus}, {placement}}}
     memory: 256 MiB
+    disks: [{", ".join(disks)}]
     boot:
       kernel: "esp:/vmlinuz"
       initrd: "esp:/initrd.gz"
@@ -187,18 +194,63 @@ guests:
 """
 
 
-def run_linux(boot, vcpus, placement, **options):
+def run_linux(boot, vcpus, placement, disks=(), **options):
+    """To its shell, and some hundreds of programs from there. Returns the machine's terminal."""
     files = {"vmlinuz": SAMPLES / "vmlinuz", "initrd.gz": SAMPLES / "initrd.gz"}
-    machine = boot(linux_config(vcpus, placement), files, ips=50_000_000, **options)
+    machine = boot(linux_config(vcpus, placement, disks), files, ips=50_000_000, **options)
     machine.expect(rf"alpha\| guest alpha ready: cpus={vcpus} ", LIMIT_S)
-    machine.expect("alpha# ", 120)
-    machine.send("echo $((6 * 7)) | sed s/^/answer=/\n")
-    machine.expect("answer=42", 120)
+    terminal = Terminal(machine, ["alpha"])
+    said = terminal.shell("alpha", f"n=0; while [ $n -lt {FORKS} ]; do n=$(expr $n + 1); done; "
+                                   "echo forked $n | sed s/$/times/", LINUX_S)
+    assert f"forked {FORKS}times" in said
     assert not machine.count("Call Trace")
+    return terminal
 
 
 def test_linux_to_its_shell(boot):
     run_linux(boot, 1, "pin: [1]", cpus=2)
+
+
+def partitioned(directory):
+    """A disk with partitions for tools, which are there, and for data."""
+    tools = tools_disk.make(directory, ["fio", "mkfs.ext4"])
+    disk = directory / "data"
+    tools_kib = tools.stat().st_size >> 10
+    with open(disk, "wb") as made:
+        made.truncate((tools_kib << 10) + (20 << 20))
+    bochs.whole_cylinders(disk)
+    subprocess.run([tools_disk.find("sgdisk"), "-n", f"1:2048:+{tools_kib}K", "-c", "1:tools",
+                    "-n", "2:0:+16M", "-c", "2:data", disk], check=True,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(["dd", f"if={tools}", f"of={disk}", "bs=1M", "seek=1", "conv=notrunc",
+                    "status=none"], check=True)
+    return disk, 1 + tools_kib / 1024
+
+
+def test_linux_on_a_disk(boot, tmp_path):
+    """Random writes that are verified, and a file system that the build machine finds in order,
+    on partitions of the PIIX IDE disk."""
+    disk, begin_mib = partitioned(tmp_path)
+    disks = ["{source: 'part:tools', read_only: true}", "{source: 'part:data'}"]
+    terminal = run_linux(boot, 1, "pin: [1]", disks, cpus=2, data=disk)
+    terminal.shell("alpha", tools_disk.MOUNT, LINUX_S)
+    said = terminal.shell("alpha", "/t/fio --name=small --filename=/dev/vdb --direct=1 "
+                          "--ioengine=libaio --iodepth=8 --rw=randwrite --bs=4k --size=2M "
+                          "--fsync=8 --verify=crc32c --randrepeat=0; echo status $?", LIMIT_S)
+    assert re.search(r"^status 0$", said, re.M), said
+    said = terminal.shell("alpha", "/t/mkfs.ext4 -q /dev/vdb && mkdir /d && mount /dev/vdb /d && "
+                          "cp -r /bin /etc /lib /d && umount /d; echo status $?", LIMIT_S)
+    assert re.search(r"^status 0$", said, re.M), said
+    assert not terminal.machine.count("I/O error|EXT4-fs error|Call Trace")
+    terminal.machine.stop()
+    data = tmp_path / "data.ext4"
+    subprocess.run(["dd", f"if={disk}", f"of={data}", "bs=64k", f"skip={int(begin_mib * 16)}",
+                    "count=256", "status=none"], check=True)
+    subprocess.run([tools_disk.find("e2fsck"), "-fn", data], check=True)
+    busybox = subprocess.run([tools_disk.find("debugfs"), "-R", "cat /bin/busybox", data],
+                             check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    with open(tools_disk.find("busybox"), "rb") as original:
+        assert busybox == original.read()
 
 
 @pytest.mark.long

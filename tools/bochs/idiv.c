@@ -1,4 +1,4 @@
-/* What tools/bochs/mend puts in place of Bochs' long_idiv(). One function, nothing called. */
+/* What tools/bochs/mend has Bochs use as its long_idiv(). */
 #include <stdint.h>
 
 struct bits128 {

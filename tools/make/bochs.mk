@@ -1,7 +1,7 @@
 # Bochs, which emulates the Intel machine. It is no dependency of anything but those tests:
 # where it cannot be had, build/bochs.missing says why and they are skipped by name.
 
-BOCHS := $(DEPS)/bochs-$(call hash,tools/bochs/fetch tools/bochs/mend tools/bochs/idiv.c tools/bochs/start.in)
+BOCHS := $(DEPS)/bochs-$(call hash,tools/bochs/fetch tools/bochs/mend tools/bochs/idiv.c tools/bochs/detours.S tools/bochs/start.in)
 
 $(BOCHS):
 	@mkdir -p $(@D) $(BUILD)
