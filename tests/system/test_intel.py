@@ -176,6 +176,7 @@ def test_disk_and_network(boot, tmp_path):
     assert any(written[100 * 512:200 * 512]) and not any(written[:100 * 512])
 
 
+MIB = 1 << 20
 LINUX_S = 120  # for what the shell is asked to do
 FORKS = 500
 
@@ -211,20 +212,23 @@ def test_linux_to_its_shell(boot):
     run_linux(boot, 1, "pin: [1]", cpus=2)
 
 
+DATA_MIB = 16
+
+
 def partitioned(directory):
-    """A disk with partitions for tools, which are there, and for data."""
+    """A disk with partitions for tools, which are there, and for data; and where data begins."""
     tools = tools_disk.make(directory, ["fio", "mkfs.ext4"])
+    begin_mib = 1 - -tools.stat().st_size // MIB
     disk = directory / "data"
-    tools_kib = tools.stat().st_size >> 10
     with open(disk, "wb") as made:
-        made.truncate((tools_kib << 10) + (20 << 20))
+        made.truncate((begin_mib + DATA_MIB + 1) * MIB)
     bochs.whole_cylinders(disk)
-    subprocess.run([tools_disk.find("sgdisk"), "-n", f"1:2048:+{tools_kib}K", "-c", "1:tools",
-                    "-n", "2:0:+16M", "-c", "2:data", disk], check=True,
+    subprocess.run([tools_disk.find("sgdisk"), "-n", f"1:1M:+{begin_mib - 1}M", "-c", "1:tools",
+                    "-n", f"2:{begin_mib}M:+{DATA_MIB}M", "-c", "2:data", disk], check=True,
                    stdout=subprocess.DEVNULL)
     subprocess.run(["dd", f"if={tools}", f"of={disk}", "bs=1M", "seek=1", "conv=notrunc",
                     "status=none"], check=True)
-    return disk, 1 + tools_kib / 1024
+    return disk, begin_mib
 
 
 def test_linux_on_a_disk(boot, tmp_path):
@@ -244,8 +248,8 @@ def test_linux_on_a_disk(boot, tmp_path):
     assert not terminal.machine.count("I/O error|EXT4-fs error|Call Trace")
     terminal.machine.stop()
     data = tmp_path / "data.ext4"
-    subprocess.run(["dd", f"if={disk}", f"of={data}", "bs=64k", f"skip={int(begin_mib * 16)}",
-                    "count=256", "status=none"], check=True)
+    subprocess.run(["dd", f"if={disk}", f"of={data}", "bs=1M", f"skip={begin_mib}",
+                    f"count={DATA_MIB}", "status=none"], check=True)
     subprocess.run([tools_disk.find("e2fsck"), "-fn", data], check=True)
     busybox = subprocess.run([tools_disk.find("debugfs"), "-R", "cat /bin/busybox", data],
                              check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
