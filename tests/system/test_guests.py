@@ -34,6 +34,7 @@ PASSING = {
     "clock": 2,
     "nmi_iret": 2,
     "exceptions": 1,
+    "boundaries": 1,
     "spinlock": "4, allowed: [3]",
     "breakpoints": 1,
     "pci": 4,
