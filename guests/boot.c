@@ -1,9 +1,13 @@
-/* What all boot protocols share: the registers that they begin with, and refusals. */
+/* What all boot protocols share: the registers that they begin with, images put into memory,
+ * and refusals. */
 #include "guests/boot.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "kernel/sched/thread.h"
+#include "kernel/vmm/gmem.h"
 
 #define CR0_PE	     BIT(0)
 #define CR0_ET	     BIT(4)
@@ -22,6 +26,17 @@ int boot_refuse(char why[BOOT_WHY_BYTES], int error, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(why, BOOT_WHY_BYTES, fmt, args);
 	va_end(args);
+	return error;
+}
+
+int boot_copy(struct gmem *gm, uint64_t gpa, const uint8_t *data, uint64_t bytes)
+{
+	int error = 0;
+
+	for (uint64_t done = 0; done < bytes && !error; done += PAGE_2M) {
+		error = gmem_write(gm, gpa + done, data + done, MIN(bytes - done, PAGE_2M));
+		thread_yield();
+	}
 	return error;
 }
 

@@ -36,6 +36,11 @@ struct boot_source {
 /* Writes the sentence to `why` and returns `error`. */
 int boot_refuse(char why[BOOT_WHY_BYTES], int error, const char *fmt, ...) printf_like(3, 4);
 
+/* Puts a part of an image into the guest's memory, piece by piece: others, whose disks and
+ * networks may wait for this CPU, have their turns. 0, or as gmem_write(). Thread context, no
+ * locks. */
+int boot_copy(struct gmem *gm, uint64_t gpa, const uint8_t *data, uint64_t bytes);
+
 /* A fresh entry: registers as after reset, flat segments with these attributes for code and
  * data (struct vcpu_segment), protected mode, paging off. */
 void boot_entry_flat(struct vcpu_entry *entry, uint16_t code, uint16_t data);

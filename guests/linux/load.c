@@ -144,10 +144,10 @@ _Static_assert(BOOT_CS == 2 * 8 && BOOT_DS == 3 * 8, "the GDT's order");
 static int write_all(struct gmem *gm, const struct boot_source *source,
 		     const struct linux_image *image, const struct plan *plan)
 {
-	int error = gmem_write(gm, plan->kernel, image->code, image->code_bytes);
+	int error = boot_copy(gm, plan->kernel, image->code, image->code_bytes);
 
-	if (!error && source->initrd.bytes)
-		error = gmem_write(gm, plan->initrd, source->initrd.data, source->initrd.bytes);
+	if (!error)
+		error = boot_copy(gm, plan->initrd, source->initrd.data, source->initrd.bytes);
 	if (!error)
 		error = gmem_write(gm, CMDLINE_GPA, source->cmdline,
 				   strlen(source->cmdline) + 1);

@@ -129,13 +129,11 @@ static int write_all(struct gmem *gm, const struct multiboot_image *image,
 	int error = 0;
 
 	for (unsigned i = 0; i < image->segment_count && !error; i++)
-		if (image->segments[i].file_bytes)
-			error = gmem_write(gm, image->segments[i].gpa, image->segments[i].data,
-					   image->segments[i].file_bytes);
+		error = boot_copy(gm, image->segments[i].gpa, image->segments[i].data,
+				  image->segments[i].file_bytes);
 	for (unsigned i = 0; i < plan->params.module_count && !error; i++)
-		if (plan->images[i]->bytes)
-			error = gmem_write(gm, plan->params.modules[i].start,
-					   plan->images[i]->data, plan->images[i]->bytes);
+		error = boot_copy(gm, plan->params.modules[i].start, plan->images[i]->data,
+				  plan->images[i]->bytes);
 	return error ? error : write_info(gm, plan);
 }
 

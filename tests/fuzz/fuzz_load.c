@@ -12,11 +12,16 @@
 
 #include "guests/linux/linux.h"
 #include "guests/multiboot/multiboot.h"
+#include "kernel/sched/thread.h"
 #include "tests/unit/fake_gmem.h"
 
 #define CHOICE_MULTIBOOT 0x01
 #define CHOICE_INITRD	 0x02
 #define CHOICE_LARGE	 0x04
+
+void thread_yield(void)
+{
+}
 
 static void require(bool condition)
 {

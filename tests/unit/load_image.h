@@ -6,11 +6,18 @@
 #include <string.h>
 
 #include "guests/boot.h"
+#include "kernel/sched/thread.h"
 #include "tests/unit/fake_gmem.h"
 
 static struct fake_gmem fake;
 static struct vcpu_entry entry;
 static char why[BOOT_WHY_BYTES];
+static unsigned yields;
+
+void thread_yield(void)
+{
+	yields++;
+}
 
 typedef int (*loader_fn)(struct gmem *gm, const struct boot_source *source,
 			 struct vcpu_entry *entry, char *why);

@@ -163,6 +163,28 @@ static void test_small_memory(void **state)
 	fake_gmem_fini(&fake);
 }
 
+/* A file of some MiB arrives whole, with others' turns between its pieces. */
+static void test_large_initrd(void **state)
+{
+	uint8_t image[IMAGE_BYTES];
+	const size_t bytes = 5 * MIB + 1;
+	uint8_t *initrd = malloc(bytes);
+	struct boot_source source = {.initrd = {initrd, bytes}, .cmdline = ""};
+	const struct boot_params *params;
+
+	(void)state;
+	make_image(image);
+	for (size_t i = 0; i < bytes; i++)
+		initrd[i] = (uint8_t)(i * 7 + (i >> 16));
+	yields = 0;
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), &source), 0);
+	params = fake_gmem_at(&fake, entry.regs[RSI], struct boot_params);
+	assert_memory_equal(fake.ram + params->hdr.ramdisk_image, initrd, bytes);
+	assert_in_range(yields, 3, 10);
+	fake_gmem_fini(&fake);
+	free(initrd);
+}
+
 static void test_initrd_limits(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
@@ -342,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_places_everything),
 		cmocka_unit_test(test_entry_state),
 		cmocka_unit_test(test_small_memory),
+		cmocka_unit_test(test_large_initrd),
 		cmocka_unit_test(test_initrd_limits),
 		cmocka_unit_test(test_command_line_limit),
 		cmocka_unit_test(test_old_protocol_gets_no_rsdp),
