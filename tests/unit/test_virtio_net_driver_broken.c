@@ -222,6 +222,13 @@ static void test_needs_reset(void **state)
 	leave();
 }
 
+static void check_given_up(void)
+{
+	assert_true(nic->gone);
+	assert_int_equal(nic->counters.resets, 6);
+	assert_int_equal(pending(), 0);
+}
+
 /* One that does nothing but ask is given up, whether or not it ever had a link. */
 static void test_needs_reset_for_ever(void **state)
 {
@@ -231,9 +238,7 @@ static void test_needs_reset_for_ever(void **state)
 	send_two();
 	ask_for_reset();
 	settle();
-	assert_true(nic->gone);
-	assert_int_equal(nic->counters.resets, 6);
-	assert_int_equal(pending(), 0);
+	check_given_up();
 	leave();
 
 	offer(USED_FEATURES);
@@ -241,8 +246,7 @@ static void test_needs_reset_for_ever(void **state)
 	fake_vdev.status_added = FAKE_NEEDS_RESET;
 	assert_int_equal(probe(), 0);
 	settle();
-	assert_true(nic->gone);
-	assert_int_equal(nic->counters.resets, 6);
+	check_given_up();
 	leave();
 }
 
@@ -255,9 +259,7 @@ static void test_restless(void **state)
 	send_two();
 	fake_vdev_config_interrupt();
 	settle();
-	assert_true(nic->gone);
-	assert_int_equal(nic->counters.resets, 6);
-	assert_int_equal(pending(), 0);
+	check_given_up();
 	leave();
 }
 

@@ -6,19 +6,7 @@
 static struct lvm_node *append(struct lvm_text *text, struct lvm_node *parent,
 			       enum lvm_kind kind, const char *words)
 {
-	size_t bytes = strlen(words) + 1;
-	struct lvm_node *node = lvm_text_alloc(text, sizeof(*node) + bytes);
-
-	if (!node)
-		return NULL;
-	node->text = memcpy(node + 1, words, bytes);
-	node->kind = (uint8_t)kind;
-	if (parent->last)
-		parent->last->next = node;
-	else
-		parent->first = node;
-	parent->last = node;
-	return node;
+	return lvm_text_add(text, parent, kind, words, strlen(words));
 }
 
 struct lvm_node *lvm_text_section(struct lvm_text *text, struct lvm_node *parent,

@@ -56,6 +56,23 @@ void lvm_text_free(struct lvm_text *text)
 	*text = (struct lvm_text){0};
 }
 
+struct lvm_node *lvm_text_add(struct lvm_text *text, struct lvm_node *parent,
+			      enum lvm_kind kind, const char *from, size_t count)
+{
+	struct lvm_node *node = lvm_text_alloc(text, sizeof(*node) + count + 1);
+
+	if (!node)
+		return NULL;
+	node->text = memcpy(node + 1, from, count);
+	node->kind = (uint8_t)kind;
+	if (parent->last)
+		parent->last->next = node;
+	else
+		parent->first = node;
+	parent->last = node;
+	return node;
+}
+
 static int refuse(struct parser *parser, const char *what)
 {
 	snprintf(parser->why, LVM_WHY_BYTES, "has %s in line %u of its metadata", what,
@@ -67,25 +84,10 @@ static int refuse(struct parser *parser, const char *what)
 static int add(struct parser *parser, struct lvm_node *parent, enum lvm_kind kind,
 	       const char *from, size_t count, struct lvm_node **made)
 {
-	struct lvm_node *node;
-	char *copy;
-
 	if (parser->text->nodes++ == LVM_TEXT_NODES_MAX)
 		return refuse(parser, "too many words");
-	node = lvm_text_alloc(parser->text, sizeof(*node) + count + 1);
-	if (!node)
-		return -ENOMEM;
-	copy = (char *)(node + 1);
-	memcpy(copy, from, count);
-	node->text = copy;
-	node->kind = (uint8_t)kind;
-	if (parent->last)
-		parent->last->next = node;
-	else
-		parent->first = node;
-	parent->last = node;
-	*made = node;
-	return 0;
+	*made = lvm_text_add(parser->text, parent, kind, from, count);
+	return *made ? 0 : -ENOMEM;
 }
 
 static bool is_digit(char c)

@@ -38,6 +38,10 @@ struct lvm_text {
 void *lvm_text_alloc(struct lvm_text *text, size_t bytes);
 void lvm_text_free(struct lvm_text *text);
 
+/* The new last node in `parent`, whose text is a copy of `count` bytes; NULL: no memory. */
+struct lvm_node *lvm_text_add(struct lvm_text *text, struct lvm_node *parent,
+			      enum lvm_kind kind, const char *from, size_t count);
+
 /* `text` is zeroed. 0; -EINVAL with the rest of a sentence in `why`, or -ENOMEM. In any case
  * lvm_text_free() follows. `bytes` are copied. */
 int lvm_text_parse(struct lvm_text *text, const char *bytes, size_t count,
