@@ -2,12 +2,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 lib=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 
-bare_program() { # OUT: the image of a disk that BIOS boots
+bare_program() { # OUT FLAG...: the image of a disk that BIOS boots
 	gcc -m32 -march=i686 -std=gnu17 -O2 -ffreestanding -fno-pic -no-pie -fno-stack-protector \
 		-fcf-protection=none -fno-omit-frame-pointer -mgeneral-regs-only -nostdlib -static -Wall \
 		-Wno-unused -Wno-return-type -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext=0x11000 \
 		-Wl,--section-start=.multiboot=0x10000 -I"$lib" -x c - -x assembler-with-cpp \
-		"$lib/bare.S" -o "$work/elf"
+		"$lib/bare.S" -o "$work/elf" "${@:2}"
 	objcopy -O binary "$work/elf" "$work/flat"
 	gcc -m32 -c "-DENTRY=0x$(nm "$work/elf" | sed -n 's/ T _start$//p')" "$lib/disk.S" -o "$work/disk.o"
 	ld -m elf_i386 -Ttext=0x7c00 --oformat=binary -o "$1" "$work/disk.o"

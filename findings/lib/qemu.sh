@@ -3,11 +3,11 @@
 lib=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 qemu_version="1:7.2+dfsg-7+deb12u18+b3"
 
-bare_program() { # OUT: an ELF file that Multiboot loaders take
+bare_program() { # OUT FLAG...: an ELF file that Multiboot loaders take
 	gcc -m32 -march=i686 -std=gnu17 -O2 -ffreestanding -fno-pic -no-pie -fno-stack-protector \
 		-fcf-protection=none -fno-omit-frame-pointer -mgeneral-regs-only -nostdlib -static -Wall \
 		-Wno-unused -Wno-return-type -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-Ttext=0x101000 \
-		-Wl,--section-start=.multiboot=0x100000 -I"$lib" -x c - -x assembler-with-cpp "$lib/bare.S" -o "$1"
+		-Wl,--section-start=.multiboot=0x100000 -I"$lib" -x c - -x assembler-with-cpp "$lib/bare.S" -o "$1" "${@:2}"
 }
 
 # on_qemu PROGRAM ARGUMENT...: what it says on the debug port; at most two minutes.

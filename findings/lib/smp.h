@@ -42,7 +42,7 @@ static inline void smp_start(u32 others)
 	LAPIC(0x300) = 0x000c4500; /* INIT, all but self */
 	smp_pause(20000);
 	LAPIC(0x300) = 0x000c4600 | START_PAGE >> 12;
-	while (smp_count < others)
+	while (others && smp_count < others)
 		asm volatile("pause");
 }
 #endif
