@@ -13,22 +13,12 @@
 #
 #   seen: copy of 255 bytes: 0 MOVNTI, 256: 32, 383: 32, 384: 48, 4096: 512; set of 256: 32
 #
-# Needs root or not, gcc, binutils, xz. The instructions are counted by single-stepping.
-set -eu
-export LC_ALL=C
+# Needs gcc, binutils, xz. The instructions are counted by single-stepping.
+. "$(dirname "$0")/lib/debian.sh"
 version=4.5.0.20241231-1
-sha=6a86ad809eef9d46c4bcdf89ff11a8a4e0879e00dfc9e6a782c5759e3d7c714c
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
-	sed -n '\@/debian/*$@{s@/*$@@;p;q}')
-/usr/lib/apt/apt-helper -q -oAPT::Sandbox::User=root download-file \
-	"$mirror/pool/main/n/newlib/newlib-source_${version}_all.deb" source.deb "SHA256:$sha" >&2 ||
-	{ echo "newlib-source $version is not to be had" >&2; exit 2; }
-dpkg -x source.deb deb
-tar -xf deb/usr/src/newlib/newlib-*.tar.xz --strip-components=5 --wildcards \
+debian_root trixie newlib-source=$version
+cd "$work"
+tar -xf "$root"/usr/src/newlib/newlib-*.tar.xz --strip-components=5 --wildcards \
 	'*/libc/machine/x86_64/mem*.S' '*/libc/machine/x86_64/x86_64mach.h'
 
 cat >count.c <<'C'
@@ -90,8 +80,8 @@ for name in memcpy memset; do
 	objcopy --redefine-sym $name=nl_$name $name.o
 done
 gcc -O1 -no-pie -z noexecstack count.c memcpy.o memset.o -o count 2>/dev/null
-./count | tee seen
-cmp - seen <<'EOS' || { echo "newlib $version behaves otherwise now"; exit 1; }
+./count >seen
+as_seen seen <<'S'
 copy 255: 0
 copy 256: 32
 copy 383: 32
@@ -99,5 +89,4 @@ copy 384: 48
 copy 4096: 512
 set 255: 0
 set 256: 32
-EOS
-echo "as described: MOVNTI from 256 bytes on"
+S
