@@ -13,9 +13,11 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/exit.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vpic.h"
+#include "kernel/vmm/vtsc.h"
 
 #define RFLAGS_IF    BIT(9)
 
@@ -299,7 +301,7 @@ static void start(struct vcpu *vcpu)
 {
 	const struct vm *vm = vcpu->vm;
 
-	vmm_backend->set_tsc_offset(vcpu, vm->tsc_offset);
+	vmm_backend->set_tsc_offset(vcpu, vtsc_offset(vcpu));
 	vmm_backend->intercept_pause(vcpu, !vm->params.pin);
 	vcpu_reset(vcpu, false);
 	if (vcpu->id) {
@@ -359,6 +361,8 @@ static void take_requests(struct vcpu *vcpu)
 		init(vcpu);
 	if (requests & VCPU_REQ_SIPI)
 		start_up_ipi(vcpu);
+	if (requests & VCPU_REQ_CLOCK)
+		pvclock_refresh(vcpu);
 	if (requests & VCPU_REQ_NMI)
 		vcpu->nmi_pending = true;
 }

@@ -33,6 +33,7 @@ enum vcpu_request {
 	VCPU_REQ_START = 16, /* unpark: vCPU 0 runs, others wait for SIPI */
 	VCPU_REQ_IRQ =
 		32, /* something about interrupts changed: look at the lapic and the PIC */
+	VCPU_REQ_CLOCK = 64, /* a TSC of the VM was moved: write the clock page anew */
 };
 
 struct vcpu_counters { /* written by the vCPU's thread, read by anyone */
@@ -60,12 +61,14 @@ struct vcpu {
 	bool nmi_pending;
 	uint64_t xcr0; /* while not loaded */
 	uint64_t tsc_aux;
-	uint64_t dr[4];		/* DR0-DR3 while not loaded */
-	struct vcpu_msrs *msrs; /* kernel/vmm/msr's own */
-	void *xsave;		/* guest's XSAVE area while not loaded */
-	uint64_t pvclock;	/* MSR_KVM_SYSTEM_TIME as last written */
+	uint64_t dr[4];		  /* DR0-DR3 while not loaded */
+	struct vcpu_msrs *msrs;	  /* kernel/vmm/msr's own */
+	void *xsave;		  /* guest's XSAVE area while not loaded */
+	uint64_t pvclock;	  /* MSR_KVM_SYSTEM_TIME as last written */
+	uint32_t pvclock_version; /* of the page it points to; even */
 
-	_Atomic uint32_t requests; /* enum vcpu_request */
+	_Atomic uint64_t tsc_adjust; /* IA32_TSC_ADJUST; written by its thread, vtsc.c's */
+	_Atomic uint32_t requests;   /* enum vcpu_request */
 	_Atomic uint8_t sipi_vector;
 	_Atomic bool in_guest; /* between the last look at requests and the exit */
 	_Atomic unsigned cpu;  /* CPU it was loaded on last */
