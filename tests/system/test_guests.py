@@ -37,6 +37,7 @@ PASSING = {
     "boundaries": 1,
     "spinlock": "4, allowed: [3]",
     "breakpoints": 1,
+    "rip_wrap": 1,
     "pci": 4,
     "virtio_hostile": 1,
     "virtio_requests": 1,

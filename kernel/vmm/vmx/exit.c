@@ -3,6 +3,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/log/log.h"
+#include "kernel/vmm/insn.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/asm.h"
@@ -111,7 +112,7 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 static void raise_debug(struct vcpu *vcpu, uint32_t info, uint64_t qualification)
 {
 	if (EVENT_TYPE(info) == EVENT_ICEBP)
-		vcpu->rip += vmread(VMCS_EXIT_LENGTH);
+		insn_advance(vcpu, (uint8_t)vmread(VMCS_EXIT_LENGTH));
 	else
 		write_dr6((read_dr6() & ~0xfull) | (qualification & DR6_REPORTED));
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
