@@ -92,7 +92,7 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 		struct vcpu_segment cs;
 
 		vmx_get_segment(vcpu, SEG_CS, &cs);
-		exit->cr.value = cs.attributes & SEG_ATTR_LONG ? operand : (uint32_t)operand;
+		exit->cr.value = vcpu_is_64bit(vcpu, &cs) ? operand : (uint32_t)operand;
 		return;
 	}
 	case 3: /* PE cannot be cleared */
