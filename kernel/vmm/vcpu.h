@@ -106,6 +106,9 @@ void vcpu_reset(struct vcpu *vcpu, bool init);
 uint64_t vcpu_get_xcr0(void);
 void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value);
 
+/* DR0 to DR3. They are the CPU's while the vCPU is loaded. On the vCPU's thread. */
+void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4]);
+
 /* Exceptions raised by emulation, delivered at the next entry; a second one follows the
  * double-fault rules (SDM vol. 3A table 6-5). On the vCPU's thread. */
 void vcpu_raise(struct vcpu *vcpu, unsigned vector);
