@@ -34,7 +34,7 @@ static const struct {
 
 static enum emul_mode mode_of(struct vcpu *vcpu, const struct vcpu_segment *cs)
 {
-	if (cs->attributes & SEG_ATTR_LONG)
+	if (vcpu_is_64bit(vcpu, cs))
 		return EMUL_MODE_64;
 	if (!(vmm_backend->get_reg(vcpu, REG_CR0) & CR0_PE) || vcpu->rflags & RFLAGS_VM)
 		return EMUL_MODE_16;
@@ -56,9 +56,9 @@ void insn_advance(struct vcpu *vcpu, unsigned bytes)
 }
 
 /* Linear address of RIP; in 64-bit mode CS has no base. */
-static uint64_t linear_rip(const struct vcpu *vcpu, const struct vcpu_segment *cs)
+static uint64_t linear_rip(struct vcpu *vcpu, const struct vcpu_segment *cs)
 {
-	return cs->attributes & SEG_ATTR_LONG ? vcpu->rip : (uint32_t)(cs->base + vcpu->rip);
+	return vcpu_is_64bit(vcpu, cs) ? vcpu->rip : (uint32_t)(cs->base + vcpu->rip);
 }
 
 /* Outside of 64-bit mode linear addresses wrap at 4 GiB. */

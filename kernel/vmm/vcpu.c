@@ -133,6 +133,12 @@ static void debug_load(const struct vcpu *vcpu)
 	__asm__ volatile("mov %0, %%dr3" : : "r"(vcpu->dr[3]));
 }
 
+void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4])
+{
+	memcpy(vcpu->dr, dr, sizeof vcpu->dr);
+	debug_load(vcpu);
+}
+
 static void debug_save(struct vcpu *vcpu)
 {
 	__asm__ volatile("mov %%dr0, %0" : "=r"(vcpu->dr[0]));

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "kernel/cpu/msr.h"
 #include "kernel/vmm/backend.h"
 
 struct mem_account;
@@ -108,11 +109,22 @@ void vcpu_reset(struct vcpu *vcpu, bool init);
 uint64_t vcpu_get_xcr0(void);
 void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value);
 
+/* DR0 to DR3. They are the CPU's while the vCPU is loaded. On the vCPU's thread. */
+void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4]);
+
 /* Exceptions raised by emulation, delivered at the next entry; a second one follows the
  * double-fault rules (SDM vol. 3A table 6-5). On the vCPU's thread. */
 void vcpu_raise(struct vcpu *vcpu, unsigned vector);
 void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error);
 void vcpu_raise_page_fault(struct vcpu *vcpu, uint64_t cr2, uint32_t error);
+
+/* Whether code in a segment like this runs in 64-bit mode. L alone does not say so: legacy mode
+ * ignores it (SDM vol. 3A 3.4.5; APM vol. 2 4.8.1). On the vCPU's thread. */
+static inline bool vcpu_is_64bit(struct vcpu *vcpu, const struct vcpu_segment *cs)
+{
+	return cs->attributes & SEG_ATTR_LONG &&
+	       vmm_backend->get_reg(vcpu, REG_EFER) & EFER_LMA;
+}
 
 /* For the thread: FPU, debug registers and the backend's own come and go with its CPU. */
 extern const struct thread_ops vcpu_thread_ops;

@@ -22,6 +22,7 @@ PASSING = {
     "mmio": 1,
     "hlt_if0": 2,
     "sipi_races": 4,
+    "init_state": 2,
     "xsetbv": 3,
     "cr_reserved": 1,
     "interrupt_storm": 4,

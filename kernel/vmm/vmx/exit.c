@@ -28,6 +28,7 @@ static const uint8_t plain[] = {
 	[VMX_EXIT_RDMSR] = VMEXIT_RDMSR,
 	[VMX_EXIT_WRMSR] = VMEXIT_WRMSR,
 	[VMX_EXIT_MWAIT] = VMEXIT_MONITOR,
+	[VMX_EXIT_MONITOR_TRAP] = VMEXIT_NMI_WINDOW,
 	[VMX_EXIT_MONITOR] = VMEXIT_MONITOR,
 	[VMX_EXIT_PAUSE] = VMEXIT_PAUSE,
 	[VMX_EXIT_TPR] = VMEXIT_INTERRUPT_WINDOW,
@@ -93,7 +94,7 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 		struct vcpu_segment cs;
 
 		vmx_get_segment(vcpu, SEG_CS, &cs);
-		exit->cr.value = cs.attributes & SEG_ATTR_LONG ? operand : (uint32_t)operand;
+		exit->cr.value = vcpu_is_64bit(vcpu, &cs) ? operand : (uint32_t)operand;
 		return;
 	}
 	case 3: /* PE cannot be cleared */
