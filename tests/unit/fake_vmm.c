@@ -146,6 +146,12 @@ void vcpu_post(struct vcpu *vcpu, uint32_t requests)
 	vcpu->requests |= requests;
 }
 
+void vcpu_post_nmi(struct vcpu *vcpu)
+{
+	vcpu->nmis_posted++;
+	vcpu_post(vcpu, VCPU_REQ_NMI);
+}
+
 void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
 {
 	vcpu->sipi_vector = vector;
