@@ -53,23 +53,36 @@ enum rtc_bits {
 #define RESET_LEAD_NS (NSEC_PER_SEC / 2)    /* first update after the divider's reset */
 #define CRYSTAL_HZ    32768
 
+/* Of the guest's clock, since 1970. Years go up to 9999, which nanoseconds in 64 bits do not:
+ * they end in 2554, and as differences in 2262. */
+struct moment {
+	uint64_t second;
+	uint32_t ns; /* into that second */
+};
+
 struct rtc {
 	struct vm *vm;
 
 	struct spinlock lock; /* guards all below; taken in interrupt context */
 	uint8_t index;
 	uint8_t cmos[CMOS_BYTES]; /* time registers: valid only while the clock stands */
-	int64_t offset_ns;	  /* guest's time - clock_wall_ns() */
-	uint64_t seen_ns;	  /* guest's time up to which the flags in C are right */
+	/* Guest's time - clock_wall_ns(), in two parts; the second is less than a second. */
+	int64_t offset_seconds;
+	uint32_t offset_ns;
+	struct moment seen; /* guest's time up to which the flags in C are right */
 	bool line;
 	struct timer timer;
 };
 
-static uint64_t guest_now(const struct rtc *rtc)
+static struct moment guest_now(const struct rtc *rtc)
 {
-	int64_t ns = (int64_t)clock_wall_ns() + rtc->offset_ns;
+	uint64_t wall = clock_wall_ns(), ns = wall % NSEC_PER_SEC + rtc->offset_ns;
+	int64_t second =
+		(int64_t)(wall / NSEC_PER_SEC + ns / NSEC_PER_SEC) + rtc->offset_seconds;
 
-	return MAX(ns, 0);
+	if (second < 0)
+		return (struct moment){0};
+	return (struct moment){(uint64_t)second, (uint32_t)(ns % NSEC_PER_SEC)};
 }
 
 static bool running(const struct rtc *rtc)
@@ -87,52 +100,60 @@ static unsigned periodic_shift(const struct rtc *rtc)
 	return rate <= 2 ? rate + 6 : rate - 1;
 }
 
-static uint64_t ticks_of(uint64_t ns)
+static uint64_t ticks_of(struct moment t)
 {
-	return ns / NSEC_PER_SEC * CRYSTAL_HZ + ns % NSEC_PER_SEC * CRYSTAL_HZ / NSEC_PER_SEC;
+	return t.second * CRYSTAL_HZ + (uint64_t)t.ns * CRYSTAL_HZ / NSEC_PER_SEC;
 }
 
-static uint64_t ns_of(uint64_t ticks) /* rounded up */
+/* How long it is from `now` until the crystal has ticked so often; rounded up. */
+static uint64_t ns_until_tick(uint64_t ticks, struct moment now)
 {
-	return ticks / CRYSTAL_HZ * NSEC_PER_SEC +
-	       (ticks % CRYSTAL_HZ * NSEC_PER_SEC + CRYSTAL_HZ - 1) / CRYSTAL_HZ;
+	uint64_t phase_ns = (ticks % CRYSTAL_HZ * NSEC_PER_SEC + CRYSTAL_HZ - 1) / CRYSTAL_HZ;
+
+	return (ticks / CRYSTAL_HZ - now.second) * NSEC_PER_SEC + phase_ns - now.ns;
+}
+
+static uint64_t ns_until_second(uint64_t second, struct moment now)
+{
+	return (second - now.second) * NSEC_PER_SEC - now.ns;
 }
 
 /* Sets the flags of everything that happened since the last look. */
-static void catch_up(struct rtc *rtc, uint64_t now)
+static void catch_up(struct rtc *rtc, struct moment now)
 {
-	uint64_t seen = rtc->seen_ns, second = now / NSEC_PER_SEC;
+	struct moment seen = rtc->seen;
 	unsigned shift = periodic_shift(rtc);
 
-	rtc->seen_ns = now;
-	if (now < seen) /* the machine's clock was set back */
+	rtc->seen = now;
+	/* The machine's clock may have been set back. */
+	if (now.second < seen.second || (now.second == seen.second && now.ns < seen.ns))
 		return;
 	if (shift && ticks_of(now) >> shift != ticks_of(seen) >> shift)
 		rtc->cmos[REG_C] |= IRQ_PERIODIC;
-	if (!running(rtc) || second == seen / NSEC_PER_SEC)
+	if (!running(rtc) || now.second == seen.second)
 		return;
 	rtc->cmos[REG_C] |= IRQ_UPDATE;
-	if (rtc_time_next_alarm(rtc->cmos, rtc->cmos[REG_B], seen / NSEC_PER_SEC) <= second)
+	if (rtc_time_next_alarm(rtc->cmos, rtc->cmos[REG_B], seen.second) <= now.second)
 		rtc->cmos[REG_C] |= IRQ_ALARM;
 }
 
-/* When the next interrupt is due that is enabled and not pending; UINT64_MAX: never. */
-static uint64_t next_due(const struct rtc *rtc, uint64_t now)
+/* How long until the next interrupt that is enabled and not pending, ns; UINT64_MAX: never. */
+static uint64_t next_due(const struct rtc *rtc, struct moment now)
 {
 	uint8_t waiting = rtc->cmos[REG_B] & ~rtc->cmos[REG_C];
-	uint64_t due = UINT64_MAX, second = now / NSEC_PER_SEC, alarm;
+	uint64_t due = UINT64_MAX, alarm;
 	unsigned shift = periodic_shift(rtc);
 
 	if (waiting & IRQ_PERIODIC && shift)
-		due = ns_of(((ticks_of(now) >> shift) + 1) << shift);
+		due = ns_until_tick(((ticks_of(now) >> shift) + 1) << shift, now);
 	if (!running(rtc))
 		return due;
 	if (waiting & IRQ_UPDATE)
-		due = MIN(due, (second + 1) * NSEC_PER_SEC);
+		due = MIN(due, ns_until_second(now.second + 1, now));
 	if (waiting & IRQ_ALARM) {
-		alarm = rtc_time_next_alarm(rtc->cmos, rtc->cmos[REG_B], second);
+		alarm = rtc_time_next_alarm(rtc->cmos, rtc->cmos[REG_B], now.second);
 		if (alarm != UINT64_MAX)
-			due = MIN(due, alarm * NSEC_PER_SEC);
+			due = MIN(due, ns_until_second(alarm, now));
 	}
 	return due;
 }
@@ -141,7 +162,8 @@ static uint64_t next_due(const struct rtc *rtc, uint64_t now)
  * to fire once in vain. */
 static void update(struct rtc *rtc)
 {
-	uint64_t now = guest_now(rtc), due;
+	struct moment now = guest_now(rtc);
+	uint64_t due;
 	bool line;
 
 	catch_up(rtc, now);
@@ -152,7 +174,7 @@ static void update(struct rtc *rtc)
 	}
 	due = next_due(rtc, now);
 	if (due != UINT64_MAX)
-		timer_arm(&rtc->timer, clock_now_ns() + (due - now));
+		timer_arm(&rtc->timer, clock_now_ns() + due);
 }
 
 static void timer_fired(struct timer *timer)
@@ -167,7 +189,7 @@ static void timer_fired(struct timer *timer)
 /* Copies the time to the registers, as it is when the clock stops. */
 static void stop_clock(struct rtc *rtc)
 {
-	uint64_t second = guest_now(rtc) / NSEC_PER_SEC;
+	uint64_t second = guest_now(rtc).second;
 
 	for (unsigned i = 0; i < CMOS_BYTES; i++)
 		if (rtc_time_is_register(i))
@@ -175,12 +197,15 @@ static void stop_clock(struct rtc *rtc)
 }
 
 /* Goes on from the time in the registers, `phase_ns` into that second. */
-static void start_clock(struct rtc *rtc, uint64_t phase_ns)
+static void start_clock(struct rtc *rtc, uint32_t phase_ns)
 {
-	uint64_t time = rtc_time_decode(rtc->cmos, rtc->cmos[REG_B]) * NSEC_PER_SEC + phase_ns;
+	uint64_t wall = clock_wall_ns();
+	int64_t ns = (int64_t)phase_ns - (int64_t)(wall % NSEC_PER_SEC);
 
-	rtc->offset_ns = time - clock_wall_ns();
-	rtc->seen_ns = guest_now(rtc);
+	rtc->offset_seconds = (int64_t)rtc_time_decode(rtc->cmos, rtc->cmos[REG_B]) -
+			      (int64_t)(wall / NSEC_PER_SEC) - (ns < 0);
+	rtc->offset_ns = (uint32_t)(ns < 0 ? ns + (int64_t)NSEC_PER_SEC : ns);
+	rtc->seen = guest_now(rtc);
 }
 
 static void write_time(struct rtc *rtc, unsigned index, uint8_t value)
@@ -191,7 +216,7 @@ static void write_time(struct rtc *rtc, unsigned index, uint8_t value)
 		stop_clock(rtc);
 	rtc->cmos[index] = value;
 	if (live)
-		start_clock(rtc, guest_now(rtc) % NSEC_PER_SEC);
+		start_clock(rtc, guest_now(rtc).ns);
 }
 
 /* Registers A and B may stop the clock or let it go on. */
@@ -208,18 +233,18 @@ static void write_control(struct rtc *rtc, unsigned index, uint8_t value)
 		rtc->cmos[REG_B] = value & B_SET ? value & ~B_UIE : value;
 	/* A clock that ran on has its registers in the new format computed when read. */
 	if (running(rtc) && !was_running)
-		start_clock(rtc, was_reset ? RESET_LEAD_NS : guest_now(rtc) % NSEC_PER_SEC);
+		start_clock(rtc, was_reset ? RESET_LEAD_NS : guest_now(rtc).ns);
 }
 
 static uint8_t read_cmos(struct rtc *rtc)
 {
 	unsigned index = rtc->index;
-	uint64_t now = guest_now(rtc);
+	struct moment now = guest_now(rtc);
 	uint8_t value = rtc->cmos[index];
 
 	if (rtc_time_is_register(index) && running(rtc))
-		return rtc_time_encode(index, now / NSEC_PER_SEC, rtc->cmos[REG_B]);
-	if (index == REG_A && running(rtc) && now % NSEC_PER_SEC >= NSEC_PER_SEC - UIP_NS)
+		return rtc_time_encode(index, now.second, rtc->cmos[REG_B]);
+	if (index == REG_A && running(rtc) && now.ns >= NSEC_PER_SEC - UIP_NS)
 		return value | A_UIP;
 	if (index == REG_C) {
 		rtc->cmos[REG_C] = 0;
@@ -296,7 +321,7 @@ struct rtc *rtc_create(struct vm *vm)
 	rtc->cmos[REG_B] = RTC_B_24H;
 	rtc->cmos[REG_D] = D_VRT;
 	set_memory_size(rtc, vm->gmem.bytes);
-	rtc->seen_ns = guest_now(rtc);
+	rtc->seen = guest_now(rtc);
 	timer_init(&rtc->timer, timer_fired);
 	if (bus_add(&vm->pio, RTC_PORT, 2, rtc_access, rtc, "rtc")) {
 		heap_free(rtc);

@@ -95,7 +95,7 @@ uint8_t rtc_time_encode(unsigned index, uint64_t seconds, uint8_t reg_b)
 	case RTC_DAY: return to_format(date.day, reg_b);
 	case RTC_MONTH: return to_format(date.month, reg_b);
 	case RTC_YEAR: return to_format(date.year % 100, reg_b);
-	default: return to_format(date.year / 100, reg_b);
+	default: return to_format(date.year / 100 % 100, reg_b); /* 9999, then 0000 */
 	}
 }
 

@@ -27,8 +27,6 @@
 
 #define CR0_PG	      BIT(31)
 #define CR4_PAE	      BIT(5)
-#define EFER_LME      BIT(8)
-#define EFER_LMA      BIT(10)
 
 struct plan { /* where things go */
 	uint64_t kernel, initrd;

@@ -42,6 +42,7 @@
 	 BIT(18) /* RDSEED */ | BIT(19) /* ADX */ | BIT(20) /* SMAP */ |                     \
 	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */ | BIT(16) |       \
 	 BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31) /* AVX-512 */)
+#define LEAF7_EBX_TSC_ADJUST BIT(1)
 #define LEAF7_ECX                                                                      \
 	(BIT(1) | BIT(2) /* UMIP */ | BIT(6) | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | \
 	 BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | BIT(22) /* RDPID */)
@@ -74,7 +75,7 @@ static const struct policy policies[] = {
 	{0x01, 0, {ALL, 0xff00, LEAF1_ECX, LEAF1_EDX}, {0, 0, LEAF1_ECX_GIVEN, LEAF1_EDX_MTRR}},
 	{0x02, 0, {ALL, ALL, ALL, ALL}, {0}},
 	{0x06, 0, {0}, {LEAF6_EAX_ARAT, 0, 0, 0}},
-	{0x07, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {1, 0, 0, 0}},
+	{0x07, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {1, LEAF7_EBX_TSC_ADJUST, 0, 0}},
 	{0x07, 1, {LEAF7_1_EAX, 0, 0, 0}, {0}},
 	{0x0d, 1, {LEAFD_1_EAX, 0, 0, 0}, {0}},
 	{LEAF_EXTENDED, 0, {0, ALL, ALL, ALL}, {LEAF_EXTENDED_MAX, 0, 0, 0}},

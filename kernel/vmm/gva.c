@@ -8,31 +8,36 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_PG	      BIT(31)
-#define CR0_WP	      BIT(16)
-#define CR4_PSE	      BIT(4)
-#define CR4_PAE	      BIT(5)
-#define CR4_SMEP      BIT(20)
-#define CR4_SMAP      BIT(21)
-#define RFLAGS_AC     BIT(18)
+#define CR0_PG	       BIT(31)
+#define CR0_WP	       BIT(16)
+#define CR4_PSE	       BIT(4)
+#define CR4_PAE	       BIT(5)
+#define CR4_SMEP       BIT(20)
+#define CR4_SMAP       BIT(21)
+#define RFLAGS_AC      BIT(18)
 
-#define PTE_P	      BIT(0)
-#define PTE_W	      BIT(1)
-#define PTE_U	      BIT(2)
-#define PTE_A	      BIT(5)
-#define PTE_D	      BIT(6)
-#define PTE_PS	      BIT(7)
-#define PTE_NX	      BIT(63)
+#define PTE_P	       BIT(0)
+#define PTE_W	       BIT(1)
+#define PTE_U	       BIT(2)
+#define PTE_A	       BIT(5)
+#define PTE_D	       BIT(6)
+#define PTE_PS	       BIT(7)
+#define PTE_G	       BIT(8)
+#define PTE_NX	       BIT(63)
 
-#define ENTRY_ADDRESS 0x000ffffffffff000ull
+#define ENTRY_ADDRESS  0x000ffffffffff000ull
+#define LEAF_LOW       0x1fffull	     /* flags and PAT of a large page */
+#define PAE_RESERVED   0x7ff0000000000000ull /* 62:52 */
+#define PDPTE_RESERVED 0x1e6ull		     /* 2:1, 8:5 */
 
 struct walk {
 	struct vcpu *vcpu;
 	uint64_t cr0, cr4, efer;
 	unsigned access;
-	bool user;	 /* the access is a user access */
-	uint64_t rights; /* W and U of all levels, ANDed */
-	uint64_t nx;	 /* NX of any level */
+	bool user;	   /* the access is a user access */
+	uint64_t rights;   /* W and U of all levels, ANDed */
+	uint64_t nx;	   /* NX of any level */
+	uint64_t reserved; /* bits that are reserved in every entry of this paging mode */
 	unsigned entry_bytes;
 };
 
@@ -57,12 +62,14 @@ static void mark(const struct walk *w, uint64_t gpa, uint64_t entry, uint64_t bi
 		gmem_cmpxchg(&w->vcpu->vm->gmem, gpa, entry, entry | bits, w->entry_bytes);
 }
 
-static int refuse(const struct walk *w, bool present, uint32_t *error)
+/* `why`: 0 where an entry is not present, PF_PRESENT where rights lack, with PF_RSVD where a
+ * reserved bit is set. */
+static int refuse(const struct walk *w, uint64_t why, uint32_t *error)
 {
 	bool fetch_counts = w->cr4 & CR4_SMEP || (w->efer & EFER_NXE && w->cr4 & CR4_PAE);
 
-	*error = (uint32_t)((present ? PF_PRESENT : 0) |
-			    (w->access & GVA_WRITE ? PF_WRITE : 0) | (w->user ? PF_USER : 0) |
+	*error = (uint32_t)(why | (w->access & GVA_WRITE ? PF_WRITE : 0) |
+			    (w->user ? PF_USER : 0) |
 			    (w->access & GVA_FETCH && fetch_counts ? PF_FETCH : 0));
 	return -EFAULT;
 }
@@ -88,6 +95,34 @@ static bool allowed(const struct walk *w)
 	return !(w->access & GVA_FETCH && w->nx);
 }
 
+/* What every entry of 4-level and PAE paging must leave clear (SDM vol. 3A 4.4.2, 4.5.4; APM
+ * vol. 2 5.3, 5.4): addresses that the CPU does not have, NX where EFER.NXE is clear, and with
+ * PAE all of 62:52. */
+static uint64_t reserved_bits(const struct walk *w)
+{
+	uint64_t bits = ENTRY_ADDRESS & ~(BIT(cpu_features.phys_bits) - 1);
+
+	if (!(w->efer & EFER_NXE))
+		bits |= PTE_NX;
+	return w->efer & EFER_LMA ? bits : bits | PAE_RESERVED;
+}
+
+/* What else is reserved by level. A leaf of 4 MiB has bits 39:32 of its address at 20:13
+ * (PSE-36; SDM vol. 3A table 4-4): those that the CPU lacks, and 21, are reserved. PS is
+ * reserved in a PML4 entry, and in the level below where the CPU has no 1 GiB pages. */
+static uint64_t reserved_at(const struct walk *w, unsigned level, unsigned shift, bool leaf)
+{
+	if (level == 1)
+		return 0;
+	if (!leaf)
+		return level < 3			       ? 0
+		       : cpu_features.vendor == CPU_VENDOR_AMD ? PTE_PS | PTE_G
+							       : PTE_PS;
+	if (w->entry_bytes == 8)
+		return (BIT(shift) - 1) & ~LEAF_LOW;
+	return (BIT(22) - 1) & ~(BIT(MIN(MAX(cpu_features.phys_bits, 32u), 40u) - 19) - 1);
+}
+
 /*
  * Walks `levels` levels of tables from `table`; index_bits of the address per level. A large
  * page ends the walk at level 2 (and 3 in long mode). 0 with *gpa, or -EFAULT.
@@ -104,18 +139,20 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 		bool leaf;
 
 		if (!read_entry(w, at, &entry) || !(entry & PTE_P))
-			return refuse(w, false, error);
+			return refuse(w, 0, error);
 		w->rights &= entry;
-		w->nx |= w->efer & EFER_NXE ? entry & PTE_NX : 0;
+		w->nx |= entry & PTE_NX;
 		leaf = level == 1 ||
 		       (entry & PTE_PS && ((level == 2 && large_2) || (level == 3 && large_3)));
+		if (unlikely(entry & (w->reserved | reserved_at(w, level, shift, leaf))))
+			return refuse(w, PF_PRESENT | PF_RSVD, error);
 		if (!leaf) {
 			mark(w, at, entry, PTE_A);
 			table = entry & ENTRY_ADDRESS;
 			continue;
 		}
 		if (!allowed(w))
-			return refuse(w, true, error);
+			return refuse(w, PF_PRESENT, error);
 		mark(w, at, entry, PTE_A | (w->access & GVA_WRITE ? PTE_D : 0));
 		*gpa = (entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) | (gva & (BIT(shift) - 1));
 		if (w->entry_bytes == 4 && level == 2) /* PSE-36: bits 20:13 are 39:32 */
@@ -124,13 +161,21 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 	}
 }
 
+/* SDM vol. 3A table 4-8. */
+uint64_t gva_pdpte_reserved(void)
+{
+	return ~(BIT(cpu_features.phys_bits) - 1) | PDPTE_RESERVED;
+}
+
 static int walk_pae(struct walk *w, uint64_t cr3, uint64_t gva, uint64_t *gpa, uint32_t *error)
 {
 	uint64_t pdpte;
 
 	if (!read_entry(w, (cr3 & 0xffffffe0) + (gva >> 30 & 3) * 8, &pdpte) ||
 	    !(pdpte & PTE_P))
-		return refuse(w, false, error);
+		return refuse(w, 0, error);
+	if (unlikely(pdpte & gva_pdpte_reserved()))
+		return refuse(w, PF_PRESENT | PF_RSVD, error);
 	return walk_tables(w, pdpte & ENTRY_ADDRESS, gva, 2, 9, true, false, gpa, error);
 }
 
@@ -155,8 +200,10 @@ int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gp
 	w.efer = b->get_reg(vcpu, REG_EFER);
 	w.user = b->cpl(vcpu) == 3 && !(access & GVA_SYSTEM);
 	cr3 = b->get_reg(vcpu, REG_CR3);
+	w.reserved = w.cr4 & CR4_PAE ? reserved_bits(&w) : 0;
 	if (likely(w.efer & EFER_LMA))
-		return walk_tables(&w, cr3 & ENTRY_ADDRESS, gva, 4, 9, true, true, gpa, error);
+		return walk_tables(&w, cr3 & ENTRY_ADDRESS, gva, 4, 9, true,
+				   cpu_features.pages_1g, gpa, error);
 	if (w.cr4 & CR4_PAE)
 		return walk_pae(&w, cr3, gva & 0xffffffff, gpa, error);
 	w.entry_bytes = 4;

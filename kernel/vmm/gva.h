@@ -28,6 +28,9 @@ enum gva_access {
 int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gpa,
 		  uint32_t *error);
 
+/* Bits that a page-directory-pointer entry of PAE paging must leave clear if it is present. */
+uint64_t gva_pdpte_reserved(void);
+
 /* Instruction bytes at linear address `gva`: as many of `bytes` as lie in mapped RAM; returns
  * how many, 0 where none can be read. Raises nothing. */
 unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes);

@@ -11,6 +11,7 @@
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
+#include "kernel/vmm/vtsc.h"
 
 enum msr_kind {
 	MSR_KIND_FIXED,	   /* reads `value`; writes are ignored (`mask` all ones) or #GP */
@@ -41,7 +42,28 @@ struct vcpu_msrs {
 static int read_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
-	*value = vm_tsc(vcpu->vm);
+	*value = vtsc_read(vcpu);
+	return 0;
+}
+
+static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	vtsc_write(vcpu, value);
+	return 0;
+}
+
+static int read_tsc_adjust(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = atomic_load(&vcpu->tsc_adjust);
+	return 0;
+}
+
+static int write_tsc_adjust(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	vtsc_set_adjust(vcpu, value);
 	return 0;
 }
 
@@ -145,11 +167,12 @@ static int write_wall_clock(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 /* Sorted by number. */
 static const struct msr_policy policies[] = {
-	CALL(MSR_TSC, read_tsc, NULL),
+	CALL(MSR_TSC, read_tsc, write_tsc),
 	CALL(MSR_KVM_WALL_CLOCK, NULL, write_wall_clock),
 	CALL(MSR_KVM_SYSTEM_TIME, read_pvclock, write_pvclock),
-	FIXED(0x17, 0, 0),		       /* IA32_PLATFORM_ID */
-	FIXED(0x3a, 1, 0),		       /* IA32_FEATURE_CONTROL: locked, VMX off */
+	FIXED(0x17, 0, 0), /* IA32_PLATFORM_ID */
+	FIXED(0x3a, 1, 0), /* IA32_FEATURE_CONTROL: locked, VMX off */
+	CALL(MSR_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust),
 	FIXED(0x8b, 0x1000065, IGNORE_WRITES), /* microcode revision; updates do nothing */
 	FIXED(0xfe, MTRR_CAP, 0),	       /* IA32_MTRRCAP */
 	REGISTER(MSR_SYSENTER_CS, REG_SYSENTER_CS, false),

@@ -58,10 +58,10 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vlapic_reset(vcpu->lapic, init);
 
 	memset(vcpu->regs, 0, sizeof vcpu->regs);
-	memset(vcpu->dr, 0, sizeof vcpu->dr);
+	vcpu_set_debug_addresses(vcpu, (const uint64_t[4]){0});
 	vcpu->regs[RDX] = features_cpuid(vcpu, 1, 0).eax;
 	vcpu->rip = 0xfff0;
 	vcpu->rflags = RFLAGS_RESET;
 	vcpu->event.kind = VMEVENT_NONE;
-	vcpu->nmi_pending = false;
+	vcpu->nmis_pending = 0;
 }

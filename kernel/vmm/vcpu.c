@@ -13,9 +13,11 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/exit.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vpic.h"
+#include "kernel/vmm/vtsc.h"
 
 #define RFLAGS_IF    BIT(9)
 
@@ -131,6 +133,12 @@ static void debug_load(const struct vcpu *vcpu)
 	__asm__ volatile("mov %0, %%dr3" : : "r"(vcpu->dr[3]));
 }
 
+void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4])
+{
+	memcpy(vcpu->dr, dr, sizeof vcpu->dr);
+	debug_load(vcpu);
+}
+
 static void debug_save(struct vcpu *vcpu)
 {
 	__asm__ volatile("mov %%dr0, %0" : "=r"(vcpu->dr[0]));
@@ -178,6 +186,13 @@ void vcpu_post(struct vcpu *vcpu, uint32_t requests)
 		smp_kick(atomic_load(&vcpu->cpu));
 	else
 		thread_wake(vcpu->thread);
+}
+
+/* Counted before it is posted, so that whoever takes the request finds it. */
+void vcpu_post_nmi(struct vcpu *vcpu)
+{
+	atomic_fetch_add(&vcpu->nmis_posted, 1);
+	vcpu_post(vcpu, VCPU_REQ_NMI);
 }
 
 void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
@@ -272,14 +287,14 @@ static void inject(struct vcpu *vcpu)
 		vcpu->event.kind = VMEVENT_NONE;
 		taken = true;
 	}
-	if (unlikely(vcpu->nmi_pending)) {
+	if (unlikely(vcpu->nmis_pending)) {
 		if (!taken && b->can_inject(vcpu, VMEVENT_NMI)) {
 			deliver(vcpu, &(struct vmevent){.kind = VMEVENT_NMI, .vector = 2});
-			vcpu->nmi_pending = false;
+			vcpu->nmis_pending--;
 			taken = true;
-		} else {
-			b->request_window(vcpu, VMEVENT_NMI);
 		}
+		if (vcpu->nmis_pending)
+			b->request_window(vcpu, VMEVENT_NMI);
 	}
 	vector = vlapic_by_hardware(vcpu->lapic) ? -1 : vlapic_pending(vcpu->lapic);
 	extint = extint_pending(vcpu);
@@ -299,7 +314,7 @@ static void start(struct vcpu *vcpu)
 {
 	const struct vm *vm = vcpu->vm;
 
-	vmm_backend->set_tsc_offset(vcpu, vm->tsc_offset);
+	vmm_backend->set_tsc_offset(vcpu, vtsc_offset(vcpu));
 	vmm_backend->intercept_pause(vcpu, !vm->params.pin);
 	vcpu_reset(vcpu, false);
 	if (vcpu->id) {
@@ -339,6 +354,17 @@ static void init(struct vcpu *vcpu)
 	vcpu->state = VCPU_WAIT_SIPI;
 }
 
+/* A CPU keeps one NMI pending, beside the one it is handling (SDM vol. 3A 6.7.1). Of those that
+ * were sent since we looked, it would have begun to handle the first at once where nothing
+ * blocks it, and kept one more. */
+static void take_nmis(struct vcpu *vcpu)
+{
+	unsigned limit = vmm_backend->can_inject(vcpu, VMEVENT_NMI) ? 2 : 1;
+	uint64_t posted = atomic_exchange(&vcpu->nmis_posted, 0);
+
+	vcpu->nmis_pending = (uint8_t)MIN(vcpu->nmis_pending + posted, limit);
+}
+
 /* START comes first, and whether the VM is stopping is looked at whatever the request was: a VM
  * can be stopped before all of its vCPUs have started, and these too must park to be counted.
  */
@@ -359,14 +385,16 @@ static void take_requests(struct vcpu *vcpu)
 		init(vcpu);
 	if (requests & VCPU_REQ_SIPI)
 		start_up_ipi(vcpu);
+	if (requests & VCPU_REQ_CLOCK)
+		pvclock_refresh(vcpu);
 	if (requests & VCPU_REQ_NMI)
-		vcpu->nmi_pending = true;
+		take_nmis(vcpu);
 }
 
 /* HLT ends with an interrupt that could be delivered; with IF clear only an NMI ends it. */
 static bool halt_ends(struct vcpu *vcpu)
 {
-	return vcpu->nmi_pending || vcpu->event.kind != VMEVENT_NONE ||
+	return vcpu->nmis_pending || vcpu->event.kind != VMEVENT_NONE ||
 	       (vcpu->rflags & RFLAGS_IF &&
 		(vlapic_pending(vcpu->lapic) >= 0 || extint_pending(vcpu)));
 }

@@ -69,6 +69,10 @@ void vlapic_eoi_broadcast(struct vlapic *lapic, unsigned vector);
 uint64_t vlapic_get_cr8(const struct vlapic *lapic);
 void vlapic_set_cr8(struct vlapic *lapic, uint64_t value);
 
+/* The guest's TSC has jumped: IA32_TSC_DEADLINE is compared with it anew. On the vCPU's thread.
+ */
+void vlapic_tsc_moved(struct vlapic *lapic);
+
 /* IA32_APIC_BASE, IA32_TSC_DEADLINE and x2APIC registers 0x800-0x8ff. 0, or -EPERM for #GP. */
 bool vlapic_owns_msr(uint32_t msr);
 int vlapic_rdmsr(struct vlapic *lapic, uint32_t msr, uint64_t *value);

@@ -5,6 +5,7 @@
 #include "kernel/vmm/vpic.h"
 
 #include "kernel/mem/heap.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define PORT_MASTER	  0x20
@@ -91,6 +92,15 @@ static void set_input(struct chip *chip, unsigned input, bool level)
 	chip->lines = level ? chip->lines | bit : chip->lines & ~bit;
 }
 
+/* INTR reaches every CPU's LINT0; which of them take it as ExtINT, the guest says. The first to
+ * acknowledge it gets the vector. */
+static void kick_takers(const struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (vlapic_accepts_extint(vm->vcpus[i]->lapic))
+			vcpu_kick(vm->vcpus[i]);
+}
+
 /* After any change: the slave's INT to the master, as a level so that no request outlives its
  * cause; the master's to the CPU. */
 static void update(struct vpic *pic)
@@ -105,7 +115,7 @@ static void update(struct vpic *pic)
 	intr = requesting(master) >= 0;
 	was = atomic_exchange(&pic->vm->pic_intr, intr);
 	if (intr && !was)
-		vcpu_kick(pic->vm->vcpus[0]);
+		kick_takers(pic->vm);
 }
 
 void vpic_set_line(struct vpic *pic, unsigned irq, bool level)

@@ -12,7 +12,7 @@ struct vpic *vpic_create(struct vm *vm); /* adds itself to vm->pio; NULL on fail
 void vpic_destroy(struct vpic *pic);
 void vpic_set_line(struct vpic *pic, unsigned irq, bool level);
 /* INTA cycle: the vector to deliver (spurious IRQ 7 where nothing is pending any more). Keeps
- * vm->pic_intr up to date and kicks vCPU 0 when INTR rises. */
+ * vm->pic_intr up to date; when INTR rises, the vCPUs whose LINT0 takes it are kicked. */
 uint8_t vpic_acknowledge(struct vpic *pic);
 
 #endif

@@ -321,8 +321,15 @@ static void test_machines_clock_is_set(void **state)
 	assert_int_equal(get(C), 0); /* going back is no update */
 	wait_ms(1000);
 	assert_true(fake_irq_level[RTC_GSI]);
-	fake_wall_shift_ns = -(int64_t)(FAKE_WALL_SECONDS + 100) * NSEC_PER_SEC;
+	set(RTC_CENTURY, 0x19);
+	set(RTC_YEAR, 0x70);
+	set(RTC_MONTH, 1);
+	set(RTC_DAY, 1);
+	set(RTC_HOUR, 0);
+	assert_int_equal(get_date(), 0x19700101);
+	fake_wall_shift_ns -= 2 * 3600 * (int64_t)NSEC_PER_SEC;
 	assert_int_equal(get_date(), 0x19700101); /* no time before that */
+	assert_int_equal(get_time(), 0);
 }
 
 static void test_cmos(void **state)
@@ -344,6 +351,43 @@ static void test_cmos(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* Every year that the registers can show, set as an operating system sets it, goes on from
+ * there: by update and alarm, over the end of the year. */
+static void test_years(void **state)
+{
+	static const unsigned years[] = {1970, 1999, 2038, 2106, 2261, 2262, 2300, 2399,
+					 2553, 2554, 2555, 2600, 4000, 9998, 9999};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(years); i++) {
+		unsigned year = years[i], next = (year + 1) % 10000;
+
+		set(B, SET | MODE_24H | RTC_B_BINARY);
+		set(RTC_CENTURY, year / 100);
+		set(RTC_YEAR, year % 100);
+		set(RTC_MONTH, 12);
+		set(RTC_DAY, 31);
+		set(RTC_HOUR, 23);
+		set(RTC_MINUTE, 59);
+		set(RTC_SECOND, 58);
+		set(RTC_HOUR_ALARM, 23);
+		set(RTC_MINUTE_ALARM, 59);
+		set(RTC_SECOND_ALARM, 59);
+		get(C);
+		set(B, AIE | MODE_24H | RTC_B_BINARY); /* on, with the alarm's interrupt */
+		assert_int_equal(get_date(),
+				 year / 100 << 24 | year % 100 << 16 | 12 << 8 | 31);
+		assert_int_equal(get_time(), 23 << 16 | 59 << 8 | 58);
+		fake_irq_rises[RTC_GSI] = 0;
+		wait_ms(1000);
+		assert_int_equal(fake_irq_rises[RTC_GSI], 1);
+		assert_int_equal(get(C) & 0xa0, 0xa0);
+		wait_ms(1000);
+		assert_int_equal(get_date(), next / 100 << 24 | next % 100 << 16 | 1 << 8 | 1);
+		assert_int_equal(get_time(), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +397,7 @@ int main(void)
 		TEST(test_reading_the_time),
 		TEST(test_update_in_progress),
 		TEST(test_setting_the_time),
+		TEST(test_years),
 		TEST(test_setting_one_register_while_it_runs),
 		TEST(test_update_interrupt),
 		TEST(test_flags_without_interrupts),

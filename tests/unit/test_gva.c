@@ -112,6 +112,7 @@ static int setup(void **state)
 	vcpu.vm = &vm;
 	vcpu.rflags = 2;
 	privilege = 0;
+	cpu_features = (struct cpu_features){.phys_bits = 48, .pages_1g = true};
 	regs[REG_CR0] = CR0_PG | CR0_WP | 1;
 	regs[REG_CR3] = CR3;
 	regs[REG_CR4] = CR4_PAE;
@@ -190,8 +191,69 @@ static void rights(void **state)
 	set(0x4000 + 8, PAGE | P | NX);
 	assert_int_equal(refused(GVA, GVA_FETCH), PF_PRESENT | PF_FETCH);
 	assert_int_equal(translated(GVA, GVA_READ), PAGE);
-	regs[REG_EFER] &= ~0x800ull; /* without NXE bit 63 is not ours to judge */
-	assert_int_equal(translated(GVA, GVA_FETCH), PAGE);
+}
+
+/* A present entry with a reserved bit ends the walk, whatever the rights (SDM vol. 3A 4.7; APM
+ * vol. 2 8.4.2). For each: the last entry that is good, and the first that is not. */
+static void reserved_in_four_levels(void **state)
+{
+	const struct {
+		uint64_t at, good, bad;
+	} cases[] = {
+		{0x4000 + 8, PAGE | P | W | BIT(47), PAGE | P | W | BIT(48)},
+		{0x4000 + 8, PAGE | P | W | BIT(62) | BIT(52), PAGE | P | W | BIT(51)},
+		{0x3000 + 8, 0x4000 | P | W | BIT(47), 0x4000 | P | W | BIT(48)},
+		{0x3000 + 8, PAGE_2M * 3 | P | W | PS | BIT(12),
+		 PAGE_2M | P | W | PS | BIT(13)},
+		{0x3000 + 8, PAGE_2M * 3 | P | W | PS | BIT(21),
+		 PAGE_2M | P | W | PS | BIT(20)},
+		{0x2000 + 8, PAGE_1G | P | W | PS | BIT(12), PAGE_1G | P | W | PS | BIT(13)},
+		{0x2000 + 8, PAGE_1G | P | W | PS | BIT(30), PAGE_1G | P | W | PS | BIT(29)},
+		{CR3 + 8, 0x2000 | P | W | BIT(62), 0x2000 | P | W | PS},
+	};
+	uint64_t gpa;
+	uint32_t error = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		setup(state);
+		set(cases[i].at, cases[i].good);
+		if (gva_translate(&vcpu, GVA, GVA_WRITE, &gpa, &error))
+			assert_false(error & PF_RSVD); /* tables beyond RAM */
+		set(cases[i].at, cases[i].bad);
+		assert_int_equal(refused(GVA, GVA_WRITE), PF_PRESENT | PF_RSVD | PF_WRITE);
+		assert_int_equal(entry(cases[i].at), cases[i].bad); /* and is not marked */
+		set(cases[i].at, cases[i].bad & ~P);
+		assert_int_equal(refused(GVA, GVA_WRITE), PF_WRITE);
+	}
+}
+
+static void reserved_by_features(void **state)
+{
+	(void)state;
+	set(0x4000 + 8, PAGE | P | W | NX);
+	assert_int_equal(translated(GVA, GVA_WRITE), PAGE);
+	regs[REG_EFER] &= ~0x800ull; /* without NXE, bit 63 is reserved */
+	assert_int_equal(refused(GVA, GVA_READ), PF_PRESENT | PF_RSVD);
+	set(0x4000 + 8, PAGE | P | W);
+	set(0x3000 + 8, 0x4000 | P | W | NX);
+	assert_int_equal(refused(GVA, GVA_READ), PF_PRESENT | PF_RSVD);
+
+	setup(NULL);
+	set(0x2000 + 8, PAGE_1G * 2 | P | W | PS);
+	translated(GVA, GVA_READ);
+	cpu_features.pages_1g = false;
+	assert_int_equal(refused(GVA, GVA_READ), PF_PRESENT | PF_RSVD);
+
+	setup(NULL);
+	set(CR3 + 8, 0x2000 | P | W | BIT(8));
+	translated(GVA, GVA_READ);
+	cpu_features.vendor = CPU_VENDOR_AMD;
+	assert_int_equal(refused(GVA, GVA_READ), PF_PRESENT | PF_RSVD);
+
+	setup(NULL);
+	cpu_features.phys_bits = 52;
+	set(0x4000 + 8, PAGE | P | W | BIT(51));
+	assert_int_equal(translated(GVA, GVA_READ), PAGE | BIT(51));
 }
 
 static void smep_and_smap(void **state)
@@ -226,6 +288,15 @@ static void two_levels(void **state)
 	assert_int_equal(translated(0x812345, GVA_READ), 0xc12345);
 	set32(CR3 + 8, 0x00c00000 | P | W | PS | 1 << 13); /* PSE-36: bit 13 is bit 32 */
 	assert_int_equal(translated(0x812345, GVA_READ), 0x100c12345);
+	set32(CR3 + 8, 0x00c00000 | P | W | PS | 1 << 20);
+	assert_int_equal(translated(0x812345, GVA_READ), 0x8000c12345);
+	set32(CR3 + 8, 0x00c00000 | P | W | PS | 1 << 21);
+	assert_int_equal(refused(0x812345, GVA_READ), PF_PRESENT | PF_RSVD);
+	cpu_features.phys_bits = 36; /* bits 35:32 are at 16:13 */
+	set32(CR3 + 8, 0x00c00000 | P | W | PS | 1 << 16);
+	assert_int_equal(translated(0x812345, GVA_READ), 0x800c12345);
+	set32(CR3 + 8, 0x00c00000 | P | W | PS | 1 << 17);
+	assert_int_equal(refused(0x812345, GVA_READ), PF_PRESENT | PF_RSVD);
 }
 
 static void pae(void **state)
@@ -239,6 +310,20 @@ static void pae(void **state)
 	set(0x3000 + 8, PAGE | P | W | U);
 	assert_int_equal(translated(0x40201234, GVA_WRITE), PAGE + 0x234);
 	assert_int_equal(refused(0x80201234, GVA_READ), 0);
+	set(0x3000 + 8, PAGE | P | W | U | BIT(52)); /* ignored in long mode alone */
+	assert_int_equal(refused(0x40201234, GVA_READ), PF_PRESENT | PF_RSVD);
+	set(0x3000 + 8, PAGE | P | W | U);
+	for (unsigned bit = 0; bit < 64; bit++) { /* SDM vol. 3A table 4-8 */
+		bool bad = (bit >= 1 && bit <= 2) || (bit >= 5 && bit <= 8) || bit >= 48;
+
+		if (bit >= 12 && bit < 48)
+			continue;
+		set(CR3 + 0x20 + 8, 0x2000 | P | BIT(bit));
+		if (bad)
+			assert_int_equal(refused(0x40201234, GVA_READ), PF_PRESENT | PF_RSVD);
+		else
+			assert_int_equal(translated(0x40201234, GVA_READ), PAGE + 0x234);
+	}
 }
 
 /* Tables outside RAM, beyond the end, or in themselves: a page fault, nothing else. */
@@ -284,6 +369,8 @@ int main(void)
 		cmocka_unit_test_setup(four_levels, setup),
 		cmocka_unit_test_setup(large_pages, setup),
 		cmocka_unit_test_setup(rights, setup),
+		cmocka_unit_test_setup(reserved_in_four_levels, setup),
+		cmocka_unit_test_setup(reserved_by_features, setup),
 		cmocka_unit_test_setup(smep_and_smap, setup),
 		cmocka_unit_test_setup(two_levels, setup),
 		cmocka_unit_test_setup(pae, setup),

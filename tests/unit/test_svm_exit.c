@@ -26,6 +26,7 @@ static struct vcpu vcpu;
 static uint8_t code[15];
 static unsigned code_bytes, raised;
 static uint16_t cs_attributes;
+static uint64_t efer;
 
 static void get_segment(struct vcpu *v, enum vcpu_seg seg, struct vcpu_segment *out)
 {
@@ -34,7 +35,13 @@ static void get_segment(struct vcpu *v, enum vcpu_seg seg, struct vcpu_segment *
 	*out = (struct vcpu_segment){.attributes = cs_attributes};
 }
 
-static const struct vmm_backend backend = {.get_segment = get_segment};
+static uint64_t get_reg(struct vcpu *v, enum vcpu_reg reg)
+{
+	(void)v;
+	return reg == REG_EFER ? efer : 0;
+}
+
+static const struct vmm_backend backend = {.get_segment = get_segment, .get_reg = get_reg};
 const struct vmm_backend *vmm_backend = &backend;
 
 unsigned insn_fetch(struct vcpu *v, uint8_t *buf, unsigned bytes)
@@ -76,6 +83,7 @@ static int setup(void **state)
 	vcpu.rflags = 2;
 	svm_features.edx = 0;
 	cs_attributes = SEG_ATTR_LONG;
+	efer = EFER_LMA;
 	code_bytes = raised = 0;
 	return 0;
 }
@@ -187,7 +195,10 @@ static void control_register_writes(void **state)
 	assert_int_equal(exit->cr.value, 0x123456789);
 	assert_int_equal(exit->insn_length, 4);
 
-	cs_attributes = SEG_ATTR_DB;
+	efer = 0; /* CS.L counts in long mode alone: 0x41 is INC ECX */
+	assert_int_equal(translate(SVM_EXIT_CR4_WRITE, 0, 0)->reason, VMEXIT_UNKNOWN);
+
+	cs_attributes = SEG_ATTR_LONG | SEG_ATTR_DB;
 	vcpu.regs[RAX] = 0xffffffff00000011;
 	write_code("\x0f\x22\xc0", 3); /* mov %eax, %cr0: the upper half does not count */
 	exit = translate(SVM_EXIT_CR0_SEL, 0, 0);

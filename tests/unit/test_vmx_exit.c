@@ -45,7 +45,8 @@ static struct vmx_vcpu mx;
 static struct vm vm;
 static struct vcpu vcpu;
 static uint16_t cs_attributes;
-static unsigned raised, taken, eoi_vector;
+static uint64_t efer;
+static unsigned raised, taken, eoi_vector, advanced;
 static char logged[256];
 
 void vcpu_raise(struct vcpu *v, unsigned vector)
@@ -58,6 +59,13 @@ void vcpu_raise_error(struct vcpu *v, unsigned vector, uint32_t error)
 {
 	(void)v;
 	raised = vector | error << 8;
+}
+
+/* The real one wraps EIP: test_insn. */
+void insn_advance(struct vcpu *v, unsigned bytes)
+{
+	advanced += bytes;
+	v->rip += bytes;
 }
 
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
@@ -86,8 +94,11 @@ void vmx_get_segment(struct vcpu *v, enum vcpu_seg seg, struct vcpu_segment *out
 uint64_t vmx_get_reg(struct vcpu *v, enum vcpu_reg reg)
 {
 	(void)v;
-	return reg == REG_CR0 ? 0x80000033 : 0;
+	return reg == REG_CR0 ? 0x80000033 : reg == REG_EFER ? efer : 0;
 }
+
+static const struct vmm_backend backend = {.get_reg = vmx_get_reg};
+const struct vmm_backend *vmm_backend = &backend;
 
 void vmx_get_state(struct vcpu *v, struct vcpu_state *out)
 {
@@ -129,8 +140,9 @@ static int setup(void **state)
 	vcpu.vm = &vm;
 	vcpu.backend = &mx;
 	vcpu.rip = RIP;
-	raised = taken = eoi_vector = 0;
+	raised = taken = eoi_vector = advanced = 0;
 	cs_attributes = SEG_ATTR_LONG;
+	efer = EFER_LMA;
 	logged[0] = '\0';
 	return 0;
 }
@@ -240,6 +252,9 @@ static void test_control_registers(void **state)
 	assert_int_equal(e->reason, VMEXIT_CR_WRITE);
 	assert_int_equal(e->cr.cr, 4);
 	assert_int_equal(e->cr.value, 0x1234567890);
+	efer = 0; /* CS.L counts in long mode alone */
+	assert_int_equal(exits(VMX_EXIT_CR, 0x304)->cr.value, 0x34567890);
+	efer = EFER_LMA;
 	cs_attributes = SEG_ATTR_DB;
 	assert_int_equal(exits(VMX_EXIT_CR, 0x304)->cr.value, 0x34567890);
 	e = exits(VMX_EXIT_CR, 0xfff80030); /* LMSW: 4 bits count, PE stays */
@@ -292,6 +307,7 @@ static void test_debug_exceptions(void **state)
 	fields[VMCS_EXIT_EVENT] = 0x80000501; /* INT1 is a trap: RIP behind it */
 	exits(VMX_EXIT_EXCEPTION, 0);
 	assert_int_equal(vcpu.rip, RIP + 2);
+	assert_int_equal(advanced, 2);
 
 	fields[VMCS_EXIT_EVENT] = 0x80000b11; /* #AC */
 	exits(VMX_EXIT_EXCEPTION, 0);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vpic.h"
 #include "tests/unit/fake_vmm.h"
 
@@ -17,7 +18,19 @@
 #define SLAVE_BASE  0x38
 #define EOI	    0x20
 
+#define VCPUS	    3
+
+struct vlapic {
+	bool extint; /* LINT0 takes INTR */
+};
+
+static struct vlapic lapics[VCPUS];
 static struct vm *vm;
+
+bool vlapic_accepts_extint(const struct vlapic *lapic)
+{
+	return lapic->extint;
+}
 
 static void out(uint16_t port, uint8_t value)
 {
@@ -74,7 +87,9 @@ static uint8_t take(void)
 static int set_up(void **state)
 {
 	(void)state;
-	vm = fake_vm_create(1, 0);
+	vm = fake_vm_create(VCPUS, 0);
+	for (unsigned i = 0; i < VCPUS; i++)
+		lapics[i].extint = i == 0, vm->vcpus[i]->lapic = &lapics[i];
 	vm->pic = vpic_create(vm);
 	program(1);
 	return 0;
@@ -93,7 +108,9 @@ static void silent_until_initialised(void **state)
 	(void)state;
 	vpic_destroy(vm->pic);
 	fake_vm_destroy(vm);
-	vm = fake_vm_create(1, 0);
+	vm = fake_vm_create(VCPUS, 0);
+	for (unsigned i = 0; i < VCPUS; i++)
+		vm->vcpus[i]->lapic = &lapics[i];
 	vm->pic = vpic_create(vm);
 	for (unsigned irq = 0; irq < 16; irq++)
 		pulse(irq);
@@ -389,6 +406,28 @@ static void intr_tells_the_truth(void **state)
 	}
 }
 
+/* Whose LINT0 is in ExtINT mode is told, once for each rise of INTR; the others are not. */
+static void intr_reaches_whoever_takes_it(void **state)
+{
+	(void)state;
+	for (unsigned takers = 0; takers < 1 << VCPUS; takers++) {
+		program(1);
+		for (unsigned i = 0; i < VCPUS; i++) {
+			lapics[i].extint = takers & BIT(i);
+			vm->vcpus[i]->requests = 0;
+		}
+		pulse(3);
+		for (unsigned i = 0; i < VCPUS; i++) {
+			assert_int_equal(vm->vcpus[i]->requests,
+					 takers & BIT(i) ? VCPU_REQ_IRQ : 0);
+			vm->vcpus[i]->requests = 0;
+		}
+		pulse(4); /* INTR is up */
+		for (unsigned i = 0; i < VCPUS; i++)
+			assert_int_equal(vm->vcpus[i]->requests, 0);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -408,6 +447,7 @@ int main(void)
 		TEST(polling),
 		TEST(words_are_two_bytes),
 		TEST(intr_tells_the_truth),
+		TEST(intr_reaches_whoever_takes_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

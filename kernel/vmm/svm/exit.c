@@ -80,16 +80,17 @@ static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 	struct vcpu_segment cs;
 	uint8_t insn[15], rex = 0;
 	unsigned available, at = 0;
-	bool lock = false; /* a 32-bit guest's way to CR8 (APM vol. 3 MOV CRn) */
+	bool long_code, lock = false; /* a 32-bit guest's way to CR8 (APM vol. 3 MOV CRn) */
 
 	exit->reason = VMEXIT_UNKNOWN;
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	long_code = vcpu_is_64bit(vcpu, &cs);
 	available = insn_fetch(vcpu, insn, sizeof insn);
 	while (at < available &&
 	       (insn[at] == 0x66 || insn[at] == 0x67 || insn[at] == 0xf2 || insn[at] == 0xf3 ||
 		insn[at] == 0x2e || insn[at] == 0x3e || insn[at] == 0xf0))
 		lock |= insn[at++] == 0xf0;
-	if (at < available && cs.attributes & SEG_ATTR_LONG && (insn[at] & 0xf0) == 0x40)
+	if (at < available && long_code && (insn[at] & 0xf0) == 0x40)
 		rex = insn[at++];
 	if (at + 3 > available || insn[at] != 0x0f)
 		return;
@@ -99,7 +100,7 @@ static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 
 	if (opcode == 0x22) { /* MOV CRn, r */
 		exit->cr.cr = (modrm >> 3 & 7) | (rex & 4 || lock ? 8 : 0);
-		exit->cr.value = cs.attributes & SEG_ATTR_LONG ? operand : (uint32_t)operand;
+		exit->cr.value = long_code ? operand : (uint32_t)operand;
 	} else if (opcode == 0x01 && modrm >= 0xf0 && modrm <= 0xf7) { /* LMSW r16 */
 		uint64_t cr0 = svm_of(vcpu)->vmcb->cr0;
 

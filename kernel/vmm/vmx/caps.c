@@ -14,13 +14,13 @@ static const struct {
 } wishes[VMX_CONTROL_SETS] = {
 	[VMX_PIN] = {"pin-based", PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI,
 		     PIN_PREEMPTION_TIMER, PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS},
-	/* The windows and the timer are switched on when they are needed, PAUSE for vCPUs that
-	 * share CPUs. */
+	/* The windows, the timer and the monitor trap are switched on when they are needed,
+	 * PAUSE for vCPUs that share CPUs. */
 	[VMX_PROC] = {"processor-based",
 		      PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT |
 			      PROC_RDPMC | PROC_TPR_SHADOW | PROC_NMI_WINDOW | PROC_IO_BITMAPS |
 			      PROC_MSR_BITMAPS | PROC_MONITOR | PROC_PAUSE | PROC_SECONDARY,
-		      0,
+		      PROC_MONITOR_TRAP,
 		      PROC_INVLPG | PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE |
 			      PROC_CR8_LOAD | PROC_CR8_STORE | PROC_MOV_DR | PROC_MONITOR_TRAP},
 	[VMX_PROC2] = {"secondary processor-based", PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED,

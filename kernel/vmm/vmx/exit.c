@@ -3,6 +3,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/log/log.h"
+#include "kernel/vmm/insn.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/asm.h"
@@ -27,6 +28,7 @@ static const uint8_t plain[] = {
 	[VMX_EXIT_RDMSR] = VMEXIT_RDMSR,
 	[VMX_EXIT_WRMSR] = VMEXIT_WRMSR,
 	[VMX_EXIT_MWAIT] = VMEXIT_MONITOR,
+	[VMX_EXIT_MONITOR_TRAP] = VMEXIT_NMI_WINDOW,
 	[VMX_EXIT_MONITOR] = VMEXIT_MONITOR,
 	[VMX_EXIT_PAUSE] = VMEXIT_PAUSE,
 	[VMX_EXIT_TPR] = VMEXIT_INTERRUPT_WINDOW,
@@ -92,7 +94,7 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 		struct vcpu_segment cs;
 
 		vmx_get_segment(vcpu, SEG_CS, &cs);
-		exit->cr.value = cs.attributes & SEG_ATTR_LONG ? operand : (uint32_t)operand;
+		exit->cr.value = vcpu_is_64bit(vcpu, &cs) ? operand : (uint32_t)operand;
 		return;
 	}
 	case 3: /* PE cannot be cleared */
@@ -111,7 +113,7 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 static void raise_debug(struct vcpu *vcpu, uint32_t info, uint64_t qualification)
 {
 	if (EVENT_TYPE(info) == EVENT_ICEBP)
-		vcpu->rip += vmread(VMCS_EXIT_LENGTH);
+		insn_advance(vcpu, (uint8_t)vmread(VMCS_EXIT_LENGTH));
 	else
 		write_dr6((read_dr6() & ~0xfull) | (qualification & DR6_REPORTED));
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);

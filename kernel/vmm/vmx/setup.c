@@ -196,8 +196,9 @@ static void setup_controls(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *mx = vmx_of(vcpu);
 
-	mx->proc = vmx_controls[VMX_PROC] &
-		   ~(uint32_t)(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW | PROC_PAUSE);
+	mx->proc =
+		vmx_controls[VMX_PROC] & ~(uint32_t)(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW |
+						     PROC_PAUSE | PROC_MONITOR_TRAP);
 	mx->pin = vmx_controls[VMX_PIN] & ~(uint32_t)PIN_PREEMPTION_TIMER;
 	vmwrite(VMCS_PIN_CONTROLS, mx->pin);
 	vmwrite(VMCS_PROC_CONTROLS, mx->proc);

@@ -163,7 +163,8 @@ static void keep_single_step(void)
 
 static void write_controls(struct vmx_vcpu *mx, uint32_t threshold)
 {
-	uint32_t proc = mx->proc & ~(uint32_t)(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW);
+	uint32_t proc = mx->proc & ~(uint32_t)(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW |
+					       PROC_MONITOR_TRAP);
 
 	proc |= mx->windows;
 	mx->windows = 0;
@@ -226,6 +227,13 @@ static void vmx_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vmx_translate_exit(vcpu, exit, failed);
 }
 
+/* Whether what STI casts holds NMIs back. CPUs differ, and an entry with both may be refused
+ * (SDM vol. 3C 26.3.1.5): it does here, where the CPU can exit behind the next instruction. */
+static bool sti_blocks_nmi(void)
+{
+	return vmx_controls[VMX_PROC] & PROC_MONITOR_TRAP;
+}
+
 static bool vmx_can_inject(struct vcpu *vcpu, enum vmevent_kind kind)
 {
 	uint64_t blocked;
@@ -235,14 +243,35 @@ static bool vmx_can_inject(struct vcpu *vcpu, enum vmevent_kind kind)
 	if (kind == VMEVENT_INTERRUPT && !(vcpu->rflags & RFLAGS_IF))
 		return false;
 	blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-	if (blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
+	if (blocked & BLOCKED_BY_MOV_SS)
 		return false;
-	return kind == VMEVENT_INTERRUPT || !(blocked & BLOCKED_BY_NMI);
+	if (kind == VMEVENT_INTERRUPT)
+		return !(blocked & BLOCKED_BY_STI);
+	return !(blocked & BLOCKED_BY_NMI) && !(blocked & BLOCKED_BY_STI && sti_blocks_nmi());
 }
 
+/* While STI blocks, the NMI window may be open: some CPUs would exit at once, and for ever (SDM
+ * vol. 3C 25.2). The monitor trap exits once the next instruction has run (25.5.2). */
 static void vmx_request_window(struct vcpu *vcpu, enum vmevent_kind kind)
 {
-	vmx_of(vcpu)->windows |= kind == VMEVENT_NMI ? PROC_NMI_WINDOW : PROC_INTERRUPT_WINDOW;
+	struct vmx_vcpu *mx = vmx_of(vcpu);
+
+	if (kind != VMEVENT_NMI)
+		mx->windows |= PROC_INTERRUPT_WINDOW;
+	else if (vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_BY_STI && sti_blocks_nmi())
+		mx->windows |= PROC_MONITOR_TRAP;
+	else
+		mx->windows |= PROC_NMI_WINDOW;
+}
+
+static void vmx_clear_interrupt_shadow(struct vcpu *vcpu)
+{
+	uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	(void)vcpu;
+	if (unlikely(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
 }
 
 /* INT3 and INTO are delivered with the length of the instruction, so that the guest's handler
@@ -257,6 +286,8 @@ static void vmx_inject(struct vcpu *vcpu, const struct vmevent *event)
 							   : EVENT_EXCEPTION;
 	uint32_t info = event->vector | type << EVENT_TYPE_SHIFT | (uint32_t)EVENT_VALID;
 
+	if (event->kind == VMEVENT_NMI)
+		vmx_clear_interrupt_shadow(vcpu);
 	if (event->has_error) {
 		info |= EVENT_ERROR;
 		vmwrite(VMCS_ENTRY_ERROR, event->error);
@@ -266,16 +297,6 @@ static void vmx_inject(struct vcpu *vcpu, const struct vmevent *event)
 	if (event->kind == VMEVENT_EXCEPTION && event->vector == 14)
 		vmx_of(vcpu)->cr2 = event->cr2;
 	vmwrite(VMCS_ENTRY_EVENT, info);
-}
-
-static void vmx_clear_interrupt_shadow(struct vcpu *vcpu)
-{
-	uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-
-	(void)vcpu;
-	if (unlikely(blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)))
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-			blocked & ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
 }
 
 static void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
