@@ -66,6 +66,49 @@ static void test_early_iret(void)
 	check(nmis == 2, "and nothing else comes", "%u in all", nmis);
 }
 
+extern const char bad_iret[], behind_bad_iret[];
+static volatile uint64_t saved_rsp, fault_rip, fault_flags, fault_error;
+
+static void on_gp(struct frame *frame)
+{
+	fault_rip = frame->rip;
+	fault_flags = frame->rflags;
+	fault_error = frame->error;
+	frame->rip = (uintptr_t)behind_bad_iret;
+	frame->rsp = saved_rsp;
+}
+
+/* Returns to a code segment that the GDT does not have. */
+static void on_nmi_bad_iret(struct frame *frame)
+{
+	(void)frame;
+	asm volatile("mov %%rsp, %0\n\t"
+		     "push $0\n\tpush %%rsp\n\tpushf\n\tpush $0xff8\n\tpush $0\n"
+		     "bad_iret: iretq\n"
+		     "behind_bad_iret:"
+		     : "=m"(saved_rsp)
+		     :
+		     : "memory", "cc");
+	nmis++;
+}
+
+/* The exception's frame is as the CPU would write it: whoever watches for the IRET leaves no
+ * trace in it. */
+static void test_bad_iret(void)
+{
+	trap_handler(VECTOR_NMI, on_nmi_bad_iret);
+	trap_handler(VECTOR_GP, on_gp);
+	nmis = 0;
+	send_nmi();
+	delay_us(5000);
+	check(nmis == 1 && fault_rip == (uintptr_t)bad_iret && fault_error == 0xff8,
+	      "an IRET that faults", "%u NMIs, RIP 0x%lx error 0x%lx", nmis, fault_rip,
+	      fault_error);
+	check(!(fault_flags & BIT(8)), "its flags", "TF is set: 0x%lx", fault_flags);
+	trap_handler(VECTOR_GP, NULL);
+	trap_handler(VECTOR_NMI, on_nmi);
+}
+
 static volatile unsigned hits;
 
 static void send_to_first(uint64_t count)
@@ -142,6 +185,7 @@ void test(void)
 	trap_handler(VECTOR_BP, on_breakpoint);
 	test_blocking();
 	test_early_iret();
+	test_bad_iret();
 	test_from_other(cpus);
 	test_two_to_an_idle_cpu(cpus);
 }

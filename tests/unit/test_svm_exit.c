@@ -63,6 +63,15 @@ void vcpu_raise_error(struct vcpu *v, unsigned vector, uint32_t error)
 	raised = vector | error << 8;
 }
 
+static uint64_t fault_address;
+
+void vcpu_raise_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error)
+{
+	(void)v;
+	raised = 14 | error << 8;
+	fault_address = cr2;
+}
+
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
 {
 	(void)level;
@@ -236,6 +245,36 @@ static void iret_is_stepped_over(void **state)
 	assert_int_equal(raised, 1); /* the guest's own #DB */
 }
 
+/* An IRET that faults ends the step: its handler's frame has no TF of ours, and the exceptions
+ * are the guest's own again. */
+static void iret_that_faults(void **state)
+{
+	static const uint8_t vectors[] = {10, 11, 12, 13, 14, 17};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(vectors); i++) {
+		setup(state);
+		vmcb.intercept_exceptions = 1 << 1 | 1 << 17 | 1 << 18;
+		sv.nmi_blocked = true;
+		translate(SVM_EXIT_IRET, 0, 0);
+		assert_true(vmcb.intercept_exceptions & 1 << vectors[i]);
+		assert_int_equal(
+			translate(SVM_EXIT_EXCEPTION + vectors[i], 0x18, 0x7000)->reason,
+			VMEXIT_VENDOR);
+		assert_int_equal(raised, vectors[i] | 0x1800);
+		assert_false(vcpu.rflags & 1 << 8);
+		assert_false(sv.nmi_blocked || sv.stepping_iret);
+		assert_int_equal(vmcb.intercept_exceptions, 1 << 1 | 1 << 17 | 1 << 18);
+	}
+	assert_int_equal(fault_address, 0x7000);
+
+	setup(state); /* one that switches tasks would save TF with the old task: no step */
+	sv.nmi_blocked = true;
+	vcpu.rflags |= 1 << 14;
+	translate(SVM_EXIT_IRET, 0, 0);
+	assert_false(vcpu.rflags & 1 << 8);
+	assert_false(sv.nmi_blocked || sv.stepping_iret);
+}
+
 static void codes_nobody_knows(void **state)
 {
 	(void)state;
@@ -257,6 +296,7 @@ int main(void)
 		cmocka_unit_test_setup(interrupted_events_are_kept, setup),
 		cmocka_unit_test_setup(control_register_writes, setup),
 		cmocka_unit_test_setup(iret_is_stepped_over, setup),
+		cmocka_unit_test_setup(iret_that_faults, setup),
 		cmocka_unit_test_setup(codes_nobody_knows, setup),
 	};
 

@@ -7,7 +7,24 @@
 #include "kernel/vmm/vm.h"
 
 #define RFLAGS_TF BIT(8)
+#define RFLAGS_NT BIT(14)
 #define DR6_BS	  BIT(14)
+
+enum {
+	VECTOR_DB = 1,
+	VECTOR_UD = 6,
+	VECTOR_TS = 10,
+	VECTOR_NP,
+	VECTOR_SS,
+	VECTOR_GP,
+	VECTOR_PF,
+	VECTOR_AC = 17,
+	VECTOR_MC
+};
+/* What IRET may raise (APM vol. 3), but #AC, which is intercepted always. */
+#define INTERCEPT_IRET_FAULTS                                                                 \
+	(BIT(VECTOR_UD) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) | \
+	 BIT(VECTOR_PF))
 
 /* Exits that say all there is to say by their code. */
 static const uint8_t plain[] = {
@@ -113,31 +130,57 @@ static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 	exit->insn_length = (uint8_t)(at + 3);
 }
 
+/* The step is over: the IRET has run, or has faulted. */
+static void end_step(struct svm_vcpu *sv)
+{
+	sv->stepping_iret = sv->nmi_blocked = false;
+	sv->vmcb->intercept_exceptions &= ~(uint32_t)INTERCEPT_IRET_FAULTS;
+}
+
 static bool stepped_over_iret(struct svm_vcpu *sv)
 {
 	if (!sv->stepping_iret)
 		return false;
-	sv->stepping_iret = sv->nmi_blocked = false;
+	end_step(sv);
 	sv->vmcb->dr6 &= ~DR6_BS;
 	return true;
 }
 
+/* The IRET that was to be stepped over faults: that ends the blocking of NMIs as well (SDM vol.
+ * 3C 25.3), and the guest's handler must not find our TF in what it returns to. */
+static void iret_faulted(struct vcpu *vcpu, unsigned vector, const struct vmexit *exit)
+{
+	end_step(svm_of(vcpu));
+	vcpu->rflags &= ~(uint64_t)RFLAGS_TF;
+	if (vector == VECTOR_PF)
+		vcpu_raise_page_fault(vcpu, exit->raw_info[1], (uint32_t)exit->raw_info[0]);
+	else if (vector == VECTOR_UD)
+		vcpu_raise(vcpu, vector);
+	else
+		vcpu_raise_error(vcpu, vector, (uint32_t)exit->raw_info[0]);
+}
+
 /* #DB and #AC are intercepted only so that a guest whose handlers raise them again and again
- * keeps exiting; #MC is the machine's own. */
+ * keeps exiting; #MC is the machine's own; the others while an IRET is stepped over. */
 static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
 {
 	unsigned vector = (unsigned)(exit->raw_code - SVM_EXIT_EXCEPTION);
 
 	exit->reason = VMEXIT_VENDOR;
+	if (svm_of(vcpu)->stepping_iret &&
+	    BIT(vector) & (INTERCEPT_IRET_FAULTS | BIT(VECTOR_AC))) {
+		iret_faulted(vcpu, vector, exit);
+		return;
+	}
 	switch (vector) {
-	case 1:
+	case VECTOR_DB:
 		if (stepped_over_iret(svm_of(vcpu)))
 			exit->reason = VMEXIT_NMI_WINDOW;
 		else
 			vcpu_raise(vcpu, vector);
 		break;
-	case 17: vcpu_raise_error(vcpu, vector, (uint32_t)exit->raw_info[0]); break;
-	case 18: __asm__ volatile("int $18"); break;
+	case VECTOR_AC: vcpu_raise_error(vcpu, vector, (uint32_t)exit->raw_info[0]); break;
+	case VECTOR_MC: __asm__ volatile("int $18"); break;
 	default: exit->reason = VMEXIT_UNKNOWN;
 	}
 }
@@ -191,9 +234,13 @@ static void translate_iret(struct vcpu *vcpu, struct vmexit *exit)
 	exit->reason = VMEXIT_VENDOR;
 	if (!sv->nmi_blocked)
 		return; /* it stood in for a window: svm_request_window() */
-	sv->stepping_iret = !(vcpu->rflags & RFLAGS_TF);
+	/* One that switches tasks would leave our TF in the task's state. */
+	sv->stepping_iret = !(vcpu->rflags & (RFLAGS_TF | RFLAGS_NT));
 	sv->nmi_blocked = sv->stepping_iret;
+	if (!sv->stepping_iret)
+		return;
 	vcpu->rflags |= RFLAGS_TF;
+	sv->vmcb->intercept_exceptions |= INTERCEPT_IRET_FAULTS;
 }
 
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)

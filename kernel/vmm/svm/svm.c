@@ -216,7 +216,7 @@ static bool svm_can_inject(struct vcpu *vcpu, enum vmevent_kind kind)
 
 	if (kind == VMEVENT_EXCEPTION)
 		return true;
-	if (sv->vmcb->interrupt_shadow & 1)
+	if (sv->vmcb->interrupt_shadow & 1 || sv->stepping_iret)
 		return false;
 	return kind == VMEVENT_NMI ? !sv->nmi_blocked : vcpu->rflags & RFLAGS_IF;
 }
@@ -230,6 +230,8 @@ static void svm_request_window(struct vcpu *vcpu, enum vmevent_kind kind)
 
 	if (kind == VMEVENT_NMI && sv->nmi_blocked)
 		return; /* IRET is intercepted since that NMI went in */
+	if (unlikely(sv->stepping_iret))
+		return; /* what ends the step exits: a handler must not find our TF */
 	if (unlikely(sv->offered)) {
 		sv->vmcb->intercepts[0] |= INTERCEPT_IRET; /* that of its handler */
 		return;
@@ -364,6 +366,7 @@ static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 	vmcb->vintr = VINTR_MASKING;
 	vmcb->event_inj = 0;
 	vmcb->intercepts[0] &= ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
+	vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
 	sv->nmi_blocked = sv->stepping_iret = sv->offered = false;
 }
 

@@ -95,6 +95,12 @@ unsigned vmx_cpl(struct vcpu *vcpu);
 void vmx_load_registers(struct vmx_vcpu *mx); /* those that are not in the VMCS */
 void vmx_save_registers(struct vmx_vcpu *mx);
 
+/* events.c: what struct vmm_backend says of them. */
+bool vmx_can_inject(struct vcpu *vcpu, enum vmevent_kind kind);
+void vmx_request_window(struct vcpu *vcpu, enum vmevent_kind kind);
+void vmx_inject(struct vcpu *vcpu, const struct vmevent *event);
+void vmx_clear_interrupt_shadow(struct vcpu *vcpu);
+
 /* MSR and I/O bitmaps: everything intercepted but what is listed. 0 or -ENOMEM. */
 int vmx_maps_init(void);
 extern uint64_t vmx_msr_bitmap_phys, vmx_io_bitmap_phys;
