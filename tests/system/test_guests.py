@@ -52,7 +52,7 @@ DEVICES = {"virtio_hostile": BOTH,
     disks: [{source: "ram:8 MiB", serial: my disk}]'''}
 RESTARTS = 2  # that a program which ends itself is allowed
 ENDLESS = {"triple_fault": 1, "memory": 1, "bios": 2}
-PROGRAMS = (*PASSING, *ENDLESS)
+PROGRAMS = (*PASSING, *ENDLESS, "nothing")
 
 
 def guest(program):
@@ -143,6 +143,15 @@ def test_program(house, program):
     assert not failures, "\n".join(failures)
     assert re.search(r"^DONE [1-9]\d* passed, 0 failed$", said, re.M), said[-2000:]
     assert house.machine.count(f"{STAMP}{guest(program)}: exited with status 0$") == 1
+    house.is_well()
+
+
+def test_who_insists_on_nothing_is_logged_once(house):
+    """Of each kind one line, however many accesses."""
+    said = house.open().run("nothing", "(exited with status|.*crashed|.*stopped)")
+    assert re.search("^DONE 3 passed, 0 failed$", said, re.M), said
+    for what in ("ports where nothing is", "memory where nothing is", "MSRs that do not exist"):
+        assert house.machine.count(f"{STAMP}nothing: .*has accessed {what} 10000 times") == 1
     house.is_well()
 
 
