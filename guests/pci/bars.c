@@ -126,8 +126,7 @@ void pci_space_access(void *device, struct bus_access *access)
 	const struct pci_decoder *decoder = find(space, access->addr, &offset);
 
 	if (!decoder) {
-		atomic_fetch_add_explicit(&space->bus->unclaimed, 1, memory_order_relaxed);
-		access->value = UINT64_MAX;
+		bus_unclaimed(space->bus, access);
 		return;
 	}
 	if (unlikely(decoder->bytes - offset < access->bytes)) { /* over the BAR's end */

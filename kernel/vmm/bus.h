@@ -37,7 +37,7 @@ struct bus_range {
 struct bus {
 	unsigned count;
 	struct bus_range ranges[BUS_RANGES_MAX]; /* sorted by base, disjoint */
-	_Atomic uint64_t unclaimed;		 /* accesses nobody answered */
+	_Atomic uint64_t unclaimed;		 /* bus_unclaimed() so far */
 };
 
 /* Returns 0, -EEXIST where the range overlaps another (logged with both names), -ENOSPC. */
@@ -48,6 +48,12 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t bytes, bus_handler handler,
  * nowhere, as on a PC, and is counted. An access over a range's border is cut into bytes. On
  * the vCPU's thread; `offset` need not be set. */
 void bus_do(struct bus *bus, struct bus_access *access);
+
+/* What becomes of an access that nobody owns: for bus_do(), and for a range whose owner has
+ * nothing there. The BUS_UNCLAIMED_MANYth of a bus is logged: a guest that is stuck looks so.
+ */
+#define BUS_UNCLAIMED_MANY 10000
+void bus_unclaimed(struct bus *bus, struct bus_access *access);
 
 /* For a device on an 8-bit bus, from its own handler: runs `handler` once per byte of a wider
  * access, lowest address first, as the ISA bus does. */
