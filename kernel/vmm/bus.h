@@ -34,19 +34,25 @@ struct bus_range {
 
 #define BUS_RANGES_MAX 64
 
+/* For what no range holds, as a bridge to another bus that is asked last: true, or false where
+ * nobody answers there either. An access may straddle into a range: see bus_do(). */
+typedef bool (*bus_rest_handler)(void *device, struct bus_access *access);
+
 struct bus {
 	unsigned count;
 	struct bus_range ranges[BUS_RANGES_MAX]; /* sorted by base, disjoint */
-	_Atomic uint64_t unclaimed;		 /* accesses nobody answered */
+	bus_rest_handler rest;			 /* NULL: nobody */
+	void *rest_device;
+	_Atomic uint64_t unclaimed; /* accesses nobody answered */
 };
 
 /* Returns 0, -EEXIST where the range overlaps another (logged with both names), -ENOSPC. */
 int bus_add(struct bus *bus, uint64_t base, uint64_t bytes, bus_handler handler, void *device,
 	    const char *name);
 
-/* Runs the handler that owns the address. An access nobody owns reads as all ones and writes
- * nowhere, as on a PC, and is counted. An access over a range's border is cut into bytes. On
- * the vCPU's thread; `offset` need not be set. */
+/* Runs the handler that owns the address, or the one for the rest. An access nobody answers
+ * reads as all ones and writes nowhere, as on a PC, and is counted. An access over a range's
+ * border is cut into bytes. On the vCPU's thread; `offset` need not be set. */
 void bus_do(struct bus *bus, struct bus_access *access);
 
 /* For a device on an 8-bit bus, from its own handler: runs `handler` once per byte of a wider
