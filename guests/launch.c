@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "guests/acpi/acpi.h"
+#include "guests/bios/bios.h"
 #include "guests/console/console.h"
 #include "guests/devices/devices.h"
 #include "guests/linux/linux.h"
@@ -88,6 +89,11 @@ static int load_kernel(struct vm *vm, const struct config_boot *boot, struct vcp
 	struct images images = {0};
 	int err = map_files(boot, &images, why);
 
+	if (!err) {
+		err = bios_install(&vm->gmem);
+		if (err)
+			boot_refuse(why, err, "its memory below 1 MiB could not be written");
+	}
 	if (!err) {
 		err = acpi_install(&vm->gmem, vm->vcpu_count, &images.source.rsdp);
 		if (err)

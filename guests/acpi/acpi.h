@@ -10,9 +10,10 @@
 
 struct gmem;
 
-/* Where a guest finds them: in the BIOS area, which is reserved in E820. */
+/* Where a guest finds them: in the BIOS area (guests/bios), which is reserved in E820. Behind
+ * them, up to the BIOS's code, are 8 KiB for other tables. */
 #define ACPI_BASE  0xf0000ull
-#define ACPI_BYTES (64 * KIB)
+#define ACPI_BYTES (52 * KIB)
 
 struct acpi_config {
 	uint64_t base;	     /* GPA that the tables are built for, multiple of 64 */

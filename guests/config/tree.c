@@ -210,6 +210,18 @@ static int take(struct reader *reader, const yaml_event_t *event)
 	}
 }
 
+/* A byte-order mark at the head of a stream is no content (YAML 1.2, 5.2). libyaml would take
+ * it for one where it is told the encoding, and for a column where it is not. */
+static void skip_mark(const char **bytes, size_t *length)
+{
+	static const char mark[] = "\xef\xbb\xbf"; /* in UTF-8 */
+
+	if (*length < strlen(mark) || memcmp(*bytes, mark, strlen(mark)) != 0)
+		return;
+	*bytes += strlen(mark);
+	*length -= strlen(mark);
+}
+
 int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
 		     struct config_report *report)
 {
@@ -219,6 +231,7 @@ int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
 	int error = 0;
 
 	memset(tree, 0, sizeof(*tree));
+	skip_mark(&bytes, &length);
 	if (length > CONFIG_BYTES_MAX) {
 		config_report_add(report, (struct config_mark){1, 1},
 				  "the document is larger than 256 KiB; make it smaller");

@@ -43,7 +43,7 @@ struct bus {
 	struct bus_range ranges[BUS_RANGES_MAX]; /* sorted by base, disjoint */
 	bus_rest_handler rest;			 /* NULL: nobody */
 	void *rest_device;
-	_Atomic uint64_t unclaimed; /* accesses nobody answered */
+	_Atomic uint64_t unclaimed; /* bus_unclaimed() so far */
 };
 
 /* Returns 0, -EEXIST where the range overlaps another (logged with both names), -ENOSPC. */
@@ -54,6 +54,12 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t bytes, bus_handler handler,
  * reads as all ones and writes nowhere, as on a PC, and is counted. An access over a range's
  * border is cut into bytes. On the vCPU's thread; `offset` need not be set. */
 void bus_do(struct bus *bus, struct bus_access *access);
+
+/* What becomes of an access that nobody answers. The BUS_UNCLAIMED_MANYth of a bus is logged: a
+ * guest that is stuck looks so.
+ */
+#define BUS_UNCLAIMED_MANY 10000
+void bus_unclaimed(struct bus *bus, struct bus_access *access);
 
 /* For a device on an 8-bit bus, from its own handler: runs `handler` once per byte of a wider
  * access, lowest address first, as the ISA bus does. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/pvclock.h"
@@ -231,6 +232,18 @@ static bool canonical(uint64_t address)
 	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
+/* Counts an MSR that does not exist; a vCPU that insists is logged, once for reads and once for
+ * writes. -EPERM. */
+static int unknown(struct vcpu *vcpu, _Atomic uint64_t *counter, uint32_t msr)
+{
+	if (atomic_fetch_add(counter, 1) + 1 == BUS_UNCLAIMED_MANY)
+		log_warn(vcpu->vm->name,
+			 "vCPU %u has accessed MSRs that do not exist %u times so far, now "
+			 "0x%x (RIP 0x%llx): `show` counts on",
+			 vcpu->id, BUS_UNCLAIMED_MANY, msr, (unsigned long long)vcpu->rip);
+	return -EPERM;
+}
+
 int features_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	const struct msr_policy *p;
@@ -249,8 +262,7 @@ int features_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 				return p->read(vcpu, msr, value);
 		}
 	}
-	atomic_fetch_add(&vcpu->counters.msr_unknown_reads, 1);
-	return -EPERM;
+	return unknown(vcpu, &vcpu->counters.msr_unknown_reads, msr);
 }
 
 int features_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
@@ -279,6 +291,5 @@ int features_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 				return p->write(vcpu, msr, value);
 		}
 	}
-	atomic_fetch_add(&vcpu->counters.msr_unknown_writes, 1);
-	return -EPERM;
+	return unknown(vcpu, &vcpu->counters.msr_unknown_writes, msr);
 }

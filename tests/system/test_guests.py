@@ -51,8 +51,8 @@ DEVICES = {"virtio_hostile": BOTH,
            "virtio_blk": '''
     disks: [{source: "ram:8 MiB", serial: my disk}]'''}
 RESTARTS = 2  # that a program which ends itself is allowed
-ENDLESS = ("triple_fault", "memory")
-PROGRAMS = (*PASSING, *ENDLESS)
+ENDLESS = {"triple_fault": 1, "memory": 1, "bios": 2}
+PROGRAMS = (*PASSING, *ENDLESS, "nothing")
 
 
 def guest(program):
@@ -74,7 +74,7 @@ def document():
         cmdline = hypervisor_addresses() if program == "breakpoints" else ""
         text += f"""
   - name: {guest(program)}
-    cpus: {{count: {PASSING.get(program, 1)}}}
+    cpus: {{count: {(PASSING | ENDLESS).get(program, 1)}}}
     memory: 16 MiB
     boot: {{kernel: "esp:/tests/{program}.elf", cmdline: "{cmdline}"}}
     autostart: {"true" if program == "neighbour" else "false"}
@@ -146,6 +146,15 @@ def test_program(house, program):
     house.is_well()
 
 
+def test_who_insists_on_nothing_is_logged_once(house):
+    """Of each kind one line, however many accesses."""
+    said = house.open().run("nothing", "(exited with status|.*crashed|.*stopped)")
+    assert re.search("^DONE 3 passed, 0 failed$", said, re.M), said
+    for what in ("ports where nothing is", "memory where nothing is", "MSRs that do not exist"):
+        assert house.machine.count(f"{STAMP}nothing: .*has accessed {what} 10000 times") == 1
+    house.is_well()
+
+
 def test_a_triple_fault_ends_its_guest_alone(house):
     """It is restarted as often as its limit allows, each time with the reason in the log."""
     said = house.open().run("triple_fault", ".*stays stopped")
@@ -159,6 +168,15 @@ def test_memory_is_zero_in_every_life(house):
     assert "FAIL" not in said, said
     assert said.count("PASS zero at the start") == RESTARTS + 1
     assert said.count("PASS kept") == RESTARTS + 1
+    house.is_well()
+
+
+def test_what_firmware_leaves_below_1_mib(house):
+    said = house.open().run("bios", ".*stays stopped")
+    assert "FAIL" not in said, said
+    assert said.count("PASS all vectors say that they failed") == RESTARTS + 1
+    assert said.count("about to jump to FFFF:0000") == RESTARTS + 1
+    assert house.machine.count(rf"{STAMP}bios: reset: .*port 0xcf9") == RESTARTS + 1
     house.is_well()
 
 

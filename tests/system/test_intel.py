@@ -89,7 +89,8 @@ def test_guest_programs_on_more_models(boot, model):
 
 
 def test_a_crash_is_confined(boot):
-    """A triple fault ends its guest alone, as often as it is started; the other goes on."""
+    """A triple fault, and a jump to where a reset begins, end their guests alone; the other goes
+    on."""
     config = """
 guests:
   - name: dies
@@ -99,11 +100,20 @@ guests:
   - name: lives
     memory: 32 MiB
     boot: {kernel: "esp:/neighbour.elf"}
+  - name: leaves
+    cpus: {count: 2}
+    memory: 32 MiB
+    boot: {kernel: "esp:/bios.elf"}
+    on_reboot: stop
+    debug_exit: true
 """
     files = {f"{name}.elf": ROOT / f"build/guest/{name}.elf"
-             for name in ("triple_fault", "neighbour")}
+             for name in ("triple_fault", "neighbour", "bios")}
     machine = boot(config, files, cpus=2)
     machine.expect(r"dies: error: crashed: vCPU 0: triple fault at RIP 0x", 120)
+    machine.rewind(0)
+    machine.expect(r"leaves: reset: .*port 0xcf9", 120)
+    assert not machine.count(r"^leaves\| FAIL")
     machine.expect(r"^lives\| ", 60)
     machine.expect(r"^lives\| ", 60)
     assert not machine.count("panic:")

@@ -57,6 +57,8 @@ int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 
 	if (!gmem_is_ram(gm, gpa, bytes))
 		return -EFAULT;
+	if (fake->writes_left && !--fake->writes_left)
+		return -ENOMEM;
 	memcpy(fake->ram + gpa, buf, bytes);
 	fake->written_low = MIN(fake->written_low, gpa);
 	fake->written_high = MAX(fake->written_high, gpa + bytes);

@@ -14,7 +14,8 @@ struct fake_gmem {
 	uint64_t ram_end;
 	uint64_t written_low, written_high; /* GPA range that was written so far */
 	unsigned pinned;		    /* by gmem_pin() and not given back */
-	unsigned pins_left; /* 0: any number; else the last one that succeeds is 1 */
+	unsigned pins_left;   /* 0: any number; else the last one that succeeds is 1 */
+	unsigned writes_left; /* of gmem_write(): the same */
 };
 
 void fake_gmem_init(struct fake_gmem *fake, uint64_t bytes);

@@ -137,6 +137,22 @@ static void the_rest_is_asked_last(void **state)
 	assert_int_equal(bus.unclaimed, 4);
 }
 
+/* A guest that goes on and on where nothing is: said once, not at every access. */
+static void many_to_nobody_are_logged_once(void **state)
+{
+	(void)state;
+	fake_log_lines = 0;
+	for (unsigned i = 1; i < BUS_UNCLAIMED_MANY; i++)
+		fake_write(vm, &bus, 0x1000 + i % 7, 1, 0);
+	assert_int_equal(fake_log_lines, 0);
+	assert_int_equal(fake_read(vm, &bus, 0x80, 2), 0xffff);
+	assert_int_equal(fake_log_lines, 1);
+	for (unsigned i = 0; i < BUS_UNCLAIMED_MANY; i++)
+		fake_write(vm, &bus, 0x1000, 1, 0);
+	assert_int_equal(fake_log_lines, 1);
+	assert_int_equal(bus.unclaimed, 2 * BUS_UNCLAIMED_MANY);
+}
+
 static void an_access_over_a_border_is_cut(void **state)
 {
 	struct memory low = {.base = 0x1000}, high = {.base = 0x1040};
@@ -230,6 +246,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_bus_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_reads_as_ones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_rest_is_asked_last, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_to_nobody_are_logged_once, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(an_access_over_a_border_is_cut, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(wide_accesses_become_bytes, set_up, tear_down),

@@ -223,6 +223,38 @@ static void sets_of_cpus_in_words(void **state)
 	}
 }
 
+/* A byte-order mark before the document, as some editors write it, is not there. */
+static void a_byte_order_mark_is_no_content(void **state)
+{
+	static const char *const documents[] = {
+		"host: {name: n, housekeeping: [1, 3]}\nguests: []\n",
+		"--- {host: {name: n, housekeeping: [1, 3]}, guests: []}\n",
+		"---\nhost: {name: n, housekeeping: [1, 3]}\nguests: []\n",
+		"# a comment\nhost: {name: n, housekeeping: [1, 3]}\nguests: []\n",
+	};
+	char marked[200] = "\xef\xbb\xbf";
+	struct config *plain, *config;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
+		strcpy(marked + 3, documents[i]);
+		plain = parse(documents[i]);
+		config = parse(marked);
+		assert_int_equal(config->host.housekeeping_mark.line,
+				 plain->host.housekeeping_mark.line);
+		assert_int_equal(config->host.housekeeping_mark.column,
+				 plain->host.housekeeping_mark.column);
+		config_free(config);
+		config_free(plain);
+	}
+	/* What is wrong on the first line is where a person sees it; half a mark is no mark. */
+	assert_int_equal(config_parse("\xef\xbb\xbfx: 1\n", 8, "f", &config, &report), -EINVAL);
+	assert_int_equal(report.errors[0].mark.column, 1);
+	assert_int_equal(config_parse("\xef\xbb\xbf", 3, "f", &config, &report), -EINVAL);
+	assert_int_equal(config_parse("\xef\xbb", 2, "f", &config, &report), -EINVAL);
+	assert_int_equal(config_parse("a: \xef\xbb\xbf\n", 7, "f", &config, &report), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +267,7 @@ int main(void)
 		cmocka_unit_test(long_names_of_documents_keep_their_end),
 		cmocka_unit_test(memory_may_be_used_to_the_last_step),
 		cmocka_unit_test(sets_of_cpus_in_words),
+		cmocka_unit_test(a_byte_order_mark_is_no_content),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
