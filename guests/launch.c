@@ -10,6 +10,7 @@
 #include "guests/console/console.h"
 #include "guests/devices/devices.h"
 #include "guests/linux/linux.h"
+#include "guests/mptable/mptable.h"
 #include "guests/multiboot/multiboot.h"
 #include "kernel/io/files.h"
 #include "kernel/sched/thread.h"
@@ -97,6 +98,11 @@ static int load_kernel(struct vm *vm, const struct config_boot *boot, struct vcp
 		err = acpi_install(&vm->gmem, vm->vcpu_count, &images.source.rsdp);
 		if (err)
 			boot_refuse(why, err, "its ACPI tables don't fit");
+	}
+	if (!err) {
+		err = mptable_install(vm);
+		if (err)
+			boot_refuse(why, err, "its MP table could not be written");
 	}
 	if (!err)
 		err = load_image(&vm->gmem, &images.source, boot->protocol, entry, why);

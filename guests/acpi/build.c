@@ -9,6 +9,7 @@
 #include "guests/devices/reset.h"
 #include "guests/devices/rtc_time.h"
 #include "guests/pci/pci.h"
+#include "guests/table.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
 
@@ -47,16 +48,6 @@ static void *take(struct blob *blob, size_t bytes, size_t align)
 	return blob->buf + start;
 }
 
-static uint8_t checksum(const void *p, size_t bytes)
-{
-	const uint8_t *byte = p;
-	uint8_t sum = 0;
-
-	while (bytes--)
-		sum += *byte++;
-	return -sum;
-}
-
 /* A table's header with everything but the checksum; NULL when there is no room. */
 static void *table_begin(struct blob *blob, const char *signature, uint8_t revision,
 			 size_t bytes)
@@ -80,7 +71,7 @@ static void table_end(void *table)
 {
 	struct acpi_header *header = table;
 
-	header->checksum = checksum(header, header->length);
+	header->checksum = table_checksum(header, header->length);
 }
 
 /* The same, and names the table in RSDT and XSDT. */
@@ -297,7 +288,7 @@ int acpi_build(void *buf, size_t size, const struct acpi_config *config)
 	rsdp->rsdt_address = rsdt;
 	rsdp->length = sizeof(*rsdp);
 	rsdp->xsdt_address = xsdt;
-	rsdp->checksum = checksum(rsdp, offsetof(struct acpi_rsdp, length));
-	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
+	rsdp->checksum = table_checksum(rsdp, offsetof(struct acpi_rsdp, length));
+	rsdp->extended_checksum = table_checksum(rsdp, sizeof(*rsdp));
 	return blob.used;
 }

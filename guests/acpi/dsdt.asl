@@ -10,6 +10,14 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
 	// SLP_TYP of soft-off: PM_S5_SLP_TYP in guests/devices/pm.h.
 	Name (\_S5, Package () { 5, 0, 0, 0 })
 
+	// What the system says of its interrupt controllers (ACPI 6.4, 5.8.1): 0, as long as it
+	// has not said anything, the 8259 pair; 1, I/O APICs.
+	Name (PICM, 0)
+	Method (\_PIC, 1)
+	{
+		PICM = Arg0
+	}
+
 	Scope (\_SB)
 	{
 		// The bus of guests/pci, which pci.h places.
@@ -49,9 +57,9 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
 				Return (WNDS)
 			}
 
-			// Which I/O APIC pin a slot's INTA# is wired to: pci_slot_gsi(). No
-			// function has another pin.
-			Name (_PRT, Package ()
+			// Where a slot's INTA# arrives, pci_slot_gsi(): the I/O APIC's pin, and the
+			// link to the 8259 pair. No function has another pin.
+			Name (PRTA, Package ()
 			{
 				Package () { 0x0001FFFF, 0, 0, 17 },
 				Package () { 0x0002FFFF, 0, 0, 18 },
@@ -85,6 +93,85 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
 				Package () { 0x001EFFFF, 0, 0, 22 },
 				Package () { 0x001FFFFF, 0, 0, 23 }
 			})
+
+			Name (PRTP, Package ()
+			{
+				Package () { 0x0001FFFF, 0, LNKC, 0 },
+				Package () { 0x0002FFFF, 0, LNKA, 0 },
+				Package () { 0x0003FFFF, 0, LNKB, 0 },
+				Package () { 0x0004FFFF, 0, LNKC, 0 },
+				Package () { 0x0005FFFF, 0, LNKA, 0 },
+				Package () { 0x0006FFFF, 0, LNKB, 0 },
+				Package () { 0x0007FFFF, 0, LNKC, 0 },
+				Package () { 0x0008FFFF, 0, LNKB, 0 },
+				Package () { 0x0009FFFF, 0, LNKC, 0 },
+				Package () { 0x000AFFFF, 0, LNKA, 0 },
+				Package () { 0x000BFFFF, 0, LNKB, 0 },
+				Package () { 0x000CFFFF, 0, LNKC, 0 },
+				Package () { 0x000DFFFF, 0, LNKA, 0 },
+				Package () { 0x000EFFFF, 0, LNKB, 0 },
+				Package () { 0x000FFFFF, 0, LNKC, 0 },
+				Package () { 0x0010FFFF, 0, LNKB, 0 },
+				Package () { 0x0011FFFF, 0, LNKC, 0 },
+				Package () { 0x0012FFFF, 0, LNKA, 0 },
+				Package () { 0x0013FFFF, 0, LNKB, 0 },
+				Package () { 0x0014FFFF, 0, LNKC, 0 },
+				Package () { 0x0015FFFF, 0, LNKA, 0 },
+				Package () { 0x0016FFFF, 0, LNKB, 0 },
+				Package () { 0x0017FFFF, 0, LNKC, 0 },
+				Package () { 0x0018FFFF, 0, LNKB, 0 },
+				Package () { 0x0019FFFF, 0, LNKC, 0 },
+				Package () { 0x001AFFFF, 0, LNKA, 0 },
+				Package () { 0x001BFFFF, 0, LNKB, 0 },
+				Package () { 0x001CFFFF, 0, LNKC, 0 },
+				Package () { 0x001DFFFF, 0, LNKA, 0 },
+				Package () { 0x001EFFFF, 0, LNKB, 0 },
+				Package () { 0x001FFFFF, 0, LNKC, 0 }
+			})
+
+			Method (_PRT, 0)
+			{
+				If (PICM == 1)
+				{
+					Return (PRTA)
+				}
+				Return (PRTP)
+			}
+		}
+
+		// vpic_pci_irq(): soldered, so that there is nothing to choose, and nothing to
+		// switch off.
+		Device (LNKA)
+		{
+			Name (_HID, EisaId ("PNP0C0F")) // PCI interrupt link
+			Name (_UID, 1)
+			Name (_STA, 0x0B)
+			Name (_PRS, ResourceTemplate () { IRQ (Level, ActiveLow, Shared) { 10 } })
+			Name (_CRS, ResourceTemplate () { IRQ (Level, ActiveLow, Shared) { 10 } })
+			Method (_SRS, 1) { }
+			Method (_DIS, 0) { }
+		}
+
+		Device (LNKB)
+		{
+			Name (_HID, EisaId ("PNP0C0F")) // PCI interrupt link
+			Name (_UID, 2)
+			Name (_STA, 0x0B)
+			Name (_PRS, ResourceTemplate () { IRQ (Level, ActiveLow, Shared) { 11 } })
+			Name (_CRS, ResourceTemplate () { IRQ (Level, ActiveLow, Shared) { 11 } })
+			Method (_SRS, 1) { }
+			Method (_DIS, 0) { }
+		}
+
+		Device (LNKC)
+		{
+			Name (_HID, EisaId ("PNP0C0F")) // PCI interrupt link
+			Name (_UID, 3)
+			Name (_STA, 0x0B)
+			Name (_PRS, ResourceTemplate () { IRQ (Level, ActiveLow, Shared) { 5 } })
+			Name (_CRS, ResourceTemplate () { IRQ (Level, ActiveLow, Shared) { 5 } })
+			Method (_SRS, 1) { }
+			Method (_DIS, 0) { }
 		}
 
 		Device (COM1)

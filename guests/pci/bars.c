@@ -1,7 +1,7 @@
 /*
  * BARs: where they lie at first, where they lie once the guest moved them, and which one an
- * access within the windows meets. The last is looked up without a lock: every kick of a
- * virtqueue comes this way.
+ * access meets that is no RAM's and no other device's. The last is looked up without a lock:
+ * every kick of a virtqueue comes this way.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -104,38 +104,51 @@ void pci_bars_update(struct pci_function *function)
 					      memory_order_release);
 }
 
-/* Of BARs that overlap, the one that was placed first answers. */
-static const struct pci_decoder *find(const struct pci_space *space, uint64_t addr,
-				      uint64_t *offset)
+/* Of BARs that overlap, the one that was placed first answers. *straddles: none does at `addr`,
+ * but one at a later byte of the access. */
+static const struct pci_decoder *find(const struct pci_space *space,
+				      const struct bus_access *access, uint64_t *offset,
+				      bool *straddles)
 {
+	*straddles = false;
 	for (unsigned i = 0; i < space->count; i++) {
 		const struct pci_decoder *decoder = &space->decoders[i];
 		uint64_t base = atomic_load_explicit(&decoder->base, memory_order_acquire);
 
-		*offset = addr - base;
-		if (addr >= base && *offset < decoder->bytes)
+		if (base == PCI_NOT_DECODED)
+			continue;
+		*offset = access->addr - base;
+		if (access->addr >= base && *offset < decoder->bytes)
 			return decoder;
+		*straddles |= access->addr < base && base - access->addr < access->bytes;
 	}
 	return NULL;
 }
 
-void pci_space_access(void *device, struct bus_access *access)
+/* One byte of an access that several answer, or some bytes of which nobody does. */
+static void byte_access(void *space, struct bus_access *access)
+{
+	if (!pci_space_access(space, access))
+		access->value = UINT8_MAX;
+}
+
+bool pci_space_access(void *device, struct bus_access *access)
 {
 	struct pci_space *space = device;
 	uint64_t offset;
-	const struct pci_decoder *decoder = find(space, access->addr, &offset);
+	bool straddles;
+	const struct pci_decoder *decoder = find(space, access, &offset, &straddles);
 
-	if (!decoder) {
-		bus_unclaimed(space->bus, access);
-		return;
+	if (unlikely(straddles || (decoder && decoder->bytes - offset < access->bytes))) {
+		bus_bytewise(byte_access, space, access);
+		return true;
 	}
-	if (unlikely(decoder->bytes - offset < access->bytes)) { /* over the BAR's end */
-		bus_bytewise(pci_space_access, space, access);
-		return;
-	}
+	if (!decoder)
+		return false;
 	access->offset = offset;
 	if (decoder->function->msix_vectors && decoder->bar == decoder->function->msix_bar)
 		pci_msix_access(decoder->function, access);
 	else
 		decoder->function->ops->access(decoder->function, decoder->bar, access);
+	return true;
 }

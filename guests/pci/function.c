@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "guests/pci/internal.h"
+#include "kernel/vmm/vpic.h"
 
 #define COMMAND_WRITABLE                                                                 \
 	(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | \
 	 PCI_COMMAND_SERR | PCI_COMMAND_INTX_OFF)
-#define PIN_INTA     1
-#define LINE_UNKNOWN 0xff /* 6.2.4: no input of the 8259 pair */
+#define PIN_INTA 1
+#define NO_LINE	 0xff /* 6.2.4: no input of the 8259 pair */
 
 /* Advanced Features, offsets from the capability (PCI ECN "Advanced Capabilities", 2006). */
 #define CAPABILITY_AF	    0x13
@@ -42,13 +43,16 @@ void pci_function_init(struct pci_function *function)
 			 (uint64_t)function->class_code << 8 | function->revision);
 	pci_function_put(function, PCI_SUBSYSTEM_VENDOR_ID, 2, function->subsystem_vendor_id);
 	pci_function_put(function, PCI_SUBSYSTEM_ID, 2, function->subsystem_id);
-	pci_function_put(function, PCI_INTERRUPT_LINE, 1, LINE_UNKNOWN);
 	memcpy(&function->mask[PCI_COMMAND], &(uint16_t){COMMAND_WRITABLE}, 2);
 	function->mask[PCI_CACHE_LINE] = 0xff;
 	function->mask[PCI_INTERRUPT_LINE] = 0xff;
 	function->capabilities_end = PCI_HEADER_BYTES;
-	if (function->slot)
+	pci_function_put(function, PCI_INTERRUPT_LINE, 1, NO_LINE);
+	if (function->slot) { /* the bridge has no pin */
 		pci_function_put(function, PCI_INTERRUPT_PIN, 1, PIN_INTA);
+		pci_function_put(function, PCI_INTERRUPT_LINE, 1,
+				 vpic_pci_irq(pci_slot_gsi(function->slot)));
+	}
 	if (function->ops->reset)
 		function->reset_capability = (uint8_t)pci_add_capability(
 			function, CAPABILITY_AF, af, af_mask, sizeof(af));

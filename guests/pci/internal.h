@@ -48,7 +48,6 @@ struct pci_decoder {
 
 /* One address space: of memory, or of ports. */
 struct pci_space {
-	struct bus *bus;
 	unsigned count;
 	struct pci_decoder decoders[PCI_DECODERS_MAX];
 };
@@ -80,11 +79,12 @@ void pci_function_put(struct pci_function *function, unsigned offset, unsigned b
 uint16_t pci_command(const struct pci_function *function);
 
 /* bars.c. Place: 0 or -ENOSPC. Update: what decodes where, after a change of the command
- * register or of BARs; under the function's lock. The space is an access's `device`. */
+ * register or of BARs; under the function's lock. Access: a bus_rest_handler; the space is its
+ * `device`. */
 int pci_bars_place(struct pci_function *function);
 void pci_bars_update(struct pci_function *function);
 void pci_bars_remove(struct pci_function *function);
-void pci_space_access(void *space, struct bus_access *access);
+bool pci_space_access(void *space, struct bus_access *access);
 
 /* msix.c. Flush: sends what is pending and no longer masked; under the function's lock. */
 int pci_msix_init(struct pci_function *function);

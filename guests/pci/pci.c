@@ -1,5 +1,5 @@
 /*
- * The root: its windows on the VM's buses, its slots, and the host bridge in the first of them.
+ * The root: its place on the VM's buses, its slots, and the host bridge in the first of them.
  * Like firmware it leaves every function ready to be used.
  */
 #include "guests/pci/pci.h"
@@ -71,20 +71,24 @@ void pci_root_remove(struct pci_function *function)
 	function->root = NULL;
 }
 
-static int add_windows(struct pci_root *root)
+static int add_configuration(struct pci_root *root)
 {
 	struct vm *vm = root->vm;
 
 	return bus_add(&vm->pio, PORTS_BASE, PORTS_BYTES, pci_ports_access, root,
 		       "PCI configuration ports") ||
-	       bus_add(&vm->mmio, PCI_ECAM_BASE, PCI_ECAM_BYTES, pci_ecam_access, root,
-		       "ECAM") ||
-	       bus_add(&vm->pio, PCI_IO_BASE, PCI_IO_BYTES, pci_space_access, &root->io,
-		       "PCI ports") ||
-	       bus_add(&vm->mmio, PCI_WINDOW_BASE, PCI_WINDOW_BYTES, pci_space_access,
-		       &root->memory, "PCI memory") ||
-	       bus_add(&vm->mmio, pci_high_base(), pci_high_base(), pci_space_access,
-		       &root->memory, "PCI memory above 4 GiB");
+	       bus_add(&vm->mmio, PCI_ECAM_BASE, PCI_ECAM_BYTES, pci_ecam_access, root, "ECAM");
+}
+
+/* Whatever is not RAM, and nobody else's, is PCI's: a BAR answers wherever it is. */
+static void join_buses(struct pci_root *root)
+{
+	struct vm *vm = root->vm;
+
+	vm->mmio.rest = pci_space_access;
+	vm->mmio.rest_device = &root->memory;
+	vm->pio.rest = pci_space_access;
+	vm->pio.rest_device = &root->io;
 }
 
 static int add_bridge(struct pci_root *root)
@@ -116,13 +120,12 @@ struct pci_root *pci_root_create(struct vm *vm, struct reset *reset)
 	}
 	root->vm = vm;
 	root->reset = reset;
-	root->memory.bus = &vm->mmio;
-	root->io.bus = &vm->pio;
 	root->next[PCI_BAR_IO] = PCI_IO_BASE;
 	root->next[PCI_BAR_MEMORY32] = PCI_WINDOW_BASE;
 	root->next[PCI_BAR_MEMORY64] = pci_high_base();
-	if (add_windows(root) || add_bridge(root))
+	if (add_configuration(root) || add_bridge(root))
 		goto fail;
+	join_buses(root);
 	return root;
 fail:
 	heap_free(root);

@@ -13,7 +13,8 @@ struct vm;
 struct reset;
 struct pci_root;
 
-/* Where it is in a guest's map: inside the hole below 4 GiB, and far above all RAM. */
+/* Where it is in a guest's map: inside the hole below 4 GiB, and far above all RAM. BARs are
+ * placed in these windows, but answer wherever the guest moves them and nothing else is. */
 #define PCI_ECAM_BASE	  0xe0000000ull
 #define PCI_ECAM_BYTES	  (1 * MIB)	/* bus 0; Linux searches as many as there may be */
 #define PCI_WINDOW_BASE	  0xc0000000ull /* memory BARs of 32 bits */
@@ -127,8 +128,8 @@ bool pci_msix_enabled(const struct pci_function *function);
  * guest disabled it. Any context. */
 void pci_set_pin(struct pci_function *function, bool level);
 
-/* The I/O APIC pin that a slot's INTA# is wired to (the DSDT's _PRT says the same): 16 to 23.
- */
+/* The wire that a slot's INTA# drives, 16 to 23: that pin of the I/O APIC, and vpic_pci_irq()
+ * of the 8259 pair. The DSDT's _PRT and the MP table say the same. */
 static inline unsigned pci_slot_gsi(unsigned slot)
 {
 	return 16 + slot % 8;

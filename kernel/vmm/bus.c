@@ -1,6 +1,6 @@
 /*
  * Sorted, disjoint ranges of addresses and a binary search through them. What happens inside
- * a range is its device's business.
+ * a range is its device's business, and what lies outside of all the rest's.
  */
 #include "kernel/vmm/bus.h"
 
@@ -127,6 +127,10 @@ void bus_do(struct bus *bus, struct bus_access *access)
 	if (at < bus->count &&
 	    (access->addr >= range->base || range->base - access->addr < bytes)) {
 		each_byte(do_byte, bus, access);
+		return;
+	}
+	if (bus->rest && bus->rest(bus->rest_device, access)) {
+		access->value &= all_ones(access->bytes);
 		return;
 	}
 	bus_unclaimed(bus, access);

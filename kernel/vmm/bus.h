@@ -34,23 +34,29 @@ struct bus_range {
 
 #define BUS_RANGES_MAX 64
 
+/* For what no range holds, as a bridge to another bus that is asked last: true, or false where
+ * nobody answers there either. An access may straddle into a range: see bus_do(). */
+typedef bool (*bus_rest_handler)(void *device, struct bus_access *access);
+
 struct bus {
 	unsigned count;
 	struct bus_range ranges[BUS_RANGES_MAX]; /* sorted by base, disjoint */
-	_Atomic uint64_t unclaimed;		 /* bus_unclaimed() so far */
+	bus_rest_handler rest;			 /* NULL: nobody */
+	void *rest_device;
+	_Atomic uint64_t unclaimed; /* bus_unclaimed() so far */
 };
 
 /* Returns 0, -EEXIST where the range overlaps another (logged with both names), -ENOSPC. */
 int bus_add(struct bus *bus, uint64_t base, uint64_t bytes, bus_handler handler, void *device,
 	    const char *name);
 
-/* Runs the handler that owns the address. An access nobody owns reads as all ones and writes
- * nowhere, as on a PC, and is counted. An access over a range's border is cut into bytes. On
- * the vCPU's thread; `offset` need not be set. */
+/* Runs the handler that owns the address, or the one for the rest. An access nobody answers
+ * reads as all ones and writes nowhere, as on a PC, and is counted. An access over a range's
+ * border is cut into bytes. On the vCPU's thread; `offset` need not be set. */
 void bus_do(struct bus *bus, struct bus_access *access);
 
-/* What becomes of an access that nobody owns: for bus_do(), and for a range whose owner has
- * nothing there. The BUS_UNCLAIMED_MANYth of a bus is logged: a guest that is stuck looks so.
+/* What becomes of an access that nobody answers. The BUS_UNCLAIMED_MANYth of a bus is logged: a
+ * guest that is stuck looks so.
  */
 #define BUS_UNCLAIMED_MANY 10000
 void bus_unclaimed(struct bus *bus, struct bus_access *access);

@@ -18,7 +18,6 @@
 #define REG_ARBITRATION 0x02
 #define REG_REDIRECTION 0x10 /* two for each pin */
 
-#define VERSION		(0x11u | (VIOAPIC_PINS - 1) << 16)
 #define ID_WRITABLE	0x0f000000u
 
 /* Redirection entry */
@@ -116,7 +115,7 @@ static uint32_t read_register(const struct vioapic *ioapic, unsigned reg)
 	switch (reg) {
 	case REG_ID:
 	case REG_ARBITRATION: return ioapic->id;
-	case REG_VERSION: return VERSION;
+	case REG_VERSION: return VIOAPIC_VERSION;
 	}
 	if (reg < REG_REDIRECTION || pin >= VIOAPIC_PINS)
 		return 0;

@@ -8,8 +8,9 @@
 struct vm;
 struct vioapic;
 
-#define VIOAPIC_BASE 0xfec00000ull
-#define VIOAPIC_PINS 24
+#define VIOAPIC_BASE	0xfec00000ull
+#define VIOAPIC_PINS	24
+#define VIOAPIC_VERSION (0x11u | (VIOAPIC_PINS - 1) << 16) /* its register */
 
 struct vioapic *vioapic_create(struct vm *vm); /* adds itself to vm->mmio; NULL on failure */
 void vioapic_destroy(struct vioapic *ioapic);

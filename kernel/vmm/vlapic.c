@@ -16,7 +16,6 @@
 
 /* Version 0x14, five LVT entries beyond the timer's, no suppression of EOI broadcasts (our
  * I/O APIC, version 0x11, has no EOI register). */
-#define VERSION		0x00050014u
 #define SVR_RESET	0xffu
 #define LVT_EXTINT	0x700u
 #define LVT_NMI		0x400u
@@ -114,7 +113,7 @@ static void reset_registers(struct vlapic *lapic)
 	atomic_store(&lapic->errors, 0);
 	lapic->isr_words = 0;
 	set_identity(lapic);
-	lapic_set(lapic, LAPIC_VERSION, VERSION);
+	lapic_set(lapic, LAPIC_VERSION, VLAPIC_VERSION);
 	lapic_set(lapic, LAPIC_DFR, ~0u);
 	lapic_set(lapic, LAPIC_SVR, SVR_RESET);
 	for (unsigned reg = LAPIC_LVT_TIMER; reg <= LAPIC_LVT_ERROR; reg++)

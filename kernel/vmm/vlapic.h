@@ -9,6 +9,7 @@
 #include "kernel/vmm/vcpu.h"
 
 #define VLAPIC_DEFAULT_BASE 0xfee00000ull
+#define VLAPIC_VERSION	    0x00050014u /* its register: an xAPIC of six LVT entries */
 
 struct vlapic;
 

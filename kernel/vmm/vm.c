@@ -230,7 +230,6 @@ void vm_vcpu_parked(struct vm *vm)
 /* ISA lines reach both controllers; IRQ 0 is pin 2 of the I/O APIC, as the MADT says. */
 void vm_irq_line(struct vm *vm, unsigned gsi, bool level)
 {
-	if (gsi < 16)
-		vpic_set_line(vm->pic, gsi, level);
+	vpic_set_line(vm->pic, gsi, level);
 	vioapic_set_pin(vm->ioapic, gsi == 0 ? 2 : gsi, level);
 }

@@ -103,8 +103,9 @@ void vm_stop(struct vm *vm, enum vm_stop_kind kind, uint32_t status, const char 
 /* For vcpu.c: one of the VM's vCPUs has parked. The last one calls `stopped`. */
 void vm_vcpu_parked(struct vm *vm);
 
-/* An interrupt line, 0-15 ISA (both PIC and I/O APIC), 16-23 PCI (I/O APIC alone). Level of the
- * wire as the device drives it: true asserted. Any context. */
+/* An interrupt line, to the 8259 pair and to the I/O APIC: 0-15 ISA, 16-23 PCI, whose wires
+ * share the IRQs of vpic_pci_irq(). Level of the wire as the device drives it: true asserted.
+ * Any context. */
 void vm_irq_line(struct vm *vm, unsigned gsi, bool level);
 
 #endif

@@ -13,6 +13,7 @@
 #define PORT_ELCR	  0x4d0
 #define CASCADE		  2 /* the master's input that the slave drives */
 #define SPURIOUS	  7
+#define IRQ_SCI		  9
 
 #define ICW1		  BIT(4)
 #define ICW1_NEED_ICW4	  BIT(0)
@@ -46,6 +47,7 @@ struct chip {
 
 struct vpic {
 	struct vm *vm;
+	uint32_t asserted;    /* a bit per source */
 	struct chip chips[2]; /* master, slave */
 };
 
@@ -118,14 +120,31 @@ static void update(struct vpic *pic)
 		kick_takers(pic->vm);
 }
 
-void vpic_set_line(struct vpic *pic, unsigned irq, bool level)
+static unsigned irq_of(unsigned source)
+{
+	return source < VPIC_ISA_LINES ? source : vpic_pci_irq(source);
+}
+
+/* Whether any source of an IRQ asserts it. */
+static bool irq_asserted(const struct vpic *pic, unsigned irq)
+{
+	for (unsigned source = 0; source < VPIC_SOURCES; source++)
+		if (pic->asserted & BIT(source) && irq_of(source) == irq)
+			return true;
+	return false;
+}
+
+void vpic_set_line(struct vpic *pic, unsigned source, bool level)
 {
 	uint64_t flags;
+	unsigned irq;
 
-	if (irq >= 16 || irq == CASCADE)
+	if (source >= VPIC_SOURCES || source == CASCADE)
 		return;
+	irq = irq_of(source);
 	flags = spin_lock_irqsave(&pic->vm->irq_lock);
-	set_input(&pic->chips[irq / 8], irq % 8, level);
+	pic->asserted = level ? pic->asserted | BIT(source) : pic->asserted & ~BIT(source);
+	set_input(&pic->chips[irq / 8], irq % 8, irq_asserted(pic, irq));
 	update(pic);
 	spin_unlock_irqrestore(&pic->vm->irq_lock, flags);
 }
@@ -313,11 +332,14 @@ struct vpic *vpic_create(struct vm *vm)
 	if (!pic)
 		return NULL;
 	pic->vm = vm;
-	/* Vectors as PC firmware leaves them. */
+	/* Vectors as PC firmware leaves them; all is masked, and PCI's inputs are levels. */
 	pic->chips[0] = (struct chip){
 		.lowest = 7, .imr = 0xff, .level_writable = 0xf8, .vector_base = 0x08};
 	pic->chips[1] = (struct chip){
 		.lowest = 7, .imr = 0xff, .level_writable = 0xde, .vector_base = 0x70};
+	pic->chips[IRQ_SCI / 8].level |= BIT(IRQ_SCI % 8);
+	for (unsigned wire = VPIC_ISA_LINES; wire < VPIC_SOURCES; wire++)
+		pic->chips[irq_of(wire) / 8].level |= BIT(irq_of(wire) % 8);
 	if (bus_add(&vm->pio, PORT_MASTER, 2, master_io, pic, "pic") ||
 	    bus_add(&vm->pio, PORT_SLAVE, 2, slave_io, pic, "pic slave") ||
 	    bus_add(&vm->pio, PORT_ELCR, 2, elcr_io, pic, "elcr")) {

@@ -101,6 +101,42 @@ static void nobody_reads_as_ones(void **state)
 	assert_int_equal(bus.unclaimed, 5);
 }
 
+/* Answers for even addresses, in units of 16. */
+static bool rest_io(void *device, struct bus_access *access)
+{
+	struct memory *m = device;
+
+	m->accesses++;
+	if (access->addr & 16)
+		return false;
+	access->value = ~0ull;
+	return true;
+}
+
+static void the_rest_is_asked_last(void **state)
+{
+	struct memory m = {.base = 0x1000}, rest = {0};
+
+	(void)state;
+	bus_add(&bus, 0x1000, 64, memory_io, &m, "m");
+	bus.rest = rest_io;
+	bus.rest_device = &rest;
+	assert_int_equal(fake_read(vm, &bus, 0x1000, 4), 0);
+	assert_int_equal(rest.accesses, 0);
+	assert_int_equal(fake_read(vm, &bus, 0x2000, 2), 0xffff); /* it says ~0 of 64 bits */
+	assert_int_equal(bus.unclaimed, 0);
+	assert_int_equal(fake_read(vm, &bus, 0x2010, 4), 0xffffffff);
+	fake_write(vm, &bus, 0x2010, 4, 1);
+	assert_int_equal(rest.accesses, 3);
+	assert_int_equal(bus.unclaimed, 2);
+	assert_int_equal(fake_read(vm, &bus, 0xffe, 4), 0x0000ffff); /* into a range */
+	assert_int_equal(rest.accesses, 5);
+	assert_int_equal(bus.unclaimed, 4);
+	assert_int_equal(fake_read(vm, &bus, 0x103e, 4), 0xffff0000); /* out of it */
+	assert_int_equal(rest.accesses, 7);
+	assert_int_equal(bus.unclaimed, 4);
+}
+
 /* A guest that goes on and on where nothing is: said once, not at every access. */
 static void many_to_nobody_are_logged_once(void **state)
 {
@@ -209,6 +245,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_full_bus_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_reads_as_ones, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_rest_is_asked_last, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_to_nobody_are_logged_once, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(an_access_over_a_border_is_cut, set_up,

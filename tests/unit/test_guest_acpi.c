@@ -21,6 +21,7 @@
 #include "guests/devices/pm.h"
 #include "guests/pci/pci.h"
 #include "kernel/io/acpi_parse.h"
+#include "kernel/vmm/vpic.h"
 
 extern const uint8_t dsdt_aml[];
 extern const uint32_t dsdt_aml_bytes;
@@ -263,15 +264,15 @@ static void run_iasl(const char *dir, const struct acpi_header *table)
 		fail_msg("iasl on %.4s: see %s/log", table->signature, dir);
 }
 
-/* What acpiexec, a system's interpreter of AML, says to a command about both tables together.
- */
+/* What acpiexec, a system's interpreter of AML, says to commands, each of which ends with a
+ * `\n` of printf(1), about both tables together. */
 static void run_acpiexec(const char *dir, const char *command, char *said, size_t bytes)
 {
 	char line[300];
 	FILE *pipe;
 
-	snprintf(line, sizeof(line), "cd %s && acpiexec -b '%s' DSDT.dat SSDT.dat 2>&1", dir,
-		 command);
+	snprintf(line, sizeof(line),
+		 "cd %s && printf '%squit\\n' | acpiexec DSDT.dat SSDT.dat 2>&1", dir, command);
 	pipe = popen(line, "r");
 	assert_non_null(pipe);
 	said[fread(said, 1, bytes - 1, pipe)] = '\0';
@@ -288,34 +289,86 @@ static void assert_said(const char *said, const char *what, unsigned long long v
 		fail_msg("no `%s` in:\n%s", expected, said);
 }
 
-/* The root's windows are those of pci.h, and each slot's wire is pci_slot_gsi()'s. */
+/* The next thing of a kind that it said behind *at, as a number in a base. */
+static unsigned long long next_number(const char **at, const char *what, int base)
+{
+	*at = strstr(*at + 1, what);
+	assert_non_null(*at);
+	return strtoull(*at + strlen(what), NULL, base);
+}
+
+/* Each slot's INTA# is where it is wired to: once the system has said that it uses I/O APICs,
+ * their pin, before that, or when it says otherwise, a link of the 8259 pair's. */
+static void check_routing(const char *dir)
+{
+	static const char *const modes[] = {"", "evaluate \\\\_PIC 0\\n",
+					    "evaluate \\\\_PIC 1\\n"};
+	static char said[64 * 1024];
+	const char *at;
+	char command[100];
+
+	for (unsigned mode = 0; mode < ARRAY_SIZE(modes); mode++) {
+		snprintf(command, sizeof(command), "%sevaluate \\\\_SB.PCI0._PRT\\n",
+			 modes[mode]);
+		run_acpiexec(dir, command, said, sizeof(said));
+		at = strstr(said, "[Package] Contains 31 Elements");
+		assert_non_null(at);
+		for (unsigned slot = 1; slot < PCI_SLOTS; slot++) {
+			assert_int_equal(next_number(&at, "[Integer] = ", 16),
+					 slot << 16 | 0xffff);
+			assert_int_equal(next_number(&at, "[Integer] = ", 16), 0);
+			if (mode == 2) {
+				assert_int_equal(next_number(&at, "[Integer] = ", 16), 0);
+				assert_int_equal(next_number(&at, "[Integer] = ", 16),
+						 pci_slot_gsi(slot));
+				continue;
+			}
+			at = strstr(at, "Name LNK");
+			assert_non_null(at);
+			assert_int_equal(at[strlen("Name LNK")],
+					 vpic_pci_irq(pci_slot_gsi(slot)) == 10	  ? 'A'
+					 : vpic_pci_irq(pci_slot_gsi(slot)) == 11 ? 'B'
+										  : 'C');
+			assert_int_equal(next_number(&at, "[Integer] = ", 16), 0);
+		}
+	}
+}
+
+/* The IRQ of each link, now, and the only one that it may have: vpic_pci_irq()'s, as levels. */
+static void check_links(const char *dir)
+{
+	static const unsigned irqs[] = {10, 11, 5};
+	static char said[64 * 1024];
+	char command[100];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(irqs); i++) {
+		const char *at = said;
+
+		snprintf(command, sizeof(command), "resources \\\\_SB.LNK%c\\n", 'A' + i);
+		run_acpiexec(dir, command, said, sizeof(said));
+		for (unsigned n = 0; n < 2; n++) { /* _CRS and _PRS */
+			at = strstr(at, "Triggering : Level");
+			assert_non_null(at);
+			assert_int_equal(next_number(&at, "Interrupt Count : ", 16), 1);
+			assert_int_equal(next_number(&at, "Interrupt List : ", 16), irqs[i]);
+		}
+	}
+}
+
+/* The root's windows are those of pci.h. */
 static void check_pci_root(const char *dir)
 {
 	static char said[64 * 1024];
-	const char *at;
 
-	run_acpiexec(dir, "resources \\_SB.PCI0", said, sizeof(said));
+	run_acpiexec(dir, "resources \\\\_SB.PCI0\\n", said, sizeof(said));
 	assert_said(said, "Address Minimum", PCI_HIGH);
 	assert_said(said, "Address Maximum", 2 * PCI_HIGH - 1);
 	assert_said(said, "Address Length", PCI_HIGH);
 	assert_said(said, "Address Minimum", PCI_WINDOW_BASE);
 	assert_said(said, "Address Maximum", PCI_WINDOW_BASE + PCI_WINDOW_BYTES - 1);
-	run_acpiexec(dir, "resources \\_SB.SYSR", said, sizeof(said));
+	run_acpiexec(dir, "resources \\\\_SB.SYSR\\n", said, sizeof(said));
 	assert_said(said, "Address", PCI_ECAM_BASE);
 	assert_said(said, "Address Length", PCI_ECAM_BYTES);
-	run_acpiexec(dir, "evaluate \\_SB.PCI0._PRT", said, sizeof(said));
-	at = strstr(said, "[Package] Contains 31 Elements");
-	assert_non_null(at);
-	for (unsigned slot = 1; slot < PCI_SLOTS; slot++) {
-		const uint64_t values[] = {slot << 16 | 0xffff, 0, 0, pci_slot_gsi(slot)};
-
-		for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
-			at = strstr(at + 1, "[Integer] = ");
-			assert_non_null(at);
-			assert_int_equal(strtoull(at + strlen("[Integer] = "), NULL, 16),
-					 values[i]);
-		}
-	}
 }
 
 static void test_iasl_reads_them(void **state)
@@ -334,6 +387,8 @@ static void test_iasl_reads_them(void **state)
 	run_iasl(dir, table_at(&built, fadt->dsdt));
 	run_iasl(dir, table_at(&built, rsdp->xsdt_address));
 	check_pci_root(dir);
+	check_routing(dir);
+	check_links(dir);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);
 	free(built.bytes);

@@ -1,4 +1,5 @@
-/* A PCI device's BARs as a guest sees them: placed, sized, moved, on top of each other. */
+/* A PCI device's BARs as a guest sees them: placed, sized, moved to wherever nothing else is,
+ * on top of each other. */
 /* links: guests/pci/pci.c guests/pci/access.c guests/pci/function.c guests/pci/bars.c */
 /* links: guests/pci/msix.c guests/pci/pins.c guests/devices/reset.c kernel/vmm/bus.c */
 /* links: tests/unit/fake_vmm.c tests/unit/fake_devices.c */
@@ -111,28 +112,63 @@ static void test_decoding_is_enabled_by_kind(void **state)
 	assert_int_equal(config(COMMAND, 2), 0x547);
 }
 
-/* Over RAM, the local APIC, ECAM, ports of other devices: nothing but the windows is PCI's. */
+/* Where no other device is (RAM's addresses never come to the bus), outside of the windows too:
+ * so a system that believes nobody about them may place BARs. */
 static void test_bars_anywhere(void **state)
 {
-	static const uint32_t places[] = {0,	      0x1000,	  0x7fff0000, 0xe0000000,
-					  0xfee00000, 0xfec00000, 0xbfffc000, 0xffffc000};
-	uint64_t bridge = get(ecam(0, 0), 4);
+	static const uint32_t places[] = {0x10000000, 0x7fff0000, 0xbfffc000, 0xe0100000,
+					  0xfec04000, 0xfee04000, 0xffffc000};
+	static const uint64_t high[] = {0x100000000, 0x7fffff0000, 0xfffffffffff0000};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
 		configure(BAR(1), 4, places[i]);
-		get(places[i], 4);
+		assert_int_equal(get(places[i] + 8, 4), 0x55667789);
+		assert_int_equal(get(places[i] + 16 * KIB - 4, 4), 0x55667789);
 		set(places[i] + 8, 4, 0);
+		assert_int_equal(get(PCI_WINDOW_BASE, 4), ONES);
 	}
-	configure(BAR(2), 4, ONES);
-	configure(BAR(3), 4, ONES);
-	get(UINT64_MAX - 7, 8);
-	for (unsigned port = 0; port < 0x100; port += 32) {
-		configure(BAR(0), 4, port);
-		in(port, 4);
+	assert_int_equal(device.accesses, 3 * ARRAY_SIZE(places));
+	for (unsigned i = 0; i < ARRAY_SIZE(high); i++) {
+		configure(BAR(3), 4, high[i] >> 32);
+		configure(BAR(2), 4, (uint32_t)high[i]);
+		assert_int_equal(get(high[i], 2), 0x778a);
 	}
-	assert_int_equal(device.accesses, 0);
+	configure(BAR(0), 4, 0xff00);
+	assert_int_equal(in(0xff1c, 4), 0x55667788);
+	configure(BAR(0), 4, 0x1000);
+	assert_int_equal(in(0xff1c, 4), ONES);
+	assert_int_equal(in(0x1000, 1), 0x88);
+}
+
+/* Over ECAM, ports of other devices, and beyond all addresses: they are not the bus's. */
+static void test_bars_over_other_things(void **state)
+{
+	uint64_t bridge = get(ecam(0, 0), 4), unclaimed;
+
+	(void)state;
+	for (uint64_t at = PCI_ECAM_BASE; at < PCI_ECAM_BASE + PCI_ECAM_BYTES; at += 16 * KIB) {
+		configure(BAR(1), 4, at);
+		get(at, 4);
+	}
 	assert_int_equal(get(ecam(0, 0), 4), bridge);
+	configure(BAR(0), 4, 0x80); /* port 0x92 is in it, and answers */
+	assert_int_equal(in(0x92, 1), 2);
+	configure(BAR(0), 4, 0xce0);
+	configure(0x3c, 1, 0x77);
+	out(0xcf8, 4, 0x8000083c);
+	assert_int_equal(in(0xcfc, 1), 0x77);
+	assert_int_equal(device.accesses, 0);
+	assert_int_equal(in(0xce1, 1), 0x88); /* but its neighbours are */
+	assert_int_equal(device.accesses, 1);
+
+	configure(BAR(2), 4, ONES); /* the last 64 KiB that there are */
+	configure(BAR(3), 4, ONES);
+	assert_int_equal(get(UINT64_MAX - 7, 8), 0x112233445566778aull);
+	configure(COMMAND, 2, 0);
+	unclaimed = vm->mmio.unclaimed;
+	assert_int_equal(get(UINT64_MAX, 1), 0xff); /* what does not decode is nowhere */
+	assert_int_equal(vm->mmio.unclaimed, unclaimed + 1);
 }
 
 static void test_overlapping_and_straddling(void **state)
@@ -147,6 +183,14 @@ static void test_overlapping_and_straddling(void **state)
 	assert_int_equal(device.last.bytes, 1);
 	configure(BAR(1), 4, PCI_WINDOW_BASE + PCI_WINDOW_BYTES - 16 * KIB);
 	assert_int_equal(get(PCI_WINDOW_BASE + PCI_WINDOW_BYTES - 2, 4), 0x1b368989); /* ECAM */
+	configure(BAR(1), 4, PCI_WINDOW_BASE); /* from nobody's into a BAR, and out of it */
+	assert_int_equal(get(PCI_WINDOW_BASE - 2, 4), 0x8989ffff);
+	set(PCI_WINDOW_BASE - 2, 4, 0x11223344);
+	assert_int_equal(device.last.offset, 1);
+	assert_int_equal(device.last.value, 0x11);
+	configure(BAR(0), 4, 0x1000);
+	assert_int_equal(in(0x0fff, 2), 0x88ff);
+	assert_int_equal(in(0x101e, 4), 0xffff8888);
 }
 
 int main(void)
@@ -158,6 +202,7 @@ int main(void)
 		TEST(test_moving),
 		TEST(test_decoding_is_enabled_by_kind),
 		TEST(test_bars_anywhere),
+		TEST(test_bars_over_other_things),
 		TEST(test_overlapping_and_straddling),
 	};
 

@@ -2,6 +2,7 @@
 /* links: guests/pci/pci.c guests/pci/access.c guests/pci/function.c guests/pci/bars.c */
 /* links: guests/pci/msix.c guests/pci/pins.c guests/devices/reset.c kernel/vmm/bus.c */
 /* links: tests/unit/fake_vmm.c tests/unit/fake_devices.c */
+#include "kernel/vmm/vpic.h"
 #include "tests/unit/fake_pci_device.h"
 
 static void assert_sent(unsigned number, unsigned vector)
@@ -128,6 +129,20 @@ static void test_pins(void **state)
 	assert_int_equal(fake_irq_rises[17], 3);
 }
 
+/* As firmware would: the 8259 pair's IRQ that the wire is soldered to. The bridge has no pin.
+ */
+static void test_interrupt_lines(void **state)
+{
+	(void)state;
+	assert_int_equal(config(0x3c, 2), 0x0105);
+	assert_int_equal(pci_root_add(root, &second.pci), 0);
+	assert_int_equal(get(ecam(2, 0x3c), 2), 0x010a);
+	assert_int_equal(get(ecam(0, 0x3c), 2), 0x00ff);
+	for (unsigned slot = 1; slot < PCI_SLOTS; slot++)
+		assert_true(pci_slot_gsi(slot) >= VPIC_ISA_LINES &&
+			    pci_slot_gsi(slot) < VPIC_SOURCES);
+}
+
 static void test_pins_are_shared(void **state)
 {
 	struct device others[8];
@@ -159,7 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_msix_table), TEST(test_msix_messages),   TEST(test_msix_masks),
-		TEST(test_pins),       TEST(test_pins_are_shared),
+		TEST(test_pins),       TEST(test_pins_are_shared), TEST(test_interrupt_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

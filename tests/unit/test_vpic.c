@@ -92,6 +92,8 @@ static int set_up(void **state)
 		lapics[i].extint = i == 0, vm->vcpus[i]->lapic = &lapics[i];
 	vm->pic = vpic_create(vm);
 	program(1);
+	out(ELCR, 0); /* edges, but where a test says otherwise */
+	out(ELCR + 1, 0);
 	return 0;
 }
 
@@ -116,6 +118,66 @@ static void silent_until_initialised(void **state)
 		pulse(irq);
 	assert_false(vm->pic_intr);
 	assert_int_equal(in(MASTER + 1), 0xff);
+	/* PCI's IRQs, 5, 10 and 11, and the SCI's, 9, are levels, as firmware leaves them. */
+	assert_int_equal(in(ELCR), 0x20);
+	assert_int_equal(in(ELCR + 1), 0x0e);
+	program(1); /* which is none of ICW1's business */
+	assert_int_equal(in(ELCR + 1), 0x0e);
+}
+
+static void end(unsigned irq)
+{
+	if (irq >= 8)
+		out(SLAVE, EOI);
+	out(MASTER, EOI);
+}
+
+/* Each wire arrives as the IRQ that it is soldered to, and as no other. */
+static void pci_wires_have_irqs(void **state)
+{
+	static const uint8_t irqs[VPIC_PCI_WIRES] = {11, 5, 10, 11, 5, 10, 11, 5};
+
+	(void)state;
+	for (unsigned i = 0; i < VPIC_PCI_WIRES; i++) {
+		assert_int_equal(vpic_pci_irq(16 + i), irqs[i]);
+		line(16 + i, true);
+		assert_int_equal(take(), MASTER_BASE + irqs[i]);
+		line(16 + i, false);
+		end(irqs[i]);
+		assert_false(vm->pic_intr);
+	}
+	line(VPIC_SOURCES, true); /* no such source */
+	assert_false(vm->pic_intr);
+	assert_int_equal(irr(MASTER) | irr(SLAVE), 0);
+}
+
+/* Wires 16, 19 and 22, and the ISA line of the same number, make one level. */
+static void a_shared_irq_is_asserted_by_any(void **state)
+{
+	(void)state;
+	out(ELCR + 1, 0x08);
+	line(16, true);
+	line(19, true);
+	assert_int_equal(take(), SLAVE_BASE + 3);
+	line(16, false);
+	end(11);
+	assert_int_equal(take(), SLAVE_BASE + 3); /* the other's */
+	line(11, true);
+	line(19, false);
+	end(11);
+	assert_int_equal(take(), SLAVE_BASE + 3);
+	line(11, false);
+	end(11);
+	assert_false(vm->pic_intr);
+	assert_int_equal(irr(SLAVE), 0);
+
+	out(ELCR + 1, 0); /* as an edge, once for as long as any asserts it */
+	line(22, true);
+	assert_int_equal(take(), SLAVE_BASE + 3);
+	line(16, true);
+	line(22, false);
+	end(11);
+	assert_false(vm->pic_intr);
 }
 
 static void every_line_has_its_vector(void **state)
@@ -138,7 +200,7 @@ static void every_line_has_its_vector(void **state)
 		assert_int_equal(isr(MASTER) | isr(SLAVE), 0);
 	}
 	line(2, true); /* not a line */
-	line(16, true);
+	line(VPIC_SOURCES, true);
 	assert_false(vm->pic_intr);
 }
 
@@ -384,7 +446,7 @@ static void intr_tells_the_truth(void **state)
 		bool intr;
 
 		if (random & BIT(8))
-			line(random >> 16 & 15, random & BIT(9));
+			line((random >> 16) % (VPIC_SOURCES + 1), random & BIT(9));
 		else if (random & BIT(10))
 			out(port, random >> 24);
 		else
@@ -434,6 +496,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(silent_until_initialised),
+		TEST(pci_wires_have_irqs),
+		TEST(a_shared_irq_is_asserted_by_any),
 		TEST(every_line_has_its_vector),
 		TEST(higher_priority_nests),
 		TEST(masks_hold_back),
