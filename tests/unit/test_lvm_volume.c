@@ -3,18 +3,22 @@
  * written to a volume lies where its map says; what is open is not changed; what a guest has is
  * not searched; and a change keeps guests away from the metadata meanwhile.
  */
-/* links: drivers/volume/lvm/text.c drivers/volume/lvm/print.c drivers/volume/lvm/disk.c */
-/* links: drivers/volume/lvm/label.c drivers/volume/lvm/vg.c drivers/volume/lvm/segment.c */
-/* links: drivers/volume/lvm/scan.c drivers/volume/lvm/map.c drivers/volume/lvm/alloc.c */
-/* links: drivers/volume/lvm/change.c drivers/volume/lvm/finish.c drivers/volume/lvm/name.c */
-/* links: drivers/volume/lvm/commit.c drivers/volume/lvm/lvm.c drivers/volume/lvm/members.c */
+/* links: drivers/volume/lvm/text.c drivers/volume/lvm/print.c */
+/* links: drivers/volume/lvm/disk.c drivers/volume/lvm/label.c */
+/* links: drivers/volume/lvm/vg.c drivers/volume/lvm/segment.c */
+/* links: drivers/volume/lvm/scan.c drivers/volume/lvm/choose.c */
+/* links: drivers/volume/lvm/map.c drivers/volume/lvm/alloc.c */
+/* links: drivers/volume/lvm/change.c drivers/volume/lvm/finish.c */
+/* links: drivers/volume/lvm/name.c drivers/volume/lvm/commit.c */
+/* links: drivers/volume/lvm/lvm.c drivers/volume/lvm/members.c */
 /* links: drivers/volume/lvm/picture.c drivers/volume/lvm/source.c */
 /* links: drivers/volume/lvm/volume.c drivers/volume/lvm/manage.c */
-/* links: drivers/volume/split.c drivers/volume/split_cut.c drivers/volume/split_worker.c */
-/* links: drivers/volume/partition.c drivers/volume/gpt.c drivers/volume/mbr.c */
-/* links: drivers/volume/piece.c drivers/volume/why.c kernel/io/storage.c kernel/io/extents.c */
+/* links: drivers/volume/split.c drivers/volume/split_cut.c */
+/* links: drivers/volume/split_worker.c drivers/volume/partition.c */
+/* links: drivers/volume/gpt.c drivers/volume/mbr.c drivers/volume/piece.c */
+/* links: drivers/volume/why.c kernel/io/storage.c kernel/io/extents.c */
 /* links: drivers/volume/names.c kernel/lib/size.c kernel/lib/crc32.c */
-/* links: tests/unit/fake_blkdev.c tests/unit/lvm_image.c */
+/* links: kernel/lib/sort.c tests/unit/fake_blkdev.c tests/unit/lvm_image.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

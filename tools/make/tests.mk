@@ -114,7 +114,7 @@ check-config: $(BUILD)/check-config
 LVM_KERNEL := $(patsubst %,drivers/volume/lvm/%.c,manage members picture source volume)
 LVM_SOURCES := $(filter-out $(LVM_KERNEL),$(wildcard drivers/volume/lvm/*.c))
 $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $(LVM_SOURCES) \
-	kernel/lib/size.c kernel/lib/crc32.c)
+	kernel/lib/size.c kernel/lib/crc32.c kernel/lib/sort.c)
 	$(call say,LD) $(UNIT_CC) -o $@ $^
 
 # Everything that a whole-machine test starts.
