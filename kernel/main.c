@@ -208,6 +208,7 @@ static void start_storage(void)
 		storage_register(kinds[i]);
 	part_log();
 	volume_init(&lvm_provider);
+	storage_set_holds(lvm_holds);
 }
 
 /* The first thread: what needs threads to start. */

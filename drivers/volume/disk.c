@@ -101,4 +101,5 @@ const struct storage_scheme disk_scheme = {
 	.open = open_disk,
 	.parse = names_disk,
 	.list = list_disks,
+	.plain = true,
 };

@@ -167,4 +167,5 @@ const struct storage_scheme part_scheme = {
 	.open = open_part,
 	.parse = names_part,
 	.list = list_parts,
+	.plain = true,
 };

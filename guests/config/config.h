@@ -100,6 +100,7 @@ struct config_disk_limits {
 struct config_disk {
 	char source[CONFIG_SOURCE_MAX]; /* "lvm:vg0/web": kernel/io/storage.h */
 	bool read_only;
+	bool physical_volume; /* of LVM2's: the guest is to have it nevertheless */
 	enum config_cache cache;
 	char serial[CONFIG_SERIAL_MAX]; /* as the guest sees it */
 	uint32_t queues;		/* 1 to CONFIG_QUEUES_MAX */

@@ -67,6 +67,12 @@ static const struct config_field disk_fields[] = {
 	 .offset = offsetof(struct config_disk, read_only),
 	 .initial = "false",
 	 .doc = "Whether the guest can only read it. Such a disk may be several guests'."},
+	{.key = "physical_volume",
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct config_disk, physical_volume),
+	 .initial = "false",
+	 .doc = "Whether the guest is to have a disk or partition that is a physical volume of "
+		"LVM2's. All volumes on it are then the guest's to overwrite."},
 	{.key = "cache",
 	 .type = CONFIG_CHOICE,
 	 .offset = offsetof(struct config_disk, cache),

@@ -91,6 +91,8 @@ static void say_volume(void *arg, const struct storage_volume *volume)
 	(void)arg;
 	operator_say("  %-46s %9s  %s%s%s\n", volume->source, report_size(volume->bytes).bytes,
 		     volume->about, volume->owner[0] ? ", has: " : "", volume->owner);
+	if (volume->holds[0])
+		operator_say("    It %s.\n", volume->holds);
 }
 
 void report_disks(void)

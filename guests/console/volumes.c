@@ -46,16 +46,30 @@ static void say_group(void *arg, const struct volume_group *group)
 		operator_say("  %s %s.\n", group->name, group->why);
 }
 
+static void say_stray(void *arg, const struct volume_stray *stray)
+{
+	char size[SIZE_TEXT_BYTES];
+	unsigned *count = arg;
+
+	++*count;
+	operator_say("%-16s a physical volume of %s, of %s%s\n", stray->disk,
+		     size_text(stray->bytes, size),
+		     *stray->group ? "the group " : "no group that is known", stray->group);
+	operator_say("  %s %s.\n", stray->disk, stray->why);
+}
+
 void volumes_groups(char *words)
 {
-	unsigned count = 0;
+	unsigned groups = 0, strays = 0;
 
 	(void)words;
 	if (!provider())
 		return;
-	provider()->groups(say_group, &count);
-	if (!count)
-		operator_say("No disk of this machine has a volume group of LVM2's.\n");
+	provider()->groups(say_group, &groups);
+	provider()->strays(say_stray, &strays);
+	if (!groups)
+		operator_say("No disk of this machine has a volume group of LVM2's%s.\n",
+			     strays ? " that can be used" : "");
 }
 
 void volumes_create(char *line)

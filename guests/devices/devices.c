@@ -40,7 +40,9 @@ static int add_disk(struct devices *devices, const struct config_disk *config, s
 	unsigned index = devices->disk_count;
 	char reason[STORAGE_WHY_BYTES];
 	struct blkdev *dev;
-	int err = storage_open(config->source, config->read_only, devices->owner, &dev, reason);
+	unsigned how = (config->read_only ? STORAGE_READ_ONLY : STORAGE_WRITE) |
+		       (config->physical_volume ? STORAGE_WHOLE : 0);
+	int err = storage_open(config->source, how, devices->owner, &dev, reason);
 
 	if (err)
 		return boot_refuse(why, err, "disks[%u].source '%s' %s", index, config->source,

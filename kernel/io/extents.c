@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "kernel/lib/sort.h"
+
 #define CAPACITY_FIRST 16
 
 /* The end of a walk through volumes, and how deep it is in them. */
@@ -62,10 +64,11 @@ static int descend(void *arg, struct blkdev *dev, uint64_t offset, uint64_t byte
 	return error;
 }
 
-static int compare(const void *a, const void *b)
+static int compare(const void *a, const void *b, void *arg)
 {
 	const struct extent *left = a, *right = b;
 
+	(void)arg;
 	if (left->disk != right->disk)
 		return (uintptr_t)left->disk < (uintptr_t)right->disk ? -1 : 1;
 	if (left->offset != right->offset)
@@ -98,7 +101,7 @@ int extents_add(struct extents *extents, struct blkdev *dev, uint64_t offset, ui
 	int error = descend(&walk, dev, offset, bytes);
 
 	if (extents->count) {
-		qsort(extents->at, extents->count, sizeof(*extents->at), compare);
+		sort_bounded(extents->at, extents->count, sizeof(*extents->at), compare, NULL);
 		join(extents);
 	}
 	return error;
@@ -110,24 +113,35 @@ void extents_free(struct extents *extents)
 	*extents = (struct extents){0};
 }
 
+/* Whether a run ends before another begins. */
+static int ends_before(const void *element, const void *key)
+{
+	const struct extent *run = element, *other = key;
+
+	if (run->disk != other->disk)
+		return (uintptr_t)run->disk < (uintptr_t)other->disk ? -1 : 1;
+	return run->offset + run->bytes <= other->offset ? -1 : 0;
+}
+
+/* Each run of the shorter list is looked up in the longer one. */
 bool extents_overlap(const struct extents *a, const struct extents *b, struct extent *where)
 {
-	for (unsigned i = 0, j = 0; i < a->count && j < b->count;) {
-		const struct extent *left = &a->at[i], *right = &b->at[j];
-		uint64_t left_end = left->offset + left->bytes;
-		uint64_t right_end = right->offset + right->bytes;
-		uint64_t from = MAX(left->offset, right->offset);
-		uint64_t to = MIN(left_end, right_end);
+	const struct extents *few = a->count <= b->count ? a : b, *many = few == a ? b : a;
 
-		if (left->disk == right->disk && from < to) {
-			*where = (struct extent){left->disk, from, to - from};
+	for (unsigned i = 0; i < few->count; i++) {
+		const struct extent *run = &few->at[i], *other;
+		size_t at = sort_find(many->at, many->count, sizeof(*run), run, ends_before);
+		uint64_t from, to;
+
+		if (at == many->count || many->at[at].disk != run->disk)
+			continue;
+		other = &many->at[at];
+		from = MAX(run->offset, other->offset);
+		to = MIN(run->offset + run->bytes, other->offset + other->bytes);
+		if (from < to) {
+			*where = (struct extent){run->disk, from, to - from};
 			return true;
 		}
-		if (left->disk == right->disk ? left_end <= right_end
-					      : compare(left, right) < 0)
-			i++;
-		else
-			j++;
 	}
 	return false;
 }

@@ -26,7 +26,8 @@ struct extents {
 int extents_add(struct extents *extents, struct blkdev *dev, uint64_t offset, uint64_t bytes);
 void extents_free(struct extents *extents); /* empties it */
 
-/* Whether the two share a byte; then *where is the first run of them. */
+/* Whether the two share a byte; then *where is the first run of them. With n runs in the one
+ * that has fewer and m in the other, n * log2(m) comparisons. */
 bool extents_overlap(const struct extents *a, const struct extents *b, struct extent *where);
 
 #endif

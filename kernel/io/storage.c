@@ -14,6 +14,7 @@
 #include "kernel/lib/size.h"
 
 #define SCHEMES_MAX 16
+#define CLAIMED_MAX (4 * EXTENTS_MAX) /* runs of all claims: they are compared under a lock */
 
 struct claim {
 	struct list link;
@@ -30,12 +31,28 @@ static unsigned scheme_count;
 /* Guards the list; a claim in it does not change. And what is given away. */
 static struct spinlock claims_lock;
 static struct list claims = {&claims, &claims};
+static unsigned claimed;     /* runs, of all claims */
 static struct extents given; /* what guests may write, of kinds that do not search */
+static struct list written = {&written, &written}; /* who had what to write; stays */
+
+static storage_holds_fn holds_fn; /* fixed after start-up */
+
+/* A source that an owner had to write. */
+struct had {
+	struct list link;
+	char owner[STORAGE_OWNER_BYTES];
+	char source[STORAGE_SOURCE_BYTES];
+};
 
 void storage_register(const struct storage_scheme *scheme)
 {
 	if (scheme_count < SCHEMES_MAX)
 		schemes[scheme_count++] = scheme;
+}
+
+void storage_set_holds(storage_holds_fn holds)
+{
+	holds_fn = holds;
 }
 
 /* ---- names ------------------------------------------------------------------------------ */
@@ -145,8 +162,18 @@ static int enter(struct claim *claim, char why[STORAGE_WHY_BYTES])
 		error = -EBUSY;
 		break;
 	}
-	if (!error)
+	if (!error && claim->extents.count > CLAIMED_MAX - claimed) {
+		snprintf(
+			why, STORAGE_WHY_BYTES,
+			"lies in %u pieces: with those of other disks in use that is more than "
+			"%u; copy it to a new volume",
+			claim->extents.count, CLAIMED_MAX);
+		error = -E2BIG;
+	}
+	if (!error) {
+		claimed += claim->extents.count;
 		list_push_back(&claims, &claim->link);
+	}
 	spin_unlock(&claims_lock);
 	return error;
 }
@@ -167,9 +194,77 @@ static struct claim *new_claim(const char *source, bool read_only, const char *o
 	return claim;
 }
 
-int storage_open(const char *source, bool read_only, const char *owner, struct blkdev **dev,
+/* ---- what is more than one guest's --------------------------------------------------------
+ */
+
+/* Under the lock, or before `had` is in the list. */
+static struct had *find_had(const struct had *had)
+{
+	list_for_each(other, &written, struct had, link)
+	{
+		if (strcmp(other->owner, had->owner) == 0 &&
+		    strcmp(other->source, had->source) == 0)
+			return other;
+	}
+	return NULL;
+}
+
+/* Whether `had` was noted before; with `note` it is from now on. Without memory it is not, and
+ * so asked for again. */
+static bool was_had(const struct had *had, bool note)
+{
+	struct had *new = note ? malloc(sizeof(*new)) : NULL;
+	bool found;
+
+	spin_lock(&claims_lock);
+	found = find_had(had);
+	if (!found && new) {
+		*new = *had;
+		list_push_back(&written, &new->link);
+		new = NULL;
+	}
+	spin_unlock(&claims_lock);
+	free(new);
+	return found;
+}
+
+/* Whether the claim may have all of its device, to write. */
+static int check_whole(const struct claim *claim, unsigned how, char why[STORAGE_WHY_BYTES])
+{
+	const char *text;
+	const struct storage_scheme *scheme = find_scheme(claim->source, &text, why);
+	char what[STORAGE_WHY_BYTES];
+	struct had had;
+	int holds;
+
+	if (claim->read_only || !scheme->plain || !holds_fn)
+		return 0;
+	memcpy(had.owner, claim->owner, sizeof(had.owner));
+	memcpy(had.source, claim->source, sizeof(had.source));
+	if (how & STORAGE_WHOLE || was_had(&had, false)) {
+		was_had(&had, true);
+		return 0;
+	}
+	holds = holds_fn(claim->dev, 0, claim->dev->bytes, what);
+	if (!holds)
+		was_had(&had, true);
+	if (holds == -ENOMEM)
+		snprintf(why, STORAGE_WHY_BYTES, "needs more memory than there is");
+	if (holds <= 0)
+		return holds == -ENOMEM ? holds
+					: 0; /* one that can't be read is a plain disk */
+	snprintf(why, STORAGE_WHY_BYTES,
+		 "%.150s; if the guest is to have it whole, write 'physical_volume: true' "
+		 "beside "
+		 "it",
+		 what);
+	return -EEXIST;
+}
+
+int storage_open(const char *source, unsigned how, const char *owner, struct blkdev **dev,
 		 char why[STORAGE_WHY_BYTES])
 {
+	bool read_only = how & STORAGE_READ_ONLY;
 	struct claim *claim = new_claim(source, read_only, owner, why);
 	int error;
 
@@ -179,7 +274,9 @@ int storage_open(const char *source, bool read_only, const char *owner, struct b
 	error = open_source(source, read_only, &claim->dev, &claim->extents, why);
 	if (error)
 		goto no_device;
-	error = enter(claim, why);
+	error = check_whole(claim, how, why);
+	if (!error)
+		error = enter(claim, why);
 	if (error)
 		goto no_claim;
 	*dev = claim->dev;
@@ -225,8 +322,10 @@ void storage_close(struct blkdev *dev, const char *owner)
 		    !strncmp(claim->owner, owner, sizeof(claim->owner) - 1))
 			found = claim;
 	}
-	if (found)
+	if (found) {
 		list_remove(&found->link);
+		claimed -= found->extents.count;
+	}
 	spin_unlock(&claims_lock);
 	if (!found)
 		return;
@@ -282,16 +381,12 @@ static void add_owner(void *arg, const struct storage_volume *volume)
 {
 	const struct listing *listing = arg;
 	struct storage_volume owned = *volume;
-	char why[STORAGE_WHY_BYTES];
-	struct extents extents = {0};
-	struct blkdev *dev;
 
 	if (volume->disk) {
 		storage_owner(volume->disk, volume->offset, volume->bytes, owned.owner);
-	} else if (open_source(volume->source, true, &dev, &extents, why) == 0) {
-		owner_of(&extents, owned.owner);
-		extents_free(&extents);
-		close_device(dev);
+		if (holds_fn &&
+		    holds_fn(volume->disk, volume->offset, volume->bytes, owned.holds) <= 0)
+			owned.holds[0] = '\0';
 	}
 	listing->visit(listing->arg, &owned);
 }

@@ -19,9 +19,12 @@ struct storage_volume {
 	char about[STORAGE_ABOUT_BYTES];   /* "partition 1 of nvme0, 'data'" */
 	uint64_t bytes;
 	char owner[STORAGE_OWNER_BYTES]; /* who has it or a part of it; "": nobody */
-	/* Where it lies, if in one run, which saves opening it to find its owner; else NULL. */
+	/* Where it lies, if in one run: its owner, and what it holds, are found there. */
 	struct blkdev *disk;
 	uint64_t offset;
+	/* "", or what a disk or partition holds that is not one guest's alone: the rest of a
+	 * sentence. */
+	char holds[STORAGE_WHY_BYTES];
 };
 typedef void (*storage_visit)(void *arg, const struct storage_volume *volume);
 
@@ -35,25 +38,46 @@ struct storage_scheme {
 	/* Whether `text` can be one at all, without a machine: for checking a document
 	 * elsewhere. 0, or -EINVAL with the rest of a sentence in `why`. */
 	int (*parse)(const char *text, char why[STORAGE_WHY_BYTES]);
-	/* Visits each volume there is, with its owner left empty; `visit` may open it. NULL:
-	 * they can't be counted. May sleep. */
+	/* Visits each volume there is; what has no `disk` tells its owner itself. NULL: they
+	 * can't be counted. May sleep. */
 	void (*list)(storage_visit visit, void *arg);
 	/* It looks through all disks for what it opens, so what a guest writes to its own disk
 	 * could mislead it: opened last by storage_check(), see storage_given_away(). */
 	bool searches;
+	/* It opens disks and partitions as they are, and so perhaps what belongs to a group of
+	 * volumes: see STORAGE_WHOLE. */
+	bool plain;
 };
 void storage_register(const struct storage_scheme *scheme); /* at start-up */
+
+/*
+ * Whether [offset, offset + bytes) of a disk, or of a volume, is part of something that is more
+ * than one guest's: a physical volume of LVM2's. 1, with the rest of a sentence in `what`
+ * ("holds a physical volume of the group vg0"); 0; or a negative errno where that can't be
+ * read. Thread context; may sleep. At start-up; without one, nothing is.
+ */
+typedef int (*storage_holds_fn)(struct blkdev *dev, uint64_t offset, uint64_t bytes,
+				char what[STORAGE_WHY_BYTES]);
+void storage_set_holds(storage_holds_fn holds);
 
 /* Whether a source is well-formed. 0, or -EINVAL with the rest of a sentence. Any thread. */
 int storage_parse(const char *source, char why[STORAGE_WHY_BYTES]);
 
+/* How a source is opened, or'ed. */
+enum storage_how {
+	STORAGE_WRITE = 0,
+	STORAGE_READ_ONLY = 1,
+	STORAGE_WHOLE = 2, /* to write, also where it holds what storage_set_holds() tells of */
+};
+
 /*
  * Opens a source for `owner` (a guest's name) and claims what it is made of, down to the disks:
  * any number may read the same, or one may write it. 0; -ENOENT, -EINVAL, -EROFS (the medium
- * can only be read), -EBUSY (with who has which part of it), -ENOMEM, -EIO, with the rest of a
- * sentence in `why`. Thread context; may sleep.
+ * can only be read), -EBUSY (with who has which part of it), -EEXIST (it is part of a group of
+ * volumes, which takes STORAGE_WHOLE; what an owner had to write before is its own work, and
+ * does not), -ENOMEM, -EIO, with the rest of a sentence in `why`. Thread context; may sleep.
  */
-int storage_open(const char *source, bool read_only, const char *owner, struct blkdev **dev,
+int storage_open(const char *source, unsigned how, const char *owner, struct blkdev **dev,
 		 char why[STORAGE_WHY_BYTES]);
 /* The same for a device that the caller opened, which is `source` in words: claims what it is
  * made of, to write it alone. storage_close() takes the claim back and closes it; on failure it

@@ -13,7 +13,16 @@ struct volume_group {
 	char name[VOLUME_NAME_BYTES];
 	uint64_t bytes, free_bytes; /* extents of all its disks */
 	unsigned disks, volumes;
-	char why[STORAGE_WHY_BYTES]; /* "", or why it is not served, or must not be changed */
+	char why[STORAGE_WHY_BYTES]; /* "", or why it is not served, or must not be changed, or
+				      * what to know besides */
+};
+
+/* A physical volume that is in no group above. */
+struct volume_stray {
+	char disk[BLKDEV_NAME_MAX];
+	uint64_t bytes;
+	char group[VOLUME_NAME_BYTES]; /* "": not known, or none */
+	char why[STORAGE_WHY_BYTES];   /* the rest of a sentence about the disk */
 };
 
 /*
@@ -30,6 +39,7 @@ struct volume_provider {
 		      char why[STORAGE_WHY_BYTES]);
 	int (*remove)(const char *path, char why[STORAGE_WHY_BYTES]);
 	void (*groups)(void (*visit)(void *arg, const struct volume_group *group), void *arg);
+	void (*strays)(void (*visit)(void *arg, const struct volume_stray *stray), void *arg);
 };
 
 /* At start-up. NULL until then, and on a machine without a provider. */

@@ -2,12 +2,15 @@
  * Changes of a group, from the command to the bytes on disks: where extents come from, what is
  * refused, and that a disk that fails at any write leaves the old group or the new one.
  */
-/* links: drivers/volume/lvm/text.c drivers/volume/lvm/print.c drivers/volume/lvm/disk.c */
-/* links: drivers/volume/lvm/label.c drivers/volume/lvm/vg.c drivers/volume/lvm/segment.c */
-/* links: drivers/volume/lvm/scan.c drivers/volume/lvm/map.c drivers/volume/lvm/alloc.c */
-/* links: drivers/volume/lvm/change.c drivers/volume/lvm/finish.c drivers/volume/lvm/name.c */
-/* links: drivers/volume/lvm/commit.c drivers/volume/lvm/lvm.c kernel/lib/size.c */
-/* links: kernel/lib/crc32.c tests/unit/lvm_image.c */
+/* links: drivers/volume/lvm/text.c drivers/volume/lvm/print.c */
+/* links: drivers/volume/lvm/disk.c drivers/volume/lvm/label.c */
+/* links: drivers/volume/lvm/vg.c drivers/volume/lvm/segment.c */
+/* links: drivers/volume/lvm/scan.c drivers/volume/lvm/choose.c */
+/* links: drivers/volume/lvm/map.c drivers/volume/lvm/alloc.c */
+/* links: drivers/volume/lvm/change.c drivers/volume/lvm/finish.c */
+/* links: drivers/volume/lvm/name.c drivers/volume/lvm/commit.c */
+/* links: drivers/volume/lvm/lvm.c kernel/lib/size.c kernel/lib/crc32.c */
+/* links: tests/unit/lvm_image.c kernel/lib/sort.c tests/unit/fake_turns.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

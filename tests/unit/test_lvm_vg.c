@@ -5,6 +5,7 @@
 /* links: drivers/volume/lvm/text.c drivers/volume/lvm/print.c drivers/volume/lvm/disk.c */
 /* links: drivers/volume/lvm/label.c drivers/volume/lvm/vg.c drivers/volume/lvm/segment.c */
 /* links: drivers/volume/lvm/map.c kernel/lib/crc32.c tests/unit/lvm_image.c */
+/* links: kernel/lib/sort.c tests/unit/fake_turns.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +103,7 @@ static void texts_that_are_wrong(void **state)
 		{"Vdzi1Q-", "mdHXr?-", "pv0 has no right id"},
 		{"Vdzi1Q-3AH4-saRe-I0W2-48Zr-Le3A-t2kyuF",
 		 "mdHXr4-3bp5-JaEN-UWnL-e7KN-AqUx-2T2yQm", "pv1 has no right id: another has"},
-		{"pv1 {", "pv0 {", "pv0 has no right id: another has"},
+		{"pv1 {", "pv0 {", "pv0 has no right name: another has"},
 		{"pe_start = 2048", "pe_start = 99999999999999999999",
 		 "pv0 has no right pe_start"},
 		{"pe_count = 18", "pe_count = 4294967295", "pv0 has no right pe_count"},

@@ -3,18 +3,22 @@
  * written to a volume lies where its map says; what is open is not changed; what a guest has is
  * not searched; and a change keeps guests away from the metadata meanwhile.
  */
-/* links: drivers/volume/lvm/text.c drivers/volume/lvm/print.c drivers/volume/lvm/disk.c */
-/* links: drivers/volume/lvm/label.c drivers/volume/lvm/vg.c drivers/volume/lvm/segment.c */
-/* links: drivers/volume/lvm/scan.c drivers/volume/lvm/map.c drivers/volume/lvm/alloc.c */
-/* links: drivers/volume/lvm/change.c drivers/volume/lvm/finish.c drivers/volume/lvm/name.c */
-/* links: drivers/volume/lvm/commit.c drivers/volume/lvm/lvm.c drivers/volume/lvm/members.c */
+/* links: drivers/volume/lvm/text.c drivers/volume/lvm/print.c */
+/* links: drivers/volume/lvm/disk.c drivers/volume/lvm/label.c */
+/* links: drivers/volume/lvm/vg.c drivers/volume/lvm/segment.c */
+/* links: drivers/volume/lvm/scan.c drivers/volume/lvm/choose.c */
+/* links: drivers/volume/lvm/map.c drivers/volume/lvm/alloc.c */
+/* links: drivers/volume/lvm/change.c drivers/volume/lvm/finish.c */
+/* links: drivers/volume/lvm/name.c drivers/volume/lvm/commit.c */
+/* links: drivers/volume/lvm/lvm.c drivers/volume/lvm/members.c */
 /* links: drivers/volume/lvm/picture.c drivers/volume/lvm/source.c */
-/* links: drivers/volume/lvm/volume.c drivers/volume/lvm/manage.c */
-/* links: drivers/volume/split.c drivers/volume/split_cut.c drivers/volume/split_worker.c */
-/* links: drivers/volume/partition.c drivers/volume/gpt.c drivers/volume/mbr.c */
-/* links: drivers/volume/piece.c drivers/volume/why.c kernel/io/storage.c kernel/io/extents.c */
+/* links: drivers/volume/lvm/volume.c drivers/volume/lvm/manage.c drivers/volume/lvm/holds.c */
+/* links: drivers/volume/split.c drivers/volume/split_cut.c */
+/* links: drivers/volume/split_worker.c drivers/volume/partition.c */
+/* links: drivers/volume/gpt.c drivers/volume/mbr.c drivers/volume/piece.c */
+/* links: drivers/volume/why.c kernel/io/storage.c kernel/io/extents.c */
 /* links: drivers/volume/names.c kernel/lib/size.c kernel/lib/crc32.c */
-/* links: tests/unit/fake_blkdev.c tests/unit/lvm_image.c */
+/* links: kernel/lib/sort.c tests/unit/fake_blkdev.c tests/unit/lvm_image.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +27,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,14 +277,15 @@ static void what_a_guest_has_is_not_searched(void **state)
 	uint64_t bytes = MIB;
 
 	(void)state;
-	assert_int_equal(storage_open("lvm:vg0/web", true, "g", &dev, why), -EINVAL);
+	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_READ_ONLY, "g", &dev, why),
+			 -EINVAL);
 	says("lacks the physical volume pv1");
 	says("not looked at, as guests have them: b");
 	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, why), -EINVAL);
 	says("not looked at, as guests have them: b");
 	storage_close(disk, "other");
 	dev = open_as("lvm:vg0/web", true, "g");
-	assert_int_equal(storage_open("disk:b", true, "other", &disk, why), 0);
+	assert_int_equal(storage_open("disk:b", STORAGE_READ_ONLY, "other", &disk, why), 0);
 	storage_close(disk, "other");
 	storage_close(dev, "g");
 }
@@ -293,7 +299,8 @@ static void what_a_document_gives_away_is_not_searched(void **state)
 	assert_int_equal(storage_check(uses, 2), -EINVAL);
 	assert_int_equal(uses[1].error, 0);
 	assert_int_equal(uses[0].error, -EINVAL);
-	assert_int_equal(storage_open("lvm:vg0/web", true, "g", &dev, why), -EINVAL);
+	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_READ_ONLY, "g", &dev, why),
+			 -EINVAL);
 }
 
 /* The disk is claimed by a change while it is written. */
@@ -302,9 +309,10 @@ static void a_volume_and_its_disk_exclude_each_other(void **state)
 	struct blkdev *web = open_as("lvm:vg0/web", false, "g"), *dev;
 
 	(void)state;
-	assert_int_equal(storage_open("disk:a", false, "other", &dev, why), -EBUSY);
+	assert_int_equal(storage_open("disk:a", STORAGE_WRITE, "other", &dev, why), -EBUSY);
 	says("guest 'g' has 2 MiB of a, as 'lvm:vg0/web'");
-	assert_int_equal(storage_open("lvm:vg0/web", false, "other", &dev, why), -EBUSY);
+	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_WRITE, "other", &dev, why),
+			 -EBUSY);
 	dev = open_as("lvm:vg0/str", false, "other"); /* another volume of the same disks */
 	storage_close(dev, "other");
 	storage_close(web, "g");
@@ -323,7 +331,7 @@ static void read_only_volumes_can_only_be_read(void **state)
 	lvm_image_put(&image, 1, 512, text);
 	image = (struct lvm_image){.bytes = b.data, .areas = 1};
 	lvm_image_put(&image, 0, 512, text);
-	assert_int_equal(storage_open("lvm:vg0/web", false, "g", &dev, why), -EROFS);
+	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_WRITE, "g", &dev, why), -EROFS);
 	dev = open_as("lvm:vg0/web", true, "g");
 	assert_true(dev->read_only);
 	storage_close(dev, "g");
@@ -343,7 +351,7 @@ static void extents_must_be_whole_blocks(void **state)
 	lvm_image_put(&image, 1, 512, text);
 	image = (struct lvm_image){.bytes = b.data, .areas = 1};
 	lvm_image_put(&image, 0, 512, text);
-	assert_int_equal(storage_open("lvm:vg0/web", false, "g", &dev, why), -EINVAL);
+	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_WRITE, "g", &dev, why), -EINVAL);
 	says("whose blocks are larger than its extents");
 	dev = open_as("lvm:vg0/x", false, "g"); /* on the other disk alone */
 	storage_close(dev, "g");
@@ -395,6 +403,78 @@ static void all_is_listed(void **state)
 	storage_close(web, "g");
 }
 
+/* However many volumes there are, the disks are looked through once. */
+static void a_list_is_one_scan(void **state)
+{
+	struct volume_group group;
+	char said[512] = "";
+	unsigned before = a.submits, scan;
+
+	(void)state;
+	lvm_provider.groups(note_group, &group);
+	scan = a.submits - before;
+	before = a.submits;
+	storage_list(note_volume, said);
+	assert_int_equal(group.volumes, 3);
+	assert_int_equal(a.submits - before, scan);
+}
+
+static void note_stray(void *arg, const struct volume_stray *stray)
+{
+	char *said = arg;
+
+	sprintf(said + strlen(said), "%s (%s) %s; ", stray->disk, stray->group, stray->why);
+}
+
+static void damage_headers(void)
+{
+	a.data[LVM_IMAGE_AREA] ^= 1;
+	a.data[LVM_IMAGE_BYTES - LVM_IMAGE_AREA_BYTES] ^= 1;
+	b.data[LVM_IMAGE_AREA] ^= 1;
+}
+
+static void physical_volumes_that_are_in_no_group_are_told(void **state)
+{
+	struct volume_group group = {0};
+	char said[512] = "";
+
+	(void)state;
+	lvm_provider.strays(note_stray, said);
+	assert_string_equal(said, "");
+	damage_headers();
+	lvm_provider.strays(note_stray, said);
+	assert_string_equal(
+		said,
+		"a () has a metadata area whose header is damaged: its checksum is wrong; "
+		"b () has a metadata area whose header is damaged: its checksum is wrong; ");
+	lvm_provider.groups(note_group, &group);
+	assert_string_equal(group.name, "");
+	assert_int_equal(
+		storage_open("lvm:vg0/web", STORAGE_READ_ONLY, "g", &(struct blkdev *){0}, why),
+		-ENOENT);
+	says("this machine has none; a has a metadata area whose header is damaged");
+}
+
+static void a_disk_says_what_it_holds(void **state)
+{
+	(void)state;
+	assert_int_equal(lvm_holds(&a.dev, 0, a.dev.bytes, why), 1);
+	assert_string_equal(why, "is a physical volume of LVM2's, of the group vg0");
+	assert_int_equal(lvm_holds(&b.dev, 0, b.dev.bytes, why), 1);
+	assert_int_equal(lvm_holds(&b.dev, 4096, b.dev.bytes - 4096, why), 0);
+	damage_headers();
+	assert_int_equal(lvm_holds(&a.dev, 0, a.dev.bytes, why), 1);
+	assert_string_equal(why,
+			    "is a physical volume of LVM2's, and has a metadata area whose "
+			    "header is damaged: its checksum is wrong");
+	a.fail = -EIO;
+	assert_int_equal(lvm_holds(&a.dev, 0, a.dev.bytes, why), -EIO);
+	a.fail = 0;
+	memset(a.data, 0, 4096);
+	assert_int_equal(lvm_holds(&a.dev, 0, a.dev.bytes, why), 0);
+	assert_int_equal(lvm_holds(&a.dev, 0, 512, why), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, plug_in, check_all_is_closed)
 
 int main(void)
@@ -410,6 +490,9 @@ int main(void)
 		TEST(extents_must_be_whole_blocks),
 		TEST(sources_have_a_form),
 		TEST(all_is_listed),
+		TEST(a_list_is_one_scan),
+		TEST(physical_volumes_that_are_in_no_group_are_told),
+		TEST(a_disk_says_what_it_holds),
 	};
 
 	return cmocka_run_group_tests(tests, register_kinds, unplug);

@@ -6,7 +6,7 @@
 /* links: drivers/volume/disk.c drivers/volume/part.c drivers/volume/esp.c */
 /* links: drivers/volume/why.c */
 /* links: drivers/volume/names.c drivers/volume/partition.c drivers/volume/gpt.c */
-/* links: drivers/volume/mbr.c */
+/* links: drivers/volume/mbr.c kernel/lib/sort.c */
 /* links: drivers/volume/piece.c drivers/volume/split.c drivers/volume/split_cut.c */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c kernel/io/storage.c */
 /* links: kernel/io/extents.c kernel/lib/size.c kernel/lib/crc32.c tests/unit/fake_blkdev.c */
@@ -144,7 +144,7 @@ static void refused(const char *source, int error, const char *reason)
 {
 	struct blkdev *dev;
 
-	assert_int_equal(storage_open(source, true, "g", &dev, why), error);
+	assert_int_equal(storage_open(source, STORAGE_READ_ONLY, "g", &dev, why), error);
 	assert_string_equal(why, reason);
 }
 
@@ -153,7 +153,7 @@ static void opened(const char *source, struct fake_disk *disk, uint64_t offset, 
 	struct blkdev *dev;
 	uint8_t buf[512];
 
-	assert_int_equal(storage_open(source, false, "g", &dev, why), 0);
+	assert_int_equal(storage_open(source, STORAGE_WRITE, "g", &dev, why), 0);
 	assert_int_equal(dev->bytes, bytes);
 	memset(disk->data + offset, 0x5a, 512);
 	assert_int_equal(blk_read(dev, 0, buf, sizeof(buf)), 0);
@@ -183,10 +183,11 @@ static void disks_are_named_by_serial_or_place(void **state)
 	struct blkdev *dev;
 
 	(void)state;
-	assert_int_equal(storage_open("disk:S3CR3T", false, "g", &dev, why), 0);
+	assert_int_equal(storage_open("disk:S3CR3T", STORAGE_WRITE, "g", &dev, why), 0);
 	assert_ptr_equal(dev, &nvme0.dev);
 	storage_close(dev, "g");
-	assert_int_equal(storage_open("disk:pci:00:1f.2/port1", false, "g", &dev, why), 0);
+	assert_int_equal(storage_open("disk:pci:00:1f.2/port1", STORAGE_WRITE, "g", &dev, why),
+			 0);
 	assert_ptr_equal(dev, &sata1.dev);
 	storage_close(dev, "g");
 	refused("disk:nvme0", -ENOENT,
@@ -273,7 +274,7 @@ static void a_file_is_a_disk(void **state)
 	for (unsigned i = 0; i < 16; i++)
 		guid[i] = (uint8_t)(0x40 + i);
 	boot_from(HANDOFF_PARTITION_GPT, 1100, guid, 16);
-	assert_int_equal(storage_open("esp:/Disks/web.img", false, "g", &dev, why), 0);
+	assert_int_equal(storage_open("esp:/Disks/web.img", STORAGE_WRITE, "g", &dev, why), 0);
 	assert_string_equal(dev->name, "esp:/Disks/web.img");
 	assert_int_equal(dev->bytes, sizeof(buf));
 	for (unsigned i = 0; i < sizeof(buf); i++)
@@ -287,9 +288,11 @@ static void a_file_is_a_disk(void **state)
 	assert_int_equal(buf[0], 2);
 	assert_int_equal(buf[1023], 3);
 	/* Its sectors, and so the partition and the disk, are taken. */
-	assert_int_equal(storage_open("part:BULKHEAD", true, "h", &other, why), -EBUSY);
-	assert_int_equal(storage_open("disk:S3CR3T", true, "h", &other, why), -EBUSY);
-	assert_int_equal(storage_open("part:data", false, "h", &other, why), 0);
+	assert_int_equal(storage_open("part:BULKHEAD", STORAGE_READ_ONLY, "h", &other, why),
+			 -EBUSY);
+	assert_int_equal(storage_open("disk:S3CR3T", STORAGE_READ_ONLY, "h", &other, why),
+			 -EBUSY);
+	assert_int_equal(storage_open("part:data", STORAGE_WRITE, "h", &other, why), 0);
 	storage_close(other, "h");
 	storage_close(dev, "g");
 
@@ -307,7 +310,8 @@ static void a_copy_of_the_boot_partition_is_not_it(void **state)
 	(void)state;
 	memcpy(block_at(&sata0, 100), block_at(&nvme0, 1100), 100 * 512);
 	boot_from(HANDOFF_PARTITION_MBR, 100, signature, 4);
-	assert_int_equal(storage_open("esp:/disks/web.img", true, "g", &dev, why), 0);
+	assert_int_equal(storage_open("esp:/disks/web.img", STORAGE_READ_ONLY, "g", &dev, why),
+			 0);
 	storage_close(dev, "g");
 	memcpy(sata1.data, sata0.data, 512);
 	refused("esp:/disks/web.img", -ENODEV,
@@ -316,10 +320,12 @@ static void a_copy_of_the_boot_partition_is_not_it(void **state)
 		"one of them");
 	memset(sata1.data, 0, 512);
 	boot.first_lba = 101;
-	assert_int_equal(storage_open("esp:/disks/web.img", true, "g", &dev, why), -ENODEV);
+	assert_int_equal(storage_open("esp:/disks/web.img", STORAGE_READ_ONLY, "g", &dev, why),
+			 -ENODEV);
 	boot.first_lba = 100;
 	boot.kind = HANDOFF_PARTITION_GPT;
-	assert_int_equal(storage_open("esp:/disks/web.img", true, "g", &dev, why), -ENODEV);
+	assert_int_equal(storage_open("esp:/disks/web.img", STORAGE_READ_ONLY, "g", &dev, why),
+			 -ENODEV);
 }
 
 static void paths_lead_into_the_folder_of_disks(void **state)
@@ -356,7 +362,7 @@ static void all_are_listed_with_their_owners(void **state)
 	struct blkdev *dev;
 
 	(void)state;
-	assert_int_equal(storage_open("part:data", false, "web", &dev, why), 0);
+	assert_int_equal(storage_open("part:data", STORAGE_WRITE, "web", &dev, why), 0);
 	storage_list(note, NULL);
 	storage_close(dev, "web");
 	assert_string_equal(

@@ -2,7 +2,7 @@
  * Who has what: sources are opened by made-up kinds, over two disks and volumes made of them.
  * Every kind of overlap is tried, by every way to name it.
  */
-/* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c */
+/* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -115,10 +115,14 @@ static int fake_parse(const char *text, char why[STORAGE_WHY_BYTES])
 
 static void fake_list(storage_visit visit, void *arg)
 {
-	struct storage_volume volume = {.source = "a:partition2", .about = "the second"};
+	struct storage_volume volume = {.source = "a:partition2",
+					.about = "the second",
+					.disk = &nvme0,
+					.offset = 1 * MIB + 30 * GIB,
+					.bytes = 10 * GIB};
 
 	visit(arg, &volume);
-	strcpy(volume.source, "a:lv-b");
+	volume = (struct storage_volume){.source = "a:lv-b", .owner = "h"};
 	visit(arg, &volume);
 }
 
@@ -132,14 +136,17 @@ static int search_open(const char *text, struct blkdev **dev, char why[STORAGE_W
 	return fake_open(text, dev, why);
 }
 
-static const struct storage_scheme a = {"a", fake_open, fake_parse, fake_list, false};
-static const struct storage_scheme other = {"other", search_open, fake_parse, NULL, true};
+static const struct storage_scheme a = {"a", fake_open, fake_parse, fake_list, false, false};
+static const struct storage_scheme other = {"other", search_open, fake_parse,
+					    NULL,    true,	  false};
+static const struct storage_scheme plain = {"plain", fake_open, fake_parse, NULL, false, true};
 
 static int set_up(void **state)
 {
 	(void)state;
 	storage_register(&a);
 	storage_register(&other);
+	storage_register(&plain);
 	return 0;
 }
 
@@ -156,11 +163,12 @@ static void sources_are_told_apart_by_their_kind(void **state)
 	assert_string_equal(why, "is empty");
 	for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
 		assert_int_equal(storage_parse(none[i], why), -EINVAL);
-		assert_string_equal(why,
-				    "begins with no kind of disk; write one of a:, other:");
-		assert_int_equal(storage_open(none[i], true, "g", &dev, why), -EINVAL);
+		assert_string_equal(
+			why, "begins with no kind of disk; write one of a:, other:, plain:");
+		assert_int_equal(storage_open(none[i], STORAGE_READ_ONLY, "g", &dev, why),
+				 -EINVAL);
 	}
-	assert_int_equal(storage_open("a:nothing", true, "g", &dev, why), -ENOENT);
+	assert_int_equal(storage_open("a:nothing", STORAGE_READ_ONLY, "g", &dev, why), -ENOENT);
 	assert_string_equal(why, "names nothing");
 	assert_null(dev);
 }
@@ -301,17 +309,17 @@ static void the_same_owner_has_no_more_rights(void **state)
 	char why[STORAGE_WHY_BYTES];
 
 	(void)state;
-	assert_int_equal(storage_open("a:nvme0", false, "g", &one, why), 0);
-	assert_int_equal(storage_open("a:partition2", false, "g", &two, why), -EBUSY);
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "g", &one, why), 0);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "g", &two, why), -EBUSY);
 	storage_close(one, "g");
 	/* Twice the same to read, then closed one by one. */
-	assert_int_equal(storage_open("a:nvme0", true, "g", &one, why), 0);
-	assert_int_equal(storage_open("a:nvme0", true, "g", &two, why), 0);
+	assert_int_equal(storage_open("a:nvme0", STORAGE_READ_ONLY, "g", &one, why), 0);
+	assert_int_equal(storage_open("a:nvme0", STORAGE_READ_ONLY, "g", &two, why), 0);
 	assert_ptr_equal(one, two);
 	storage_close(one, "g");
-	assert_int_equal(storage_open("a:nvme0", false, "h", &one, why), -EBUSY);
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "h", &one, why), -EBUSY);
 	storage_close(two, "g");
-	assert_int_equal(storage_open("a:nvme0", false, "h", &one, why), 0);
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "h", &one, why), 0);
 	storage_close(one, "h");
 	assert_int_equal(opened_count, 0);
 }
@@ -323,7 +331,7 @@ static void closing_what_is_not_open_is_nothing(void **state)
 
 	(void)state;
 	storage_close(NULL, "g");
-	assert_int_equal(storage_open("a:partition2", false, "g", &dev, why), 0);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "g", &dev, why), 0);
 	storage_close(dev, "another");
 	assert_int_equal(opened_count, 1);
 	storage_close(dev, "g");
@@ -336,7 +344,7 @@ static void owners_are_found_from_any_side(void **state)
 	char why[STORAGE_WHY_BYTES], owner[STORAGE_OWNER_BYTES];
 
 	(void)state;
-	assert_int_equal(storage_open("a:lv-a", true, "g", &dev, why), 0);
+	assert_int_equal(storage_open("a:lv-a", STORAGE_READ_ONLY, "g", &dev, why), 0);
 	assert_true(storage_owner(&nvme0, 0, nvme0.bytes, owner));
 	assert_string_equal(owner, "g");
 	assert_true(storage_owner(&pv.dev, 1 * MIB, 512, owner));
@@ -349,6 +357,60 @@ static void owners_are_found_from_any_side(void **state)
 	assert_false(storage_owner(&nvme0, 0, nvme0.bytes, owner));
 }
 
+/* What the disks are said to hold. */
+static int held;
+
+static int holds(struct blkdev *dev, uint64_t offset, uint64_t bytes,
+		 char what[STORAGE_WHY_BYTES])
+{
+	assert_true(offset + bytes <= dev->bytes);
+	strcpy(what, "is a physical volume");
+	return held;
+}
+
+/* A disk that is part of a group of volumes goes to a guest whole only by a word. */
+static void what_is_more_than_one_guests_takes_a_word(void **state)
+{
+	char why[STORAGE_WHY_BYTES];
+	struct blkdev *dev;
+
+	(void)state;
+	storage_set_holds(holds);
+	held = 1;
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_WRITE, "new", &dev, why), -EEXIST);
+	assert_string_equal(why,
+			    "is a physical volume; if the guest is to have it whole, write "
+			    "'physical_volume: true' beside it");
+	assert_null(dev);
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_READ_ONLY, "new", &dev, why), 0);
+	storage_close(dev, "new");
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_WRITE, "new", &dev, why), -EEXIST);
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "new", &dev, why), 0);
+	storage_close(dev, "new"); /* kinds that are not plain hold what they hold */
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_WHOLE, "new", &dev, why), 0);
+	storage_close(dev, "new");
+	/* From then on it is the guest's own work, but nobody else's. */
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_WRITE, "new", &dev, why), 0);
+	storage_close(dev, "new");
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_WRITE, "old", &dev, why), -EEXIST);
+	held = 0;
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_WRITE, "old", &dev, why), 0);
+	storage_close(dev, "old");
+	held = 1; /* made by the guest, while it had the disk */
+	assert_int_equal(storage_open("plain:nvme0", STORAGE_WRITE, "old", &dev, why), 0);
+	storage_close(dev, "old");
+	held = -ENOMEM;
+	assert_int_equal(storage_open("plain:sata0", STORAGE_WRITE, "x", &dev, why), -ENOMEM);
+	held = -EIO; /* what can't be read can't be known to hold anything */
+	assert_int_equal(storage_open("plain:sata0", STORAGE_WRITE, "x", &dev, why), 0);
+	storage_close(dev, "x");
+	held = 1; /* and so it was not found to be the guest's own */
+	assert_int_equal(storage_open("plain:sata0", STORAGE_WRITE, "x", &dev, why), -EEXIST);
+	storage_set_holds(NULL);
+	assert_int_equal(storage_open("plain:sata0", STORAGE_WRITE, "x", &dev, why), 0);
+	storage_close(dev, "x");
+}
+
 static unsigned listed;
 
 static void note_listed(void *arg, const struct storage_volume *volume)
@@ -357,9 +419,11 @@ static void note_listed(void *arg, const struct storage_volume *volume)
 	if (listed++ == 0) {
 		assert_string_equal(volume->source, "a:partition2");
 		assert_string_equal(volume->owner, "g");
+		assert_string_equal(volume->holds, "is a physical volume");
 	} else {
 		assert_string_equal(volume->source, "a:lv-b");
-		assert_string_equal(volume->owner, "");
+		assert_string_equal(volume->owner, "h");
+		assert_string_equal(volume->holds, "");
 	}
 }
 
@@ -369,9 +433,12 @@ static void a_list_names_the_owners(void **state)
 	char why[STORAGE_WHY_BYTES];
 
 	(void)state;
-	assert_int_equal(storage_open("other:label2", true, "g", &dev, why), 0);
+	assert_int_equal(storage_open("other:label2", STORAGE_READ_ONLY, "g", &dev, why), 0);
+	storage_set_holds(holds);
+	held = 1;
 	storage_list(note_listed, &listed);
 	assert_int_equal(listed, 2);
+	assert_int_equal(opened_count, 1); /* nothing is opened for a list */
 	storage_close(dev, "g");
 	assert_int_equal(opened_count, 0);
 }
@@ -416,6 +483,7 @@ int main(void)
 		cmocka_unit_test(the_same_owner_has_no_more_rights),
 		cmocka_unit_test(closing_what_is_not_open_is_nothing),
 		cmocka_unit_test(owners_are_found_from_any_side),
+		cmocka_unit_test(what_is_more_than_one_guests_takes_a_word),
 		cmocka_unit_test(a_list_names_the_owners),
 		cmocka_unit_test(runs_are_joined_and_bounded),
 	};

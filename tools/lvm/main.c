@@ -89,6 +89,13 @@ static int list(const struct lvm_scan *scan)
 {
 	if (*scan->problem)
 		printf("problem: %s\n", scan->problem);
+	for (unsigned i = 0; i < scan->label_count; i++) {
+		const struct lvm_label *label = &scan->labels[i];
+
+		if (!label->vg)
+			printf("pv %s group %s: it %s\n", label->disk->name,
+			       *label->group ? label->group : "?", label->why);
+	}
 	for (const struct lvm_vg *vg = scan->vgs; vg; vg = vg->next) {
 		char id[LVM_ID_TEXT_BYTES];
 
@@ -98,6 +105,8 @@ static int list(const struct lvm_scan *scan)
 		       (unsigned long long)lvm_alloc_free(vg),
 		       *vg->why ? " not served: it " : "", vg->why,
 		       *vg->keep_why ? " kept: it " : "", vg->keep_why);
+		if (*vg->note)
+			printf("note: %s %s\n", vg->name, vg->note);
 		for (unsigned i = 0; i < vg->lv_count; i++)
 			list_volume(vg, &vg->lvs[i]);
 	}

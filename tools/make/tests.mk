@@ -101,7 +101,8 @@ $(BUILD)/boot/witness.elf: tests/boot/witness.c tests/boot/witness.ld boot/hando
 # The configuration's own code, built for this machine.
 CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
 	$(wildcard tools/check-config/*.c guests/config/*.c) drivers/volume/names.c \
-	kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/mem/plan.c)
+	kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c \
+	kernel/mem/plan.c)
 $(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^ $(HOST_LIBS)
 
@@ -111,10 +112,10 @@ check-config: $(BUILD)/check-config
 		$(if $(ESP),--esp $(ESP)) $(FILE)
 
 # The LVM code without what is the kernel's, on image files.
-LVM_KERNEL := $(patsubst %,drivers/volume/lvm/%.c,manage members picture source volume)
+LVM_KERNEL := $(patsubst %,drivers/volume/lvm/%.c,holds manage members picture source volume)
 LVM_SOURCES := $(filter-out $(LVM_KERNEL),$(wildcard drivers/volume/lvm/*.c))
 $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $(LVM_SOURCES) \
-	kernel/lib/size.c kernel/lib/crc32.c)
+	kernel/lib/size.c kernel/lib/crc32.c kernel/lib/sort.c)
 	$(call say,LD) $(UNIT_CC) -o $@ $^
 
 # Everything that a whole-machine test starts.

@@ -10,7 +10,6 @@
 #include "drivers/volume/lvm/alloc.h"
 
 #define DIGITS_BYTES	 24
-#define STRIPES_MAX	 128 /* MAX_STRIPES in LVM2 */
 #define STRIPE_BYTES_MIN (4 * KIB)
 
 /* ---- pieces of text -----------------------------------------------------------------------
@@ -123,19 +122,6 @@ static bool goes_on(const struct lvm_segment *last, const struct lvm_piece *piec
 	return true;
 }
 
-/* The section of the volume's last segment: that which begins last. */
-static struct lvm_node *section_of(const struct lvm_lv *lv, const struct lvm_segment *segment)
-{
-	uint64_t first;
-
-	for (struct lvm_node *node = lv->node->first; node; node = node->next)
-		if (node->kind == LVM_SECTION &&
-		    !lvm_text_number(node, "start_extent", UINT32_MAX, &first) &&
-		    first == segment->first)
-			return node;
-	return NULL;
-}
-
 /* ---- creating ---------------------------------------------------------------------------- */
 
 static int check_policy(const struct lvm_vg *vg, const struct lvm_node *section,
@@ -174,7 +160,7 @@ static int check_new(const struct lvm_vg *vg, const struct lvm_new *new,
 			 (unsigned long long)max, vg->name);
 	else if (!new->bytes)
 		snprintf(why, LVM_WHY_BYTES, "needs a size");
-	else if (!new->stripes || new->stripes > STRIPES_MAX || new->stripes > vg->pv_count)
+	else if (!new->stripes || new->stripes > LVM_STRIPES_MAX || new->stripes > vg->pv_count)
 		snprintf(why, LVM_WHY_BYTES,
 			 "can't have %u stripes: %.40s has %u physical volumes", new->stripes,
 			 vg->name, vg->pv_count);
@@ -298,8 +284,7 @@ static int grow(struct lvm_vg *vg, struct lvm_lv *lv, uint32_t extents, char why
 	if (!error && goes_on(last, &pieces[0])) {
 		uint32_t more = pieces[0].count * last->stripes;
 
-		error = set_number(vg, section_of(lv, last), "extent_count",
-				   last->count + more);
+		error = set_number(vg, last->node, "extent_count", last->count + more);
 		first += more;
 		first_new = 1;
 	}
@@ -311,6 +296,16 @@ static int grow(struct lvm_vg *vg, struct lvm_lv *lv, uint32_t extents, char why
 	return error ? error : set_number(vg, lv->node, "segment_count", segments);
 }
 
+/* Whether what is in a volume's section belongs to its first extents: they were parsed. */
+static bool begins_before(const struct lvm_node *node, const void *extents)
+{
+	uint64_t first = 0;
+
+	if (node->kind == LVM_SECTION)
+		lvm_text_number(node, "start_extent", UINT32_MAX, &first);
+	return first < *(const uint32_t *)extents;
+}
+
 /* Segments behind the new end go; the one that it is in is cut. */
 static int shrink(struct lvm_vg *vg, struct lvm_lv *lv, uint32_t extents)
 {
@@ -318,9 +313,10 @@ static int shrink(struct lvm_vg *vg, struct lvm_lv *lv, uint32_t extents)
 	const struct lvm_segment *last;
 
 	while (lv->segments[left - 1].first >= extents)
-		lvm_text_remove(lv->node, section_of(lv, &lv->segments[--left]));
+		left--;
+	lvm_text_keep(lv->node, begins_before, &extents);
 	last = &lv->segments[left - 1];
-	if (set_number(vg, section_of(lv, last), "extent_count", extents - last->first))
+	if (set_number(vg, last->node, "extent_count", extents - last->first))
 		return -ENOMEM;
 	return set_number(vg, lv->node, "segment_count", left);
 }

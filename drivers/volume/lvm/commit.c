@@ -17,7 +17,7 @@ struct target {
 struct commit {
 	struct target *targets;
 	unsigned count;
-	const char *text;
+	const char *group, *text;
 	size_t bytes;
 	char *why;
 };
@@ -209,14 +209,15 @@ static int finish(const struct commit *commit)
 	if (error && written)
 		snprintf(
 			commit->why, LVM_WHY_BYTES,
-			"is changed, but not all copies of the metadata could be written: look "
-			"at the log, and run vgck on Linux");
+			"is changed, but not all copies of the metadata could be written: the "
+			"next change here renews them, or vgck --updatemetadata %.40s on Linux",
+			commit->group);
 	return error;
 }
 
 int lvm_commit(struct lvm_vg *vg, const char *text, size_t bytes, char why[LVM_WHY_BYTES])
 {
-	struct commit commit = {.text = text, .bytes = bytes, .why = why};
+	struct commit commit = {.group = vg->name, .text = text, .bytes = bytes, .why = why};
 	int error = find_targets(vg, &commit);
 
 	for (unsigned i = 0; i < commit.count && !error; i++)

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AREA_VERSION 1
+#include "drivers/volume/lvm/vg.h"
+
+#define AREA_VERSION   1
+#define CRC_STEP_BYTES 16 /* of a text: one of turns.h's steps */
 
 static const char area_magic[16] = " LVM2 x[5A%r0N*>";
 /* The last two are of old IDs only (lib/uuid/uuid.c). */
@@ -146,38 +149,60 @@ static bool area_fits(const struct lvm_disk *disk, const struct lvm_location *wh
 /* Where a text may be: behind the header; it may go on there from the area's end. */
 static bool text_fits(const struct lvm_area *area, const struct lvm_raw_location *text)
 {
-	return text->offset >= LVM_SECTOR_BYTES && text->offset < area->where.bytes &&
-	       text->bytes <= area->where.bytes - LVM_SECTOR_BYTES &&
-	       text->bytes <= LVM_TEXT_BYTES_MAX;
+	return text->bytes && text->offset >= LVM_SECTOR_BYTES &&
+	       text->offset < area->where.bytes &&
+	       text->bytes <= area->where.bytes - LVM_SECTOR_BYTES;
 }
 
-static enum lvm_area_state check_header(const struct lvm_area *area)
+static enum lvm_area_state damaged(struct lvm_label *label, const char *what)
+{
+	lvm_vg_refuse(label->why, "has a metadata area %s", what);
+	return LVM_AREA_DAMAGED;
+}
+
+static enum lvm_area_state check_header(struct lvm_label *label, const struct lvm_area *area)
 {
 	const struct lvm_area_header *header = &area->header;
 	const struct lvm_raw_location *text = &header->slots[LVM_COMMITTED];
 
-	if (header->crc != header_crc(header) ||
-	    memcmp(header->magic, area_magic, sizeof(area_magic)) != 0 ||
+	if (header->crc != header_crc(header))
+		return damaged(label, "whose header is damaged: its checksum is wrong");
+	if (memcmp(header->magic, area_magic, sizeof(area_magic)) != 0 ||
 	    header->version != AREA_VERSION || header->start != area->where.offset ||
 	    header->bytes != area->where.bytes)
-		return LVM_AREA_DAMAGED;
+		return damaged(label, "whose header does not belong there");
 	if (text->flags & LVM_RAW_IGNORED)
 		return LVM_AREA_IGNORED;
 	if (!text->offset && !text->bytes)
 		return LVM_AREA_EMPTY;
-	return text->bytes && text_fits(area, text) ? LVM_AREA_GOOD : LVM_AREA_DAMAGED;
+	if (!text_fits(area, text))
+		return damaged(label, "whose header puts the text outside of it");
+	if (text->bytes <= LVM_TEXT_BYTES_MAX)
+		return LVM_AREA_GOOD;
+	lvm_vg_refuse(label->why,
+		      "has %llu bytes of metadata text; Bulkhead takes %llu at most",
+		      (unsigned long long)text->bytes, LVM_TEXT_BYTES_MAX);
+	return LVM_AREA_UNREAD;
 }
 
-static int read_header(struct lvm_disk *disk, struct lvm_area *area)
+static int read_header(struct lvm_label *label, unsigned index)
 {
+	struct lvm_area *area = &label->areas[index];
 	int error;
 
 	area->state = LVM_AREA_DAMAGED;
-	if (!area_fits(disk, &area->where))
+	if (!area_fits(label->disk, &area->where)) {
+		damaged(label, "that does not lie on it");
 		return 0;
-	error = lvm_disk_read(disk, area->where.offset, &area->header, sizeof(area->header));
+	}
+	error = lvm_disk_read(label->disk, area->where.offset, &area->header,
+			      sizeof(area->header));
 	if (!error)
-		area->state = check_header(area);
+		area->state = check_header(label, area);
+	else if (error != -ENOMEM)
+		damaged(label, "that can't be read");
+	if (area->state == LVM_AREA_UNREAD)
+		error = lvm_label_read_name(label, index);
 	return error == -ENOMEM ? error
 				: 0; /* one area may be lost: the others have the same */
 }
@@ -196,7 +221,35 @@ int lvm_label_read(struct lvm_disk *disk, struct lvm_label *label)
 	if (!find_label(sectors, label))
 		return -ENOENT;
 	for (unsigned i = 0; i < label->area_count && !error; i++)
-		error = read_header(disk, &label->areas[i]);
+		error = read_header(label, i);
+	return error;
+}
+
+/* The checksum of much text, in pieces. */
+static uint32_t text_crc(const char *text, size_t bytes)
+{
+	struct turns turns = {0};
+	uint32_t crc = LVM_CRC_INITIAL;
+
+	for (size_t done = 0, piece; done < bytes; done += piece) {
+		piece = MIN(bytes - done, (size_t)CRC_STEP_BYTES * TURNS_STEPS);
+		crc = crc32_update(crc, text + done, piece);
+		turns_take(&turns, piece / CRC_STEP_BYTES);
+	}
+	return crc;
+}
+
+/* `bytes` of the text, from its beginning. */
+static int read_text(const struct lvm_label *label, const struct lvm_area *area, char *buf,
+		     size_t bytes)
+{
+	const struct lvm_raw_location *slot = &area->header.slots[LVM_COMMITTED];
+	size_t first = MIN(bytes, area->where.bytes - slot->offset);
+	int error = lvm_disk_read(label->disk, area->where.offset + slot->offset, buf, first);
+
+	if (!error && first < bytes)
+		error = lvm_disk_read(label->disk, area->where.offset + LVM_SECTOR_BYTES,
+				      buf + first, bytes - first);
 	return error;
 }
 
@@ -204,18 +257,16 @@ int lvm_label_read_text(struct lvm_label *label, unsigned index, char **text)
 {
 	struct lvm_area *area = &label->areas[index];
 	const struct lvm_raw_location *slot = &area->header.slots[LVM_COMMITTED];
-	size_t first = MIN(slot->bytes, area->where.bytes - slot->offset);
 	char *buf = malloc(slot->bytes);
 	int error;
 
 	if (!buf)
 		return -ENOMEM;
-	error = lvm_disk_read(label->disk, area->where.offset + slot->offset, buf, first);
-	if (!error && first < slot->bytes)
-		error = lvm_disk_read(label->disk, area->where.offset + LVM_SECTOR_BYTES,
-				      buf + first, slot->bytes - first);
-	if (!error && lvm_crc(buf, slot->bytes) != slot->crc) {
-		area->state = LVM_AREA_DAMAGED;
+	error = read_text(label, area, buf, slot->bytes);
+	if (error && error != -ENOMEM)
+		area->state = damaged(label, "whose text can't be read");
+	if (!error && text_crc(buf, slot->bytes) != slot->crc) {
+		area->state = damaged(label, "whose text is damaged: its checksum is wrong");
 		error = -EINVAL;
 	}
 	if (error)
@@ -223,6 +274,21 @@ int lvm_label_read_text(struct lvm_label *label, unsigned index, char **text)
 	else
 		*text = buf;
 	return error;
+}
+
+int lvm_label_read_name(struct lvm_label *label, unsigned index)
+{
+	const struct lvm_area *area = &label->areas[index];
+	char name[LVM_NAME_BYTES];
+	size_t bytes = MIN(area->header.slots[LVM_COMMITTED].bytes, sizeof(name)), length;
+	int error = *label->group ? -EEXIST : read_text(label, area, name, bytes);
+
+	if (error)
+		return error == -ENOMEM ? error : 0;
+	length = lvm_text_name(name, bytes);
+	if (length < bytes)
+		memcpy(label->group, name, length);
+	return 0;
 }
 
 int lvm_label_write_header(struct lvm_label *label, unsigned area,

@@ -10,7 +10,8 @@
 #include "drivers/volume/lvm/text.h"
 
 #define LVM_ID_BYTES	     32
-#define LVM_AREAS_MAX	     2 /* of one PV: LVM2 makes one at the start and one at the end */
+#define LVM_NAME_BYTES	     128 /* of a group or volume, with NUL; NAME_LEN in LVM2 */
+#define LVM_AREAS_MAX	     2	 /* of one PV: LVM2 makes one at the start and one at the end */
 #define LVM_LABEL_AREA_BYTES (4 * LVM_SECTOR_BYTES) /* where the label may be */
 
 struct lvm_label_header {
@@ -54,7 +55,8 @@ enum lvm_area_state {
 	LVM_AREA_EMPTY,	  /* no text yet: a PV without a VG */
 	LVM_AREA_IGNORED, /* LVM2 neither reads nor writes it */
 	LVM_AREA_GOOD,	  /* has a text with the right CRC */
-	LVM_AREA_DAMAGED,
+	LVM_AREA_UNREAD,  /* may have one, which Bulkhead does not take: label.why says why */
+	LVM_AREA_DAMAGED, /* has nothing that counts, for LVM2 neither: so does it */
 };
 
 struct lvm_area {
@@ -72,6 +74,11 @@ struct lvm_label {
 	unsigned area_count;
 	bool more_areas;   /* than LVM_AREAS_MAX */
 	struct lvm_vg *vg; /* scan.c's: that it is part of */
+	/* "", or what is wrong with it, the rest of a sentence about its disk: of an area, or,
+	 * by scan.c, why it is in no group that is known. */
+	char why[LVM_WHY_BYTES];
+	/* "", or the name of its group, as an area says it that could not be read whole. */
+	char group[LVM_NAME_BYTES];
 };
 
 /* Reads the label, and the headers of the areas. 0; -ENOENT: not a PV; -ENOMEM, or what the
@@ -79,8 +86,13 @@ struct lvm_label {
 int lvm_label_read(struct lvm_disk *disk, struct lvm_label *label);
 
 /* The text of an area in the state LVM_AREA_GOOD: *text is to be freed. 0; -EINVAL when it is
- * damaged after all, which the state then says; -ENOMEM, or what the disk says. */
+ * damaged after all, which state and label->why then say; -ENOMEM, or what the disk says. Gives
+ * others their turn. */
 int lvm_label_read_text(struct lvm_label *label, unsigned area, char **text);
+
+/* Fills in label->group from the beginning of the area's text, if it is empty and that has a
+ * name. 0; -ENOMEM. */
+int lvm_label_read_name(struct lvm_label *label, unsigned area);
 
 /* Computes the header's CRC and writes it. */
 int lvm_label_write_header(struct lvm_label *label, unsigned area,

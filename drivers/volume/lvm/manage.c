@@ -42,7 +42,9 @@ static struct volume_group *list_groups(unsigned *count)
 		group->disks = vg->pv_count;
 		group->volumes = vg->lv_count;
 		snprintf(group->why, sizeof(group->why), "%s",
-			 *vg->why ? vg->why : vg->keep_why);
+			 *vg->why	 ? vg->why
+			 : *vg->keep_why ? vg->keep_why
+					 : vg->note);
 	}
 	lvm_picture_drop(&picture);
 	return groups;
@@ -59,6 +61,43 @@ static void visit_groups(void (*visit)(void *arg, const struct volume_group *gro
 	for (unsigned i = 0; i < count; i++)
 		visit(arg, &groups[i]);
 	free(groups);
+}
+
+static struct volume_stray *list_strays(unsigned *count)
+{
+	struct volume_stray *strays = NULL, *stray;
+	struct lvm_picture picture;
+
+	*count = 0;
+	if (lvm_picture_take(&picture))
+		return NULL;
+	strays = calloc(picture.scan.label_count + 1, sizeof(*strays));
+	for (unsigned i = 0; i < picture.scan.label_count && strays; i++) {
+		const struct lvm_label *label = &picture.scan.labels[i];
+
+		if (label->vg)
+			continue;
+		stray = &strays[(*count)++];
+		snprintf(stray->disk, sizeof(stray->disk), "%s", label->disk->name);
+		stray->bytes = label->disk->bytes;
+		memcpy(stray->group, label->group, sizeof(stray->group));
+		memcpy(stray->why, label->why, sizeof(stray->why));
+	}
+	lvm_picture_drop(&picture);
+	return strays;
+}
+
+static void visit_strays(void (*visit)(void *arg, const struct volume_stray *stray), void *arg)
+{
+	struct volume_stray *strays;
+	unsigned count;
+
+	lvm_volume_lock();
+	strays = list_strays(&count);
+	lvm_volume_unlock();
+	for (unsigned i = 0; i < count; i++)
+		visit(arg, &strays[i]);
+	free(strays);
 }
 
 /* ---- changes ----------------------------------------------------------------------------- */
@@ -230,6 +269,7 @@ const struct volume_provider lvm_provider = {
 	.resize = resize,
 	.remove = remove_volume,
 	.groups = visit_groups,
+	.strays = visit_strays,
 };
 
 /* ---- start-up ---------------------------------------------------------------------------- */
@@ -246,8 +286,16 @@ static void log_group(void *arg, const struct volume_group *group)
 		log_warn("lvm", "%s %s", group->name, group->why);
 }
 
+static void log_stray(void *arg, const struct volume_stray *stray)
+{
+	(void)arg;
+	log_warn("lvm", "%s%s%s%s %s", stray->disk, *stray->group ? " (of " : "", stray->group,
+		 *stray->group ? ")" : "", stray->why);
+}
+
 void lvm_manage_start(const char *host_name)
 {
 	snprintf(host, sizeof(host), "%s", host_name);
 	visit_groups(log_group, NULL);
+	visit_strays(log_stray, NULL);
 }

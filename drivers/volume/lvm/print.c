@@ -27,23 +27,35 @@ struct lvm_node *lvm_text_value(struct lvm_text *text, struct lvm_node *field,
 	return append(text, field, kind, value);
 }
 
+void lvm_text_keep(struct lvm_node *parent,
+		   bool (*keep)(const struct lvm_node *child, const void *arg), const void *arg)
+{
+	struct lvm_node *child = parent->first;
+
+	parent->first = parent->last = NULL;
+	parent->count = 0;
+	for (; child; child = child->next) {
+		if (!keep(child, arg))
+			continue;
+		if (parent->last)
+			parent->last->next = child;
+		else
+			parent->first = child;
+		parent->last = child;
+		parent->count++;
+	}
+	if (parent->last)
+		parent->last->next = NULL;
+}
+
+static bool is_another(const struct lvm_node *child, const void *removed)
+{
+	return child != removed;
+}
+
 void lvm_text_remove(struct lvm_node *parent, const struct lvm_node *child)
 {
-	struct lvm_node *before = NULL;
-
-	for (struct lvm_node *node = parent->first; node; node = node->next) {
-		if (node != child) {
-			before = node;
-			continue;
-		}
-		if (before)
-			before->next = node->next;
-		else
-			parent->first = node->next;
-		if (parent->last == node)
-			parent->last = before;
-		return;
-	}
+	lvm_text_keep(parent, is_another, child);
 }
 
 struct printer {

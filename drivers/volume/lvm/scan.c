@@ -1,5 +1,6 @@
-/* Chooses among what the disks say. A disk that a guest could write may lie in every byte, so
- * whatever is ambiguous is refused. */
+/* Reads what the disks say and matches groups with disks. A disk that a guest could write may
+ * lie in every byte, so whatever is ambiguous is refused. Which of several states of a group
+ * counts is choose.c's. */
 #include "drivers/volume/lvm/scan.h"
 
 #include <errno.h>
@@ -7,162 +8,132 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/volume/lvm/choose.h"
+#include "kernel/lib/sort.h"
+
 #define EXTENSION_VERSION_MAX 2 /* PV_HEADER_EXTENSION_VSN of LVM2 2.03 */
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
 static struct lvm_vg *find_text(struct lvm_scan *scan, const struct lvm_raw_location *slot)
 {
-	for (struct lvm_vg *vg = scan->vgs; vg; vg = vg->next)
+	for (struct lvm_vg *vg = scan->vgs; vg; vg = vg->next) {
+		turns_take(&scan->turns, 1);
 		if (vg->crc == slot->crc && vg->bytes == slot->bytes)
 			return vg;
+	}
 	return NULL;
 }
 
-static bool lists(const struct lvm_vg *vg, const char *id)
+/* Takes a new group into the scan, if all together are not too much then; else it is freed. */
+static int add_group(struct lvm_scan *scan, const struct lvm_raw_location *slot,
+		     struct lvm_vg *vg, char why[LVM_WHY_BYTES])
 {
-	for (unsigned i = 0; i < vg->pv_count; i++)
-		if (strcmp(vg->pvs[i].id, id) == 0)
-			return true;
-	return false;
+	if (vg->text.nodes > LVM_SCAN_NODES_MAX - scan->nodes) {
+		lvm_vg_free(vg);
+		snprintf(why, LVM_WHY_BYTES,
+			 "has metadata that is left out: with it there would be more than %u "
+			 "words of it on all disks",
+			 LVM_SCAN_NODES_MAX);
+		return -EINVAL;
+	}
+	scan->nodes += vg->text.nodes;
+	vg->crc = slot->crc;
+	vg->bytes = slot->bytes;
+	vg->next = scan->vgs;
+	scan->vgs = vg;
+	scan->vg_count++;
+	return 0;
 }
 
 /* The area's text as a group, parsed unless another area had the same. A text that does not
- * list the disk that it is on speaks for nobody. */
-static int read_vg(struct lvm_scan *scan, struct lvm_label *label, unsigned index,
-		   struct lvm_vg **vg, char why[LVM_WHY_BYTES])
+ * list the disk that it is on speaks for nobody: -ENOENT. */
+static int read_vg(struct lvm_scan *scan, const struct lvm_label *label,
+		   const struct lvm_raw_location *slot, const char *text, struct lvm_vg **vg,
+		   char why[LVM_WHY_BYTES])
 {
-	const struct lvm_raw_location *slot = &label->areas[index].header.slots[LVM_COMMITTED];
-	char *text;
-	int error = lvm_label_read_text(label, index, &text);
+	bool is_new;
+	int error = 0;
 
-	if (error) {
-		snprintf(why, LVM_WHY_BYTES, "has metadata that can't be read, or is damaged");
-		return error;
-	}
 	*vg = find_text(scan, slot);
-	if (!*vg)
+	is_new = !*vg;
+	if (is_new)
 		error = lvm_vg_parse(text, slot->bytes, vg, why);
-	free(text);
 	if (error)
 		return error;
-	if (lists(*vg, label->id))
-		return 0;
+	if (lvm_vg_find_id(*vg, label->id))
+		return is_new ? add_group(scan, slot, *vg, why) : 0;
 	snprintf(why, LVM_WHY_BYTES, "has the metadata of %.40s, which it is not part of",
 		 (*vg)->name);
-	if (!find_text(scan, slot))
+	if (is_new)
 		lvm_vg_free(*vg);
-	return -EINVAL;
+	return -ENOENT;
 }
 
 static int read_area(struct lvm_scan *scan, struct lvm_label *label, unsigned index)
 {
 	struct lvm_area *area = &label->areas[index];
 	const struct lvm_raw_location *slot = &area->header.slots[LVM_COMMITTED];
-	char why[LVM_WHY_BYTES] = "";
-	int error;
+	char *text, why[LVM_WHY_BYTES] = "";
+	struct lvm_vg *vg;
+	int error = lvm_label_read_text(label, index, &text);
 
-	if (area->state != LVM_AREA_GOOD)
-		return 0;
-	error = read_vg(scan, label, index, &area->vg, why);
+	if (error)
+		return error == -ENOMEM ? error : 0;
+	error = read_vg(scan, label, slot, text, &vg, why);
+	free(text);
 	if (error == -ENOMEM)
 		return error;
-	if (error) {
-		area->vg = NULL;
-		area->state = LVM_AREA_DAMAGED;
-		lvm_vg_refuse(scan->problem, "%.40s %.200s", label->disk->name, why);
+	if (!error) {
+		area->vg = vg;
 		return 0;
 	}
-	if (!find_text(scan, slot)) {
-		area->vg->crc = slot->crc;
-		area->vg->bytes = slot->bytes;
-		area->vg->next = scan->vgs;
-		scan->vgs = area->vg;
-	}
-	return 0;
+	lvm_vg_refuse(label->why, "%s", why);
+	area->state = error == -ENOENT ? LVM_AREA_DAMAGED : LVM_AREA_UNREAD;
+	return area->state == LVM_AREA_UNREAD ? lvm_label_read_name(label, index) : 0;
 }
 
-/* ---- choosing ---------------------------------------------------------------------------- */
+/* An area with a text. */
+struct reading {
+	struct lvm_label *label;
+	unsigned area;
+	uint64_t bytes;
+};
 
-static bool same_group(const struct lvm_vg *a, const struct lvm_vg *b)
+static int by_bytes(const void *a, const void *b, void *scan)
 {
-	return strcmp(a->id, b->id) == 0;
+	const struct reading *x = a, *y = b;
+
+	turns_take(&((struct lvm_scan *)scan)->turns, 1);
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? -1 : 1;
+	if (x->label != y->label)
+		return x->label < y->label ? -1 : 1;
+	return (int)x->area - (int)y->area;
 }
 
-/* Whether another state of the group is newer. Of two with one number neither counts. */
-static bool is_old(const struct lvm_scan *scan, struct lvm_vg *vg)
+static int read_areas(struct lvm_scan *scan)
 {
-	for (struct lvm_vg *other = scan->vgs; other; other = other->next) {
-		if (other == vg || !same_group(vg, other))
-			continue;
-		if (other->seqno > vg->seqno)
-			return true;
-		if (other->seqno == vg->seqno)
-			lvm_vg_refuse(vg->why,
-				      "has two states with the number %u, which differ",
-				      vg->seqno);
-	}
-	return false;
-}
+	struct reading *readings =
+		calloc((size_t)scan->label_count * LVM_AREAS_MAX + 1, sizeof(*readings));
+	unsigned count = 0;
+	int error = readings ? 0 : -ENOMEM;
 
-static void sort_out_old(struct lvm_scan *scan)
-{
-	struct lvm_vg *current = NULL, *old = NULL, *next;
-
-	/* The lists are changed only after all were compared. */
-	for (struct lvm_vg *vg = scan->vgs; vg; vg = vg->next)
-		vg->is_old = is_old(scan, vg);
-	for (struct lvm_vg *vg = scan->vgs; vg; vg = next) {
-		struct lvm_vg **list = vg->is_old ? &old : &current;
-
-		next = vg->next;
-		vg->next = *list;
-		*list = vg;
-	}
-	scan->vgs = current;
-	scan->old = old;
-}
-
-/* Whether some disk has the state `vg`, and is in the group by the state `old` too. */
-static bool is_known(const struct lvm_scan *scan, const struct lvm_vg *vg,
-		     const struct lvm_vg *old)
-{
-	for (unsigned i = 0; i < scan->label_count; i++) {
-		const struct lvm_label *label = &scan->labels[i];
+	for (unsigned i = 0; readings && i < scan->label_count; i++) {
+		struct lvm_label *label = &scan->labels[i];
 
 		for (unsigned a = 0; a < label->area_count; a++)
-			if (label->areas[a].vg == vg && lists(old, label->id))
-				return true;
+			if (label->areas[a].state == LVM_AREA_GOOD)
+				readings[count++] = (struct reading){
+					label, a,
+					label->areas[a].header.slots[LVM_COMMITTED].bytes};
 	}
-	return false;
-}
-
-/* A disk can't join a group by its own word: else whoever may write to some disk could make
- * itself the newest state of any group. */
-static void refuse_strangers(struct lvm_scan *scan)
-{
-	for (struct lvm_vg *vg = scan->vgs; vg; vg = vg->next)
-		for (const struct lvm_vg *old = scan->old; old; old = old->next)
-			if (same_group(vg, old) && !is_known(scan, vg, old))
-				lvm_vg_refuse(
-					vg->why,
-					"has its newest state (%u) only on disks that are "
-					"not part of it by an older one (%u): vgck on "
-					"Linux tells more",
-					vg->seqno, old->seqno);
-}
-
-static void refuse_same_names(struct lvm_scan *scan)
-{
-	for (struct lvm_vg *vg = scan->vgs; vg; vg = vg->next)
-		for (struct lvm_vg *other = vg->next; other; other = other->next)
-			if (strcmp(vg->name, other->name) == 0 && !same_group(vg, other)) {
-				static const char why[] = "is the name of two volume groups: "
-							  "vgrename on Linux tells them apart";
-
-				lvm_vg_refuse(vg->why, why);
-				lvm_vg_refuse(other->why, why);
-			}
+	if (count)
+		sort_bounded(readings, count, sizeof(*readings), by_bytes, scan);
+	for (unsigned i = 0; i < count && !error; i++)
+		error = read_area(scan, readings[i].label, readings[i].area);
+	free(readings);
+	return error;
 }
 
 /* ---- matching ---------------------------------------------------------------------------- */
@@ -206,13 +177,22 @@ static void check_place(struct lvm_vg *vg, const struct lvm_pv *pv)
 	}
 }
 
+static int id_is_before(const void *label, const void *id)
+{
+	return strcmp((*(struct lvm_label *const *)label)->id, id);
+}
+
 static void match_pv(struct lvm_scan *scan, struct lvm_vg *vg, struct lvm_pv *pv)
 {
+	size_t at = sort_find(scan->by_id, scan->label_count, sizeof(struct lvm_label *),
+			      pv->id, id_is_before);
 	char id[LVM_ID_TEXT_BYTES];
 
-	for (unsigned i = 0; i < scan->label_count; i++)
-		if (strcmp(scan->labels[i].id, pv->id) == 0)
-			match_label(vg, pv, &scan->labels[i]);
+	turns_take(&scan->turns, LVM_LOOK_UP_STEPS);
+	for (; at < scan->label_count && strcmp(scan->by_id[at]->id, pv->id) == 0; at++) {
+		turns_take(&scan->turns, 1);
+		match_label(vg, pv, scan->by_id[at]);
+	}
 	if (!pv->label) {
 		lvm_label_id_text(pv->id, id);
 		lvm_vg_refuse(vg->why, "lacks the physical volume %.20s (%s)", pv->name, id);
@@ -226,6 +206,29 @@ static void match_pv(struct lvm_scan *scan, struct lvm_vg *vg, struct lvm_pv *pv
 	check_place(vg, pv);
 }
 
+static int by_id(const void *a, const void *b, void *scan)
+{
+	const struct lvm_label *x = *(struct lvm_label *const *)a;
+	const struct lvm_label *y = *(struct lvm_label *const *)b;
+	int order = strcmp(x->id, y->id);
+
+	turns_take(&((struct lvm_scan *)scan)->turns, 1);
+	return order ? order : x < y ? -1 : x > y;
+}
+
+static int index_labels(struct lvm_scan *scan)
+{
+	scan->by_id = calloc(scan->label_count + 1, sizeof(struct lvm_label *));
+	if (!scan->by_id)
+		return -ENOMEM;
+	for (unsigned i = 0; i < scan->label_count; i++)
+		scan->by_id[i] = &scan->labels[i];
+	if (scan->label_count)
+		sort_bounded(scan->by_id, scan->label_count, sizeof(struct lvm_label *), by_id,
+			     scan);
+	return 0;
+}
+
 /* ---- what may be changed ----------------------------------------------------------------- */
 
 static void check_area(struct lvm_vg *vg, const struct lvm_label *label,
@@ -234,14 +237,22 @@ static void check_area(struct lvm_vg *vg, const struct lvm_label *label,
 	if (area->state == LVM_AREA_DAMAGED)
 		lvm_vg_refuse(vg->keep_why,
 			      "has a damaged metadata area on %.32s: vgck "
-			      "--updatemetadata on Linux mends it",
-			      label->disk->name);
-	else if (area->state == LVM_AREA_GOOD && !same_group(area->vg, vg))
+			      "--updatemetadata %.40s on Linux mends it",
+			      label->disk->name, vg->name);
+	else if (area->state == LVM_AREA_UNREAD) /* it may be newer than all that was read */
+		lvm_vg_refuse(vg->why, "can't be read: %.32s %.160s", label->disk->name,
+			      label->why);
+	else if (area->state == LVM_AREA_GOOD && strcmp(area->vg->id, vg->id) != 0)
 		lvm_vg_refuse(vg->keep_why, "has the metadata of %.40s on %.32s",
 			      area->vg->name, label->disk->name);
+	else if (area->state == LVM_AREA_GOOD && area->vg != vg)
+		lvm_vg_refuse(vg->note,
+			      "has an older copy of its metadata on %.32s: the next change "
+			      "here renews it, or vgck --updatemetadata %.40s on Linux",
+			      label->disk->name, vg->name);
 }
 
-static void check_changeable(struct lvm_vg *vg)
+static void check_areas(struct lvm_vg *vg)
 {
 	for (unsigned i = 0; i < vg->pv_count; i++) {
 		const struct lvm_label *label = vg->pvs[i].label;
@@ -263,6 +274,38 @@ static void check_changeable(struct lvm_vg *vg)
 	}
 }
 
+/* ---- what is in no group ------------------------------------------------------------------
+ */
+
+static bool all_are(const struct lvm_label *label, enum lvm_area_state state)
+{
+	for (unsigned a = 0; a < label->area_count; a++)
+		if (label->areas[a].state != state)
+			return false;
+	return true;
+}
+
+/* Why the physical volume is in no group that is known. */
+static void describe(struct lvm_scan *scan, struct lvm_label *label)
+{
+	if (label->vg)
+		return;
+	if (!label->area_count)
+		lvm_vg_refuse(label->why,
+			      "is a physical volume without metadata of its own, and no other "
+			      "disk here has its group's");
+	else if (all_are(label, LVM_AREA_IGNORED))
+		lvm_vg_refuse(label->why,
+			      "is a physical volume whose metadata is marked as ignored, and "
+			      "no other disk here has its group's");
+	else if (all_are(label, LVM_AREA_EMPTY))
+		lvm_vg_refuse(label->why, "is a physical volume in no group");
+	else /* it has a text that is older than one that does not list it */
+		lvm_vg_refuse(label->why,
+			      "was taken out of its group, by newer metadata elsewhere");
+	lvm_vg_refuse(scan->problem, "%.40s %.200s", label->disk->name, label->why);
+}
+
 int lvm_scan(struct lvm_disk *const *disks, unsigned count, struct lvm_scan *scan)
 {
 	int error = 0;
@@ -276,21 +319,23 @@ int lvm_scan(struct lvm_disk *const *disks, unsigned count, struct lvm_scan *sca
 		if (!error)
 			scan->label_count++;
 	}
-	for (unsigned i = 0; i < scan->label_count && error != -ENOMEM; i++)
-		for (unsigned a = 0; a < scan->labels[i].area_count && error != -ENOMEM; a++)
-			error = read_area(scan, &scan->labels[i], a);
-	if (error == -ENOMEM) {
+	if (error != -ENOMEM)
+		error = index_labels(scan);
+	if (!error)
+		error = read_areas(scan);
+	if (!error)
+		error = lvm_choose(scan);
+	if (error) {
 		lvm_scan_free(scan);
 		return error;
 	}
-	sort_out_old(scan);
-	refuse_strangers(scan);
-	refuse_same_names(scan);
 	for (struct lvm_vg *vg = scan->vgs; vg; vg = vg->next) {
 		for (unsigned i = 0; i < vg->pv_count; i++)
 			match_pv(scan, vg, &vg->pvs[i]);
-		check_changeable(vg);
+		check_areas(vg);
 	}
+	for (unsigned i = 0; i < scan->label_count; i++)
+		describe(scan, &scan->labels[i]);
 	return 0;
 }
 
@@ -309,6 +354,7 @@ void lvm_scan_free(struct lvm_scan *scan)
 	free_list(scan->vgs);
 	free_list(scan->old);
 	free(scan->labels);
+	free(scan->by_id);
 	*scan = (struct lvm_scan){0};
 }
 
@@ -322,12 +368,23 @@ int lvm_scan_group(const struct lvm_scan *scan, const char *name, struct lvm_vg 
 	for (*vg = scan->vgs; *vg; *vg = (*vg)->next)
 		if (strcmp((*vg)->name, name) == 0)
 			return 0;
+	for (unsigned i = 0; i < scan->label_count; i++) {
+		const struct lvm_label *label = &scan->labels[i];
+
+		if (label->vg || strcmp(label->group, name) != 0)
+			continue;
+		snprintf(why, LVM_WHY_BYTES,
+			 "is in a volume group that can't be read: %.40s %.160s",
+			 label->disk->name, label->why);
+		return -ENOENT;
+	}
 	used = (size_t)snprintf(why, LVM_WHY_BYTES, "names no volume group; this machine has");
 	for (const struct lvm_vg *it = scan->vgs; it && used < LVM_WHY_BYTES; it = it->next)
 		used += (size_t)snprintf(why + used, LVM_WHY_BYTES - used, " %.40s", it->name);
 	if (!scan->vgs)
-		snprintf(why + used, LVM_WHY_BYTES - used, " none%s%.100s",
-			 *scan->problem ? ": " : "", scan->problem);
+		used += (size_t)snprintf(why + used, LVM_WHY_BYTES - used, " none");
+	if (*scan->problem && used < LVM_WHY_BYTES)
+		snprintf(why + used, LVM_WHY_BYTES - used, "; %.200s", scan->problem);
 	return -ENOENT;
 }
 

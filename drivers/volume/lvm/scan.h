@@ -7,15 +7,27 @@
 
 #include "drivers/volume/lvm/vg.h"
 
+/* Words of all texts together: what one of them may have, twice. Smaller texts come first, so
+ * that large ones, which a stranger may have written, leave nobody out. */
+#define LVM_SCAN_NODES_MAX (2 * LVM_TEXT_NODES_MAX)
+
 struct lvm_scan {
 	struct lvm_label *labels;
+	struct lvm_label **by_id; /* the same, sorted */
 	unsigned label_count;
 	struct lvm_vg *vgs; /* by `next`; older states of a group are not among them */
 	struct lvm_vg *old;
-	char problem[LVM_WHY_BYTES]; /* the first text that made no sense: a sentence, or "" */
+	unsigned vg_count, nodes;    /* of all texts */
+	char problem[LVM_WHY_BYTES]; /* the first disk with something wrong: a sentence, or ""
+				      */
+	struct turns turns;
 };
 
-/* The disks stay in use until lvm_scan_free(). What a disk does not tell is as if it were not
+/*
+ * Bounds: with T texts, L labels and P physical volumes in all the texts, about T * T + T * L +
+ * (P + T * L) * log2(P) comparisons, with others' turns in between.
+ *
+ * The disks stay in use until lvm_scan_free(). What a disk does not tell is as if it were not
  * there. 0 or -ENOMEM. */
 int lvm_scan(struct lvm_disk *const *disks, unsigned count, struct lvm_scan *scan);
 void lvm_scan_free(struct lvm_scan *scan);

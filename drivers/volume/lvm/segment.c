@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STRIPES_MAX 128 /* MAX_STRIPES in LVM2 */
+#include "kernel/lib/sort.h"
 
 static int lacks(char why[LVM_WHY_BYTES], const struct lvm_lv *lv, const char *what)
 {
@@ -18,15 +18,21 @@ static int lacks(char why[LVM_WHY_BYTES], const struct lvm_lv *lv, const char *w
 	return -EINVAL;
 }
 
-static int find_pv(const struct lvm_vg *vg, const char *name, uint32_t *index)
+static int find_pv(struct lvm_vg *vg, const char *name, uint32_t *index)
 {
-	for (unsigned i = 0; i < vg->pv_count; i++) {
-		if (strcmp(vg->pvs[i].name, name) == 0) {
-			*index = i;
-			return 0;
-		}
-	}
-	return -ENOENT;
+	const struct lvm_pv *pv = lvm_vg_find_pv(vg, name);
+
+	turns_take(&vg->text.turns, LVM_LOOK_UP_STEPS);
+	if (!pv)
+		return -ENOENT;
+	*index = (uint32_t)(pv - vg->pvs);
+	return 0;
+}
+
+static struct lvm_lv *find_lv(struct lvm_vg *vg, const char *name)
+{
+	turns_take(&vg->text.turns, LVM_LOOK_UP_STEPS);
+	return lvm_vg_find(vg, name);
 }
 
 static bool is_striped(const struct lvm_segment *segment)
@@ -48,7 +54,7 @@ static int parse_area(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_nod
 	    !lvm_text_to_number(number->text, UINT32_MAX, &first))
 		return lacks(why, lv, "stripes");
 	if (find_pv(vg, name->text, &area->pv))
-		return lvm_vg_find(vg, name->text) ? -ENOENT : lacks(why, lv, "stripes");
+		return find_lv(vg, name->text) ? -ENOENT : lacks(why, lv, "stripes");
 	area->first = (uint32_t)first;
 	if (first > vg->pvs[area->pv].extents ||
 	    area->count > vg->pvs[area->pv].extents - area->first)
@@ -61,12 +67,9 @@ static int parse_areas(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_no
 {
 	const struct lvm_node *list = lvm_text_find(node, LVM_FIELD, "stripes"), *name;
 	struct lvm_run *areas;
-	unsigned values = 0;
 	int error;
 
-	for (name = list ? list->first : NULL; name; name = name->next)
-		values++;
-	if (values != 2 * segment->stripes)
+	if (!list || list->count != 2 * segment->stripes)
 		return lacks(why, lv, "stripes");
 	areas = lvm_text_alloc(&vg->text, segment->stripes * sizeof(*areas));
 	if (!areas)
@@ -88,8 +91,15 @@ static int parse_stripes(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_
 {
 	uint64_t stripes, sectors = 0, stripe_extents;
 
-	if (lvm_text_number(node, "stripe_count", STRIPES_MAX, &stripes) || !stripes ||
-	    segment->count % stripes)
+	if (lvm_text_number(node, "stripe_count", UINT32_MAX, &stripes) || !stripes)
+		return lacks(why, lv, "stripe_count");
+	if (stripes > LVM_STRIPES_MAX) {
+		snprintf(why, LVM_WHY_BYTES,
+			 "has %.60s in %llu stripes; Bulkhead takes %u at most", lv->name,
+			 (unsigned long long)stripes, LVM_STRIPES_MAX);
+		return -EINVAL;
+	}
+	if (segment->count % stripes)
 		return lacks(why, lv, "stripe_count");
 	stripe_extents = segment->count / stripes;
 	if (stripes > 1 &&
@@ -114,8 +124,8 @@ static void note_unknown_areas(struct lvm_vg *vg, const struct lvm_segment *segm
 		if (field->kind != LVM_FIELD || !field->list)
 			continue;
 		for (const struct lvm_node *value = field->first; value; value = value->next)
-			if (value->kind == LVM_STRING && !find_pv(vg, value->text, &pv) &&
-			    value->next && value->next->kind == LVM_NUMBER)
+			if (value->kind == LVM_STRING && value->next &&
+			    value->next->kind == LVM_NUMBER && !find_pv(vg, value->text, &pv))
 				lvm_vg_refuse(vg->keep_why,
 					      "has a volume of the type %.40s on physical "
 					      "volumes, whose extents Bulkhead can't tell",
@@ -143,21 +153,23 @@ static void note_uses(struct lvm_vg *vg, const struct lvm_lv *lv,
 			continue;
 		for (const struct lvm_node *value = field->first; value; value = value->next)
 			if (value->kind == LVM_STRING)
-				note_use(lvm_vg_find(vg, value->text), lv, segment->type,
+				note_use(find_lv(vg, value->text), lv, segment->type,
 					 field->text);
 	}
 }
 
-static int parse_segment(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_node *node,
+static int parse_segment(struct lvm_vg *vg, struct lvm_lv *lv, struct lvm_node *node,
 			 struct lvm_segment *segment, char why[LVM_WHY_BYTES])
 {
 	uint64_t first, count;
 	int error = 0;
 
+	turns_take(&vg->text.turns, LVM_LOOK_UP_STEPS * (uint64_t)node->count);
 	if (lvm_text_number(node, "start_extent", UINT32_MAX, &first))
 		return lacks(why, lv, "start_extent");
 	if (lvm_text_number(node, "extent_count", UINT32_MAX, &count) || !count)
 		return lacks(why, lv, "extent_count");
+	segment->node = node;
 	segment->first = (uint32_t)first;
 	segment->count = (uint32_t)count;
 	segment->type = lvm_text_string(node, "type");
@@ -172,10 +184,11 @@ static int parse_segment(struct lvm_vg *vg, struct lvm_lv *lv, const struct lvm_
 	return error;
 }
 
-static int by_first(const void *a, const void *b)
+static int by_first(const void *a, const void *b, void *vg)
 {
 	const struct lvm_segment *x = a, *y = b;
 
+	turns_take(&((struct lvm_vg *)vg)->text.turns, 1);
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
@@ -191,14 +204,14 @@ static int parse_volume(struct lvm_vg *vg, struct lvm_lv *lv, char why[LVM_WHY_B
 	lv->segments = lvm_text_alloc(&vg->text, count * sizeof(*lv->segments));
 	if (!lv->segments)
 		return -ENOMEM;
-	for (const struct lvm_node *node = lv->node->first; node && !error; node = node->next) {
+	for (struct lvm_node *node = lv->node->first; node && !error; node = node->next) {
 		if (node->kind == LVM_SECTION)
 			error = parse_segment(vg, lv, node, &lv->segments[lv->segment_count++],
 					      why);
 	}
 	if (error)
 		return error;
-	qsort(lv->segments, count, sizeof(*lv->segments), by_first);
+	sort_bounded(lv->segments, count, sizeof(*lv->segments), by_first, vg);
 	for (unsigned i = 0; i < count; i++) {
 		if (lv->segments[i].first != next)
 			return lacks(why, lv, "start_extent");
@@ -212,10 +225,11 @@ static int parse_volume(struct lvm_vg *vg, struct lvm_lv *lv, char why[LVM_WHY_B
 
 /* ---- extents in use ---------------------------------------------------------------------- */
 
-static int by_place(const void *a, const void *b)
+static int by_place(const void *a, const void *b, void *vg)
 {
 	const struct lvm_run *x = a, *y = b;
 
+	turns_take(&((struct lvm_vg *)vg)->text.turns, 1);
 	if (x->pv != y->pv)
 		return x->pv < y->pv ? -1 : 1;
 	return x->first < y->first ? -1 : x->first > y->first;
@@ -249,7 +263,7 @@ static int find_used(struct lvm_vg *vg)
 	if (!vg->used)
 		return -ENOMEM;
 	vg->used_count = gather(vg, vg->used);
-	qsort(vg->used, count, sizeof(*vg->used), by_place);
+	sort_bounded(vg->used, count, sizeof(*vg->used), by_place, vg);
 	for (unsigned i = 1; i < count; i++)
 		if (vg->used[i].pv == vg->used[i - 1].pv &&
 		    vg->used[i].first - vg->used[i - 1].first < vg->used[i - 1].count)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/volume/lvm/map.h"
 #include "drivers/volume/lvm/picture.h"
 #include "drivers/volume/lvm/volume.h"
 #include "drivers/volume/names.h"
@@ -36,6 +37,52 @@ static int open_source(const char *text, struct blkdev **dev, char why[STORAGE_W
 
 /* ---- listing ----------------------------------------------------------------------------- */
 
+/* A volume that is not open, as a device that can be asked what it is made of. */
+struct closed {
+	struct blkdev dev;
+	const struct lvm_vg *vg;
+	struct lvm_map *map;
+};
+
+struct asking {
+	const struct closed *closed;
+	int (*visit)(void *arg, struct blkdev *part, uint64_t offset, uint64_t bytes);
+	void *arg;
+};
+
+static int visit_place(void *arg, const struct lvm_place *place)
+{
+	const struct asking *asking = arg;
+	struct lvm_disk *disk = asking->closed->vg->pvs[place->pv].label->disk;
+
+	return asking->visit(asking->arg, container_of(disk, struct lvm_member, disk)->dev,
+			     place->offset, place->bytes);
+}
+
+static int closed_pieces(struct blkdev *dev, uint64_t offset, uint64_t bytes,
+			 int (*visit)(void *arg, struct blkdev *part, uint64_t offset,
+				      uint64_t bytes),
+			 void *arg)
+{
+	struct asking asking = {container_of(dev, struct closed, dev), visit, arg};
+
+	return lvm_map_places(asking.closed->map, offset, bytes, visit_place, &asking);
+}
+
+/* Without opening the volume, which would look through all disks once more for each. */
+static void find_owner(const struct lvm_vg *vg, const struct lvm_lv *lv,
+		       struct storage_volume *volume)
+{
+	static const struct blkdev_ops ops = {.pieces = closed_pieces};
+	struct closed closed = {.dev = {.ops = &ops, .bytes = volume->bytes},
+				.vg = vg,
+				.map = lvm_map_create(vg, lv)};
+
+	if (!closed.map || !storage_owner(&closed.dev, 0, volume->bytes, volume->owner))
+		volume->owner[0] = '\0';
+	free(closed.map);
+}
+
 static void describe(const struct lvm_vg *vg, const struct lvm_lv *lv,
 		     struct storage_volume *volume)
 {
@@ -54,6 +101,8 @@ static void describe(const struct lvm_vg *vg, const struct lvm_lv *lv,
 		snprintf(volume->about, sizeof(volume->about), "%u segment%s from %.32s on",
 			 lv->segment_count, lv->segment_count == 1 ? "" : "s",
 			 vg->pvs[first->areas[0].pv].label->disk->name);
+	if (first->areas && !lvm_vg_check(vg, lv, why))
+		find_owner(vg, lv, volume);
 }
 
 static unsigned count_volumes(const struct lvm_scan *scan)

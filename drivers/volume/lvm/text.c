@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CHUNK_BYTES (32 * KIB)
+#define STEP_BYTES  16
 
 struct lvm_chunk {
 	struct lvm_chunk *next;
@@ -18,6 +19,7 @@ struct lvm_chunk {
 struct parser {
 	struct lvm_text *text;
 	const char *at, *end;
+	const char *counted; /* bytes before it are among the turns' steps */
 	unsigned line;
 	struct lvm_node *open[LVM_DEPTH_MAX]; /* the sections that are not closed */
 	unsigned depth;			      /* of open[] */
@@ -70,6 +72,7 @@ struct lvm_node *lvm_text_add(struct lvm_text *text, struct lvm_node *parent,
 	else
 		parent->first = node;
 	parent->last = node;
+	parent->count++;
 	return node;
 }
 
@@ -80,12 +83,23 @@ static int refuse(struct parser *parser, const char *what)
 	return -EINVAL;
 }
 
+static int too_many(struct parser *parser)
+{
+	snprintf(parser->why, LVM_WHY_BYTES,
+		 "has metadata of more than %u words, which is all that Bulkhead takes",
+		 LVM_TEXT_NODES_MAX);
+	return -EINVAL;
+}
+
 /* Adds a node whose text is `count` bytes at `from`. */
 static int add(struct parser *parser, struct lvm_node *parent, enum lvm_kind kind,
 	       const char *from, size_t count, struct lvm_node **made)
 {
 	if (parser->text->nodes++ == LVM_TEXT_NODES_MAX)
-		return refuse(parser, "too many words");
+		return too_many(parser);
+	turns_take(&parser->text->turns,
+		   1 + (uint64_t)(parser->at - parser->counted) / STEP_BYTES);
+	parser->counted = parser->at;
 	*made = lvm_text_add(parser->text, parent, kind, from, count);
 	return *made ? 0 : -ENOMEM;
 }
@@ -207,6 +221,15 @@ static int parse_values(struct parser *parser, struct lvm_node *field)
 	return parse_list(parser, field);
 }
 
+size_t lvm_text_name(const char *from, size_t count)
+{
+	size_t length = 0;
+
+	while (length < count && is_name(from[length]))
+		length++;
+	return length;
+}
+
 /* A name with what belongs to it: a value, or a section's beginning. */
 static int parse_named(struct parser *parser, bool gap)
 {
@@ -240,6 +263,7 @@ int lvm_text_parse(struct lvm_text *text, const char *bytes, size_t count,
 	struct parser parser = {.text = text,
 				.at = bytes,
 				.end = bytes + count,
+				.counted = bytes,
 				.line = 1,
 				.open = {&text->root},
 				.depth = 1,

@@ -6,6 +6,7 @@
 #define DRIVERS_VOLUME_LVM_TEXT_H
 
 #include "kernel/lib/types.h"
+#include "kernel/sched/turns.h"
 
 #define LVM_WHY_BYTES 256 /* the rest of a sentence, as in kernel/io/storage.h */
 
@@ -20,6 +21,7 @@ struct lvm_node {
 	struct lvm_node *next;
 	struct lvm_node *first, *last; /* of a section: what is in it; of a field: its values */
 	const char *text; /* name; a number's digits; what is between quotes, escapes kept */
+	uint32_t count;	  /* of what is in it, or of its values */
 	uint8_t kind;	  /* enum lvm_kind */
 	bool list;	  /* field: in brackets */
 	bool gap;	  /* an empty line before it */
@@ -32,6 +34,7 @@ struct lvm_text {
 	struct lvm_node root; /* a section without a name */
 	struct lvm_chunk *chunks;
 	unsigned nodes;
+	struct turns turns; /* of all the work that is done on it; lvm_text_free() keeps none */
 };
 
 /* Zeroed memory that lasts as long as `text`, or NULL. */
@@ -59,6 +62,8 @@ int lvm_text_number(const struct lvm_node *section, const char *name, uint64_t m
 const char *lvm_text_string(const struct lvm_node *section, const char *name);
 /* Whether a list of strings has `word`. */
 bool lvm_text_lists(const struct lvm_node *section, const char *name, const char *word);
+/* How many of the `count` bytes from `from` on are the name of a section or field. */
+size_t lvm_text_name(const char *from, size_t count);
 bool lvm_text_to_number(const char *digits, uint64_t max, uint64_t *value);
 
 /* Building: NULL when out of memory. Texts are copied. */
@@ -69,6 +74,10 @@ struct lvm_node *lvm_text_field(struct lvm_text *text, struct lvm_node *section,
 struct lvm_node *lvm_text_value(struct lvm_text *text, struct lvm_node *field,
 				enum lvm_kind kind, const char *value);
 void lvm_text_remove(struct lvm_node *parent, const struct lvm_node *child);
+/* Removes all that `keep` does not want, in one pass. */
+void lvm_text_keep(struct lvm_node *parent,
+		   bool (*keep)(const struct lvm_node *child, const void *arg),
+		   const void *arg);
 
 /* Prints what is in `section`, as LVM2 writes it to disks. Returns the bytes of all, whether or
  * not they fit into `room`. */

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "drivers/volume/lvm/segment.h"
+#include "kernel/lib/sort.h"
 
-#define PVS_MAX		   1024
-#define LVS_MAX		   4096
 #define EXTENT_SECTORS_MAX (1u << 25) /* 16 GiB */
+#define LOOKS		   16	      /* at all of a section, while it is understood: at most */
 
 void lvm_vg_refuse(char reason[LVM_WHY_BYTES], const char *fmt, ...)
 {
@@ -73,6 +73,114 @@ static bool has_flag(const struct lvm_node *section, const char *word)
 {
 	return lvm_text_lists(section, "status", word) ||
 	       lvm_text_lists(section, "flags", word);
+}
+
+/* ---- bounds --------------------------------------------------------------------------------
+ */
+
+/* Counts the work of understanding a section: its fields are looked for one by one, and the
+ * words of its status are compared with those that are known. */
+static void count_work(struct lvm_vg *vg, const struct lvm_node *section)
+{
+	static const char *const lists[] = {"status", "flags"};
+	uint64_t words = section->count;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		const struct lvm_node *field = lvm_text_find(section, LVM_FIELD, lists[i]);
+
+		words += field ? field->count : 0;
+	}
+	turns_take(&vg->text.turns, LOOKS * words);
+}
+
+static int beyond(char why[LVM_WHY_BYTES], unsigned count, const char *what, unsigned max)
+{
+	snprintf(why, LVM_WHY_BYTES, "has %u %s; Bulkhead takes %u at most", count, what, max);
+	return -EINVAL;
+}
+
+/* ---- sorted, for looking up ---------------------------------------------------------------
+ */
+
+static int pv_names(const void *a, const void *b, void *vg)
+{
+	turns_take(&((struct lvm_vg *)vg)->text.turns, 1);
+	return strcmp((*(struct lvm_pv *const *)a)->name, (*(struct lvm_pv *const *)b)->name);
+}
+
+static int pv_ids(const void *a, const void *b, void *vg)
+{
+	turns_take(&((struct lvm_vg *)vg)->text.turns, 1);
+	return strcmp((*(struct lvm_pv *const *)a)->id, (*(struct lvm_pv *const *)b)->id);
+}
+
+static int lv_names(const void *a, const void *b, void *vg)
+{
+	turns_take(&((struct lvm_vg *)vg)->text.turns, 1);
+	return strcmp((*(struct lvm_lv *const *)a)->name, (*(struct lvm_lv *const *)b)->name);
+}
+
+/* Pointers to `count` elements at `first`, sorted; NULL when out of memory. */
+static void *sorted(struct lvm_vg *vg, void *first, unsigned count, size_t bytes,
+		    int (*compare)(const void *a, const void *b, void *vg))
+{
+	char **index = lvm_text_alloc(&vg->text, count * sizeof(*index));
+
+	for (unsigned i = 0; index && i < count; i++)
+		index[i] = (char *)first + i * bytes;
+	if (index)
+		sort_bounded(index, count, sizeof(*index), compare, vg);
+	return index;
+}
+
+/* Of the elements that equal their neighbour in a sorted index, the first one's position, 0
+ * when there is none. */
+static unsigned find_twin(struct lvm_vg *vg, void *index, unsigned count,
+			  int (*compare)(const void *a, const void *b, void *vg))
+{
+	for (unsigned i = 1; i < count; i++)
+		if (compare((char **)index + i - 1, (char **)index + i, vg) == 0)
+			return i;
+	return 0;
+}
+
+static int pv_is_named(const void *pv, const void *name)
+{
+	return strcmp((*(struct lvm_pv *const *)pv)->name, name);
+}
+
+static int pv_has_id(const void *pv, const void *id)
+{
+	return strcmp((*(struct lvm_pv *const *)pv)->id, id);
+}
+
+static int lv_is_named(const void *lv, const void *name)
+{
+	return strcmp((*(struct lvm_lv *const *)lv)->name, name);
+}
+
+static void *look_up(void *index, unsigned count, const char *key,
+		     int (*compare)(const void *element, const void *key))
+{
+	void **at = index;
+	size_t i = count ? sort_find(at, count, sizeof(*at), key, compare) : 0;
+
+	return i < count && compare(&at[i], key) == 0 ? at[i] : NULL;
+}
+
+struct lvm_lv *lvm_vg_find(const struct lvm_vg *vg, const char *name)
+{
+	return look_up(vg->lvs_by_name, vg->lv_count, name, lv_is_named);
+}
+
+struct lvm_pv *lvm_vg_find_pv(const struct lvm_vg *vg, const char *name)
+{
+	return look_up(vg->pvs_by_name, vg->pv_count, name, pv_is_named);
+}
+
+struct lvm_pv *lvm_vg_find_id(const struct lvm_vg *vg, const char *id)
+{
+	return look_up(vg->pvs_by_id, vg->pv_count, id, pv_has_id);
 }
 
 /* ---- the group ---------------------------------------------------------------------------
@@ -161,6 +269,7 @@ static int parse_pv(struct lvm_vg *vg, const struct lvm_node *node, struct lvm_p
 	const char *id = lvm_text_string(node, "id");
 	uint64_t start, extents;
 
+	count_work(vg, node);
 	pv->name = node->text;
 	if (!id || !lvm_label_id(id, pv->id))
 		return lacks(why, node->text, "id");
@@ -170,9 +279,6 @@ static int parse_pv(struct lvm_vg *vg, const struct lvm_node *node, struct lvm_p
 	if (lvm_text_number(node, "pe_count",
 			    MIN(UINT32_MAX - 1, UINT64_MAX / vg->extent_bytes), &extents))
 		return lacks(why, node->text, "pe_count");
-	for (const struct lvm_pv *other = vg->pvs; other < pv; other++)
-		if (strcmp(other->id, pv->id) == 0 || strcmp(other->name, pv->name) == 0)
-			return lacks(why, node->text, "id: another has the same");
 	pv->start = start * LVM_SECTOR_BYTES;
 	pv->extents = (uint32_t)extents;
 	pv->allocatable = has_flag(node, "ALLOCATABLE");
@@ -182,21 +288,41 @@ static int parse_pv(struct lvm_vg *vg, const struct lvm_node *node, struct lvm_p
 	return check_status(node, pv_status, why);
 }
 
+static int index_pvs(struct lvm_vg *vg, char why[LVM_WHY_BYTES])
+{
+	unsigned twin;
+
+	vg->pvs_by_name = sorted(vg, vg->pvs, vg->pv_count, sizeof(*vg->pvs), pv_names);
+	vg->pvs_by_id = sorted(vg, vg->pvs, vg->pv_count, sizeof(*vg->pvs), pv_ids);
+	if (!vg->pvs_by_name || !vg->pvs_by_id)
+		return -ENOMEM;
+	twin = find_twin(vg, vg->pvs_by_name, vg->pv_count, pv_names);
+	if (twin)
+		return lacks(why, vg->pvs_by_name[twin]->name, "name: another has the same");
+	twin = find_twin(vg, vg->pvs_by_id, vg->pv_count, pv_ids);
+	if (twin)
+		return lacks(why, MAX(vg->pvs_by_id[twin - 1], vg->pvs_by_id[twin])->name,
+			     "id: another has the same");
+	return 0;
+}
+
 static int parse_pvs(struct lvm_vg *vg, char why[LVM_WHY_BYTES])
 {
 	const struct lvm_node *list = lvm_text_find(vg->node, LVM_SECTION, "physical_volumes");
 	unsigned count = list ? lvm_text_sections(list) : 0;
 	int error = 0;
 
-	if (!count || count > PVS_MAX)
+	if (!count)
 		return lacks(why, vg->name, "number of physical volumes");
+	if (count > LVM_PVS_MAX)
+		return beyond(why, count, "physical volumes", LVM_PVS_MAX);
 	vg->pvs = lvm_text_alloc(&vg->text, count * sizeof(*vg->pvs));
 	if (!vg->pvs)
 		return -ENOMEM;
 	for (const struct lvm_node *node = list->first; node && !error; node = node->next)
 		if (node->kind == LVM_SECTION)
 			error = parse_pv(vg, node, &vg->pvs[vg->pv_count++], why);
-	return error;
+	return error ? error : index_pvs(vg, why);
 }
 
 /* ---- logical volumes --------------------------------------------------------------------- */
@@ -207,6 +333,7 @@ static int parse_lv(struct lvm_vg *vg, struct lvm_node *node, struct lvm_lv *lv,
 	const char *id = lvm_text_string(node, "id");
 	char letters[LVM_ID_BYTES + 1];
 
+	count_work(vg, node);
 	lv->name = node->text;
 	lv->node = node;
 	if (strlen(lv->name) >= LVM_NAME_BYTES)
@@ -224,33 +351,29 @@ static int parse_lv(struct lvm_vg *vg, struct lvm_node *node, struct lvm_lv *lv,
 static int parse_lvs(struct lvm_vg *vg, char why[LVM_WHY_BYTES])
 {
 	struct lvm_node *list = lvm_text_find(vg->node, LVM_SECTION, "logical_volumes");
-	unsigned count = list ? lvm_text_sections(list) : 0;
+	unsigned count = list ? lvm_text_sections(list) : 0, twin;
 	int error = 0;
 
 	if (!count)
 		return 0;
-	if (count > LVS_MAX)
-		return lacks(why, vg->name, "number of logical volumes");
+	if (count > LVM_LVS_MAX)
+		return beyond(why, count, "logical volumes", LVM_LVS_MAX);
 	vg->lvs = lvm_text_alloc(&vg->text, count * sizeof(*vg->lvs));
 	if (!vg->lvs)
 		return -ENOMEM;
 	for (struct lvm_node *node = list->first; node && !error; node = node->next) {
-		if (node->kind != LVM_SECTION)
-			continue;
-		error = parse_lv(vg, node, &vg->lvs[vg->lv_count], why);
-		if (!error && lvm_vg_find(vg, node->text))
-			error = lacks(why, node->text, "name: another has the same");
-		vg->lv_count++;
+		if (node->kind == LVM_SECTION)
+			error = parse_lv(vg, node, &vg->lvs[vg->lv_count++], why);
 	}
-	return error;
-}
-
-struct lvm_lv *lvm_vg_find(const struct lvm_vg *vg, const char *name)
-{
-	for (unsigned i = 0; i < vg->lv_count; i++)
-		if (strcmp(vg->lvs[i].name, name) == 0)
-			return &vg->lvs[i];
-	return NULL;
+	if (error)
+		return error;
+	vg->lvs_by_name = sorted(vg, vg->lvs, vg->lv_count, sizeof(*vg->lvs), lv_names);
+	if (!vg->lvs_by_name)
+		return -ENOMEM;
+	twin = find_twin(vg, vg->lvs_by_name, vg->lv_count, lv_names);
+	if (twin)
+		return lacks(why, vg->lvs_by_name[twin]->name, "name: another has the same");
+	return 0;
 }
 
 int lvm_vg_parse(const char *text, size_t bytes, struct lvm_vg **made, char why[LVM_WHY_BYTES])

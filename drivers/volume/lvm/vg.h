@@ -7,8 +7,14 @@
 
 #include "drivers/volume/lvm/label.h"
 
-#define LVM_NAME_BYTES	128 /* of a group or volume, with NUL; NAME_LEN in LVM2 */
 #define LVM_EXTENT_NONE UINT32_MAX
+
+/* Bounds of one group: more is refused, with the number. */
+#define LVM_PVS_MAX	  1024
+#define LVM_LVS_MAX	  4096
+#define LVM_STRIPES_MAX	  128 /* MAX_STRIPES in LVM2 */
+
+#define LVM_LOOK_UP_STEPS 16 /* of turns.h: what finding one name among so many takes */
 
 struct lvm_pv {
 	const char *name; /* in this metadata: "pv0" */
@@ -25,6 +31,7 @@ struct lvm_run {
 };
 
 struct lvm_segment {
+	struct lvm_node *node;
 	uint32_t first, count; /* extents of the volume; count: of all stripes together */
 	const char *type;
 	uint32_t stripes, stripe_bytes; /* bytes: 0 where there is one stripe */
@@ -53,13 +60,16 @@ struct lvm_vg {
 	uint64_t extent_bytes;
 	struct lvm_pv *pvs;
 	unsigned pv_count;
+	struct lvm_pv **pvs_by_name, **pvs_by_id; /* the same, sorted */
 	struct lvm_lv *lvs;
 	unsigned lv_count;
+	struct lvm_lv **lvs_by_name;
 	/* What PVs' extents are in use for, hidden volumes' too; in order, without overlap. */
 	struct lvm_run *used;
 	unsigned used_count;
 	char why[LVM_WHY_BYTES];      /* "", or why nothing of it is served: "lacks ..." */
 	char keep_why[LVM_WHY_BYTES]; /* "", or why it must not be changed */
+	char note[LVM_WHY_BYTES];     /* "", or what to know besides */
 	struct lvm_vg *next;	      /* scan.c's */
 	bool is_old;		      /* scan.c's */
 	uint32_t crc;		      /* scan.c's: of the text */
@@ -70,7 +80,10 @@ struct lvm_vg {
 int lvm_vg_parse(const char *text, size_t bytes, struct lvm_vg **vg, char why[LVM_WHY_BYTES]);
 void lvm_vg_free(struct lvm_vg *vg); /* NULL is nothing */
 
+/* Each looks a name or an ID up in about log2(count) comparisons. NULL: there is none. */
 struct lvm_lv *lvm_vg_find(const struct lvm_vg *vg, const char *name);
+struct lvm_pv *lvm_vg_find_pv(const struct lvm_vg *vg, const char *name);
+struct lvm_pv *lvm_vg_find_id(const struct lvm_vg *vg, const char *id);
 
 /* Whether the volume can be served: 0; or -EINVAL with the rest of a sentence. */
 int lvm_vg_check(const struct lvm_vg *vg, const struct lvm_lv *lv, char why[LVM_WHY_BYTES]);
