@@ -164,6 +164,29 @@ void int_machine_check(void)
 	fake_cpu->machine_checks++;
 }
 
+struct cpuid fake_cpuid_svm;
+
+/* No model of any maker, but with what guests are offered. */
+struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid r = {0};
+
+	(void)subleaf;
+	switch (leaf) {
+	case 0: r.eax = 0x0d; break;
+	case 1:
+		r.eax = 0x00800f12;
+		r.ecx = BIT(17) | BIT(26);
+		r.edx = 0x0183fbff;
+		break;
+	case 7: r.ebx = BIT(0) | BIT(7) | BIT(20); break;
+	case 0x80000000: r.eax = 0x8000001e; break;
+	case 0x80000001: r.edx = 0x2fd3fbff; break;
+	case 0x8000000a: return fake_cpuid_svm;
+	}
+	return r;
+}
+
 uint64_t fake_rdtsc(void)
 {
 	return fake_now_ns * FAKE_TSC_PER_NS + tsc_reads++;

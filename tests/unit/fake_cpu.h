@@ -39,6 +39,9 @@ void fake_cpu_use(unsigned index);
 /* An MSR comes to be, with this value. Others raise #GP. */
 void fake_msr(uint32_t msr, uint64_t value);
 
+/* What CPUID 0x8000000A says. */
+extern struct cpuid fake_cpuid_svm;
+
 /* Called once by the next irq_disable(), after it: what happens at that moment elsewhere. */
 extern void (*fake_on_irq_disable)(void);
 

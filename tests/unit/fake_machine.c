@@ -50,13 +50,15 @@ static bool refused(void)
 
 void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
+	size_t align;
 	void *p;
 
 	(void)account;
 	if (refused())
 		return NULL;
-	p = aligned_alloc(64, ALIGN_UP(bytes, 64));
-	return memset(p, 0, ALIGN_UP(bytes, 64));
+	align = bytes < PAGE_BYTES ? 64 : PAGE_BYTES;
+	p = aligned_alloc(align, ALIGN_UP(bytes, align));
+	return memset(p, 0, ALIGN_UP(bytes, align));
 }
 
 void heap_free(void *p)
@@ -172,12 +174,11 @@ int pvclock_write_system(struct vcpu *vcpu, uint64_t value)
 
 void smp_kick(unsigned cpu)
 {
+	struct vcpu *vcpu = cpus[cpu]->loaded;
+
 	fake_kicks++;
-	assert_int_equal(cpu, fake_cpu->cpu.index);
-	for (unsigned i = 0; i < ARRAY_SIZE(models); i++)
-		if (models[i].vcpu && models[i].vcpu->in_guest &&
-		    fake_cpu->cpu.loaded == models[i].vcpu)
-			models[i].host_interrupt = true;
+	if (vcpu && vcpu->in_guest)
+		model_of(vcpu)->host_interrupt = true;
 }
 
 void smp_call_others(void (*fn)(void *), void *arg)
@@ -197,10 +198,14 @@ void apic_look_again(void)
 	fake_looks++;
 }
 
+void (*fake_on_ipi)(unsigned vector);
+
 void apic_send_ipi(uint32_t dest_apic_id, unsigned vector)
 {
-	(void)dest_apic_id, (void)vector;
+	(void)dest_apic_id;
 	fake_ipis++;
+	if (fake_on_ipi)
+		fake_on_ipi(vector);
 }
 
 void trap_register(unsigned vector, trap_handler handler, void *arg)

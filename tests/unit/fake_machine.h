@@ -15,6 +15,7 @@ extern unsigned fake_allocations; /* so far */
 extern unsigned fake_frames_alive;
 
 extern unsigned fake_kicks, fake_ipis, fake_looks, fake_traps_taken;
+extern void (*fake_on_ipi)(unsigned vector);
 extern unsigned fake_stopped; /* calls of params.stopped */
 extern unsigned fake_populates;
 extern int fake_populate_result; /* of gmem_populate(); fake_machine_reset() takes the next */

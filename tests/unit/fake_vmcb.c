@@ -37,29 +37,6 @@ bool fake_svm_no_xsetbv_exit;
 static uint32_t edx;
 static const struct vcpu *owner[FAKE_CPUS][ASIDS];
 
-struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf)
-{
-	struct cpuid r = {0};
-
-	(void)subleaf;
-	switch (leaf) {
-	case 0: r.eax = 0x0d; break;
-	case 1:
-		r.eax = 0x00800f12;
-		r.ecx = BIT(17) | BIT(26);
-		r.edx = 0x0183fbff;
-		break;
-	case 7: r.ebx = BIT(0) | BIT(7) | BIT(20); break;
-	case 0x80000000: r.eax = 0x8000001e; break;
-	case 0x80000001: r.edx = 0x2fd3fbff; break;
-	case CPUID_SVM:
-		r.ebx = fake_svm_asids;
-		r.edx = edx;
-		break;
-	}
-	return r;
-}
-
 void vmsave(uint64_t vmcb_phys)
 {
 	if (!(rdmsr(MSR_EFER) & EFER_SVME))
@@ -73,6 +50,7 @@ void fake_svm_start(uint32_t features, bool tcg)
 	const struct vmm_backend *backends[] = {&svm_backend};
 
 	edx = features;
+	fake_cpuid_svm = (struct cpuid){.ebx = ASIDS, .edx = features};
 	fake_svm_asids = ASIDS;
 	fake_svm_flushes = 0;
 	fake_svm_refuse = 0;

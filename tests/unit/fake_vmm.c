@@ -1,5 +1,5 @@
-/* See fake_vmm.h. What is weak gives way to the real one, or to another fake, where a test links
- * that. */
+/* See fake_vmm.h. What is weak gives way to the real one, or to another fake, where a test
+ * links that. */
 #include "tests/unit/fake_vmm.h"
 
 #include <stdlib.h>
@@ -39,7 +39,8 @@ __attribute__((weak)) void heap_free(void *p)
 	free(p);
 }
 
-__attribute__((weak)) void log_line(enum log_level level, const char *area, const char *fmt, ...)
+__attribute__((weak)) void log_line(enum log_level level, const char *area, const char *fmt,
+				    ...)
 {
 	(void)level, (void)area, (void)fmt;
 	fake_log_lines++;
