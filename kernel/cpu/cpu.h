@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "kernel/cpu/instructions.h"
 #include "kernel/lib/cpumask.h"
 
 struct thread;
@@ -66,43 +67,11 @@ static inline struct cpu *cpu_this(void)
 	return cpu;
 }
 
-static inline void irq_disable(void)
-{
-	__asm__ volatile("cli" : : : "memory");
-}
-
-static inline void irq_enable(void)
-{
-	__asm__ volatile("sti" : : : "memory");
-}
-
 /* Stops the calling CPU for good; only NMI, INIT and SMI still reach it. */
 static inline noreturn void cpu_park(void)
 {
 	for (;;)
 		__asm__ volatile("cli; hlt");
-}
-
-static inline uint64_t rdtsc(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
-}
-
-struct cpuid {
-	uint32_t eax, ebx, ecx, edx;
-};
-
-static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
-{
-	struct cpuid r;
-
-	__asm__ volatile("cpuid"
-			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-			 : "a"(leaf), "c"(subleaf));
-	return r;
 }
 
 enum cpu_vendor { CPU_VENDOR_OTHER, CPU_VENDOR_INTEL, CPU_VENDOR_AMD /* and Hygon */ };

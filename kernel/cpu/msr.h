@@ -1,10 +1,10 @@
-/* Model-specific registers that the hypervisor itself uses, and the instructions to reach them.
+/* Model-specific registers that the hypervisor itself uses.
  * Guests' view of MSRs is in kernel/vmm/features. Numbers: SDM vol. 4 2.1, APM vol. 2 app. A.
  */
 #ifndef KERNEL_CPU_MSR_H
 #define KERNEL_CPU_MSR_H
 
-#include <stdint.h>
+#include "kernel/cpu/instructions.h"
 
 #define MSR_TSC		   0x010u
 #define MSR_APIC_BASE	   0x01bu
@@ -31,23 +31,8 @@
 #define EFER_NXE	   (1ull << 11)
 #define EFER_SVME	   (1ull << 12)
 
-static inline uint64_t rdmsr(uint32_t msr)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");
-	return (uint64_t)hi << 32 | lo;
-}
-
-static inline void wrmsr(uint32_t msr, uint64_t value)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-			 : "memory");
-}
-
-/* The same, returning -EIO instead of taking #GP. Any context after traps_init(). */
+/* rdmsr() and wrmsr() (instructions.h), returning -EIO instead of taking #GP. Any context after
+ * traps_init(). */
 int rdmsr_safe(uint32_t msr, uint64_t *value);
 int wrmsr_safe(uint32_t msr, uint64_t value);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/fpu.h"
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/vm.h"
@@ -363,7 +364,7 @@ static void op_read_xmm(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16])
 	uint8_t *area = vcpu_of(ctx)->xsave;
 	uint64_t flags = irq_save();
 
-	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	fxsave(area);
 	memcpy(value, area + FXSAVE_XMM + 16 * xmm, 16);
 	irq_restore(flags);
 }
@@ -373,9 +374,9 @@ static void op_write_xmm(struct emul_ctx *ctx, unsigned xmm, const uint8_t value
 	uint8_t *area = vcpu_of(ctx)->xsave;
 	uint64_t flags = irq_save();
 
-	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	fxsave(area);
 	memcpy(area + FXSAVE_XMM + 16 * xmm, value, 16);
-	__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+	fxrstor(area);
 	irq_restore(flags);
 }
 

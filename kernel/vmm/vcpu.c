@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "kernel/cpu/control.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/fpu.h"
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/mem/heap.h"
@@ -58,19 +60,9 @@ void vcpu_destroy(struct vcpu *vcpu)
 	heap_free(vcpu);
 }
 
-static void xsetbv(uint64_t value)
-{
-	__asm__ volatile("xsetbv"
-			 :
-			 : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
-}
-
 uint64_t vcpu_get_xcr0(void)
 {
-	uint32_t lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return (uint64_t)hi << 32 | lo;
+	return xgetbv();
 }
 
 void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value)
@@ -84,10 +76,8 @@ void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value)
  * another guest's FNSTENV would then show (CVE-2006-1056): a load of our own replaces them. */
 static void x87_forget(void)
 {
-	static const uint32_t zero;
-
 	if (cpu_features.vendor == CPU_VENDOR_AMD)
-		__asm__ volatile("fnclex; emms; fildl %0" : : "m"(zero));
+		x87_load_zero();
 }
 
 /* The whole state is saved and restored under the host's XCR0, whatever the guest enabled. */
@@ -97,14 +87,11 @@ static void fpu_load(struct vcpu *vcpu)
 
 	x87_forget();
 	if (!cpu_features.xsave) {
-		__asm__ volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave) : "memory");
+		fxrstor(vcpu->xsave);
 		return;
 	}
 	xsetbv(mask);
-	__asm__ volatile("xrstor64 (%0)"
-			 :
-			 : "r"(vcpu->xsave), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
-			 : "memory");
+	xrstor(vcpu->xsave, mask);
 	xsetbv(vcpu->xcr0);
 }
 
@@ -113,24 +100,21 @@ static void fpu_save(struct vcpu *vcpu)
 	uint64_t mask = cpu_features.xcr0_mask;
 
 	if (!cpu_features.xsave) {
-		__asm__ volatile("fxsave64 (%0)" : : "r"(vcpu->xsave) : "memory");
+		fxsave(vcpu->xsave);
 		return;
 	}
 	vcpu->xcr0 = vcpu_get_xcr0(); /* QEMU 7.2 lets a guest set it without an exit */
 	xsetbv(mask);
-	__asm__ volatile("xsave64 (%0)"
-			 :
-			 : "r"(vcpu->xsave), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
-			 : "memory");
+	xsave(vcpu->xsave, mask);
 }
 
 /* DR0 to DR3 are switched by neither VMX nor SVM. We set no breakpoints ourselves. */
 static void debug_load(const struct vcpu *vcpu)
 {
-	__asm__ volatile("mov %0, %%dr0" : : "r"(vcpu->dr[0]));
-	__asm__ volatile("mov %0, %%dr1" : : "r"(vcpu->dr[1]));
-	__asm__ volatile("mov %0, %%dr2" : : "r"(vcpu->dr[2]));
-	__asm__ volatile("mov %0, %%dr3" : : "r"(vcpu->dr[3]));
+	write_dr0(vcpu->dr[0]);
+	write_dr1(vcpu->dr[1]);
+	write_dr2(vcpu->dr[2]);
+	write_dr3(vcpu->dr[3]);
 }
 
 void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4])
@@ -141,10 +125,10 @@ void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4])
 
 static void debug_save(struct vcpu *vcpu)
 {
-	__asm__ volatile("mov %%dr0, %0" : "=r"(vcpu->dr[0]));
-	__asm__ volatile("mov %%dr1, %0" : "=r"(vcpu->dr[1]));
-	__asm__ volatile("mov %%dr2, %0" : "=r"(vcpu->dr[2]));
-	__asm__ volatile("mov %%dr3, %0" : "=r"(vcpu->dr[3]));
+	vcpu->dr[0] = read_dr0();
+	vcpu->dr[1] = read_dr1();
+	vcpu->dr[2] = read_dr2();
+	vcpu->dr[3] = read_dr3();
 }
 
 static void switch_in(struct thread *thread)

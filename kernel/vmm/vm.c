@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/cpu/clock.h"
+#include "kernel/cpu/control.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/log/log.h"
@@ -84,7 +85,7 @@ static int create_threads(struct vm *vm)
 static void flush_window(void *arg)
 {
 	(void)arg;
-	__asm__ volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" : : : "rax", "memory");
+	write_cr3(read_cr3());
 }
 
 /* A CPU that is in the guest leaves it to be interrupted, and enters again only after its vCPU

@@ -1,6 +1,7 @@
 /* Choosing a backend and making each CPU ready for guests. */
 #include <errno.h>
 
+#include "kernel/cpu/control.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/log/log.h"
 #include "kernel/vmm/backend.h"
@@ -36,13 +37,9 @@ int vmm_init(const struct vmm_backend *const *candidates, unsigned count)
 /* Guests' FPU and SSE state is saved and restored here, so the CPU must let us touch it. */
 static void fpu_enable(void)
 {
-	uint64_t cr0, cr4;
-
-	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
-	__asm__ volatile("mov %0, %%cr0" : : "r"((cr0 & ~CR0_EM_TS) | CR0_MP));
-	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-	cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_features.xsave ? CR4_OSXSAVE : 0);
-	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
+	write_cr0((read_cr0() & ~CR0_EM_TS) | CR0_MP);
+	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT |
+		  (cpu_features.xsave ? CR4_OSXSAVE : 0));
 }
 
 int vmm_init_this_cpu(void)

@@ -1,12 +1,14 @@
 /* See fake_threads.h. Each thread is a context of its own, which thread_block() leaves. */
 #include "tests/unit/fake_threads.h"
 
+#include <sanitizer/common_interface_defs.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "kernel/sched/thread.h"
+#include "tests/unit/fake_cpu.h"
 
 #define ARCH_SET_GS 0x1001
 #define THREADS	    32
@@ -17,22 +19,50 @@ struct thread {
 	ucontext_t context;
 	void (*fn)(void *);
 	void *arg;
+	const struct thread_ops *ops;
 	char *stack;
 	bool woken, ended;
 };
 
-bool fake_threads_refused;
+bool fake_threads_refused, fake_threads_waiting;
+unsigned fake_threads_yields;
 
-struct cpu *cpus[CPU_MAX];
+/* Where a test has fake CPUs, threads run on the one that it chose. */
+#pragma weak fake_cpu
+__attribute__((weak)) struct cpu *cpus[CPU_MAX];
 
 static struct cpu cpu = {.self = &cpu};
 static struct thread *threads[THREADS], *running;
 static ucontext_t test;
 static unsigned yields; /* of the one that runs */
 
+static const void *test_stack;
+static size_t test_stack_bytes;
+
+/* AddressSanitizer is told whose stack it is on. */
+static void to_thread(struct thread *t)
+{
+	void *fake;
+
+	__sanitizer_start_switch_fiber(&fake, t->stack, STACK_BYTES);
+	swapcontext(&test, &t->context);
+	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
+}
+
+static void to_test(struct thread *t)
+{
+	void *fake;
+
+	__sanitizer_start_switch_fiber(&fake, test_stack, test_stack_bytes);
+	swapcontext(&t->context, &test);
+	__sanitizer_finish_switch_fiber(fake, &test_stack, &test_stack_bytes);
+}
+
 static void enter(void)
 {
+	__sanitizer_finish_switch_fiber(NULL, &test_stack, &test_stack_bytes);
 	running->fn(running->arg);
+	__sanitizer_start_switch_fiber(NULL, test_stack, test_stack_bytes);
 	running->ended = true;
 }
 
@@ -55,10 +85,12 @@ struct thread *thread_create(const struct thread_params *params)
 	while (threads[slot])
 		if (++slot == THREADS)
 			abort();
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu); /* where cpu_this() looks */
+	if (!&fake_cpu)
+		syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu); /* where cpu_this() looks */
 	t = threads[slot] = calloc(1, sizeof(*t));
 	t->fn = params->fn;
 	t->arg = params->arg;
+	t->ops = params->ops;
 	t->stack = malloc(STACK_BYTES);
 	t->woken = true;
 	make_context(t);
@@ -75,7 +107,11 @@ static void run(struct thread *t)
 	t->woken = false;
 	running = t;
 	yields = 0;
-	swapcontext(&test, &t->context);
+	if (t->ops)
+		t->ops->switch_in(t);
+	to_thread(t);
+	if (t->ops)
+		t->ops->switch_out(t);
 	running = NULL;
 }
 
@@ -88,15 +124,34 @@ void thread_block(void)
 		return;
 	}
 	if (!t->woken)
-		swapcontext(&t->context, &test);
+		to_test(t);
 	t->woken = false;
 }
 
-/* Nothing happens meanwhile: who yields that often would never sleep. */
+/* For threads with state in the CPU all others have a turn. For the rest nothing happens
+ * meanwhile: who yields that often would never sleep. */
 void thread_yield(void)
 {
-	if (++yields > YIELDS_MAX)
+	struct thread *t = running;
+
+	fake_threads_yields++;
+	if (t && t->ops) {
+		cpu_this()->need_resched = false;
+		t->woken = true;
+		to_test(t);
+	} else if (++yields > YIELDS_MAX) {
 		abort();
+	}
+}
+
+bool thread_others_waiting(void)
+{
+	return fake_threads_waiting;
+}
+
+void *thread_arg(const struct thread *t)
+{
+	return t->arg;
 }
 
 bool fake_threads_pending(void)

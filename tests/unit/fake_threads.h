@@ -16,4 +16,8 @@ unsigned fake_threads_alive(void);
 /* thread_create() fails from now on, or no longer. */
 extern bool fake_threads_refused;
 
+/* What thread_others_waiting() says; calls of thread_yield(). */
+extern bool fake_threads_waiting;
+extern unsigned fake_threads_yields;
+
 #endif

@@ -1,5 +1,5 @@
-/* See fake_vmm.h. vm_irq_line(), vlapic_msi() and reset_control_access() are weak: a test that
- * links the real ones gets these. */
+/* See fake_vmm.h. What is weak gives way to the real one, or to another fake, where a test
+ * links that. */
 #include "tests/unit/fake_vmm.h"
 
 #include <stdlib.h>
@@ -22,12 +22,12 @@ struct fake_message fake_messages[FAKE_MESSAGES];
 unsigned fake_message_count;
 
 static const struct vmm_backend backend = {.name = "fake"};
-const struct vmm_backend *vmm_backend = &backend;
+__attribute__((weak)) const struct vmm_backend *vmm_backend = &backend;
 struct cpu_features cpu_features = {.phys_bits = 39};
 
 /* ---- memory, log ---- */
 
-void *heap_zalloc(size_t bytes, struct mem_account *account)
+__attribute__((weak)) void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
 	void *p = aligned_alloc(64, ALIGN_UP(bytes, 64));
 
@@ -35,12 +35,13 @@ void *heap_zalloc(size_t bytes, struct mem_account *account)
 	return p ? memset(p, 0, ALIGN_UP(bytes, 64)) : NULL;
 }
 
-void heap_free(void *p)
+__attribute__((weak)) void heap_free(void *p)
 {
 	free(p);
 }
 
-void log_line(enum log_level level, const char *area, const char *fmt, ...)
+__attribute__((weak)) void log_line(enum log_level level, const char *area, const char *fmt,
+				    ...)
 {
 	(void)level, (void)area, (void)fmt;
 	fake_log_lines++;
@@ -63,7 +64,7 @@ uint64_t clock_tsc_to_ns(uint64_t tsc)
 	return tsc / FAKE_TSC_PER_NS;
 }
 
-uint64_t vtsc_read(const struct vcpu *vcpu)
+__attribute__((weak)) uint64_t vtsc_read(const struct vcpu *vcpu)
 {
 	return fake_now_ns * FAKE_TSC_PER_NS + vcpu->vm->tsc_offset + vcpu->tsc_adjust;
 }
@@ -141,18 +142,18 @@ void fake_run_until(uint64_t ns)
 
 /* ---- the VM ---- */
 
-void vcpu_post(struct vcpu *vcpu, uint32_t requests)
+__attribute__((weak)) void vcpu_post(struct vcpu *vcpu, uint32_t requests)
 {
 	vcpu->requests |= requests;
 }
 
-void vcpu_post_nmi(struct vcpu *vcpu)
+__attribute__((weak)) void vcpu_post_nmi(struct vcpu *vcpu)
 {
 	vcpu->nmis_posted++;
 	vcpu_post(vcpu, VCPU_REQ_NMI);
 }
 
-void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
+__attribute__((weak)) void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
 {
 	vcpu->sipi_vector = vector;
 	vcpu->requests |= VCPU_REQ_SIPI;

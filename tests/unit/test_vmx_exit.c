@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define KERNEL_VMM_VMX_ASM_H /* not that one */
+#include "kernel/cpu/control.h"
 #include "kernel/vmm/vmx/vmcs.h"
 
 static uint64_t fields[0x8000];
@@ -27,12 +28,12 @@ static void vmwrite(unsigned field, uint64_t value)
 	fields[field] = value;
 }
 
-static uint64_t read_dr6(void)
+uint64_t read_dr6(void)
 {
 	return dr6;
 }
 
-static void write_dr6(uint64_t value)
+void write_dr6(uint64_t value)
 {
 	dr6 = value;
 }

@@ -1,6 +1,7 @@
 /* From the VMCB's exit code to the neutral record. What to do about it is kernel/vmm/exit's. */
 #include <string.h>
 
+#include "kernel/cpu/instructions.h"
 #include "kernel/log/log.h"
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/svm/svm.h"
@@ -180,7 +181,7 @@ static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
 			vcpu_raise(vcpu, vector);
 		break;
 	case VECTOR_AC: vcpu_raise_error(vcpu, vector, (uint32_t)exit->raw_info[0]); break;
-	case VECTOR_MC: __asm__ volatile("int $18"); break;
+	case VECTOR_MC: int_machine_check(); break;
 	default: exit->reason = VMEXIT_UNKNOWN;
 	}
 }

@@ -11,6 +11,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/nested.h"
+#include "kernel/vmm/svm/asm.h"
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/svm/svm.h"
 #include "kernel/vmm/vlapic.h"
@@ -83,7 +84,7 @@ static int svm_cpu_enable(struct cpu *cpu)
 	}
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, sc->hsave_phys);
-	__asm__ volatile("vmsave %0" : : "a"(sc->host_vmcb_phys) : "memory");
+	vmsave(sc->host_vmcb_phys);
 	sc->generation = 1;
 	sc->next_asid = 1;
 	cpu->backend = sc;

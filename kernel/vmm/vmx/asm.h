@@ -1,8 +1,10 @@
 /* The instructions of VMX, one function each (SDM vol. 3C ch. 30). Those that fail only if we
- * ourselves are wrong panic; guests have no way to that. */
+ * ourselves are wrong panic; guests have no way to that. Host tests have a fake of this header:
+ * tests/unit/cpu. */
 #ifndef KERNEL_VMM_VMX_ASM_H
 #define KERNEL_VMM_VMX_ASM_H
 
+#include "kernel/cpu/control.h"
 #include "kernel/log/log.h"
 #include "kernel/vmm/vmx/vmcs.h"
 
@@ -60,24 +62,5 @@ static inline void invvpid(enum inv_type type, uint16_t vpid)
 			 : "m"(descriptor), "r"((uint64_t)type)
 			 : "cc", "memory");
 }
-
-#define CONTROL_REGISTER(name)                                                  \
-	static inline uint64_t read_##name(void)                                \
-	{                                                                       \
-		uint64_t value;                                                 \
-                                                                                \
-		__asm__ volatile("mov %%" #name ", %0" : "=r"(value));          \
-		return value;                                                   \
-	}                                                                       \
-	static inline void write_##name(uint64_t value)                         \
-	{                                                                       \
-		__asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory"); \
-	}
-CONTROL_REGISTER(cr0)
-CONTROL_REGISTER(cr2)
-CONTROL_REGISTER(cr3)
-CONTROL_REGISTER(cr4)
-CONTROL_REGISTER(dr6)
-#undef CONTROL_REGISTER
 
 #endif

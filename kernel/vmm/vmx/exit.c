@@ -132,10 +132,10 @@ static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
 	case 1: raise_debug(vcpu, info, exit->raw_info[0]); break;
 	case 2: /* blocked since this exit, until an IRET */
 		exit->reason = VMEXIT_HOST_INTERRUPT;
-		__asm__ volatile("int $2");
+		int_nmi();
 		break;
 	case 17: vcpu_raise_error(vcpu, 17, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR)); break;
-	case 18: __asm__ volatile("int $18"); break;
+	case 18: int_machine_check(); break;
 	default: exit->reason = VMEXIT_UNKNOWN;
 	}
 }
@@ -236,7 +236,7 @@ static void translate_failure(struct vcpu *vcpu, struct vmexit *exit, bool faile
 		translate_failed_entry(vcpu, exit, instruction_error(exit->raw_info[1]));
 	} else if (reason == VMX_EXIT_ENTRY_MACHINE_CHECK) {
 		exit->reason = VMEXIT_VENDOR;
-		__asm__ volatile("int $18");
+		int_machine_check();
 	} else {
 		translate_failed_entry(vcpu, exit, entry_failure(reason, exit->raw_info[0]));
 	}

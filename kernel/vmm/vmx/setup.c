@@ -169,13 +169,7 @@ void vmx_host_state(const struct cpu *cpu)
 /* What is the same on every CPU (SDM vol. 3C 24.5). SYSENTER is not used. */
 static void setup_host(void)
 {
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) idtr;
-
-	__asm__ volatile("sidt %0" : "=m"(idtr));
-	vmwrite(VMCS_HOST_IDTR_BASE, idtr.base);
+	vmwrite(VMCS_HOST_IDTR_BASE, idt_base());
 	vmwrite(VMCS_HOST_CR0, read_cr0());
 	vmwrite(VMCS_HOST_CR4, read_cr4());
 	vmwrite(VMCS_HOST_EFER, rdmsr(MSR_EFER));

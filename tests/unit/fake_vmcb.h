@@ -1,0 +1,24 @@
+/*
+ * SVM on the build machine: VMRUN checks the VMCB as a CPU does (APM vol. 2 15.5.1), and what
+ * it is told to inject, and runs a model guest until something that the VMCB intercepts. It
+ * also fails a test that has an ASID's translations used for another vCPU or after they
+ * changed.
+ */
+#ifndef TESTS_UNIT_FAKE_VMCB_H
+#define TESTS_UNIT_FAKE_VMCB_H
+
+#include "tests/unit/model_guest.h"
+
+/* After fake_cpu_reset(): CPUID and MSRs of SVM, and the core on that backend. Enabled on every
+ * CPU. `features`: CPUID 0x8000000A EDX. */
+void fake_svm_start(uint32_t features, bool tcg);
+void fake_svm_stop(void);
+
+extern uint32_t fake_svm_asids;
+extern unsigned fake_svm_flushes; /* of the whole TLB */
+/* VMRUN is to refuse the next state, with this exit code; 0: none. */
+extern uint64_t fake_svm_refuse;
+/* QEMU 7.2: XSETBV does not exit. */
+extern bool fake_svm_no_xsetbv_exit;
+
+#endif

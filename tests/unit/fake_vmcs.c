@@ -1,0 +1,662 @@
+/* See fake_vmcs.h. What an entry is refused for is fake_vmcs_rules.c. */
+#include "tests/unit/fake_vmcs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "kernel/cpu/msr.h"
+#include "kernel/cpu/traps.h"
+#include "kernel/mem/heap.h"
+#include "kernel/vmm/vmx/asm.h"
+#include "kernel/vmm/vmx/backend.h"
+#include "kernel/vmm/vmx/vmx.h"
+#include "tests/unit/fake_cpu.h"
+#include "tests/unit/fake_machine.h"
+#include "tests/unit/fake_vmcs_rules.h"
+
+#define RFLAGS_TF BIT(8)
+#define RFLAGS_IF BIT(9)
+#define POISON	  0xdead0000dead0000ull
+#define REVISION  4u
+#define VMCSES	  16
+#define TLB	  16
+
+uint32_t fake_vmx_refuse_reason, fake_vmx_refuse_error;
+unsigned fake_vmx_invept, fake_vmx_invvpid, fake_vmx_timer_insns;
+
+static struct vmcs {
+	uint64_t phys;
+	bool launched;
+	struct fake_cpu *cpu; /* where it is current, or was and was not cleared */
+	uint64_t fields[512];
+} vmcses[VMCSES];
+
+/* What a CPU may have cached: under a VPID whose, under an EPTP of which VM. */
+static struct {
+	const struct vcpu *vpid[TLB];
+	struct {
+		uint64_t eptp;
+		const struct vm *vm;
+		bool stale;
+	} ept[TLB];
+} tlb[FAKE_CPUS];
+
+/* ---- VMX as such ---- */
+
+static uint64_t capability(uint32_t must, uint64_t may)
+{
+	return (may | must) << 32 | must;
+}
+
+void fake_vmx_msrs(const struct fake_vmx *can)
+{
+	uint64_t pin = PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI;
+	uint64_t proc2 = PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED;
+
+	if (can->timer)
+		pin |= PIN_PREEMPTION_TIMER;
+	if (can->apic) {
+		pin |= PIN_POSTED_INTERRUPTS;
+		proc2 |= PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_DELIVERY;
+	}
+	if (can->pause_loop)
+		proc2 |= PROC2_PAUSE_LOOP;
+	if (can->optional)
+		proc2 |= PROC2_RDTSCP | PROC2_WBINVD | PROC2_INVPCID;
+	fake_msr(MSR_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
+	fake_msr(MSR_VMX_BASIC,
+		 REVISION | 1024ull << 32 | 6ull << 50 | VMX_BASIC_TRUE_CONTROLS);
+	fake_msr(MSR_VMX_MISC, 0x7004c1e5);
+	fake_msr(MSR_VMX_CR0_FIXED0, 0x80000021);
+	fake_msr(MSR_VMX_CR0_FIXED1, 0xffffffff);
+	fake_msr(MSR_VMX_CR4_FIXED0, 0x2000);
+	fake_msr(MSR_VMX_CR4_FIXED1, 0x3767ff);
+	fake_msr(MSR_VMX_EPT_VPID_CAP, 0xf0106334141);
+	fake_msr(MSR_VMX_PROCBASED2, capability(0, proc2));
+	fake_msr(MSR_VMX_TRUE_PINBASED, capability(0x16, pin));
+	fake_msr(MSR_VMX_TRUE_PROCBASED, capability(0x04006172, 0xfff9fffe));
+	fake_msr(MSR_VMX_TRUE_EXIT, capability(0x36dfb, 0x7fffff));
+	fake_msr(MSR_VMX_TRUE_ENTRY, capability(0x11fb, 0xffff));
+}
+
+/* The hardware moves what was posted into the page of a vCPU that runs (29.6). */
+static void on_ipi(unsigned vector);
+
+void fake_vmx_start(const struct fake_vmx *can)
+{
+	const struct vmm_backend *backends[] = {&vmx_backend};
+
+	memset(vmcses, 0, sizeof vmcses);
+	memset(tlb, 0, sizeof tlb);
+	fake_vmx_refuse_reason = fake_vmx_refuse_error = 0;
+	fake_vmx_invept = fake_vmx_invvpid = fake_vmx_timer_insns = 0;
+	fake_on_ipi = on_ipi;
+	fake_vmx_msrs(can);
+	assert_int_equal(vmm_init(backends, 1), 0);
+	for (unsigned i = FAKE_CPUS; i-- > 0;) {
+		fake_cpu_use(i);
+		assert_int_equal(vmm_init_this_cpu(), 0);
+		assert_true(fake_cpu->vmx_on);
+	}
+}
+
+void fake_vmx_stop(void)
+{
+	for (unsigned i = 0; i < FAKE_CPUS; i++) {
+		struct vmx_cpu *vc = fake_cpus[i].cpu.backend;
+
+		frames_free(vc->vmxon_phys, 0, NULL);
+		heap_free(vc);
+	}
+	frames_free(vmx_msr_bitmap_phys, 0, NULL);
+	frames_free(vmx_msr_bitmap_apic_phys, 0, NULL);
+	frames_free(vmx_io_bitmap_phys, 1, NULL);
+	fake_on_ipi = NULL;
+}
+
+static bool is_region(uint64_t phys)
+{
+	return phys && IS_ALIGNED(phys, PAGE_BYTES) &&
+	       *(const uint32_t *)directmap(phys) == REVISION;
+}
+
+/* SDM vol. 3C 23.8 and chapter 30, VMXON. */
+bool vmxon(uint64_t phys)
+{
+	uint64_t cr0 = fake_cpu->cr0, cr4 = fake_cpu->cr4;
+
+	if (fake_cpu->vmx_on || !is_region(phys))
+		return false;
+	rule((cr0 & 0x80000021) == 0x80000021 && cr4 & BIT(13), "VMXON raises #GP: CR0 or CR4");
+	rule((rdmsr(MSR_FEATURE_CONTROL) & 5) == 5, "VMXON raises #GP: IA32_FEATURE_CONTROL");
+	return fake_cpu->vmx_on = true;
+}
+
+static struct vmcs *find(uint64_t phys)
+{
+	for (unsigned i = 0; i < VMCSES; i++)
+		if (vmcses[i].phys == phys)
+			return &vmcses[i];
+	return NULL;
+}
+
+bool vmclear(uint64_t phys)
+{
+	struct vmcs *v = find(phys);
+
+	if (!is_region(phys) || !fake_cpu->vmx_on)
+		return false;
+	if (!v) {
+		v = find(0);
+		*v = (struct vmcs){.phys = phys};
+		memset(v->fields, 0xa5, sizeof v->fields); /* nothing is said of them */
+	}
+	rule(!v->cpu || v->cpu == fake_cpu, "VMCLEAR of a VMCS that another CPU has");
+	v->launched = false;
+	v->cpu = NULL;
+	if (fake_cpu->current_vmcs == v)
+		fake_cpu->current_vmcs = NULL;
+	return true;
+}
+
+bool vmptrld(uint64_t phys)
+{
+	struct vmcs *v = find(phys);
+
+	if (!is_region(phys) || !fake_cpu->vmx_on || !v)
+		return false;
+	rule(!v->cpu || v->cpu == fake_cpu, "VMPTRLD of a VMCS that another CPU has");
+	v->cpu = fake_cpu;
+	fake_cpu->current_vmcs = v;
+	return true;
+}
+
+static uint64_t *place(struct vmcs *v, unsigned field)
+{
+	unsigned index = field >> 1 & 0x1ff, kind = field >> 10 & 3, width = field >> 13;
+
+	rule(v, "no VMCS is current");
+	rule(index < 32 && width < 4 && !(field & 1), "a field that is not there");
+	return &v->fields[(width * 4 + kind) * 32 + index];
+}
+
+static uint64_t width_mask(unsigned field)
+{
+	static const uint64_t masks[] = {0xffff, UINT64_MAX, 0xffffffff, UINT64_MAX};
+
+	return masks[field >> 13 & 3];
+}
+
+uint64_t vmread(unsigned field)
+{
+	return *place(fake_cpu->current_vmcs, field) & width_mask(field);
+}
+
+void vmwrite(unsigned field, uint64_t value)
+{
+	rule((field >> 10 & 3) != 1, "VMWRITE to a read-only field");
+	*place(fake_cpu->current_vmcs, field) = value & width_mask(field);
+}
+
+/* What the CPU writes. */
+static void put(unsigned field, uint64_t value)
+{
+	*place(fake_cpu->current_vmcs, field) = value;
+}
+
+uint64_t fake_vmcs_field(struct vcpu *vcpu, unsigned field)
+{
+	return *place(find(vmx_of(vcpu)->vmcs_phys), field);
+}
+
+void fake_vmcs_set(struct vcpu *vcpu, unsigned field, uint64_t value)
+{
+	*place(find(vmx_of(vcpu)->vmcs_phys), field) = value;
+}
+
+void invept(enum inv_type type, uint64_t eptp)
+{
+	unsigned cpu = fake_cpu->cpu.index;
+
+	fake_vmx_invept++;
+	for (unsigned i = 0; i < TLB; i++)
+		if (type == INV_ALL_CONTEXTS || tlb[cpu].ept[i].eptp == eptp)
+			tlb[cpu].ept[i].eptp = 0;
+}
+
+void invvpid(enum inv_type type, uint16_t vpid)
+{
+	unsigned cpu = fake_cpu->cpu.index;
+
+	fake_vmx_invvpid++;
+	if (type == INV_ALL_CONTEXTS) {
+		memset(tlb[cpu].vpid, 0, sizeof tlb[cpu].vpid);
+		return;
+	}
+	rule(vpid, "INVVPID of VPID 0");
+	tlb[cpu].vpid[vpid % TLB] = NULL;
+}
+
+/* Under its VPID and EPTP a vCPU finds what is its own, and nothing from before it was
+ * elsewhere (28.3.3.3, 28.3.3.4). */
+static void check_tlb(const struct vcpu *vcpu)
+{
+	unsigned cpu = fake_cpu->cpu.index, vpid = (unsigned)vmread(VMCS_VPID) % TLB;
+	uint64_t eptp = vmread(VMCS_EPTP);
+	unsigned i = 0;
+
+	rule(!tlb[cpu].vpid[vpid] || tlb[cpu].vpid[vpid] == vcpu,
+	     "translations under the VPID are not this vCPU's, or old");
+	tlb[cpu].vpid[vpid] = vcpu;
+	for (unsigned k = 0; k < FAKE_CPUS; k++)
+		if (k != cpu && tlb[k].vpid[vpid])
+			tlb[k].vpid[vpid] = (const struct vcpu *)1; /* old from now on */
+	while (i < TLB && tlb[cpu].ept[i].eptp && tlb[cpu].ept[i].eptp != eptp)
+		i++;
+	rule(i < TLB, "too many EPTPs for this fake");
+	if (tlb[cpu].ept[i].eptp) {
+		rule(tlb[cpu].ept[i].vm == vcpu->vm && !tlb[cpu].ept[i].stale,
+		     "translations under the EPTP are another VM's, or old");
+	} else {
+		rule(!atomic_load(&vmx_of((struct vcpu *)vcpu)->flush_ept), "INVEPT is due");
+	}
+	tlb[cpu].ept[i].eptp = eptp;
+	tlb[cpu].ept[i].vm = vcpu->vm;
+	tlb[cpu].ept[i].stale = false;
+}
+
+/* ---- the virtual APIC (chapter 29) ---- */
+
+static uint32_t *apic_word(unsigned offset)
+{
+	return (uint32_t *)((char *)directmap(vmread(VMCS_VIRTUAL_APIC)) + offset);
+}
+
+static bool delivers(void)
+{
+	return vmread(VMCS_PROC_CONTROLS) & PROC_SECONDARY &&
+	       vmread(VMCS_PROC2_CONTROLS) & PROC2_VIRTUAL_DELIVERY;
+}
+
+static unsigned highest(unsigned bank)
+{
+	for (unsigned vector = 256; vector-- > 16;)
+		if (*apic_word(bank + vector / 32 * 16) >> vector % 32 & 1)
+			return vector;
+	return 0;
+}
+
+static void note_highest(void)
+{
+	put(VMCS_GUEST_INTERRUPT_STATUS, highest(0x100) << 8 | highest(0x200));
+}
+
+static void on_ipi(unsigned vector)
+{
+	unsigned here = fake_cpu->cpu.index;
+
+	for (unsigned i = 0; i < FAKE_CPUS; i++) {
+		struct vcpu *vcpu = fake_cpus[i].cpu.loaded;
+		struct vmx_posted *posted;
+
+		if (!vcpu || !vcpu->in_guest)
+			continue;
+		fake_cpu_use(i);
+		rule(vector == vmread(VMCS_POSTED_VECTOR), "another notification vector");
+		posted = directmap(vmread(VMCS_POSTED_DESCRIPTOR));
+		posted->control &= ~1ull;
+		for (unsigned k = 0; k < 8; k++) {
+			*apic_word(0x200 + 16 * k) |=
+				(uint32_t)(posted->vectors[k / 2] >> k % 2 * 32);
+			posted->vectors[k / 2] &= ~(0xffffffffull << k % 2 * 32);
+		}
+		note_highest();
+	}
+	fake_cpu_use(here);
+}
+
+/* ---- running ---- */
+
+static bool leave(struct model *m, uint32_t reason, uint64_t qualification, bool insn)
+{
+	(void)m;
+	put(VMCS_EXIT_REASON, reason);
+	put(VMCS_EXIT_QUALIFICATION, qualification);
+	put(VMCS_EXIT_LENGTH, insn ? MODEL_LENGTH : 0xee);
+	return true;
+}
+
+static bool leave_by_event(struct model *m, uint32_t type, unsigned vector, uint64_t error,
+			   uint64_t qualification)
+{
+	put(VMCS_EXIT_EVENT,
+	    EVENT_VALID | type << EVENT_TYPE_SHIFT | vector | (vector == 17 ? EVENT_ERROR : 0));
+	put(VMCS_EXIT_EVENT_ERROR, error);
+	return leave(m, VMX_EXIT_EXCEPTION, qualification, true);
+}
+
+/* True when it went through the IDT. */
+static bool delivered(struct model *m, uint32_t event, uint64_t error)
+{
+	static const enum vmevent_kind kinds[8] = {
+		[EVENT_INTERRUPT] = VMEVENT_INTERRUPT,
+		[EVENT_NMI] = VMEVENT_NMI,
+		[EVENT_EXCEPTION] = VMEVENT_EXCEPTION,
+		[EVENT_SOFT_EXCEPTION] = VMEVENT_EXCEPTION,
+	};
+	uint64_t fault;
+
+	if (model_deliver(m, kinds[EVENT_TYPE(event)], event & 0xff, event & EVENT_ERROR,
+			  (uint32_t)error, &fault))
+		return true;
+	put(VMCS_IDT_EVENT, event & ~EVENT_NMI_UNBLOCKED);
+	put(VMCS_IDT_EVENT_ERROR, error);
+	put(VMCS_GUEST_PHYSICAL, fault);
+	if (EVENT_TYPE(event) == EVENT_NMI)
+		m->in_nmi = true; /* blocked since the injection began (26.3.1.5) */
+	leave(m, VMX_EXIT_EPT_VIOLATION, EPT_QUAL_WRITE | EPT_QUAL_LINEAR | EPT_QUAL_FINAL,
+	      false);
+	return false;
+}
+
+static bool may_interrupt(const struct model *m)
+{
+	return m->rflags & RFLAGS_IF && !m->by_sti && !m->by_mov_ss;
+}
+
+/* Virtual-interrupt delivery (29.2.2): 0 nothing, 1 went in, 2 an exit came of it. */
+static int deliver_virtual(struct model *m)
+{
+	unsigned vector = (unsigned)vmread(VMCS_GUEST_INTERRUPT_STATUS) & 0xff;
+	unsigned servicing = (unsigned)vmread(VMCS_GUEST_INTERRUPT_STATUS) >> 8;
+	unsigned tpr = *apic_word(0x80) & 0xff;
+
+	if (!delivers() || vector >> 4 <= MAX(servicing >> 4, tpr >> 4) || !may_interrupt(m) ||
+	    vmread(VMCS_PROC_CONTROLS) & PROC_INTERRUPT_WINDOW)
+		return 0;
+	*apic_word(0x200 + vector / 32 * 16) &= ~(1u << vector % 32);
+	*apic_word(0x100 + vector / 32 * 16) |= 1u << vector % 32;
+	note_highest();
+	return delivered(m, (uint32_t)EVENT_VALID | vector, 0) ? 1 : 2;
+}
+
+static bool leave_for_host(struct model *m)
+{
+	if (m->machine_check) {
+		m->machine_check = false;
+		return leave_by_event(m, EVENT_EXCEPTION, 18, 0, 0);
+	}
+	if (m->init) {
+		m->init = false;
+		return leave(m, VMX_EXIT_INIT, 0, false);
+	}
+	if (m->host_nmi) {
+		m->host_nmi = false;
+		return leave_by_event(m, EVENT_NMI, 2, 0, 0);
+	}
+	if (m->host_interrupt) {
+		bool acknowledges = vmread(VMCS_EXIT_CONTROLS) & EXIT_ACKNOWLEDGE;
+
+		m->host_interrupt = false;
+		put(VMCS_EXIT_EVENT, acknowledges ? EVENT_VALID | 0xf2 : 0);
+		return leave(m, VMX_EXIT_INTERRUPT, 0, false);
+	}
+	return false;
+}
+
+/* 25.2, 26.7.5 to 26.7.7. */
+static bool leave_before_insn(struct model *m)
+{
+	uint64_t proc = vmread(VMCS_PROC_CONTROLS);
+
+	if (leave_for_host(m))
+		return true;
+	if (vmread(VMCS_PIN_CONTROLS) & PIN_PREEMPTION_TIMER &&
+	    (!vmread(VMCS_PREEMPTION_TIMER) ||
+	     (fake_vmx_timer_insns && !--fake_vmx_timer_insns)))
+		return leave(m, VMX_EXIT_PREEMPTION_TIMER, 0, false);
+	if (proc & PROC_NMI_WINDOW && !m->in_nmi && !m->by_mov_ss && !m->by_sti)
+		return leave(m, VMX_EXIT_NMI_WINDOW, 0, false);
+	if (proc & PROC_INTERRUPT_WINDOW && may_interrupt(m))
+		return leave(m, VMX_EXIT_INTERRUPT_WINDOW, 0, false);
+	return deliver_virtual(m) == 2;
+}
+
+/* 24.6.9, 25.1.3. */
+static bool msr_exits(uint64_t msr, bool write)
+{
+	const uint8_t *map = directmap(vmread(VMCS_MSR_BITMAP));
+	uint64_t index = msr & 0x1fff;
+
+	if (msr >= 0x2000 && (msr < 0xc0000000 || msr >= 0xc0002000))
+		return true;
+	map += (write ? 0x800 : 0) + (msr >= 0xc0000000 ? 0x400 : 0);
+	return map[index / 8] >> index % 8 & 1;
+}
+
+/* A WRMSR to the virtual APIC that the CPU finishes, or exits behind (29.5, 29.1.4, 29.1.5). */
+static bool write_apic(struct model *m, const struct model_insn *insn)
+{
+	unsigned vector = highest(0x100);
+
+	m->rip += MODEL_STRIDE;
+	m->by_sti = m->by_mov_ss = false;
+	switch (insn->a) {
+	case 0x808: *apic_word(0x80) = (uint32_t)insn->b; return false;
+	case 0x80b:
+		*apic_word(0x100 + vector / 32 * 16) &= ~(1u << vector % 32);
+		note_highest();
+		if (vmread(VMCS_EOI_EXIT + 2 * (vector / 64)) >> vector % 64 & 1)
+			return leave(m, VMX_EXIT_EOI, vector, false);
+		return false;
+	case 0x83f:
+		if (insn->b < 16) {
+			*apic_word(0x3f0) = (uint32_t)insn->b;
+			return leave(m, VMX_EXIT_APIC_WRITE, 0x3f0, false);
+		}
+		*apic_word(0x200 + insn->b / 32 * 16) |= 1u << insn->b % 32;
+		note_highest();
+		return false;
+	default: model_fail("WRMSR 0x%x without an exit", (unsigned)insn->a);
+	}
+}
+
+static bool write_cr8(struct model *m, uint64_t value)
+{
+	*apic_word(0x80) = (uint32_t)value << 4;
+	m->rip += MODEL_STRIDE;
+	return !delivers() && value < vmread(VMCS_TPR_THRESHOLD) &&
+	       leave(m, VMX_EXIT_TPR, 0, false);
+}
+
+static bool write_cr(struct model *m, const struct model_insn *insn)
+{
+	unsigned mask = insn->a ? VMCS_CR4_MASK : VMCS_CR0_MASK;
+	unsigned shadow = insn->a ? VMCS_CR4_SHADOW : VMCS_CR0_SHADOW;
+	unsigned reg = insn->a ? VMCS_GUEST_CR4 : VMCS_GUEST_CR0;
+
+	if (insn->a == 8)
+		return write_cr8(m, insn->b);
+	if ((insn->b ^ vmread(shadow)) & vmread(mask))
+		return leave(m, VMX_EXIT_CR, insn->a, true);
+	put(reg, (vmread(reg) & vmread(mask)) | (insn->b & ~vmread(mask)));
+	m->rip += MODEL_STRIDE;
+	return false;
+}
+
+/* LMSW: MP, EM and TS are the guest's (25.1.3). */
+static bool load_msw(struct model *m, const struct model_insn *insn)
+{
+	uint64_t mask = vmread(VMCS_CR0_MASK);
+
+	if ((insn->a ^ vmread(VMCS_CR0_SHADOW)) & mask & 0xf)
+		return leave(m, VMX_EXIT_CR, insn->a << 16 | 3 << 4, true);
+	put(VMCS_GUEST_CR0, (vmread(VMCS_GUEST_CR0) & ~0xeull) | (insn->a & 0xe));
+	m->rip += MODEL_STRIDE;
+	return false;
+}
+
+static uint64_t io_qualification(const struct model_insn *insn)
+{
+	return insn->a << 16 | ((insn->bytes ? insn->bytes : 1) - 1) |
+	       (insn->op != M_OUT ? BIT(3) : 0) | (insn->op == M_INS ? BIT(4) : 0);
+}
+
+static uint64_t ept_qualification(const struct model_insn *insn)
+{
+	return (insn->b & 7) | EPT_QUAL_LINEAR | (insn->b & MODEL_WALK ? 0 : EPT_QUAL_FINAL);
+}
+
+static bool nothing(struct model *m)
+{
+	m->rip += MODEL_STRIDE;
+	m->by_sti = m->by_mov_ss = false;
+	return false;
+}
+
+/* One instruction that may exit; true where it has. `done`: it was run here. */
+static bool special(struct model *m, const struct model_insn *insn, bool *done)
+{
+	uint64_t proc = vmread(VMCS_PROC_CONTROLS), proc2 = vmread(VMCS_PROC2_CONTROLS);
+
+	*done = true;
+	model_registers(m, insn);
+	switch (insn->op) {
+	case M_HLT: return leave(m, VMX_EXIT_HLT, 0, true);
+	case M_PAUSE:
+		return proc & PROC_PAUSE || proc2 & PROC2_PAUSE_LOOP
+			       ? leave(m, VMX_EXIT_PAUSE, 0, true)
+			       : nothing(m);
+	case M_CPUID: return leave(m, VMX_EXIT_CPUID, 0, true);
+	case M_RDMSR:
+		return msr_exits(insn->a, false) ? leave(m, VMX_EXIT_RDMSR, 0, true)
+						 : nothing(m);
+	case M_WRMSR:
+		return msr_exits(insn->a, true) ? leave(m, VMX_EXIT_WRMSR, 0, true)
+						: write_apic(m, insn);
+	case M_OUT:
+	case M_IN:
+	case M_INS: return leave(m, VMX_EXIT_IO, io_qualification(insn), true);
+	case M_XSETBV: return leave(m, VMX_EXIT_XSETBV, 0, true);
+	case M_MOV_CR: return write_cr(m, insn);
+	case M_LMSW: return load_msw(m, insn);
+	case M_VMCALL: return leave(m, VMX_EXIT_VMCALL, 0, true);
+	case M_WBINVD:
+		return proc2 & PROC2_WBINVD ? leave(m, VMX_EXIT_WBINVD, 0, true) : nothing(m);
+	case M_MONITOR: return leave(m, VMX_EXIT_MONITOR, 0, true);
+	case M_UNDEFINED: return leave(m, 23, 0, true); /* VMREAD */
+	case M_TOUCH:
+		if (fake_populates)
+			return nothing(m);
+		put(VMCS_GUEST_PHYSICAL, insn->a);
+		return leave(m, VMX_EXIT_EPT_VIOLATION, ept_qualification(insn), false);
+	case M_SHUTDOWN: return leave(m, VMX_EXIT_TRIPLE_FAULT, 0, false);
+	case M_TASK_SWITCH: return leave(m, VMX_EXIT_TASK_SWITCH, 0, true);
+	case M_STRANGE: return leave(m, 14, 0, true);
+	case M_ICEBP: return leave_by_event(m, EVENT_ICEBP, 1, 0, 0);
+	case M_END:
+		vm_stop(m->vcpu->vm, VM_STOP_POWEROFF, 0, "the end");
+		put(VMCS_EXIT_EVENT, 0);
+		return leave(m, VMX_EXIT_INTERRUPT, 0, false);
+	default: *done = false; return false;
+	}
+}
+
+static bool step(struct model *m)
+{
+	bool trap = m->rflags & RFLAGS_TF, done;
+	const struct model_insn *insn = model_next(m);
+	uint64_t bitmap = vmread(VMCS_EXCEPTION_BITMAP);
+
+	if (special(m, insn, &done))
+		return true;
+	if (!done) {
+		if (insn->op == M_MSR_IS || insn->op == M_MSR_BECOMES)
+			rule(!msr_exits(insn->a, insn->op == M_MSR_BECOMES),
+			     "an MSR of the guest's own exits");
+		if (insn->op == M_RAISE && bitmap >> insn->a & 1)
+			return leave_by_event(m, EVENT_EXCEPTION, (unsigned)insn->a, insn->b,
+					      0);
+		model_execute(m, insn);
+	}
+	if (!trap)
+		return false;
+	if (bitmap >> 1 & 1)
+		return leave_by_event(m, EVENT_EXCEPTION, 1, 0, BIT(14));
+	return !delivered(m, EVENT_VALID | EVENT_EXCEPTION << EVENT_TYPE_SHIFT | 1, 0);
+}
+
+static void load(struct model *m)
+{
+	uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	bool long_code = vmread(VMCS_GUEST_RIGHTS + 2 * SEG_CS) & BIT(13);
+
+	m->rip = vmread(VMCS_GUEST_RIP);
+	m->rflags = vmread(VMCS_GUEST_RFLAGS);
+	m->cs_base = long_code ? 0 : vmread(VMCS_GUEST_BASE + 2 * SEG_CS);
+	m->by_sti = blocked & BLOCKED_BY_STI;
+	m->by_mov_ss = blocked & BLOCKED_BY_MOV_SS;
+	m->in_nmi = blocked & BLOCKED_BY_NMI;
+}
+
+static void store(struct model *m)
+{
+	put(VMCS_GUEST_RIP, m->rip);
+	put(VMCS_GUEST_RFLAGS, m->rflags);
+	put(VMCS_GUEST_INTERRUPTIBILITY, (m->by_sti ? BLOCKED_BY_STI : 0) |
+						 (m->by_mov_ss ? BLOCKED_BY_MOV_SS : 0) |
+						 (m->in_nmi ? BLOCKED_BY_NMI : 0));
+	put(VMCS_ENTRY_EVENT, vmread(VMCS_ENTRY_EVENT) & ~EVENT_VALID);
+	m->vcpu->regs[RSP] = m->vcpu->rip = m->vcpu->rflags = POISON;
+}
+
+static bool refused(struct vmcs *v)
+{
+	if (fake_vmx_refuse_error) {
+		put(VMCS_INSTRUCTION_ERROR, fake_vmx_refuse_error);
+		fake_vmx_refuse_error = 0;
+		return true;
+	}
+	put(VMCS_EXIT_REASON, fake_vmx_refuse_reason);
+	fake_vmx_refuse_reason = 0;
+	v->launched = false;
+	return true;
+}
+
+char vmx_exit[16];
+
+int vmx_run(struct vcpu *vcpu, bool launched)
+{
+	struct vmcs *v = fake_cpu->current_vmcs;
+	struct model *m = model_of(vcpu);
+	uint32_t event;
+
+	rule(!fake_cpu->interrupts, "interrupts are on");
+	rule(vcpu->in_guest, "nobody would kick it");
+	rule(fake_cpu->cpu.loaded == vcpu, "its state is not in the CPU");
+	rule(v && v->phys == vmx_of(vcpu)->vmcs_phys, "its VMCS is not current");
+	rule(launched == v->launched, "VMLAUNCH and VMRESUME");
+	m->entries++;
+	put(VMCS_IDT_EVENT, 0);
+	if (fake_vmx_refuse_error)
+		return refused(v) ? -1 : 0;
+	if (fake_vmx_refuse_reason) {
+		refused(v);
+		return 0;
+	}
+	fake_vmcs_check();
+	check_tlb(vcpu);
+	v->launched = true;
+	load(m);
+	fake_cpu->cr2 = read_cr2();
+	event = (uint32_t)vmread(VMCS_ENTRY_EVENT);
+	if (!(event & EVENT_VALID) || delivered(m, event, vmread(VMCS_ENTRY_ERROR)))
+		while (!leave_before_insn(m) && !step(m))
+			;
+	store(m);
+	return 0;
+}
