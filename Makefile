@@ -10,7 +10,7 @@ DEPS ?= $(BUILD)/deps
 # What a rule says instead of its command line; `make V=1` shows the command lines.
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) '$(or $(2),$@)';)
 
-.PHONY: help run image kernel deps test test-long unit fuzz check check-config bench clean
+.PHONY: help run image kernel deps test test-long unit stress fuzz check check-config bench clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := kernel
 
@@ -23,6 +23,7 @@ help:
 	@echo 'make test          run every test: unit, guest programs, whole machine'
 	@echo 'make test-long     the same with the slow ones'
 	@echo 'make unit          the unit tests alone'
+	@echo 'make stress        the hypervisor'\''s parts that threads share, under ThreadSanitizer'
 	@echo 'make fuzz          fuzz each target for a while (SECONDS=60)'
 	@echo 'make check         formatting, include layers, static analysis'
 	@echo 'make check-config FILE=bulkhead.yaml [CPUS=4] [MEMORY=2048MiB] [ESP=folder]'

@@ -19,6 +19,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; `make test-long` runs it")
 
 
+def housekeeping(usual):
+    """Parameters of a fixture or test: the CPUs for the hypervisor's own work, `usual` in every run
+    and the other choice in the long one. On two of them devices' threads run at the same time, with
+    each other and with interrupts; on one they take turns, and wait longer for each other."""
+    choices = {"[0]": "one-housekeeping-cpu", "[0, 1]": "two-housekeeping-cpus"}
+    return [pytest.param(cpus, id=name, marks=() if cpus == usual else pytest.mark.long)
+            for cpus, name in choices.items()]
+
+
 def make_image(out, config, files):
     """Writes a disk image with the configuration `config` (text) and `files` (a dictionary of
     path below \\bulkhead\\ to source)."""

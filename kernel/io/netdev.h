@@ -114,8 +114,10 @@ struct netdev_ops {
 	 * dropped. Thread context. */
 	void (*listen)(struct netdev *dev, bool on, uint32_t accepts);
 	/* The next packet, with its reference, or NULL: arrived() says when there is one.
-	 * unpoll() puts back one that the consumer cannot take yet, before any other poll().
-	 * Thread context; one caller at a time. */
+	 * unpoll() puts back one that the consumer cannot take yet, before any other poll(): it
+	 * is the first again, however full the queue has become. A packet counts as taken,
+	 * which keeps others' coming, once poll() is called again. Thread context; one caller
+	 * at a time. */
 	struct packet *(*poll)(struct netdev *dev);
 	void (*unpoll)(struct netdev *dev, struct packet *packet);
 	/* No call is under way in it, nor to the consumer, afterwards. May sleep. */

@@ -11,13 +11,13 @@
 _Static_assert(PACKET_PAGES_MAX *PAGE_BYTES >= PACKET_BYTES_MAX, "the largest fits");
 
 struct packet_pool {
-	struct spinlock lock;  /* guards the rest */
-	struct list free;      /* packets */
-	unsigned out;	       /* packets not in `free` */
-	bool orphan;	       /* destroyed: it goes with its last packet */
-	unsigned page_count;   /* of the pool */
-	unsigned free_pages;   /* pages[0 .. free_pages - 1] */
-	unsigned wanted_pages; /* by the packet_alloc() that failed; 0: none did */
+	struct spinlock lock;	     /* guards the rest */
+	struct list free;	     /* packets */
+	unsigned out;		     /* packets not in `free` */
+	bool orphan;		     /* destroyed: it goes with its last packet */
+	unsigned page_count;	     /* of the pool */
+	_Atomic unsigned free_pages; /* pages[0 .. free_pages - 1]; read without, too */
+	unsigned wanted_pages;	     /* by the packet_alloc() that failed; 0: none did */
 	void (*on_free)(void *arg);
 	void *on_free_arg;
 	_Atomic unsigned calls; /* of on_free under way */
@@ -101,6 +101,12 @@ void packet_pool_on_free(struct packet_pool *pool, void (*fn)(void *arg), void *
 	pool->on_free_arg = arg;
 }
 
+/* The lock is held: one CPU writes at a time. */
+static void set_free_pages(struct packet_pool *pool, unsigned count)
+{
+	atomic_store_explicit(&pool->free_pages, count, memory_order_relaxed);
+}
+
 /* The lock is held, and there is enough. */
 static struct packet *take(struct packet_pool *pool, uint32_t bytes, uint8_t page_count)
 {
@@ -109,7 +115,7 @@ static struct packet *take(struct packet_pool *pool, uint32_t bytes, uint8_t pag
 	list_remove(&packet->link);
 	*packet = (struct packet){
 		.pool = pool, .refs = 1, .bytes = bytes, .page_count = page_count};
-	pool->free_pages -= page_count;
+	set_free_pages(pool, pool->free_pages - page_count);
 	memcpy(packet->pages, pool->pages + pool->free_pages,
 	       page_count * sizeof(packet->pages[0]));
 	pool->out++;
@@ -145,7 +151,7 @@ static void put_in(struct packet_pool *pool, struct packet *packet)
 {
 	memcpy(pool->pages + pool->free_pages, packet->pages,
 	       packet->page_count * sizeof(packet->pages[0]));
-	pool->free_pages += packet->page_count;
+	set_free_pages(pool, pool->free_pages + packet->page_count);
 	list_push_front(&pool->free, &packet->link); /* the one that is in the caches */
 	pool->out--;
 }
@@ -183,7 +189,8 @@ bool packet_is_scarce(const struct packet *packet)
 {
 	const struct packet_pool *pool = packet->pool;
 
-	return __atomic_load_n(&pool->free_pages, __ATOMIC_RELAXED) < pool->page_count / 4;
+	return atomic_load_explicit(&pool->free_pages, memory_order_relaxed) <
+	       pool->page_count / 4;
 }
 
 void packet_read(const struct packet *packet, uint32_t at, void *buf, uint32_t bytes)

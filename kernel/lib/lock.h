@@ -8,6 +8,9 @@
 #include "kernel/lib/types.h" /* first: newlib's stdatomic.h wants stdint.h */
 
 #include <stdatomic.h>
+#if __STDC_HOSTED__
+#include <sched.h>
+#endif
 
 struct spinlock {
 	_Atomic uint32_t next, owner;
@@ -18,9 +21,14 @@ struct spinlock {
 		0, 0  \
 	}
 
+/* On the build machine whoever is waited for may want this very CPU. */
 static inline void cpu_relax(void)
 {
+#if __STDC_HOSTED__
+	sched_yield();
+#else
 	__asm__ volatile("pause");
+#endif
 }
 
 /* Saves RFLAGS and clears IF. */

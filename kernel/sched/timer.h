@@ -12,7 +12,7 @@ struct timer {
 	uint64_t deadline_ns; /* clock_now_ns() scale */
 	void (*fn)(struct timer *timer);
 	struct timer_cpu *_Atomic owner; /* queue it was last armed on, NULL if never */
-	bool armed;
+	_Atomic bool armed; /* changed under the lock; timer_armed() reads it without */
 	struct timer *left, *right, *parent; /* in the queue's heap */
 };
 

@@ -19,7 +19,8 @@
 #define NETWORKS_MAX	  32
 #define NETWORK_PORTS_MAX (TABLE_OWNERS - 1)
 #define QUEUE_PACKETS_MAX 256 /* of a port */
-#define OWNER_UPLINK	  0   /* in struct table; port i is owner i */
+#define QUEUE_PLACES	  (QUEUE_PACKETS_MAX + 1)
+#define OWNER_UPLINK	  0 /* in struct table; port i is owner i */
 
 struct drops {
 	_Atomic uint64_t counts[NETWORK_DROPS];
@@ -76,11 +77,12 @@ struct port {
 	struct spinlock lock;	     /* guards the rest */
 	struct bucket rx, rx_before; /* rx_before: without the packet that was taken last */
 	struct timer rx_timer, stall_timer;
-	struct packet *ring[QUEUE_PACKETS_MAX]; /* for the guest, from [first] on */
+	struct packet *ring[QUEUE_PLACES]; /* for the guest, from [first] on */
 	unsigned first, queued;
 	uint64_t queued_bytes;
 	bool listening, stalled;
-	uint64_t taken;		/* packets, by the guest, ever */
+	bool handed_out;	/* a packet, which unpoll() may yet put back */
+	uint64_t taken;		/* packets, by the guest, ever, but for that one */
 	uint64_t taken_watched; /* the same when the stall timer was last armed */
 	uint64_t full_since_ns;
 	struct bucket patience; /* ns that others may yet wait for this port */

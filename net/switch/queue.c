@@ -22,17 +22,19 @@
 #define PATIENCE_NS_PER_S (100 * NSEC_PER_MSEC)
 
 /* ---- the ring ---------------------------------------------------------------------------
- * Not a list: a frame for all is in several. The lock is held. */
+ * Not a list: a frame for all is in several. Senders fill QUEUE_PACKETS_MAX places, with others
+ * between poll() and unpoll() too: the one place more is for the packet that comes back. The
+ * lock is held. */
 
 static void put_last(struct port *port, struct packet *packet)
 {
-	port->ring[(port->first + port->queued++) % QUEUE_PACKETS_MAX] = packet;
+	port->ring[(port->first + port->queued++) % QUEUE_PLACES] = packet;
 	port->queued_bytes += packet->bytes;
 }
 
 static void put_first(struct port *port, struct packet *packet)
 {
-	port->first = (port->first + QUEUE_PACKETS_MAX - 1) % QUEUE_PACKETS_MAX;
+	port->first = (port->first + QUEUE_PLACES - 1) % QUEUE_PLACES;
 	port->ring[port->first] = packet;
 	port->queued++;
 	port->queued_bytes += packet->bytes;
@@ -42,7 +44,7 @@ static struct packet *take_first(struct port *port)
 {
 	struct packet *packet = port->ring[port->first];
 
-	port->first = (port->first + 1) % QUEUE_PACKETS_MAX;
+	port->first = (port->first + 1) % QUEUE_PLACES;
 	port->queued--;
 	port->queued_bytes -= packet->bytes;
 	return packet;
@@ -130,6 +132,14 @@ static void charge_patience(struct port *port)
 		bucket_take(&port->patience, waited_ns - DRAIN_NS, now_ns);
 }
 
+/* What was handed out is taken once more is asked for, and not before: what comes back was no
+ * progress, whoever looks meanwhile. The lock is held. */
+static void settle(struct port *port)
+{
+	port->taken += port->handed_out;
+	port->handed_out = false;
+}
+
 static bool may_take(struct port *port)
 {
 	uint64_t now_ns = clock_now_ns(), ready_ns;
@@ -150,7 +160,6 @@ static void count(struct port *port, const struct packet *packet, uint64_t sign)
 {
 	struct netdev_counters *counters = &port->dev.counters;
 
-	port->taken += sign;
 	atomic_fetch_add_explicit(&counters->rx_packets, sign, memory_order_relaxed);
 	atomic_fetch_add_explicit(&counters->rx_bytes, packet->bytes * sign,
 				  memory_order_relaxed);
@@ -163,8 +172,10 @@ struct packet *queue_poll(struct netdev *dev)
 	struct packet *packet = NULL;
 	bool low = false;
 
+	settle(port);
 	if (may_take(port)) {
 		packet = take_first(port);
+		port->handed_out = true;
 		count(port, packet, 1);
 		low = port->full_since_ns && port->queued <= QUEUE_LOW;
 		if (low)
@@ -181,6 +192,7 @@ void queue_unpoll(struct netdev *dev, struct packet *packet)
 	struct port *port = container_of(dev, struct port, dev);
 	uint64_t flags = spin_lock_irqsave(&port->lock);
 
+	port->handed_out = false;
 	count(port, packet, (uint64_t)-1);
 	port->rx = port->rx_before;
 	watch(port);

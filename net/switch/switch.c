@@ -191,7 +191,18 @@ static void copy_drops(uint64_t to[NETWORK_DROPS], const struct drops *drops)
 		to[i] = drops->counts[i];
 }
 
-static void visit_network(const struct network *network, const struct network_visitor *visitor)
+static unsigned count_stations(struct network *network)
+{
+	uint64_t flags = spin_lock_irqsave(&network->lock);
+	unsigned count = 0;
+
+	for (unsigned owner = 0; owner < TABLE_OWNERS; owner++)
+		count += network->table.counts[owner];
+	spin_unlock_irqrestore(&network->lock, flags);
+	return count;
+}
+
+static void visit_network(struct network *network, const struct network_visitor *visitor)
 {
 	struct netdev *nic = network->uplink ? network->uplink->nic : NULL;
 	struct network_info info = {
@@ -206,15 +217,15 @@ static void visit_network(const struct network *network, const struct network_vi
 		.tx_bytes = network->tx_bytes,
 	};
 
-	for (unsigned owner = 0; owner < TABLE_OWNERS; owner++)
-		info.stations += network->table.counts[owner];
+	info.stations = count_stations(network);
 	copy_drops(info.drops, &network->drops);
 	visitor->network(visitor->arg, &info);
 }
 
-static struct network_port_info describe_port(const struct port *port)
+static struct network_port_info describe_port(struct port *port)
 {
 	const struct netdev_counters *counters = &port->dev.counters;
+	uint64_t flags = spin_lock_irqsave(&port->lock);
 	struct network_port_info info = {
 		.filtered = port->filter.on,
 		.listening = port->listening,
@@ -229,26 +240,30 @@ static struct network_port_info describe_port(const struct port *port)
 		.tx_bytes = counters->tx_bytes,
 	};
 
+	spin_unlock_irqrestore(&port->lock, flags);
 	memcpy(info.name, port->dev.name, sizeof info.name);
 	memcpy(info.mac, port->filter.mac, sizeof info.mac);
 	copy_drops(info.drops, &port->drops);
 	return info;
 }
 
-/* No port goes while the network's lock is held; it is let go of before the visitor is told,
- * who may wait for a terminal. */
+/* No port goes while it has a user; it has none of us any more when the visitor is told, who
+ * may wait for a terminal. */
 static void visit_ports(struct network *network, const struct network_visitor *visitor)
 {
 	for (unsigned owner = OWNER_UPLINK + 1; owner <= NETWORK_PORTS_MAX; owner++) {
 		uint64_t flags = spin_lock_irqsave(&network->lock);
-		const struct port *port = network->ports[owner];
+		struct port *port = network->ports[owner];
 		struct network_port_info info;
 
 		if (port)
-			info = describe_port(port);
+			port_get(port);
 		spin_unlock_irqrestore(&network->lock, flags);
-		if (port)
-			visitor->port(visitor->arg, &info);
+		if (!port)
+			continue;
+		info = describe_port(port);
+		port_put(port);
+		visitor->port(visitor->arg, &info);
 	}
 }
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.conftest import make_image, LINUX
+from tests.conftest import LINUX, housekeeping, make_image
 from tests.system.terminal import Terminal
 from tools.qemu.machine import Machine
 
@@ -22,14 +22,16 @@ GUEST = """
     autostart: {autostart}
 """
 # 768 MiB for the one, and too little left for the other until it gives some up.
-DOCUMENT = "guests:" + GUEST.format(name="large", memory="768 MiB", autostart="true") + \
+DOCUMENT = "host: {housekeeping: HOUSEKEEPING}\nguests:" + \
+    GUEST.format(name="large", memory="768 MiB", autostart="true") + \
     GUEST.format(name="other", memory="256 MiB", autostart="false")
 MACHINE_MIB = 1088
 
 
-@pytest.fixture(scope="module", name="terminal")
-def fixture_terminal(tmp_path_factory):
-    image = make_image(tmp_path_factory.mktemp("balloon") / "disk.img", DOCUMENT, LINUX)
+@pytest.fixture(scope="module", name="terminal", params=housekeeping("[0, 1]"))
+def fixture_terminal(request, tmp_path_factory):
+    document = DOCUMENT.replace("HOUSEKEEPING", request.param)
+    image = make_image(tmp_path_factory.mktemp("balloon") / "disk.img", document, LINUX)
     with Machine(image, name="balloon", limit_s=600, cpus=2, memory_mib=MACHINE_MIB) as machine:
         machine.expect(r"^large\| guest large ready", 120)
         yield Terminal(machine, ["large", "other"])

@@ -8,6 +8,9 @@ can't be made to do is in tests/unit/test_nvme.c and test_ahci.c.
 import json
 import re
 
+import pytest
+
+from tests.conftest import housekeeping
 from tests.system.terminal import Terminal
 
 DISK_MIB = 32
@@ -30,6 +33,7 @@ DEVICES = {
                  "-device", "nvme,bus=hole,id=pulled,drive=d-pulled,serial=d-pulled"],
 }
 CONFIG = f"""
+host: {{housekeeping: HOUSEKEEPING}}
 guests:
   - name: io
     cpus: {{count: 2}}
@@ -154,7 +158,8 @@ def check_silence(machine, terminal):
     assert writes(terminal, "vdc", 0, times=3) == 3
 
 
-def test_disks_that_fail(boot, tmp_path):
+@pytest.mark.parametrize("cpus", housekeeping("[0, 1]"))
+def test_disks_that_fail(boot, tmp_path, cpus):
     extra = ["-trace", "pci_nvme_mmio_shutdown_set"]
     for name in ("d-nvme", "d-sata"):
         extra += backend(tmp_path, name, bad_sectors())
@@ -163,7 +168,7 @@ def test_disks_that_fail(boot, tmp_path):
     for options in DEVICES.values():
         extra += options
     extra += ["-device", "virtio-blk-pci,drive=d-virtio"]  # nobody's: its cache is flushed too
-    machine = boot(CONFIG, extra=extra, limit_s=400)
+    machine = boot(CONFIG.replace("HOUSEKEEPING", cpus), extra=extra, limit_s=400)
     machine.expect(r"^io\| guest io ready: .*$", 240)
     terminal = Terminal(machine, ["io"])
 

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from tests.conftest import LINUX, ROOT, make_image
+from tests.conftest import LINUX, ROOT, housekeeping, make_image
 from tests.system.terminal import Terminal
 from tools.qemu.machine import Machine
 
@@ -29,6 +29,7 @@ EXTRA = ["-netdev", "user,id=outside", "-device", "e1000e,netdev=outside",
          "-netdev", "hubport,id=wire2,hubid=1", "-device", "virtio-net-pci,netdev=wire2"]
 
 DOCUMENT = """
+host: {housekeeping: HOUSEKEEPING}
 networks:
   - {name: lan}
   - {name: slow}
@@ -92,10 +93,11 @@ echo "bound $ip"
 """
 
 
-@pytest.fixture(scope="module", name="house")
-def fixture_house(tmp_path_factory):
+@pytest.fixture(scope="module", name="house", params=housekeeping("[0, 1]"))
+def fixture_house(request, tmp_path_factory):
     """The terminal of a machine whose guests are up, with addresses 10.N.0.1 and 10.N.0.2."""
-    image = make_image(tmp_path_factory.mktemp("network") / "image", DOCUMENT,
+    image = make_image(tmp_path_factory.mktemp("network") / "image",
+                       DOCUMENT.replace("HOUSEKEEPING", request.param),
                        {**LINUX, **PROGRAM})
     with Machine(image, name="network", limit_s=600, extra=EXTRA) as machine:
         begin = machine.mark()

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.conftest import LINUX, make_image
+from tests.conftest import LINUX, housekeeping, make_image
 from tests.system.server import Server
 from tests.system.terminal import Terminal
 from tools.qemu.machine import Machine
@@ -18,10 +18,11 @@ DISK_BYTES = 8 << 20
 BAD_SECTOR = 8192  # what blkdebug fails to read, of the virtio disk
 
 
-def document(nics):
+def document(nics, cpus):
     networks = "".join(f"  - {{name: net{n}, uplink: nic{n}}}\n" for n in range(nics))
     plugs = ", ".join(f"{{network: net{n}}}" for n in range(nics))
     return f"""
+host: {{housekeeping: {cpus}}}
 networks:
 {networks}
 guests:
@@ -96,11 +97,11 @@ def fixture_monitor_path(tmp_path_factory):
     return tmp_path_factory.mktemp("monitor") / "monitor"
 
 
-@pytest.fixture(scope="module", name="machine")
-def fixture_machine(tmp_path_factory, monitor_path, tap):
+@pytest.fixture(scope="module", name="machine", params=housekeeping("[0]"))
+def fixture_machine(request, tmp_path_factory, monitor_path, tap):
     directory = tmp_path_factory.mktemp("nics")
     nics = len(NICS) + (tap.problem is None)
-    image = make_image(directory / "boot.img", document(nics), LINUX)
+    image = make_image(directory / "boot.img", document(nics, request.param), LINUX)
     extra = ["-monitor", f"unix:{monitor_path},server=on,wait=off", *disk_words(directory)]
     for number, device in enumerate(NICS):
         extra += ["-netdev", f"user,id=n{number},net=10.0.{number + 2}.0/24",

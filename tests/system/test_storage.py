@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.conftest import LINUX, make_image
+from tests.conftest import LINUX, housekeeping, make_image
 from tests.system import tools_disk, write_log
 from tests.system.terminal import Terminal
 from tools.qemu.machine import Machine
@@ -41,10 +41,12 @@ done
 """
 
 
-def document(disks):
-    """A machine with one guest, io, which has the disk with tools and `disks`."""
+def document(disks, cpus):
+    """A machine with one guest, io, which has the disk with tools and `disks`; `cpus` are the
+    hypervisor's own."""
     lines = "".join(f"      - {{{disk}}}\n" for disk in disks)
     return f"""
+host: {{housekeeping: {cpus}}}
 guests:
   - name: io
     cpus: {{count: 2}}
@@ -59,14 +61,14 @@ guests:
 """
 
 
-def machine(directory, disks, backends, programs, scripts=()):
+def machine(directory, disks, cpus, backends, programs, scripts=()):
     """A machine with these options of QEMU for the disks' backends; not yet started."""
     tools = tools_disk.make(directory, programs, scripts)
     extra = ["-drive", f"if=none,id=tools,format=raw,readonly=on,file={tools}",
              "-device", "virtio-blk-pci,drive=tools,serial=tools", *backends]
     for name, device in DEVICES.items():
         extra += ["-device", f"{device},drive={name},serial={name}"]
-    image = make_image(directory / "storage.img", document(disks), LINUX)
+    image = make_image(directory / "storage.img", document(disks, cpus), LINUX)
     return Machine(image, name=f"storage-{len(disks)}", limit_s=900, extra=extra)
 
 
@@ -85,8 +87,8 @@ LIMIT_IOPS = 50
 LIMIT_BYTES = 1 << 20
 
 
-@pytest.fixture(scope="module", name="io")
-def io_(tmp_path_factory):
+@pytest.fixture(scope="module", name="io", params=housekeeping("[0, 1]"))
+def io_(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("storage")
     disks = ["source: 'disk:d-nvme', serial: one, queues: 2",
              "source: 'disk:d-ahci', cache: write-back",
@@ -99,7 +101,7 @@ def io_(tmp_path_factory):
         with open(file, "wb") as made:
             made.truncate(DISK_MIB << 20)
         backends += ["-drive", f"if=none,id={name},format=raw,discard=unmap,file={file}"]
-    with machine(directory, disks, backends, ["fio"]) as started:
+    with machine(directory, disks, request.param, backends, ["fio"]) as started:
         yield guest_of(started)
 
 
@@ -230,7 +232,8 @@ class Keeper:
             time.sleep(0.02)
 
 
-def test_power_cuts_lose_nothing_acknowledged(tmp_path):
+@pytest.mark.parametrize("cpus", housekeeping("[0]"))
+def test_power_cuts_lose_nothing_acknowledged(tmp_path, cpus):
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
     print("seed", seed)  # shown with a failure
@@ -238,7 +241,7 @@ def test_power_cuts_lose_nothing_acknowledged(tmp_path):
     disks = ["source: 'disk:d-nvme', cache: write-back",
              "source: 'disk:d-ahci', cache: write-back", "source: 'disk:d-virtio'"]
     backends = sum((write_log.backend(tmp_path, name, DISK_MIB) for name in DEVICES), [])
-    with machine(tmp_path, disks, backends, ["mkfs.ext4"], [("work", WORK)]) as started:
+    with machine(tmp_path, disks, cpus, backends, ["mkfs.ext4"], [("work", WORK)]) as started:
         terminal = guest_of(started)
         keeper = Keeper(started, tmp_path)
         terminal.keyboard("io")

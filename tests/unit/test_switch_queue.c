@@ -59,6 +59,7 @@ static void test_stalled(void **state)
 		assert_int_equal(send_mark(0, 1, i), 0); /* lost at once */
 	assert_int_equal(drops(1, NETWORK_DROP_STALLED), QUEUE + 100);
 	assert_int_equal(take(1), 7);
+	assert_int_equal(take(1), -1); /* so it has kept the one before */
 	for (unsigned i = 0; i < 100; i++)
 		assert_int_equal(send_mark(0, 1, i), 0);
 	assert_int_equal(drops(1, NETWORK_DROP_STALLED), QUEUE + 100);
@@ -114,6 +115,68 @@ static void test_unpoll(void **state)
 		fake_run_until(fake_now_ns + 20 * MS);
 	}
 	assert_int_equal(drops(1, NETWORK_DROP_STALLED), 1);
+}
+
+/* While the receiver has one in its hands a sender fills the queue again: the one comes back
+ * first, nothing is lost and nothing comes twice. The frame behind the last is a third one's
+ * memory by then, if any was. */
+static void test_unpoll_to_full(void **state)
+{
+	struct netdev *to;
+	struct packet *packet;
+	unsigned mark = 0, expected = 0;
+
+	(void)state;
+	plug_all("lan", 3);
+	to = guests[1].dev;
+	while (send_mark(0, 1, mark) == 0)
+		mark++;
+	assert_int_equal(mark, QUEUE);
+	for (unsigned round = 0; round < 3; round++) {
+		packet = to->ops->poll(to);
+		if (send_mark(0, 1, mark) == 0)
+			mark++;
+		to->ops->unpoll(to, packet);
+		assert_int_equal(send_mark(0, 1, mark), -EAGAIN); /* it is full again */
+	}
+	assert_int_equal(take(1), expected++);
+	assert_int_equal(send_mark(0, 2, 0x5ec2e7), 0); /* may be made of what was taken */
+	while (expected < mark)
+		assert_int_equal(take(1), expected++);
+	assert_int_equal(take(1), -1);
+	assert_int_equal(take(2), 0x5ec2e7);
+	assert_int_equal(drops(1, NETWORK_DROP_FULL), 0);
+	assert_int_equal(fake_packets_out(), 0);
+}
+
+/* A stalled guest looks at a packet and puts it back, while somebody sends: that it had it in
+ * its hands is no reason to fill its queue anew. */
+static void test_handed_out_is_not_taken(void **state)
+{
+	struct netdev *to;
+	struct packet *packet;
+
+	(void)state;
+	plug_all("lan", 2);
+	to = guests[1].dev;
+	for (unsigned i = 0; i < 10; i++)
+		send_mark(0, 1, i);
+	fake_run_until(fake_now_ns + 1100 * MS);
+	assert_int_equal(send_mark(0, 1, 100), 0);
+	packet = to->ops->poll(to);
+	assert_int_equal(send_mark(0, 1, 101), 0); /* there was none to be seen */
+	to->ops->unpoll(to, packet);
+	for (unsigned i = 0; i < 10; i++)
+		send_mark(0, 1, i);
+	look(to->name);
+	assert_true(port_info.stalled);
+	assert_int_equal(port_info.queued, 2);
+	assert_int_equal(take(1), 100);
+	assert_int_equal(take(1), 101);
+	assert_int_equal(take(1), -1);
+	assert_int_equal(send_mark(0, 1, 102), 0);
+	look(to->name);
+	assert_false(port_info.stalled);
 }
 
 /* A receiver's end frees those that wait for it, and the other way round. */
@@ -230,9 +293,11 @@ static void test_receive_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		check(test_sender_waits), check(test_stalled),	     check(test_patience),
-		check(test_unpoll),	  check(test_ends),	     check(test_segments_wait),
-		check(test_send_limit),	  check(test_receive_limit),
+		check(test_sender_waits),   check(test_stalled),
+		check(test_patience),	    check(test_unpoll),
+		check(test_ends),	    check(test_segments_wait),
+		check(test_unpoll_to_full), check(test_handed_out_is_not_taken),
+		check(test_send_limit),	    check(test_receive_limit),
 	};
 
 	return cmocka_run_group_tests(tests, fake_switch_start, fake_net_fini);

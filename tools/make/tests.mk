@@ -5,14 +5,17 @@
 # those in kernel/, which are found first, with functions that tests define.
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
+STRESS_SOURCES := $(wildcard tests/stress/stress_*.c)
 UNIT := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 FUZZ := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+STRESS := $(STRESS_SOURCES:tests/stress/%.c=$(BUILD)/stress/%)
 
 HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
 	$(WARNINGS) -MMD -MP -iquote tests/unit/cpu -I. -isystem $(DIR_libyaml)/include
 HOST_LIBS := $(DIR_libyaml)/lib/libyaml-host.a
 UNIT_CC := gcc $(HOST_CFLAGS) -fsanitize=address,undefined
 FUZZ_CC := clang $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined
+STRESS_CC := gcc $(HOST_CFLAGS) -fsanitize=thread -pthread
 
 $(BUILD)/unit/obj/%.c.o: %.c $(DIR_libyaml)
 	@mkdir -p $(@D)
@@ -21,6 +24,10 @@ $(BUILD)/unit/obj/%.c.o: %.c $(DIR_libyaml)
 $(BUILD)/fuzz/obj/%.c.o: %.c $(DIR_libyaml)
 	@mkdir -p $(@D)
 	$(call say,CC) $(FUZZ_CC) -c $< -o $@
+
+$(BUILD)/stress/obj/%.c.o: %.c $(DIR_libyaml)
+	@mkdir -p $(@D)
+	$(call say,CC) $(STRESS_CC) -c $< -o $@
 
 # Data compiled from ASL is the same for every program.
 $(BUILD)/unit/obj/%.asl.o: $(OBJ)/%.asl.o
@@ -34,16 +41,23 @@ $(BUILD)/fuzz/obj/%.asl.o: $(OBJ)/%.asl.o
 $(UNIT):
 	$(call say,LD) $(UNIT_CC) -o $@ $(filter %.o,$^) $(HOST_LIBS) -lcmocka
 
+$(STRESS):
+	$(call say,LD) $(STRESS_CC) -o $@ $(filter %.o,$^) -lcmocka
+
 $(FUZZ):
 	$(call say,LD) $(FUZZ_CC) -o $@ $(filter %.o,$^) $(HOST_LIBS)
 
-$(BUILD)/links.mk: $(UNIT_SOURCES) $(FUZZ_SOURCES) tools/make/links
+$(BUILD)/links.mk: $(UNIT_SOURCES) $(FUZZ_SOURCES) $(STRESS_SOURCES) tools/make/links
 	@mkdir -p $(@D)
-	@tools/make/links $(BUILD) $(UNIT_SOURCES) $(FUZZ_SOURCES) >$@
+	@tools/make/links $(BUILD) $(UNIT_SOURCES) $(FUZZ_SOURCES) $(STRESS_SOURCES) >$@
 include $(BUILD)/links.mk
 
 unit: $(UNIT)
 	@tools/test/run --unit $(UNIT)
+
+# What threads share, shared by threads of this machine, under ThreadSanitizer.
+stress: $(STRESS)
+	@tools/test/run --unit $(STRESS)
 
 # Seconds for each target.
 SECONDS ?= 60
@@ -122,12 +136,12 @@ $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $
 
 # Everything that a whole-machine test starts.
 MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config $(BUILD)/lvmtool bochs
-run_all = @tools/test/run --unit $(UNIT) --fuzz $(FUZZ) --system tests/tools tests/system -q
+run_all = @tools/test/run --unit $(UNIT) $(STRESS) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
-test: $(UNIT) $(FUZZ) $(MACHINE)
+test: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE)
 	$(run_all) -m 'not long'
 
-test-long: $(UNIT) $(FUZZ) $(MACHINE) debian
+test-long: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE) debian
 	$(run_all)
 
 # Each file of tests/bench measures one thing and adds it to build/bench.json.
@@ -150,4 +164,4 @@ bench: kernel samples $(GUESTS) bochs $(BENCH) $(BUILD)/bench/amd64
 	@rm -f $(BUILD)/bench.json
 	@for file in $(sort $(wildcard tests/bench/*.py)); do /usr/bin/python3 $$file || exit 1; done
 
--include $(shell find $(BUILD)/unit $(BUILD)/fuzz $(BUILD)/guest -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/unit $(BUILD)/fuzz $(BUILD)/stress $(BUILD)/guest -name '*.d' 2>/dev/null)
