@@ -42,7 +42,9 @@ const char *vmexit_name(enum vmexit_reason reason);
 
 enum vmexit_access { VMEXIT_READ = 1, VMEXIT_WRITE = 2, VMEXIT_FETCH = 4 };
 
-/* Filled by the backend on each exit. Only the members that `reason` names are valid. */
+/* Filled by the backend on each exit, with interrupts off: from the CPU's own registers and
+ * control structures, never from the guest's memory, which may have to be populated. Only the
+ * members that `reason` names are valid. */
 struct vmexit {
 	enum vmexit_reason reason;
 	uint8_t insn_length;	/* of the exiting instruction; 0: the CPU does not say */
@@ -60,6 +62,8 @@ struct vmexit {
 			bool during_walk; /* on a guest page table, not the final address */
 		} fault;
 		struct { /* VMEXIT_CR_WRITE */
+			/* The CPU does not say: insn_cr_write() reads the instruction. */
+			bool unknown;
 			uint8_t cr;
 			uint64_t value; /* what the guest wants in it */
 		} cr;

@@ -203,9 +203,27 @@ static void on_xsetbv(struct vcpu *vcpu, const struct vmexit *exit)
 	skip(vcpu, exit);
 }
 
+static void on_unknown(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	char bytes[48];
+
+	insn_dump(vcpu, bytes, sizeof bytes);
+	vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
+		"vCPU %u: %s exit, %s code 0x%llx info 0x%llx 0x%llx, RIP 0x%llx: %s", vcpu->id,
+		vmexit_name(exit->reason), vmm_backend->name,
+		(unsigned long long)exit->raw_code, (unsigned long long)exit->raw_info[0],
+		(unsigned long long)exit->raw_info[1], (unsigned long long)vcpu->rip, bytes);
+}
+
 static void on_cr_write(struct vcpu *vcpu, const struct vmexit *exit)
 {
-	if (cr_write(vcpu, exit->cr.cr, exit->cr.value))
+	int err = exit->cr.unknown ? insn_cr_write(vcpu, &vcpu->exit) : 0;
+
+	if (unlikely(err == -EAGAIN))
+		return;
+	if (unlikely(err))
+		on_unknown(vcpu, exit);
+	else if (cr_write(vcpu, exit->cr.cr, exit->cr.value))
 		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 	else
 		skip(vcpu, exit);
@@ -228,18 +246,6 @@ static void on_triple_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	(void)exit;
 	vm_stop(vcpu->vm, VM_STOP_CRASH, 0, "vCPU %u: triple fault at RIP 0x%llx", vcpu->id,
 		(unsigned long long)vcpu->rip);
-}
-
-static void on_unknown(struct vcpu *vcpu, const struct vmexit *exit)
-{
-	char bytes[48];
-
-	insn_dump(vcpu, bytes, sizeof bytes);
-	vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
-		"vCPU %u: %s exit, %s code 0x%llx info 0x%llx 0x%llx, RIP 0x%llx: %s", vcpu->id,
-		vmexit_name(exit->reason), vmm_backend->name,
-		(unsigned long long)exit->raw_code, (unsigned long long)exit->raw_info[0],
-		(unsigned long long)exit->raw_info[1], (unsigned long long)vcpu->rip, bytes);
 }
 
 static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit *) = {

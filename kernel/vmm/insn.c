@@ -12,11 +12,15 @@
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_PE	  BIT(0)
-#define RFLAGS_TF BIT(8)
-#define RFLAGS_VM BIT(17)
-#define DR6_BS	  BIT(14)
-#define VECTOR_DB 1
+#define CR0_PE	     BIT(0)
+#define RFLAGS_TF    BIT(8)
+#define RFLAGS_VM    BIT(17)
+#define DR6_BS	     BIT(14)
+#define VECTOR_DB    1
+
+#define MOV_TO_CR    EMUL_OPCODE(1, 0x22)
+#define GROUP_7	     EMUL_OPCODE(1, 0x01)
+#define GROUP_7_LMSW 6 /* in ModRM.reg */
 
 _Static_assert((int)EMUL_ES == SEG_ES && (int)EMUL_GS == SEG_GS, "segments are numbered alike");
 _Static_assert((int)EMUL_RDI == RDI && (int)EMUL_GPRS == GPR_COUNT, "registers are, too");
@@ -432,28 +436,78 @@ static bool has_one_operand(const struct emul_insn *insn)
 	return insn->is_memory && insn->op <= EMUL_CMPXCHG_PAIR;
 }
 
-int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
+static void begin(struct emul_ctx *ctx, struct emulation *em)
+{
+	struct vcpu *vcpu = em->vcpu;
+	const struct vmexit *exit = em->exit;
+	struct vcpu_segment cs;
+
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	ctx->gpr = vcpu->regs;
+	ctx->rip = vcpu->rip;
+	ctx->rflags = vcpu->rflags;
+	ctx->mode = mode_of(vcpu, &cs);
+	ctx->protected_mode = vmm_backend->get_reg(vcpu, REG_CR0) & CR0_PE;
+	ctx->linear_bits = 48;
+	ctx->bytes_valid = exit->insn_available;
+	if (exit->insn_available)
+		memcpy(ctx->bytes, exit->insn, sizeof ctx->bytes);
+	ctx->fault = (struct emul_fault){0};
+	ctx->ops = exit->reason == VMEXIT_IO ? &io_ops : &memory_ops;
+	ctx->opaque = em;
+}
+
+/* LMSW sets the low four bits of CR0, and cannot clear PE (SDM vol. 2A). */
+static int read_cr_operand(struct emul_ctx *ctx, const struct emul_insn *insn,
+			   struct vmexit *exit)
+{
+	struct vcpu *vcpu = vcpu_of(ctx);
+	uint64_t operand, cr0;
+	int err;
+
+	if (insn->opcode == MOV_TO_CR) {
+		bool lock = insn->prefixes & EMUL_PREFIX_LOCK; /* CR8 (APM vol. 3 MOV CRn) */
+
+		exit->cr.cr = insn->reg | (lock ? 8 : 0);
+		return emul_read_rm(ctx, insn, &exit->cr.value,
+				    ctx->mode == EMUL_MODE_64 ? 8 : 4);
+	}
+	if (insn->opcode != GROUP_7 || (insn->modrm >> 3 & 7) != GROUP_7_LMSW)
+		return -EAGAIN; /* another vCPU has changed it */
+	err = emul_read_rm(ctx, insn, &operand, 2);
+	cr0 = vmm_backend->get_reg(vcpu, REG_CR0);
+	exit->cr.cr = 0;
+	exit->cr.value = (cr0 & ~0xeull) | (operand & 0xf);
+	return err;
+}
+
+int insn_cr_write(struct vcpu *vcpu, struct vmexit *exit)
 {
 	struct emulation em = {.vcpu = vcpu, .exit = exit};
-	struct vcpu_segment cs;
 	struct emul_insn insn;
 	struct emul_ctx ctx;
 	int err;
 
-	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
-	ctx.gpr = vcpu->regs;
-	ctx.rip = vcpu->rip;
-	ctx.rflags = vcpu->rflags;
-	ctx.mode = mode_of(vcpu, &cs);
-	ctx.protected_mode = vmm_backend->get_reg(vcpu, REG_CR0) & CR0_PE;
-	ctx.linear_bits = 48;
-	ctx.bytes_valid = exit->insn_available;
-	if (exit->insn_available)
-		memcpy(ctx.bytes, exit->insn, sizeof ctx.bytes);
-	ctx.fault = (struct emul_fault){0};
-	ctx.ops = exit->reason == VMEXIT_IO ? &io_ops : &memory_ops;
-	ctx.opaque = &em;
+	begin(&ctx, &em);
+	err = emul_fetch(&ctx, &insn);
+	if (!err)
+		err = read_cr_operand(&ctx, &insn, exit);
+	if (!err)
+		exit->insn_length = insn.length;
+	if (err != -EFAULT)
+		return err;
+	raise(vcpu, &ctx.fault);
+	return -EAGAIN;
+}
 
+int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	struct emulation em = {.vcpu = vcpu, .exit = exit};
+	struct emul_insn insn;
+	struct emul_ctx ctx;
+	int err;
+
+	begin(&ctx, &em);
 	err = emul_fetch(&ctx, &insn);
 	em.fault_is_operand =
 		!err && exit->reason == VMEXIT_NESTED_FAULT && has_one_operand(&insn);

@@ -26,6 +26,13 @@ void insn_advance(struct vcpu *vcpu, unsigned bytes);
  */
 int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit);
 
+/*
+ * What the MOV to CR0, CR4 or CR8, or the LMSW, at RIP writes: fills exit->cr and the length.
+ * 0; -EAGAIN when no such instruction is there any more, or an exception was raised: the guest
+ * is to go on; another errno when there is no telling.
+ */
+int insn_cr_write(struct vcpu *vcpu, struct vmexit *exit);
+
 /* The bytes at CS:RIP, as many of `bytes` as can be read; returns how many. Raises nothing. */
 unsigned insn_fetch(struct vcpu *vcpu, uint8_t *buf, unsigned bytes);
 

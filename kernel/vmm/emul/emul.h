@@ -256,6 +256,11 @@ int emul_decode(struct emul_insn *insn, enum emul_mode mode, const uint8_t *byte
  */
 int emul_fetch(struct emul_ctx *ctx, struct emul_insn *insn);
 
+/* Reads the r/m operand, a register or memory; `bytes` is 1, 2, 4 or 8. 0, or -EFAULT with
+ * ctx->fault. May sleep if `ops` may. */
+int emul_read_rm(struct emul_ctx *ctx, const struct emul_insn *insn, uint64_t *value,
+		 unsigned bytes);
+
 /*
  * Executes a decoded instruction and moves ctx->rip behind it. A REP instruction that did
  * EMUL_REP_MAX iterations and has more to do returns 0 with ctx->rip unmoved: enter the guest

@@ -169,9 +169,7 @@ int emul_load(struct emul_ctx *ctx, unsigned segment, uint64_t offset, uint64_t 
 	      unsigned bytes);
 int emul_store(struct emul_ctx *ctx, unsigned segment, uint64_t offset, uint64_t value,
 	       unsigned bytes);
-/* The r/m operand, a register or memory. */
-int emul_read_rm(struct emul_ctx *ctx, const struct emul_insn *insn, uint64_t *value,
-		 unsigned bytes);
+/* As emul_read_rm(). */
 int emul_write_rm(struct emul_ctx *ctx, const struct emul_insn *insn, uint64_t value,
 		  unsigned bytes);
 /* The instruction is done: RIP goes on, RFLAGS.RF goes off. Returns 0. */

@@ -3,7 +3,6 @@
 
 #include "kernel/cpu/instructions.h"
 #include "kernel/log/log.h"
-#include "kernel/vmm/insn.h"
 #include "kernel/vmm/svm/svm.h"
 #include "kernel/vmm/vm.h"
 
@@ -90,45 +89,22 @@ static void translate_npf(const struct vmcb *vmcb, struct vmexit *exit)
 	}
 }
 
-/* What a MOV to CR0/CR4/CR8 or LMSW writes. Decode assists name the register of a MOV (APM vol.
- * 2 15.8.1), but not LMSW's operand, so the instruction is read in either case. LMSW from
- * memory is not met in practice and left for the core to report. */
+/* With decode assists a MOV names its registers (APM vol. 2 15.8.1). LMSW does not, and without
+ * them nothing does: then the core reads the instruction, once interrupts are on. */
 static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 {
+	uint64_t code = exit->raw_code, info = exit->raw_info[0];
 	struct vcpu_segment cs;
-	uint8_t insn[15], rex = 0;
-	unsigned available, at = 0;
-	bool long_code, lock = false; /* a 32-bit guest's way to CR8 (APM vol. 3 MOV CRn) */
+	uint64_t operand;
 
-	exit->reason = VMEXIT_UNKNOWN;
-	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
-	long_code = vcpu_is_64bit(vcpu, &cs);
-	available = insn_fetch(vcpu, insn, sizeof insn);
-	while (at < available &&
-	       (insn[at] == 0x66 || insn[at] == 0x67 || insn[at] == 0xf2 || insn[at] == 0xf3 ||
-		insn[at] == 0x2e || insn[at] == 0x3e || insn[at] == 0xf0))
-		lock |= insn[at++] == 0xf0;
-	if (at < available && long_code && (insn[at] & 0xf0) == 0x40)
-		rex = insn[at++];
-	if (at + 3 > available || insn[at] != 0x0f)
-		return;
-
-	uint8_t opcode = insn[at + 1], modrm = insn[at + 2];
-	uint64_t operand = vcpu->regs[(modrm & 7) | (rex & 1) << 3];
-
-	if (opcode == 0x22) { /* MOV CRn, r */
-		exit->cr.cr = (modrm >> 3 & 7) | (rex & 4 || lock ? 8 : 0);
-		exit->cr.value = long_code ? operand : (uint32_t)operand;
-	} else if (opcode == 0x01 && modrm >= 0xf0 && modrm <= 0xf7) { /* LMSW r16 */
-		uint64_t cr0 = svm_of(vcpu)->vmcb->cr0;
-
-		exit->cr.cr = 0;
-		exit->cr.value = (cr0 & ~0xeull) | (operand & 0xf); /* PE cannot be cleared */
-	} else {
-		return;
-	}
 	exit->reason = VMEXIT_CR_WRITE;
-	exit->insn_length = (uint8_t)(at + 3);
+	exit->cr.unknown = !svm_has(SVM_DECODE_ASSIST) || !(info & CR_WRITE_MOV);
+	if (exit->cr.unknown)
+		return;
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	operand = vcpu->regs[info & CR_WRITE_GPR_MASK];
+	exit->cr.cr = code == SVM_EXIT_CR0_SEL ? 0 : (uint8_t)(code - SVM_EXIT_CR0_WRITE);
+	exit->cr.value = vcpu_is_64bit(vcpu, &cs) ? operand : (uint32_t)operand;
 }
 
 /* The step is over: the IRET has run, or has faulted. */

@@ -100,6 +100,10 @@ enum svm_exit {
 #define SVM_EXIT_INVALID     0xffffffffffffffffull
 #define SVM_EXIT_INVALID_7_2 0xffffffffull /* as QEMU 7.2 writes it */
 
+/* EXITINFO1 of writes to control registers, with decode assists (APM vol. 2 15.8.1). */
+#define CR_WRITE_MOV	  BIT(63) /* not LMSW or CLTS */
+#define CR_WRITE_GPR_MASK 0xf
+
 /* EXITINFO1 of #NPF (APM vol. 2 15.25.6). */
 #define NPF_WRITE BIT(1)
 #define NPF_FETCH BIT(4)

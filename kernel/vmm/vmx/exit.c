@@ -88,6 +88,7 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 	uint64_t cr0;
 
 	exit->reason = VMEXIT_CR_WRITE;
+	exit->cr.unknown = false;
 	exit->cr.cr = qualification & 0xf;
 	switch (qualification >> 4 & 3) {
 	case 0: {
