@@ -18,6 +18,7 @@ STAMP = r"^\[ *\d+\.\d+\] "
 PASSING = {
     "cpuid": 4,
     "msr_sweep": 1,
+    "msr_table": 1,
     "ports": 1,
     "mmio": 1,
     "hlt_if0": 2,
