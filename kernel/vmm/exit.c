@@ -32,6 +32,7 @@ static const char *const names[VMEXIT_REASONS] = {
 	[VMEXIT_CR_WRITE] = "cr_write",
 	[VMEXIT_CACHE] = "cache",
 	[VMEXIT_MONITOR] = "monitor",
+	[VMEXIT_RDPMC] = "rdpmc",
 	[VMEXIT_UNDEFINED] = "undefined",
 	[VMEXIT_TASK_SWITCH] = "task_switch",
 	[VMEXIT_TRIPLE_FAULT] = "triple_fault",
@@ -235,6 +236,14 @@ static void on_cache(struct vcpu *vcpu, const struct vmexit *exit)
 	skip(vcpu, exit);
 }
 
+/* No counter that could be read: CPUID tells of none, and the four that every AMD64 CPU has
+ * without being asked do not count (SDM vol. 2B RDPMC, APM vol. 3 RDPMC). */
+static void on_rdpmc(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	(void)exit;
+	vcpu_raise_error(vcpu, VECTOR_GP, 0);
+}
+
 static void on_undefined(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	(void)exit;
@@ -249,29 +258,18 @@ static void on_triple_fault(struct vcpu *vcpu, const struct vmexit *exit)
 }
 
 static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit *) = {
-	[VMEXIT_UNKNOWN] = on_unknown,
-	[VMEXIT_HOST_INTERRUPT] = none,
-	[VMEXIT_INTERRUPT_WINDOW] = none,
-	[VMEXIT_NMI_WINDOW] = none,
-	[VMEXIT_CPUID] = on_cpuid,
-	[VMEXIT_HLT] = on_hlt,
-	[VMEXIT_PAUSE] = on_pause,
-	[VMEXIT_IO] = on_io,
-	[VMEXIT_RDMSR] = on_rdmsr,
-	[VMEXIT_WRMSR] = on_wrmsr,
-	[VMEXIT_HYPERCALL] = on_hypercall,
-	[VMEXIT_NESTED_FAULT] = on_nested_fault,
-	[VMEXIT_XSETBV] = on_xsetbv,
-	[VMEXIT_CR_WRITE] = on_cr_write,
-	[VMEXIT_CACHE] = on_cache,
-	[VMEXIT_MONITOR] = on_undefined,
-	[VMEXIT_UNDEFINED] = on_undefined,
-	[VMEXIT_TASK_SWITCH] = on_unknown,
-	[VMEXIT_TRIPLE_FAULT] = on_triple_fault,
-	[VMEXIT_INIT] = on_unknown,
-	[VMEXIT_SLICE] = on_slice,
-	[VMEXIT_INVALID_STATE] = on_unknown,
-	[VMEXIT_VENDOR] = none,
+	[VMEXIT_UNKNOWN] = on_unknown,	     [VMEXIT_HOST_INTERRUPT] = none,
+	[VMEXIT_INTERRUPT_WINDOW] = none,    [VMEXIT_NMI_WINDOW] = none,
+	[VMEXIT_CPUID] = on_cpuid,	     [VMEXIT_HLT] = on_hlt,
+	[VMEXIT_PAUSE] = on_pause,	     [VMEXIT_IO] = on_io,
+	[VMEXIT_RDMSR] = on_rdmsr,	     [VMEXIT_WRMSR] = on_wrmsr,
+	[VMEXIT_HYPERCALL] = on_hypercall,   [VMEXIT_NESTED_FAULT] = on_nested_fault,
+	[VMEXIT_XSETBV] = on_xsetbv,	     [VMEXIT_CR_WRITE] = on_cr_write,
+	[VMEXIT_CACHE] = on_cache,	     [VMEXIT_MONITOR] = on_undefined,
+	[VMEXIT_RDPMC] = on_rdpmc,	     [VMEXIT_UNDEFINED] = on_undefined,
+	[VMEXIT_TASK_SWITCH] = on_unknown,   [VMEXIT_TRIPLE_FAULT] = on_triple_fault,
+	[VMEXIT_INIT] = on_unknown,	     [VMEXIT_SLICE] = on_slice,
+	[VMEXIT_INVALID_STATE] = on_unknown, [VMEXIT_VENDOR] = none,
 };
 
 void exit_handle(struct vcpu *vcpu)

@@ -17,7 +17,7 @@
 #define LEAF_EXTENDED_MAX 0x8000001au
 
 /* Feature bits, as SDM vol. 2A CPUID and APM vol. 3 appendix E number them. Left out: what
- * would need MSRs or state that guests are not given (PMU, speculation control, MPX, PKU, TSX,
+ * would need MSRs or state that guests are not given (PMU, speculation control, MPX, PKS, TSX,
  * SGX, XSAVES, SVM, VMX), and MONITOR/MWAIT. */
 #define LEAF1_ECX                                                                              \
 	(BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(9) /* SSSE3 */ | BIT(12) /* FMA */ | \
@@ -43,9 +43,12 @@
 	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */ | BIT(16) |       \
 	 BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31) /* AVX-512 */)
 #define LEAF7_EBX_TSC_ADJUST BIT(1)
-#define LEAF7_ECX                                                                      \
-	(BIT(1) | BIT(2) /* UMIP */ | BIT(6) | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | \
-	 BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | BIT(22) /* RDPID */)
+#define LEAF7_ECX_PKU	     BIT(3)
+#define LEAF7_ECX_OSPKE	     BIT(4)
+#define LEAF7_ECX                                                                     \
+	(BIT(1) | BIT(2) /* UMIP */ | LEAF7_ECX_PKU | BIT(6) | BIT(8) /* GFNI */ |    \
+	 BIT(9) /* VAES */ | BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | \
+	 BIT(22) /* RDPID */)
 #define LEAF7_EDX	   BIT(4) /* FSRM */
 #define LEAF7_1_EAX	   (BIT(4) /* AVX-VNNI */ | BIT(5) /* AVX512_BF16 */)
 #define LEAFD_1_EAX_XSAVEC BIT(1)
@@ -95,7 +98,7 @@ static struct cpuid values[ARRAY_SIZE(policies)]; /* host value masked, per poli
 static uint8_t basic_index[LEAF_BASIC_MAX + 1];	  /* first policy of a leaf, plus 1 */
 static uint8_t extended_index[LEAF_EXTENDED_MAX - LEAF_EXTENDED + 1];
 
-#define XCR0_COMPONENTS 8
+#define XCR0_COMPONENTS 10
 static struct {
 	uint64_t mask; /* bits of XCR0 that guests may set */
 	struct cpuid component[XCR0_COMPONENTS];
@@ -105,6 +108,7 @@ static struct {
 #define XCR0_SSE    BIT(1)
 #define XCR0_AVX    BIT(2)
 #define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
+#define XCR0_PKRU   BIT(9)
 
 static struct cpuid masked(const struct policy *p, struct cpuid host)
 {
@@ -121,6 +125,7 @@ static void xsave_init(void)
 	uint64_t host = cpu_features.xcr0_mask;
 
 	xsave.mask = host & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
+	xsave.mask |= cpu_features.pku ? XCR0_PKRU : 0;
 	if ((host & XCR0_AVX512) == XCR0_AVX512)
 		xsave.mask |= XCR0_AVX512;
 	for (unsigned i = 2; i < XCR0_COMPONENTS; i++)
@@ -143,6 +148,8 @@ void features_init(void)
 			host = cpuid(p->leaf, p->subleaf);
 		if (p->leaf == 0x02 && cpu_features.vendor != CPU_VENDOR_INTEL)
 			host = (struct cpuid){0};
+		if (p->leaf == 0x07 && p->subleaf == 0 && !cpu_features.pku)
+			host.ecx &= ~(uint32_t)LEAF7_ECX_PKU;
 		values[i] = masked(p, host);
 		if (!*index)
 			*index = (uint8_t)(i + 1);
@@ -280,7 +287,7 @@ static struct cpuid kvm_leaf(uint32_t leaf)
 }
 
 /* What depends on the vCPU or its state. */
-static void adjust(struct vcpu *vcpu, uint32_t leaf, struct cpuid *r)
+static void adjust(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct cpuid *r)
 {
 	unsigned count = vcpu->vm->vcpu_count;
 
@@ -292,6 +299,10 @@ static void adjust(struct vcpu *vcpu, uint32_t leaf, struct cpuid *r)
 			r->edx |= LEAF1_EDX_HTT;
 		if (vmm_backend->get_reg(vcpu, REG_CR4) & BIT(18))
 			r->ecx |= LEAF1_ECX_OSXSAVE;
+		break;
+	case 0x07:
+		if (subleaf == 0 && vmm_backend->get_reg(vcpu, REG_CR4) & BIT(22))
+			r->ecx |= LEAF7_ECX_OSPKE;
 		break;
 	case LEAF_EXTENDED + 1:
 		if (count > 1 && cpu_features.vendor == CPU_VENDOR_AMD)
@@ -315,7 +326,7 @@ struct cpuid features_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 	case 0x40000000 ... 0x400000ff: return kvm_leaf(leaf);
 	}
 	r = lookup(leaf, subleaf);
-	adjust(vcpu, leaf, &r);
+	adjust(vcpu, leaf, subleaf, &r);
 	return r;
 }
 
@@ -337,12 +348,13 @@ uint64_t features_cr4_mask(void)
 	uint64_t mask = 0x7ff;
 	struct cpuid leaf1 = lookup(1, 0), leaf7 = lookup(7, 0);
 
-	mask |= leaf7.ecx & BIT(2) ? BIT(11) : 0;  /* UMIP */
-	mask |= leaf7.ebx & BIT(0) ? BIT(16) : 0;  /* FSGSBASE */
-	mask |= leaf1.ecx & BIT(17) ? BIT(17) : 0; /* PCIDE */
-	mask |= leaf1.ecx & BIT(26) ? BIT(18) : 0; /* OSXSAVE */
-	mask |= leaf7.ebx & BIT(7) ? BIT(20) : 0;  /* SMEP */
-	mask |= leaf7.ebx & BIT(20) ? BIT(21) : 0; /* SMAP */
+	mask |= leaf7.ecx & BIT(2) ? BIT(11) : 0;	 /* UMIP */
+	mask |= leaf7.ebx & BIT(0) ? BIT(16) : 0;	 /* FSGSBASE */
+	mask |= leaf1.ecx & BIT(17) ? BIT(17) : 0;	 /* PCIDE */
+	mask |= leaf1.ecx & BIT(26) ? BIT(18) : 0;	 /* OSXSAVE */
+	mask |= leaf7.ebx & BIT(7) ? BIT(20) : 0;	 /* SMEP */
+	mask |= leaf7.ebx & BIT(20) ? BIT(21) : 0;	 /* SMAP */
+	mask |= leaf7.ecx & LEAF7_ECX_PKU ? BIT(22) : 0; /* PKE */
 	return mask;
 }
 

@@ -22,6 +22,7 @@
 #include "kernel/vmm/vtsc.h"
 
 #define RFLAGS_IF    BIT(9)
+#define CR4_PKE	     BIT(22)
 
 #define FXSAVE_BYTES 512u
 #define XSAVE_MXCSR  24	    /* SDM vol. 1 table 10-2 */
@@ -70,6 +71,21 @@ void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value)
 	vcpu->xcr0 = value;
 	if (cpu_features.xsave)
 		xsetbv(value);
+}
+
+/* RDPKRU is #UD while CR4.PKE is clear, which it is while we run (kernel/cpu/features.c). No
+ * memory of the guest's is reached in between. */
+uint32_t vcpu_get_pkru(void)
+{
+	uint64_t flags = irq_save(), cr4;
+	uint32_t pkru, edx;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4 | CR4_PKE) : "memory");
+	__asm__ volatile(".byte 0x0f, 0x01, 0xee" : "=a"(pkru), "=d"(edx) : "c"(0));
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+	irq_restore(flags);
+	return pkru;
 }
 
 /* AMD's FXRSTOR and XRSTOR may leave the x87's last instruction and operand as they are, which
@@ -140,7 +156,7 @@ static void switch_in(struct thread *thread)
 	atomic_store(&vcpu->cpu, cpu->index);
 	fpu_load(vcpu);
 	debug_load(vcpu);
-	if (cpu_features.rdtscp)
+	if (cpu_features.rdtscp || cpu_features.rdpid)
 		wrmsr(MSR_TSC_AUX, vcpu->tsc_aux);
 	vmm_backend->load(vcpu);
 }

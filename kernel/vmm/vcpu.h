@@ -110,6 +110,8 @@ void vcpu_reset(struct vcpu *vcpu, bool init);
  * thread. */
 uint64_t vcpu_get_xcr0(void);
 void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value);
+/* PKRU of the vCPU that is loaded, on its thread; only where the CPU has protection keys. */
+uint32_t vcpu_get_pkru(void);
 
 /* DR0 to DR3. They are the CPU's while the vCPU is loaded. On the vCPU's thread. */
 void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4]);

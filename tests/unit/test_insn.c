@@ -144,6 +144,11 @@ void vm_stop(struct vm *v, enum vm_stop_kind kind, uint32_t status, const char *
 	stopped++;
 }
 
+uint32_t vcpu_get_pkru(void)
+{
+	return 0;
+}
+
 static int setup(void **state)
 {
 	(void)state;
