@@ -8,6 +8,7 @@
 #include "kernel/vmm/cr.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/insn.h"
+#include "kernel/vmm/task_switch.h"
 #include "kernel/vmm/vm.h"
 
 #define VECTOR_UD  6
@@ -242,6 +243,12 @@ static void on_unknown(struct vcpu *vcpu, const struct vmexit *exit)
 		(unsigned long long)exit->raw_info[1], (unsigned long long)vcpu->rip, bytes);
 }
 
+static void on_task_switch(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	if (task_switch(vcpu, exit))
+		on_unknown(vcpu, exit);
+}
+
 static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit *) = {
 	[VMEXIT_UNKNOWN] = on_unknown,
 	[VMEXIT_HOST_INTERRUPT] = none,
@@ -260,7 +267,7 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
 	[VMEXIT_CACHE] = on_cache,
 	[VMEXIT_MONITOR] = on_undefined,
 	[VMEXIT_UNDEFINED] = on_undefined,
-	[VMEXIT_TASK_SWITCH] = on_unknown,
+	[VMEXIT_TASK_SWITCH] = on_task_switch,
 	[VMEXIT_TRIPLE_FAULT] = on_triple_fault,
 	[VMEXIT_INIT] = on_unknown,
 	[VMEXIT_SLICE] = on_slice,
