@@ -493,16 +493,18 @@ static void test_page_faults(void **state)
 {
 	static const struct {
 		uint32_t at;
-		bool write;
-	} pages[] = {{GDT, false}, {NEW_TSS, false}, {NEW_TSS + 0x20, false},
-		     {GDT, true},  {OLD_TSS, true},  {NEW_TSS, true}};
+		bool write_only;
+		uint32_t error;
+	} pages[] = {
+		{GDT, false, 0},       {NEW_TSS, false, PF_WRITE}, {NEW_TSS + 0x20, false, 0},
+		{GDT, true, PF_WRITE}, {OLD_TSS, true, PF_WRITE},  {NEW_TSS, true, PF_WRITE}};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
 		prepare(TASK_CALL, true, true);
 		absent = pages[i].at / PAGE_BYTES;
-		absent_for_write_only = pages[i].write;
-		refused(14, pages[i].write ? PF_WRITE : 0);
+		absent_for_write_only = pages[i].write_only;
+		refused(14, pages[i].error);
 		assert_int_equal(vcpu.event.cr2 / PAGE_BYTES, absent);
 	}
 	prepare(TASK_GATE, true, true); /* but the stack's, which is the new task's */
