@@ -41,6 +41,9 @@ enum vmexit_reason {
 };
 const char *vmexit_name(enum vmexit_reason reason);
 
+/* As the exit qualification has it (SDM vol. 3C table 27-2). */
+enum vmexit_task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE /* of the IDT */ };
+
 enum vmexit_access { VMEXIT_READ = 1, VMEXIT_WRITE = 2, VMEXIT_FETCH = 4 };
 
 /* Filled by the backend on each exit, with interrupts off: from the CPU's own registers and
@@ -68,6 +71,12 @@ struct vmexit {
 			uint8_t cr;
 			uint64_t value; /* what the guest wants in it */
 		} cr;
+		/* VMEXIT_TASK_SWITCH. The event that came through a gate, unless it was an
+		 * instruction, is in vcpu->event; insn_length is 0 with it. */
+		struct {
+			uint16_t selector; /* of the new TSS */
+			uint8_t source;	   /* enum vmexit_task_source */
+		} task;
 	};
 	uint64_t raw_code, raw_info[2]; /* the vendor's own words, for the log */
 };
@@ -200,6 +209,8 @@ struct vmm_backend {
 	uint64_t (*get_reg)(struct vcpu *vcpu, enum vcpu_reg reg);
 	void (*set_reg)(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
 	void (*get_segment)(struct vcpu *vcpu, enum vcpu_seg seg, struct vcpu_segment *out);
+	void (*set_segment)(struct vcpu *vcpu, enum vcpu_seg seg,
+			    const struct vcpu_segment *in);
 	void (*get_state)(struct vcpu *vcpu, struct vcpu_state *out);
 	void (*set_state)(struct vcpu *vcpu, const struct vcpu_state *in);
 	unsigned (*cpl)(struct vcpu *vcpu);

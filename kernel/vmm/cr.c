@@ -6,6 +6,7 @@
 
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/gva.h"
 #include "kernel/vmm/vlapic.h"
 
 #define CR0_PE BIT(0)
@@ -25,6 +26,14 @@ static bool in_long_code(struct vcpu *vcpu)
 
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
 	return cs.attributes & SEG_ATTR_LONG;
+}
+
+/* With PAE paging, writes of CR0 and CR4 load the four entries that CR3 points to (SDM vol. 3A
+ * 4.4.1; APM vol. 3 MOV CRn): reserved bits in them raise #GP. */
+static bool pdptes_wrong(struct vcpu *vcpu, uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+	return cr0 & CR0_PG && cr4 & CR4_PAE && !(efer & EFER_LMA) &&
+	       !gva_pdptes_valid(vcpu, vmm_backend->get_reg(vcpu, REG_CR3));
 }
 
 static int write_cr0(struct vcpu *vcpu, uint64_t value)
@@ -47,6 +56,8 @@ static int write_cr0(struct vcpu *vcpu, uint64_t value)
 			return -EPERM;
 		efer &= ~EFER_LMA;
 	}
+	if (pdptes_wrong(vcpu, value, cr4, efer))
+		return -EPERM;
 	b->set_reg(vcpu, REG_EFER, efer);
 	/* Undefined bits below 32 are ignored, ET reads as one. */
 	b->set_reg(vcpu, REG_CR0, (value & CR0_DEFINED) | CR0_ET);
@@ -64,6 +75,8 @@ static int write_cr4(struct vcpu *vcpu, uint64_t value)
 		return -EPERM;
 	if (value & CR4_PCIDE && !(old & CR4_PCIDE) &&
 	    (!(efer & EFER_LMA) || b->get_reg(vcpu, REG_CR3) & 0xfff))
+		return -EPERM;
+	if (pdptes_wrong(vcpu, b->get_reg(vcpu, REG_CR0), value, efer))
 		return -EPERM;
 	b->set_reg(vcpu, REG_CR4, value);
 	return 0;

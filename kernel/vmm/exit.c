@@ -8,6 +8,7 @@
 #include "kernel/vmm/cr.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/insn.h"
+#include "kernel/vmm/task_switch.h"
 #include "kernel/vmm/vm.h"
 
 #define VECTOR_UD  6
@@ -257,19 +258,37 @@ static void on_triple_fault(struct vcpu *vcpu, const struct vmexit *exit)
 		(unsigned long long)vcpu->rip);
 }
 
+static void on_task_switch(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	if (task_switch(vcpu, exit))
+		on_unknown(vcpu, exit);
+}
+
 static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit *) = {
-	[VMEXIT_UNKNOWN] = on_unknown,	     [VMEXIT_HOST_INTERRUPT] = none,
-	[VMEXIT_INTERRUPT_WINDOW] = none,    [VMEXIT_NMI_WINDOW] = none,
-	[VMEXIT_CPUID] = on_cpuid,	     [VMEXIT_HLT] = on_hlt,
-	[VMEXIT_PAUSE] = on_pause,	     [VMEXIT_IO] = on_io,
-	[VMEXIT_RDMSR] = on_rdmsr,	     [VMEXIT_WRMSR] = on_wrmsr,
-	[VMEXIT_HYPERCALL] = on_hypercall,   [VMEXIT_NESTED_FAULT] = on_nested_fault,
-	[VMEXIT_XSETBV] = on_xsetbv,	     [VMEXIT_CR_WRITE] = on_cr_write,
-	[VMEXIT_CACHE] = on_cache,	     [VMEXIT_MONITOR] = on_undefined,
-	[VMEXIT_RDPMC] = on_rdpmc,	     [VMEXIT_UNDEFINED] = on_undefined,
-	[VMEXIT_TASK_SWITCH] = on_unknown,   [VMEXIT_TRIPLE_FAULT] = on_triple_fault,
-	[VMEXIT_INIT] = on_unknown,	     [VMEXIT_SLICE] = on_slice,
-	[VMEXIT_INVALID_STATE] = on_unknown, [VMEXIT_VENDOR] = none,
+	[VMEXIT_UNKNOWN] = on_unknown,
+	[VMEXIT_HOST_INTERRUPT] = none,
+	[VMEXIT_INTERRUPT_WINDOW] = none,
+	[VMEXIT_NMI_WINDOW] = none,
+	[VMEXIT_CPUID] = on_cpuid,
+	[VMEXIT_HLT] = on_hlt,
+	[VMEXIT_PAUSE] = on_pause,
+	[VMEXIT_IO] = on_io,
+	[VMEXIT_RDMSR] = on_rdmsr,
+	[VMEXIT_WRMSR] = on_wrmsr,
+	[VMEXIT_HYPERCALL] = on_hypercall,
+	[VMEXIT_NESTED_FAULT] = on_nested_fault,
+	[VMEXIT_XSETBV] = on_xsetbv,
+	[VMEXIT_CR_WRITE] = on_cr_write,
+	[VMEXIT_CACHE] = on_cache,
+	[VMEXIT_MONITOR] = on_undefined,
+	[VMEXIT_RDPMC] = on_rdpmc,
+	[VMEXIT_UNDEFINED] = on_undefined,
+	[VMEXIT_TASK_SWITCH] = on_task_switch,
+	[VMEXIT_TRIPLE_FAULT] = on_triple_fault,
+	[VMEXIT_INIT] = on_unknown,
+	[VMEXIT_SLICE] = on_slice,
+	[VMEXIT_INVALID_STATE] = on_unknown,
+	[VMEXIT_VENDOR] = none,
 };
 
 void exit_handle(struct vcpu *vcpu)

@@ -30,7 +30,8 @@
 #define PKRU_WD	       BIT(1)
 
 #define ENTRY_ADDRESS  0x000ffffffffff000ull
-#define LEAF_LOW       0x1fffull	     /* flags and PAT of a large page */
+#define CR3_PAE	       0xffffffe0ull /* the table of four entries is aligned to its size */
+#define LEAF_LOW       0x1fffull     /* flags and PAT of a large page */
 #define PAE_RESERVED   0x7ff0000000000000ull /* 62:52 */
 #define PDPTE_RESERVED 0x1e6ull		     /* 2:1, 8:5 */
 
@@ -184,19 +185,30 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 }
 
 /* SDM vol. 3A table 4-8. */
-uint64_t gva_pdpte_reserved(void)
+static uint64_t pdpte_reserved(void)
 {
 	return ~(BIT(cpu_features.phys_bits) - 1) | PDPTE_RESERVED;
+}
+
+bool gva_pdptes_valid(struct vcpu *vcpu, uint64_t cr3)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t entry = 0;
+
+		gmem_read64(&vcpu->vm->gmem, (cr3 & CR3_PAE) + 8 * i, &entry);
+		if (entry & PTE_P && entry & pdpte_reserved())
+			return false;
+	}
+	return true;
 }
 
 static int walk_pae(struct walk *w, uint64_t cr3, uint64_t gva, uint64_t *gpa, uint32_t *error)
 {
 	uint64_t pdpte;
 
-	if (!read_entry(w, (cr3 & 0xffffffe0) + (gva >> 30 & 3) * 8, &pdpte) ||
-	    !(pdpte & PTE_P))
+	if (!read_entry(w, (cr3 & CR3_PAE) + (gva >> 30 & 3) * 8, &pdpte) || !(pdpte & PTE_P))
 		return refuse(w, 0, error);
-	if (unlikely(pdpte & gva_pdpte_reserved()))
+	if (unlikely(pdpte & pdpte_reserved()))
 		return refuse(w, PF_PRESENT | PF_RSVD, error);
 	return walk_tables(w, pdpte & ENTRY_ADDRESS, gva, 2, 9, true, false, gpa, error);
 }

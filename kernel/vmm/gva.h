@@ -29,8 +29,9 @@ enum gva_access {
 int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gpa,
 		  uint32_t *error);
 
-/* Bits that a page-directory-pointer entry of PAE paging must leave clear if it is present. */
-uint64_t gva_pdpte_reserved(void);
+/* Whether CR3 may be loaded with PAE paging on: no page-directory-pointer entry that is present
+ * has a reserved bit set. */
+bool gva_pdptes_valid(struct vcpu *vcpu, uint64_t cr3);
 
 /* Instruction bytes at linear address `gva`: as many of `bytes` as lie in mapped RAM; returns
  * how many, 0 where none can be read. Raises nothing. */

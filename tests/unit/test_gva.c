@@ -332,6 +332,9 @@ static void pae(void **state)
 			assert_int_equal(refused(0x40201234, GVA_READ), PF_PRESENT | PF_RSVD);
 		else
 			assert_int_equal(translated(0x40201234, GVA_READ), PAGE + 0x234);
+		assert_int_equal(gva_pdptes_valid(&vcpu, CR3 + 0x20 + bit % 32), !bad);
+		set(CR3 + 0x20 + 8, 0x2000 | BIT(bit)); /* not present: but for bit 0 */
+		assert_true(gva_pdptes_valid(&vcpu, CR3 + 0x20));
 	}
 }
 

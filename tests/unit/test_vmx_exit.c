@@ -243,6 +243,41 @@ static void test_iret_that_faults(void **state)
 	assert_int_equal(fields[VMCS_GUEST_INTERRUPTIBILITY], 0);
 }
 
+static void test_task_switches(void **state)
+{
+	const struct vmexit *e = exits(VMX_EXIT_TASK_SWITCH, 0x80000038); /* JMP */
+
+	(void)state;
+	assert_int_equal(e->reason, VMEXIT_TASK_SWITCH);
+	assert_int_equal(e->task.selector, 0x38);
+	assert_int_equal(e->task.source, TASK_JMP);
+	assert_int_equal(e->insn_length, 2);
+	assert_int_equal(exits(VMX_EXIT_TASK_SWITCH, 0x38)->task.source, TASK_CALL);
+
+	fields[VMCS_GUEST_INTERRUPTIBILITY] = BLOCKED_BY_NMI; /* IRET unblocks NMIs */
+	assert_int_equal(exits(VMX_EXIT_TASK_SWITCH, 0x40000038)->task.source, TASK_IRET);
+	assert_int_equal(fields[VMCS_GUEST_INTERRUPTIBILITY], 0);
+
+	fields[VMCS_IDT_EVENT] = 0x80000b0d; /* #GP with an error code, through a gate */
+	fields[VMCS_IDT_EVENT_ERROR] = 0x18;
+	e = exits(VMX_EXIT_TASK_SWITCH, 0xc0000038);
+	assert_int_equal(e->task.source, TASK_GATE);
+	assert_int_equal(e->insn_length, 0);
+	assert_int_equal(vcpu.event.kind, VMEVENT_EXCEPTION);
+	assert_int_equal(vcpu.event.error, 0x18);
+
+	fields[VMCS_IDT_EVENT] =
+		0x80000202; /* an NMI blocks others, though it was no IDT entry */
+	exits(VMX_EXIT_TASK_SWITCH, 0xc0000038);
+	assert_int_equal(vcpu.event.kind, VMEVENT_NMI);
+	assert_int_equal(fields[VMCS_GUEST_INTERRUPTIBILITY], BLOCKED_BY_NMI);
+
+	fields[VMCS_IDT_EVENT] = 0x80000480; /* INT 0x80: RIP moves behind it */
+	e = exits(VMX_EXIT_TASK_SWITCH, 0xc0000038);
+	assert_int_equal(e->insn_length, 2);
+	assert_int_equal(vcpu.event.kind, VMEVENT_NONE);
+}
+
 static void test_control_registers(void **state)
 {
 	const struct vmexit *e;
@@ -358,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup(test_io, setup),
 		cmocka_unit_test_setup(test_ept_violation, setup),
 		cmocka_unit_test_setup(test_iret_that_faults, setup),
+		cmocka_unit_test_setup(test_task_switches, setup),
 		cmocka_unit_test_setup(test_control_registers, setup),
 		cmocka_unit_test_setup(test_interrupted_events, setup),
 		cmocka_unit_test_setup(test_debug_exceptions, setup),

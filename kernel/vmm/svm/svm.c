@@ -333,6 +333,15 @@ static void svm_get_segment(struct vcpu *vcpu, enum vcpu_seg seg, struct vcpu_se
 	*out = (struct vcpu_segment){s->selector, s->attributes, s->limit, s->base};
 }
 
+/* The CPL is SS's DPL (APM vol. 2 15.5.1). */
+static void svm_set_segment(struct vcpu *vcpu, enum vcpu_seg seg, const struct vcpu_segment *in)
+{
+	*seg_slot(vcpu, seg) =
+		(struct vmcb_segment){in->selector, in->attributes, in->limit, in->base};
+	if (seg == SEG_SS)
+		svm_of(vcpu)->vmcb->cpl = in->attributes >> 5 & 3;
+}
+
 static void svm_get_state(struct vcpu *vcpu, struct vcpu_state *out)
 {
 	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -354,15 +363,10 @@ static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 
 	for (unsigned i = 0; i < REG_COUNT; i++)
 		svm_set_reg(vcpu, i, in->regs[i]);
-	for (unsigned i = 0; i < SEG_COUNT; i++) {
-		const struct vcpu_segment *s = &in->segs[i];
-
-		*seg_slot(vcpu, i) =
-			(struct vmcb_segment){s->selector, s->attributes, s->limit, s->base};
-	}
+	for (unsigned i = 0; i < SEG_COUNT; i++)
+		svm_set_segment(vcpu, i, &in->segs[i]);
 	vmcb->gdtr = (struct vmcb_segment){.limit = in->gdtr.limit, .base = in->gdtr.base};
 	vmcb->idtr = (struct vmcb_segment){.limit = in->idtr.limit, .base = in->idtr.base};
-	vmcb->cpl = in->segs[SEG_SS].attributes >> 5 & 3;
 	vmcb->interrupt_shadow = 0;
 	vmcb->vintr = VINTR_MASKING;
 	vmcb->event_inj = 0;
@@ -419,6 +423,7 @@ const struct vmm_backend svm_backend = {
 	.get_reg = svm_get_reg,
 	.set_reg = svm_set_reg,
 	.get_segment = svm_get_segment,
+	.set_segment = svm_set_segment,
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.cpl = svm_cpl,

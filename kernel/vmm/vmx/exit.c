@@ -16,7 +16,6 @@ static const uint8_t plain[] = {
 	[VMX_EXIT_INIT] = VMEXIT_INIT,
 	[VMX_EXIT_INTERRUPT_WINDOW] = VMEXIT_INTERRUPT_WINDOW,
 	[VMX_EXIT_NMI_WINDOW] = VMEXIT_NMI_WINDOW,
-	[VMX_EXIT_TASK_SWITCH] = VMEXIT_TASK_SWITCH,
 	[VMX_EXIT_CPUID] = VMEXIT_CPUID,
 	[VMX_EXIT_GETSEC] = VMEXIT_UNDEFINED,
 	[VMX_EXIT_HLT] = VMEXIT_HLT,
@@ -79,6 +78,26 @@ static void translate_ept_violation(uint64_t qualification, struct vmexit *exit)
 	if (unlikely(qualification & EVENT_NMI_UNBLOCKED) &&
 	    !(vmread(VMCS_IDT_EVENT) & EVENT_VALID))
 		block_nmi();
+}
+
+/* SDM vol. 3C table 27-2 and 25.4.2. An event that came through a task gate is kept in
+ * vcpu->event: NMIs are blocked from its delivery, which the switch is, to the IRET that ends
+ * it. The length is that of an instruction alone (27.2.4). */
+static void translate_task_switch(struct vcpu *vcpu, uint64_t qualification,
+				  struct vmexit *exit)
+{
+	bool event = vmread(VMCS_IDT_EVENT) & EVENT_VALID && vcpu->event.kind != VMEVENT_NONE;
+	uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	exit->reason = VMEXIT_TASK_SWITCH;
+	exit->task.selector = (uint16_t)qualification;
+	exit->task.source = qualification >> 30 & 3;
+	if (event)
+		exit->insn_length = 0;
+	if (event && vcpu->event.kind == VMEVENT_NMI)
+		block_nmi();
+	else if (exit->task.source == TASK_IRET)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~BLOCKED_BY_NMI);
 }
 
 /* MOV to CR0 or CR4, and LMSW (SDM vol. 3C table 27-3). CLTS changes what the guest owns. */
@@ -272,6 +291,7 @@ void vmx_translate_exit(struct vcpu *vcpu, struct vmexit *exit, bool failed)
 		exit->reason = VMEXIT_VENDOR;
 		return;
 	case VMX_EXIT_APIC_WRITE: translate_apic_write(vcpu, qualification, exit); return;
+	case VMX_EXIT_TASK_SWITCH: translate_task_switch(vcpu, qualification, exit); return;
 	case VMX_EXIT_CR: translate_cr(vcpu, qualification, exit); return;
 	}
 	exit->reason = reason < ARRAY_SIZE(plain) ? plain[reason] : VMEXIT_UNKNOWN;

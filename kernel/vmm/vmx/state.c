@@ -101,7 +101,7 @@ static void set_efer(uint64_t value)
 }
 
 /* With EPT, the four entries of PAE paging are loaded from the VMCS, not from memory (SDM vol.
- * 3C 26.3.2.4). What a guest left in reserved bits fails the entry, and ends the guest. */
+ * 3C 26.3.2.4). Reserved bits fail the entry, so whoever sets these registers has looked. */
 static void load_pdptes(struct vcpu *vcpu)
 {
 	uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0;
@@ -151,8 +151,9 @@ void vmx_get_segment(struct vcpu *vcpu, enum vcpu_seg seg, struct vcpu_segment *
 	};
 }
 
-static void set_segment(enum vcpu_seg seg, const struct vcpu_segment *in)
+void vmx_set_segment(struct vcpu *vcpu, enum vcpu_seg seg, const struct vcpu_segment *in)
 {
+	(void)vcpu;
 	vmwrite(VMCS_GUEST_SELECTOR + 2 * seg, in->selector);
 	vmwrite(VMCS_GUEST_RIGHTS + 2 * seg, vmx_rights(in->attributes));
 	vmwrite(VMCS_GUEST_LIMIT + 2 * seg, in->limit);
@@ -177,7 +178,7 @@ void vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 	for (unsigned i = 0; i < REG_COUNT; i++)
 		vmx_set_reg(vcpu, i, in->regs[i]);
 	for (unsigned i = 0; i < SEG_COUNT; i++)
-		set_segment(i, &in->segs[i]);
+		vmx_set_segment(vcpu, i, &in->segs[i]);
 	vmwrite(VMCS_GUEST_GDTR_BASE, in->gdtr.base);
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, in->gdtr.limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, in->idtr.base);

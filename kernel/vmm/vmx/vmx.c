@@ -278,6 +278,7 @@ const struct vmm_backend vmx_backend = {
 	.get_reg = vmx_get_reg,
 	.set_reg = vmx_set_reg,
 	.get_segment = vmx_get_segment,
+	.set_segment = vmx_set_segment,
 	.get_state = vmx_get_state,
 	.set_state = vmx_set_state,
 	.cpl = vmx_cpl,

@@ -89,6 +89,7 @@ extern uint64_t vmx_revision;
 uint64_t vmx_get_reg(struct vcpu *vcpu, enum vcpu_reg reg);
 void vmx_set_reg(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
 void vmx_get_segment(struct vcpu *vcpu, enum vcpu_seg seg, struct vcpu_segment *out);
+void vmx_set_segment(struct vcpu *vcpu, enum vcpu_seg seg, const struct vcpu_segment *in);
 void vmx_get_state(struct vcpu *vcpu, struct vcpu_state *out);
 void vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *in);
 unsigned vmx_cpl(struct vcpu *vcpu);

@@ -1,0 +1,525 @@
+/*
+ * Hardware task switches, as a 32-bit guest makes them (SDM vol. 3A chapter 7): CALL, JMP, IRET
+ * and task gates, to TSSs of 16 and 32 bits; what each leaves in both TSSs, the descriptors and
+ * the flags; and exceptions on the way, which must come in the right task. An SVM CPU runs them
+ * itself; on VMX each exits. The program leaves 64-bit mode for each case, and judges it there
+ * again.
+ */
+#include "tests/guest/lib/test.h"
+#include "tests/guest/lib/traps.h"
+
+/* Selectors. The first two are the library's, too. */
+#define CODE64	    0x08
+#define DATA	    0x10
+#define CODE	    0x18
+#define CODE_B	    0x20 /* with its base at the task's code: 16 bits of EIP suffice */
+#define STACK_16    0x28
+#define MAIN	    0x30 /* TSSs */
+#define NEW	    0x38
+#define FAULT	    0x40
+#define LDT	    0x48
+#define BAD	    0x50
+#define GDT_ENTRIES 12
+
+#define NT	    0x4000u
+#define FLAGS	    2u		/* as tasks begin */
+#define INT_GATE    0x40	/* vector with a task gate to NEW */
+#define WINDOW	    0x40000000u /* mapped otherwise by NEW's page tables */
+
+struct tss32 {
+	uint16_t link, pad0;
+	uint32_t stacks[6];
+	uint32_t cr3, eip, eflags, gpr[8];
+	uint32_t seg[6]; /* ES CS SS DS FS GS */
+	uint32_t ldt;
+	uint16_t trap, iomap;
+};
+_Static_assert(sizeof(struct tss32) == 104, "SDM vol. 3A fig. 7-2");
+
+struct tss16 {
+	uint16_t link, stacks[6], ip, flags, gpr[8], seg[4], ldt;
+};
+_Static_assert(sizeof(struct tss16) == 44, "SDM vol. 3A fig. 7-10");
+
+/* What the code below, which runs in 32-bit mode, reads and writes. */
+struct task_seen { /* by NEW's code */
+	uint32_t count, gpr[8], eflags, tr, ldtr, cr0, main_access, new_access, window;
+};
+struct fault_seen { /* by FAULT's code */
+	uint32_t count, error, link, flags;
+};
+volatile struct task_seen seen;
+volatile struct fault_seen fault;
+volatile uint32_t back_by_jump, has_error, skip_bytes, main_kept, paging, fault_has_error;
+uint64_t task_gdt[GDT_ENTRIES], task_idt[256], task_ldt[2];
+struct tss32 main_tss, new_tss, fault_tss;
+struct tss16 new_tss_16;
+uint8_t stack_main[4096], stack_new[4096], stack_fault[4096];
+struct {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed)) task_gdtr, task_idtr, saved_gdtr, saved_idtr;
+uint64_t saved_rsp;
+uint64_t pdpt[2][4] __attribute__((aligned(32)));
+static uint64_t window_directory[512] __attribute__((aligned(4096)));
+extern uint64_t page_directories[], page_map[];
+
+void in_legacy_mode(void (*what)(void));
+extern const char call_new[], jump_new[], interrupt_new[], raise_gp[], gp_insn[], after_gp[],
+	call_insn[], task_new[], task_new_end[], task_fault[];
+
+#define STRING(x) #x
+#define S(x)	  STRING(x)
+
+asm(".text\n"
+    ".globl in_legacy_mode\n"
+    "in_legacy_mode:\n\t"
+    "push %rbx\n\tpush %rbp\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n\t"
+    "sgdt saved_gdtr\n\t"
+    "sidt saved_idtr\n\t"
+    "mov %rsp, saved_rsp\n\t"
+    "mov %edi, %ebx\n\t"
+    "lgdt task_gdtr\n\t"
+    "lidt task_idtr\n\t"
+    "ljmp *1f\n"
+    "1:\t.long 2f\n\t.word " S(
+	    CODE) "\n\t"
+		  ".code32\n"
+		  "2:\tmov $" S(
+			  DATA) ", %eax\n\t"
+				"mov %eax, %ds\n\tmov %eax, %es\n\tmov %eax, %ss\n\tmov %eax, "
+				"%fs\n\tmov %eax, %gs\n\t"
+				"mov %cr0, %eax\n\tand $0x7ffffff7, %eax\n\tmov %eax, %cr0\n\t" /* PG, TS */
+				"mov $0xc0000080, %ecx\n\trdmsr\n\tand $~0x100, "
+				"%eax\n\twrmsr\n\t" /* LME */
+				"cmpl $0, paging\n\t"
+				"je 3f\n\t"
+				"mov $pdpt, %eax\n\tmov %eax, %cr3\n\t"
+				"mov %cr0, %eax\n\tor $0x80000000, %eax\n\tmov %eax, %cr0\n"
+				"3:\tmov $stack_main + 4096, %esp\n\t"
+				"xor %eax, %eax\n\tlldt %ax\n\t"
+				"mov $" S(
+					MAIN) ", %eax\n\tltr %ax\n\t"
+					      "mov $0x1234567, %esi\n\t"
+					      "mov $0x89abcde, %edi\n\t"
+					      "mov $0xfedcba9, %ebp\n\t"
+					      "pushl $2\n\tpopfl\n\t"
+					      "call *%ebx\n\t"
+					      "xor %eax, %eax\n\t"
+					      "cmp $0x1234567, %esi\n\tjne 4f\n\t"
+					      "cmp $0x89abcde, %edi\n\tjne 4f\n\t"
+					      "cmp $0xfedcba9, %ebp\n\tjne 4f\n\t"
+					      "cmp $stack_main + 4096, %esp\n\tjne 4f\n\t"
+					      "str %ax\n"
+					      "4:\tmov %eax, main_kept\n\t"
+					      "mov %cr0, %eax\n\tand $0x7fffffff, %eax\n\tmov "
+					      "%eax, %cr0\n\t"
+					      "mov $page_map, %eax\n\tmov %eax, %cr3\n\t"
+					      "mov $0xc0000080, %ecx\n\trdmsr\n\tor $0x100, "
+					      "%eax\n\twrmsr\n\t"
+					      "mov %cr0, %eax\n\tor $0x80000000, %eax\n\tmov "
+					      "%eax, %cr0\n\t"
+					      "ljmp $" S(
+						      CODE64) ", $5f\n\t"
+							      ".code64\n"
+							      "5:\tmov saved_rsp, %rsp\n\t"
+							      "lgdt saved_gdtr\n\t"
+							      "lidt saved_idtr\n\t"
+							      "mov $" S(
+								      DATA) ", %eax\n\tmov "
+									    "%eax, %ds\n\tmov "
+									    "%eax, %es\n\tmov "
+									    "%eax, %ss\n\t"
+									    "xor %eax, "
+									    "%eax\n\tmov %eax, "
+									    "%fs\n\tmov %eax, "
+									    "%gs\n\t"
+									    "pop %r15\n\tpop "
+									    "%r14\n\tpop "
+									    "%r13\n\tpop "
+									    "%r12\n\tpop "
+									    "%rbp\n\tpop "
+									    "%rbx\n\t"
+									    "ret\n\t"
+
+									    /* What MAIN does.
+									     */
+									    ".code32\n"
+									    "call_new:\n"
+									    "call_insn:\n\t"
+									    "lcall $" S(
+										    NEW) ", "
+											 "$0\n"
+											 "\t"
+											 "ret\n"
+											 "jump_"
+											 "new:"
+											 "\n\t"
+											 "ljmp "
+											 "$" S(NEW) ", $0\n\t"
+												    "ret\n"
+												    "interrupt_new:\n\t"
+												    "int $" S(INT_GATE) "\n\t"
+															"ret\n"
+															"raise_gp:\n\t"
+															"mov $0xfff8, %eax\n"
+															"gp_insn:\n\t"
+															"mov %eax, %gs\n"
+															"after_gp:\n\t"
+															"ret\n"
+
+															/* NEW: writes down what it finds, and goes back. Its addresses are relative to CS. */
+															"task_new:\n\t"
+															"mov %eax, seen + 4\n\tmov %ecx, seen + 8\n\tmov %edx, seen + 12\n\tmov %ebx, seen + 16\n\t"
+															"mov %esp, seen + 20\n\tmov %ebp, seen + 24\n\tmov %esi, seen + 28\n\tmov %edi, seen + 32\n\t"
+															"pushfl\n\tpopl seen + 36\n\t"
+															"xor %eax, %eax\n\t"
+															"str %ax\n\tmov %eax, seen + 40\n\t"
+															"sldt %ax\n\tmovzwl %ax, %eax\n\tmov %eax, seen + 44\n\t"
+															"mov %cr0, %eax\n\tmov %eax, seen + 48\n\t"
+															"clts\n\t"
+															"movzbl task_gdt + " S(
+																MAIN) " + 5, %eax\n\tmov %eax, seen + 52\n\t"
+																      "movzbl task_gdt + " S(NEW) " + 5, %eax\n\tmov %eax, seen + 56\n\t"
+																				  "mov marker_address, %eax\n\tmov " S(WINDOW) "(%eax), %eax\n\tmov %eax, seen + 60\n\t"
+																									       "incl seen\n\t"
+																									       "cmpl $0, back_by_jump\n\t"
+																									       "jne 1f\n\t"
+																									       "iret\n\t"
+																									       "jmp task_new\n"
+																									       "1:\tljmp $" S(MAIN) ", $0\n"
+																												    "task_new_end:\n"
+
+																												    /* FAULT: the exceptions' task. One that came from MAIN goes on behind its instruction. */
+																												    "task_fault:\n\t"
+																												    "cmpl $0, fault_has_error\n\t"
+																												    "je 1f\n\t"
+																												    "popl fault + 4\n"
+																												    "1:\tmovzwl fault_tss, %eax\n\tmov %eax, fault + 8\n\t"
+																												    "pushfl\n\tpopl fault + 12\n\t"
+																												    "clts\n\t"
+																												    "incl fault\n\t"
+																												    "cmp $" S(
+																													    MAIN) ", %eax\n\t"
+																														  "jne 2f\n\t"
+																														  "mov skip_bytes, %eax\n\tadd %eax, main_tss + 32\n\t"
+																														  "iret\n"
+																														  "2:\tandb $~2, task_gdt + " S(MAIN) " + 5\n\t"
+																																		      "ljmp $" S(
+																																			      MAIN) ", $0\n\t"
+																																				    ".code64\n");
+
+uint32_t marker_address;
+static volatile uint32_t marker = 0xfeed5eed;
+
+static uint64_t descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned flags)
+{
+	return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 |
+	       (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)flags << 52 |
+	       (uint64_t)(base >> 24) << 56;
+}
+
+static uint32_t address(const volatile void *of)
+{
+	return (uint32_t)(uintptr_t)of;
+}
+
+static void set(unsigned selector, uint64_t value)
+{
+	task_gdt[selector / 8] = value;
+}
+
+static void task_gate(unsigned vector, unsigned selector)
+{
+	task_idt[vector] = (uint64_t)selector << 16 | 0x85ull << 40;
+}
+
+static void make_task(struct tss32 *tss, const void *eip, uint8_t *stack)
+{
+	*tss = (struct tss32){.eip = address(eip), .eflags = FLAGS, .iomap = 104};
+	for (unsigned i = 0; i < 6; i++)
+		tss->seg[i] = i == 1 ? CODE : DATA;
+	for (unsigned i = 0; i < 8; i++)
+		tss->gpr[i] = 0x5a5a0000 + i;
+	tss->gpr[4] = address(stack) + 4096;
+	tss->cr3 = address(pdpt[tss == &new_tss]);
+}
+
+static void make_tables(void)
+{
+	uint32_t code = address(task_new);
+
+	set(CODE64, 0x00af9b000000ffff);
+	set(DATA, descriptor(0, 0xfffff, 0x93, 0xc));
+	set(CODE, descriptor(0, 0xfffff, 0x9b, 0xc));
+	set(CODE_B, descriptor(code, 0xffff, 0x9a, 0x4)); /* to be marked as accessed */
+	set(STACK_16, descriptor(address(stack_new), 0xffff, 0x93, 0));
+	set(MAIN, descriptor(address(&main_tss), 103, 0x89, 0));
+	set(NEW, descriptor(address(&new_tss), 103, 0x89, 0));
+	set(FAULT, descriptor(address(&fault_tss), 103, 0x89, 0));
+	set(LDT, descriptor(address(task_ldt), 15, 0x82, 0));
+	set(BAD, 0);
+	task_ldt[1] = descriptor(0, 0xfffff, 0x93, 0xc);
+	for (unsigned i = 0; i < 256; i++)
+		task_idt[i] = 0;
+	for (unsigned i = 8; i <= 13; i++)
+		if (i != 9)
+			task_gate(i, FAULT);
+	task_gate(INT_GATE, NEW);
+	task_gdtr.limit = sizeof(task_gdt) - 1;
+	task_gdtr.base = (uintptr_t)task_gdt;
+	task_idtr.limit = sizeof(task_idt) - 1;
+	task_idtr.base = (uintptr_t)task_idt;
+}
+
+/* The library's page directories, but for NEW, which sees memory from 0 on in the window. */
+static void make_page_tables(void)
+{
+	for (unsigned i = 0; i < 512; i++)
+		window_directory[i] = i * 0x200000ull | 0x83;
+	for (unsigned i = 0; i < 4; i++)
+		pdpt[0][i] = pdpt[1][i] = address(page_directories + 512 * i) | 1;
+	pdpt[1][WINDOW >> 30] = address(window_directory) | 1;
+	marker_address = address(&marker);
+}
+
+static void prepare(void)
+{
+	make_tables();
+	make_page_tables();
+	main_tss = (struct tss32){.cr3 = address(pdpt[0]), .iomap = 104};
+	make_task(&new_tss, task_new, stack_new);
+	make_task(&fault_tss, task_fault, stack_fault);
+	seen = (struct task_seen){0};
+	fault = (struct fault_seen){0};
+	back_by_jump = paging = main_kept = 0;
+	fault_has_error = 1;
+	skip_bytes = 7; /* of the far CALL */
+}
+
+static void run(const char *what)
+{
+	in_legacy_mode((void (*)(void))(uintptr_t)what);
+}
+
+static unsigned access_of(unsigned selector)
+{
+	return task_gdt[selector / 8] >> 40 & 0xff;
+}
+
+static void expect(const char *name, const char *what, uint64_t value, uint64_t wanted)
+{
+	if (value != wanted)
+		check(false, name, "%s is 0x%lx, not 0x%lx", what, value, wanted);
+}
+
+/* NEW was reached once, in the right state, and MAIN came back to with all of its own. */
+static void expect_switch(const char *name, bool nests, uint32_t eip)
+{
+	expect(name, "times", seen.count, 1);
+	expect(name, "faults", fault.count, 0);
+	expect(name, "MAIN's TR and registers", main_kept, MAIN);
+	expect(name, "flags", seen.eflags, nests ? FLAGS | NT : FLAGS);
+	expect(name, "TR", seen.tr, NEW);
+	expect(name, "CR0.TS", seen.cr0 & CR0_TS, CR0_TS);
+	expect(name, "MAIN's descriptor meanwhile", seen.main_access, nests ? 0x8b : 0x89);
+	expect(name, "NEW's descriptor afterwards", access_of(NEW) & 2, 0);
+	expect(name, "MAIN's descriptor afterwards", access_of(MAIN), 0x8b);
+	expect(name, "saved EIP", main_tss.eip, eip);
+	expect(name, "saved EFLAGS", main_tss.eflags, FLAGS);
+	expect(name, "saved ESI", main_tss.gpr[6], 0x1234567);
+	expect(name, "saved CS", main_tss.seg[1] & 0xffff, CODE);
+	check(true, name, "it went wrong");
+}
+
+static void expect_registers(const char *name)
+{
+	for (unsigned i = 0; i < 8; i++)
+		if (i != 4)
+			expect(name, "a general register", seen.gpr[i], 0x5a5a0000 + i);
+	expect(name, "ESP", seen.gpr[4], address(stack_new) + 4096);
+	expect(name, "NEW's descriptor", seen.new_access, 0x8b);
+}
+
+static void test_call(void)
+{
+	prepare();
+	run(call_new);
+	expect_registers("CALL");
+	expect("CALL", "the link", new_tss.link, MAIN);
+	expect("CALL", "NEW's saved NT", new_tss.eflags & NT, 0);
+	expect_switch("CALL", true, address(call_insn) + 7);
+}
+
+static void test_jump(void)
+{
+	prepare();
+	back_by_jump = 1;
+	new_tss.link = 0xbeef;
+	run(jump_new);
+	expect_registers("JMP");
+	expect("JMP", "the link", new_tss.link, 0xbeef);
+	expect_switch("JMP", false, address(jump_new) + 7);
+}
+
+static void test_interrupt(void)
+{
+	prepare();
+	run(interrupt_new);
+	expect_registers("INT");
+	expect_switch("INT", true, address(interrupt_new) + 2);
+}
+
+static void test_16_bits(void)
+{
+	prepare();
+	new_tss_16 = (struct tss16){
+		.ip = 0, .flags = FLAGS, .seg = {DATA, CODE_B, STACK_16, DATA}, .ldt = LDT};
+	for (unsigned i = 0; i < 8; i++)
+		new_tss_16.gpr[i] = i == 4 ? 4096 : 0x7000 + i;
+	set(NEW, descriptor(address(&new_tss_16), 43, 0x81, 0));
+	run(call_new);
+	for (unsigned i = 0; i < 8; i++)
+		expect("CALL to 16 bits", "a general register", seen.gpr[i] & 0xffff,
+		       i == 4 ? 4096 : 0x7000 + i);
+	expect("CALL to 16 bits", "LDTR", seen.ldtr, LDT);
+	expect("CALL to 16 bits", "the link", new_tss_16.link, MAIN);
+	expect("CALL to 16 bits", "NEW's descriptor", seen.new_access, 0x83);
+	if (access_of(CODE_B) == 0x9a) /* QEMU's TCG */
+		skip("accessed bits", "this CPU's task switches do not set them");
+	else
+		expect("CALL to 16 bits", "CS's accessed bit", access_of(CODE_B), 0x9b);
+	expect_switch("CALL to 16 bits", true, address(call_insn) + 7);
+}
+
+static void test_segments_of_an_ldt(void)
+{
+	prepare();
+	new_tss.ldt = LDT;
+	new_tss.seg[3] = new_tss.seg[0] = 0xc; /* DS, ES */
+	run(call_new);
+	expect("segments of an LDT", "LDTR", seen.ldtr, LDT);
+	expect_switch("segments of an LDT", true, address(call_insn) + 7);
+}
+
+static void test_page_tables(void)
+{
+	prepare();
+	paging = 1;
+	run(call_new);
+	expect("page tables", "what NEW's map", seen.window, marker);
+	expect_switch("page tables", true, address(call_insn) + 7);
+}
+
+/* From MAIN, whose instruction is skipped; then back to it by IRET. */
+static void expect_fault_in_main(const char *name, uint32_t error, uint32_t eip)
+{
+	check(fault.count == 1 && fault.error == error && fault.link == MAIN &&
+		      main_tss.eip == eip && fault.flags & NT && main_kept == MAIN,
+	      name, "%u times, error 0x%x from 0x%x, EIP 0x%x, flags 0x%x, then TR 0x%x",
+	      fault.count, fault.error, fault.link, main_tss.eip, fault.flags, main_kept);
+}
+
+static void test_exceptions(void)
+{
+	prepare();
+	skip_bytes = after_gp - gp_insn;
+	run(raise_gp);
+	expect_fault_in_main("#GP by a task gate", 0xfff8, address(after_gp));
+
+	prepare();
+	skip_bytes = after_gp - gp_insn;
+	task_idt[13] = 0; /* its gate is not there: #NP, and so #DF */
+	run(raise_gp);
+	expect_fault_in_main("#DF by a task gate", 0, address(after_gp));
+}
+
+static void test_bad_tss(void)
+{
+	prepare();
+	set(NEW, descriptor(address(&new_tss), 102, 0x89, 0));
+	run(call_new);
+	expect_fault_in_main("#TS: a short TSS", NEW, address(call_insn) + 7);
+	prepare();
+	set(NEW, descriptor(address(&new_tss), 103, 0x8b, 0));
+	run(call_new);
+	expect_fault_in_main("#GP: a busy TSS", NEW, address(call_insn) + 7);
+	prepare();
+	set(NEW, descriptor(address(&new_tss), 103, 0x09, 0));
+	run(call_new);
+	expect_fault_in_main("#NP: an absent TSS", NEW, address(call_insn) + 7);
+}
+
+/* In NEW, before its first instruction. */
+static void test_bad_segments(void)
+{
+	static const struct {
+		const char *name;
+		unsigned seg, access, selector; /* seg 6: LDTR */
+	} cases[] = {
+		{"#TS: no LDT", 6, 0x92, BAD},
+		{"#TS: an absent LDT", 6, 0x02, BAD},
+		{"#TS: a null CS", 1, 0, 0},
+		{"#TS: CS of data", 1, 0x93, BAD},
+		{"#NP: an absent CS", 1, 0x1b, BAD},
+		{"#TS: a null SS", 2, 0, 0},
+		{"#TS: SS not writable", 2, 0x91, BAD},
+		{"#TS: SS of another ring", 2, 0xf3, BAD},
+		{"#SS: an absent SS", 2, 0x13, BAD},
+		{"#TS: DS of a gate", 3, 0x85, BAD},
+		{"#NP: an absent ES", 0, 0x13, BAD},
+		{"#TS: FS beyond the GDT", 4, 0, 0xff8},
+		{"#NP: an absent GS", 5, 0x13, BAD},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		prepare();
+		set(BAD, descriptor(0, 0xfffff, cases[i].access, 0xc));
+		if (cases[i].seg == 6)
+			new_tss.ldt = cases[i].selector;
+		else
+			new_tss.seg[cases[i].seg] = cases[i].selector;
+		run(call_new);
+		check(fault.count == 1 && !seen.count && fault.error == cases[i].selector &&
+			      fault.link == NEW && new_tss.eip == address(task_new) &&
+			      main_kept == MAIN,
+		      cases[i].name, "%u times, error 0x%x from 0x%x, EIP 0x%x, then TR 0x%x",
+		      fault.count, fault.error, fault.link, new_tss.eip, main_kept);
+	}
+}
+
+/* T in the TSS: #DB before the first instruction. */
+static void test_debug_trap(void)
+{
+	uint64_t dr6;
+
+	prepare();
+	task_gate(1, FAULT);
+	fault_has_error = 0;
+	new_tss.trap = 1;
+	run(call_new);
+	asm volatile("mov %%dr6, %0" : "=r"(dr6));
+	asm volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ull));
+	if (!fault.count && seen.count == 1) {
+		/* QEMU's TCG reads T and forgets it. */
+		skip("T in the TSS", "this CPU does not have it");
+		return;
+	}
+	check(fault.count == 1 && fault.link == NEW && new_tss.eip == address(task_new) &&
+		      dr6 & BIT(15),
+	      "T in the TSS", "%u times from 0x%x, DR6 0x%lx", fault.count, fault.link, dr6);
+}
+
+void test(void)
+{
+	test_call();
+	test_jump();
+	test_interrupt();
+	test_16_bits();
+	test_segments_of_an_ldt();
+	test_page_tables();
+	test_exceptions();
+	test_bad_tss();
+	test_bad_segments();
+	test_debug_trap();
+}
