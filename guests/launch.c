@@ -9,104 +9,52 @@
 #include "guests/bios/bios.h"
 #include "guests/console/console.h"
 #include "guests/devices/devices.h"
+#include "guests/kernel.h"
 #include "guests/linux/linux.h"
 #include "guests/mptable/mptable.h"
 #include "guests/multiboot/multiboot.h"
-#include "kernel/io/files.h"
 #include "kernel/sched/thread.h"
 
-/* The files of one guest, mapped while they are copied into it. */
-struct images {
-	struct boot_source source;
-	struct boot_module modules[CONFIG_MODULES_MAX];
-};
-
-static int map_file(const char *file, struct boot_image *image, char why[BOOT_WHY_BYTES])
+static int load_image(struct gmem *gm, const struct kernel_files *files,
+		      struct vcpu_entry *entry, char why[BOOT_WHY_BYTES])
 {
-	const char *path = config_esp_path(file);
-	const struct handoff_file *entry = path ? files_find(path) : NULL;
+	const struct boot_source *source = &files->source;
 
-	if (!entry)
-		return boot_refuse(why, -ENOENT, "there is no file %s on the boot partition",
-				   file);
-	image->bytes = entry->bytes;
-	image->data = files_map(entry);
-	if (!image->data && image->bytes)
-		return boot_refuse(why, -ENOMEM, "no memory to map %s", file);
-	return 0;
-}
-
-static void unmap_files(struct images *images)
-{
-	files_unmap(images->source.kernel.data);
-	files_unmap(images->source.initrd.data);
-	for (unsigned i = 0; i < CONFIG_MODULES_MAX; i++)
-		files_unmap(images->modules[i].image.data);
-}
-
-static int map_files(const struct config_boot *boot, struct images *images,
-		     char why[BOOT_WHY_BYTES])
-{
-	struct boot_source *source = &images->source;
-	int err = map_file(boot->kernel, &source->kernel, why);
-
-	if (!err && boot->initrd[0])
-		err = map_file(boot->initrd, &source->initrd, why);
-	for (unsigned i = 0; !err && i < boot->module_count; i++) {
-		images->modules[i].string = boot->modules[i].cmdline;
-		err = map_file(boot->modules[i].file, &images->modules[i].image, why);
-	}
-	source->name = boot->kernel;
-	source->cmdline = boot->cmdline;
-	source->modules = images->modules;
-	source->module_count = boot->module_count;
-	return err;
-}
-
-static int load_image(struct gmem *gm, const struct boot_source *source,
-		      enum config_protocol protocol, struct vcpu_entry *entry,
-		      char why[BOOT_WHY_BYTES])
-{
-	if (protocol == CONFIG_PROTOCOL_AUTO) {
-		if (linux_probe(&source->kernel))
-			protocol = CONFIG_PROTOCOL_LINUX;
-		else if (multiboot_probe(&source->kernel))
-			protocol = CONFIG_PROTOCOL_MULTIBOOT;
-	}
-	switch (protocol) {
+	switch (files->protocol) {
 	case CONFIG_PROTOCOL_LINUX: return linux_load(gm, source, entry, why);
-	case CONFIG_PROTOCOL_MULTIBOOT: return multiboot_load(gm, source, entry, why);
-	default:
-		return boot_refuse(
-			why, -ENOEXEC,
-			"boot.kernel is neither a Linux bzImage nor a Multiboot kernel");
+	case CONFIG_PROTOCOL_MULTIBOOT:
+		return multiboot_load(gm, source, MULTIBOOT_1, entry, why);
+	default: return multiboot_load(gm, source, MULTIBOOT_2, entry, why);
 	}
+}
+
+/* What firmware leaves, then the kernel. */
+static int fill_memory(struct vm *vm, struct kernel_files *files, struct vcpu_entry *entry,
+		       char why[BOOT_WHY_BYTES])
+{
+	int err = bios_install(&vm->gmem);
+
+	if (err)
+		return boot_refuse(why, err, "its memory below 1 MiB could not be written");
+	err = acpi_install(&vm->gmem, vm->vcpu_count, &files->source.rsdp);
+	if (err)
+		return boot_refuse(why, err, "its ACPI tables don't fit");
+	err = mptable_install(vm);
+	if (err)
+		return boot_refuse(why, err, "its MP table could not be written");
+	return load_image(&vm->gmem, files, entry, why);
 }
 
 static int load_kernel(struct vm *vm, const struct config_boot *boot, struct vcpu_entry *entry,
 		       char why[BOOT_WHY_BYTES])
 {
-	struct images images = {0};
-	int err = map_files(boot, &images, why);
+	struct kernel_files files;
+	int err = kernel_open(boot, &vm->account, &files, why);
 
-	if (!err) {
-		err = bios_install(&vm->gmem);
-		if (err)
-			boot_refuse(why, err, "its memory below 1 MiB could not be written");
-	}
-	if (!err) {
-		err = acpi_install(&vm->gmem, vm->vcpu_count, &images.source.rsdp);
-		if (err)
-			boot_refuse(why, err, "its ACPI tables don't fit");
-	}
-	if (!err) {
-		err = mptable_install(vm);
-		if (err)
-			boot_refuse(why, err, "its MP table could not be written");
-	}
-	if (!err)
-		err = load_image(&vm->gmem, &images.source, boot->protocol, entry, why);
-	unmap_files(&images);
+	if (err)
+		return err;
+	err = fill_memory(vm, &files, entry, why);
+	kernel_close(&files);
 	return err;
 }
 

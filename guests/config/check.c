@@ -274,7 +274,9 @@ static void check_boot(const struct checker *checker, const struct guest_config 
 			"guest '%s': boot.modules are for Multiboot kernels; remove them, "
 			"or write 'protocol: multiboot'",
 			guest->name);
-	else if (boot->protocol == CONFIG_PROTOCOL_MULTIBOOT && boot->initrd[0])
+	else if ((boot->protocol == CONFIG_PROTOCOL_MULTIBOOT ||
+		  boot->protocol == CONFIG_PROTOCOL_MULTIBOOT2) &&
+		 boot->initrd[0])
 		config_report_add(checker->report, boot->initrd_mark,
 				  "guest '%s': boot.initrd is for Linux kernels; write "
 				  "'modules: [{file: ...}]', or 'protocol: linux'",

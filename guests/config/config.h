@@ -39,7 +39,8 @@ enum config_policy { CONFIG_POLICY_STOP, CONFIG_POLICY_RESTART };
 enum config_protocol {
 	CONFIG_PROTOCOL_AUTO, /* as the kernel's file shows itself to be */
 	CONFIG_PROTOCOL_LINUX,
-	CONFIG_PROTOCOL_MULTIBOOT,
+	CONFIG_PROTOCOL_MULTIBOOT, /* version 1 */
+	CONFIG_PROTOCOL_MULTIBOOT2,
 };
 
 struct config_console {

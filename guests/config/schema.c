@@ -35,6 +35,7 @@ static const struct config_choice protocols[] = {
 	{"auto", CONFIG_PROTOCOL_AUTO},
 	{"linux", CONFIG_PROTOCOL_LINUX},
 	{"multiboot", CONFIG_PROTOCOL_MULTIBOOT},
+	{"multiboot2", CONFIG_PROTOCOL_MULTIBOOT2},
 	{NULL, 0},
 };
 
@@ -160,7 +161,7 @@ static const struct config_field boot_fields[] = {
 	 .mark = offsetof(struct config_boot, kernel_mark),
 	 .maximum = CONFIG_FILE_MAX,
 	 .example = "\"esp:/samples/vmlinuz\"",
-	 .doc = "A Linux bzImage or a Multiboot 1 kernel."},
+	 .doc = "A Linux bzImage, or a Multiboot 1 or 2 kernel; it may be gzip'd."},
 	{.key = "initrd",
 	 .type = CONFIG_FILE,
 	 .offset = offsetof(struct config_boot, initrd),

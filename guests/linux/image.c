@@ -24,11 +24,11 @@ static int read_header(const struct boot_image *file, struct linux_image *image,
 	size_t bytes = offsetof(struct setup_header, header) + fixed->jump_bytes;
 
 	if (fixed->version < SETUP_VERSION_MIN)
-		return boot_refuse(
-			why, -ENOEXEC,
-			"the kernel speaks boot protocol %u.%02u; 2.12 (Linux 3.8) or later "
-			"is needed",
-			fixed->version >> 8, fixed->version & 0xff);
+		return boot_refuse(why, -ENOEXEC,
+				   "the kernel speaks boot protocol %u.%02u, and may need a "
+				   "BIOS to start, "
+				   "which guests lack; 2.10 (Linux 2.6.31) or later is needed",
+				   fixed->version >> 8, fixed->version & 0xff);
 	if (bytes < sizeof(image->header))
 		return boot_refuse(
 			why, -ENOEXEC,
@@ -62,9 +62,10 @@ static int find_code(const struct boot_image *file, struct linux_image *image, c
 			(unsigned long long)there, (unsigned long long)bytes);
 	image->code = file->data + setup;
 	image->code_bytes = MIN(bytes, there);
-	if (image->code_bytes <= SETUP_ENTRY_64)
-		return boot_refuse(why, -ENOEXEC,
-				   "the kernel has no code at its 64-bit entry point");
+	image->wide = header->version >= SETUP_VERSION_XLF &&
+		      header->xloadflags & SETUP_XLF_KERNEL_64;
+	if (image->code_bytes <= (image->wide ? SETUP_ENTRY_64 : 0))
+		return boot_refuse(why, -ENOEXEC, "the kernel has no code at its entry point");
 	if (header->payload_offset > image->code_bytes ||
 	    header->payload_length > image->code_bytes - header->payload_offset)
 		return boot_refuse(why, -ENOEXEC,
@@ -89,11 +90,7 @@ int linux_image_parse(const struct boot_image *file, struct linux_image *image,
 	if (!(header->loadflags & SETUP_LOADED_HIGH))
 		return boot_refuse(why, -ENOEXEC,
 				   "the kernel is a zImage, which can't be loaded above 1 MiB");
-	if (!(header->xloadflags & SETUP_XLF_KERNEL_64))
-		return boot_refuse(
-			why, -ENOEXEC,
-			"the kernel has no 64-bit entry point (is it a 32-bit one?)");
-	if (header->kernel_alignment < PAGE_BYTES ||
+	if (!header->kernel_alignment ||
 	    header->kernel_alignment & (header->kernel_alignment - 1))
 		return boot_refuse(why, -ENOEXEC,
 				   "the kernel asks for an alignment of 0x%x bytes",

@@ -1,6 +1,7 @@
 /*
- * The Linux boot protocol for x86 (Documentation/arch/x86/boot.rst): a bzImage of protocol 2.12
- * or later, entered at its 64-bit entry point.
+ * The Linux boot protocol for x86 (Documentation/arch/x86/boot.rst): a bzImage of protocol 2.10
+ * or later, entered at its 64-bit entry point, or at its 32-bit one if it has no other. What
+ * else speaks it, such as memtest86+, is started too; not what needs a BIOS.
  */
 #ifndef GUESTS_LINUX_LINUX_H
 #define GUESTS_LINUX_LINUX_H
@@ -10,6 +11,10 @@
 /* Whether the file looks like a Linux kernel at all (its magic numbers; not whether it is one
  * that boots here). */
 bool linux_probe(const struct boot_image *kernel);
+
+/* Whether a guest with `ram_bytes` of RAM could load it: errors and `why` as linux_load().
+ * Touches no guest. Any context. */
+int linux_check(uint64_t ram_bytes, const struct boot_source *source, char why[BOOT_WHY_BYTES]);
 
 /*
  * Writes kernel, initrd, command line and boot parameters to the guest's memory, and fills

@@ -2,7 +2,7 @@
  * Loads a checked bzImage. Guest memory below 640 KiB, used until the kernel has its own:
  *   0x1000  GDT       0x7000  boot_params      0x8ff0  stack's top
  *   0x9000  PML4, PDPT, 4 page directories     0x20000 command line
- * The kernel lies where it prefers to; the initrd as high as it allows.
+ * Where kernel and initrd lie is place.c's.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,12 +13,13 @@
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/gmem.h"
 
-#define GDT_GPA	      0x1000ull
-#define PARAMS_GPA    0x7000ull
-#define STACK_GPA     0x8ff0ull
-#define TABLES_GPA    0x9000ull
-#define CMDLINE_GPA   0x20000ull
-#define CMDLINE_ROOM  (E820_LOW_END - CMDLINE_GPA)
+#define GDT_GPA	    0x1000ull
+#define PARAMS_GPA  0x7000ull
+#define STACK_GPA   0x8ff0ull
+#define TABLES_GPA  0x9000ull
+#define CMDLINE_GPA 0x20000ull
+
+_Static_assert(CMDLINE_GPA + LINUX_CMDLINE_MAX < E820_LOW_END, "it ends below the EBDA");
 
 #define TABLE_ENTRIES 512
 #define IDENTITY_GIB  4	       /* mapped 1:1 at entry */
@@ -28,59 +29,9 @@
 #define CR0_PG	      BIT(31)
 #define CR4_PAE	      BIT(5)
 
-struct plan { /* where things go */
-	uint64_t kernel, initrd;
-};
-
-/* Whether [base, base + bytes) is RAM above 1 MiB that ends at or below `end`. */
-static bool fits(uint64_t base, uint64_t bytes, uint64_t end)
-{
-	return base >= E820_HIGH_RAM && base <= end && bytes <= end - base;
-}
-
-static int place_kernel(const struct setup_header *header, uint64_t ram_end, struct plan *plan,
-			char *why)
-{
-	uint64_t lowest = ALIGN_UP(E820_HIGH_RAM, header->kernel_alignment);
-
-	plan->kernel = header->pref_address;
-	if (fits(plan->kernel, header->init_size, ram_end))
-		return 0;
-	plan->kernel = lowest;
-	if (header->relocatable_kernel && fits(lowest, header->init_size, ram_end))
-		return 0;
-	return boot_refuse(
-		why, -ENOSPC,
-		"the kernel needs %u KiB at 0x%llx to start; give the guest more memory",
-		header->init_size / 1024,
-		(unsigned long long)(header->relocatable_kernel ? lowest
-								: header->pref_address));
-}
-
-static int place_initrd(const struct setup_header *header, uint64_t bytes, uint64_t ram_end,
-			struct plan *plan, char *why)
-{
-	uint64_t end = MIN(ram_end, (uint64_t)header->initrd_addr_max + 1);
-	uint64_t kernel_end = plan->kernel + header->init_size;
-
-	plan->initrd = 0;
-	if (!bytes)
-		return 0;
-	if (bytes <= end)
-		plan->initrd = ALIGN_DOWN(end - bytes, PAGE_BYTES);
-	if (fits(plan->initrd, bytes, end) &&
-	    (plan->initrd >= kernel_end || plan->initrd + bytes <= plan->kernel))
-		return 0;
-	return boot_refuse(
-		why, -ENOSPC,
-		"the initrd (%llu KiB) does not fit beside the kernel; give the guest more "
-		"memory",
-		(unsigned long long)bytes / 1024);
-}
-
 static void fill_params(struct boot_params *params, const struct gmem *gm,
 			const struct boot_source *source, const struct linux_image *image,
-			const struct plan *plan)
+			const struct linux_plan *plan)
 {
 	struct e820_entry map[E820_ENTRIES_MAX];
 
@@ -98,7 +49,7 @@ static void fill_params(struct boot_params *params, const struct gmem *gm,
 }
 
 static int write_params(struct gmem *gm, const struct boot_source *source,
-			const struct linux_image *image, const struct plan *plan)
+			const struct linux_image *image, const struct linux_plan *plan)
 {
 	struct boot_params *params = heap_zalloc(sizeof(*params), gm->account);
 	int error;
@@ -136,11 +87,13 @@ static int write_tables(struct gmem *gm)
 }
 
 /* The GDT that boot.rst asks for: __BOOT_CS 0x10, __BOOT_DS 0x18. */
-static const uint64_t gdt[] = {0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull};
-_Static_assert(BOOT_CS == 2 * 8 && BOOT_DS == 3 * 8, "the GDT's order");
+static const uint64_t gdt64[] = {0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull};
+static const uint64_t gdt32[] = {0, 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull};
+_Static_assert(BOOT_CS == 2 * 8 && BOOT_DS == 3 * 8, "the GDTs' order");
+_Static_assert(sizeof(gdt32) == sizeof(gdt64), "one limit serves both");
 
 static int write_all(struct gmem *gm, const struct boot_source *source,
-		     const struct linux_image *image, const struct plan *plan)
+		     const struct linux_image *image, const struct linux_plan *plan)
 {
 	int error = boot_copy(gm, plan->kernel, image->code, image->code_bytes);
 
@@ -151,46 +104,43 @@ static int write_all(struct gmem *gm, const struct boot_source *source,
 				   strlen(source->cmdline) + 1);
 	if (!error)
 		error = write_params(gm, source, image, plan);
-	if (!error)
+	if (!error && image->wide)
 		error = write_tables(gm);
 	if (!error)
-		error = gmem_write(gm, GDT_GPA, gdt, sizeof(gdt));
+		error = gmem_write(gm, GDT_GPA, image->wide ? gdt64 : gdt32, sizeof(gdt64));
 	return error;
 }
 
-/* boot.rst, "64-bit BOOT PROTOCOL". */
-static void fill_entry(struct vcpu_entry *entry, const struct plan *plan)
+/* boot.rst, "64-bit BOOT PROTOCOL" and "32-bit BOOT PROTOCOL". */
+static void fill_entry(struct vcpu_entry *entry, const struct linux_image *image,
+		       const struct linux_plan *plan)
 {
-	boot_entry_flat(entry, BOOT_CODE64, BOOT_DATA);
-	entry->state.regs[REG_CR0] |= CR0_PG;
-	entry->state.regs[REG_CR3] = TABLES_GPA;
-	entry->state.regs[REG_CR4] = CR4_PAE;
-	entry->state.regs[REG_EFER] = EFER_LME | EFER_LMA;
+	boot_entry_flat(entry, image->wide ? BOOT_CODE64 : BOOT_CODE32, BOOT_DATA);
+	entry->rip = plan->kernel;
+	if (image->wide) {
+		entry->state.regs[REG_CR0] |= CR0_PG;
+		entry->state.regs[REG_CR3] = TABLES_GPA;
+		entry->state.regs[REG_CR4] = CR4_PAE;
+		entry->state.regs[REG_EFER] = EFER_LME | EFER_LMA;
+		entry->rip += SETUP_ENTRY_64;
+	}
 	entry->state.gdtr.base = GDT_GPA;
-	entry->state.gdtr.limit = sizeof(gdt) - 1;
+	entry->state.gdtr.limit = sizeof(gdt64) - 1;
 	entry->regs[RSI] = PARAMS_GPA;
 	entry->regs[RSP] = STACK_GPA;
-	entry->rip = plan->kernel + SETUP_ENTRY_64;
 }
 
 int linux_load(struct gmem *gm, const struct boot_source *source, struct vcpu_entry *entry,
 	       char why[BOOT_WHY_BYTES])
 {
-	uint64_t ram_end = e820_low_ram_end(gm->bytes);
 	struct linux_image image;
-	struct plan plan;
+	struct linux_plan plan;
 	int error;
 
 	error = linux_image_parse(&source->kernel, &image, why);
 	if (error)
 		return error;
-	if (strlen(source->cmdline) > MIN(image.header.cmdline_size, CMDLINE_ROOM - 1))
-		return boot_refuse(why, -EINVAL,
-				   "the command line is longer than this kernel takes (%u)",
-				   image.header.cmdline_size);
-	error = place_kernel(&image.header, ram_end, &plan, why);
-	if (!error)
-		error = place_initrd(&image.header, source->initrd.bytes, ram_end, &plan, why);
+	error = linux_place(&image, source, gm->bytes, &plan, why);
 	if (error)
 		return error;
 	error = write_all(gm, source, &image, &plan);
@@ -198,6 +148,6 @@ int linux_load(struct gmem *gm, const struct boot_source *source, struct vcpu_en
 		return boot_refuse(why, error,
 				   "the guest's memory could not be written (error %d)",
 				   -error);
-	fill_entry(entry, &plan);
+	fill_entry(entry, &image, &plan);
 	return 0;
 }

@@ -12,7 +12,8 @@
 #define SETUP_SECTS_DEFAULT    4 /* when setup_sects is 0 */
 #define SETUP_BOOT_FLAG	       0xaa55
 #define SETUP_MAGIC	       "HdrS"
-#define SETUP_VERSION_MIN      0x020c /* xloadflags */
+#define SETUP_VERSION_MIN      0x020a /* pref_address, init_size */
+#define SETUP_VERSION_XLF      0x020c /* xloadflags */
 #define SETUP_VERSION_RSDP     0x020e /* acpi_rsdp_addr */
 #define SETUP_LOADED_HIGH      BIT(0) /* loadflags */
 #define SETUP_XLF_KERNEL_64    BIT(0) /* xloadflags */

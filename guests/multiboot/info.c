@@ -1,4 +1,5 @@
-/* Builds the Multiboot information block: structure, memory map, module list, strings. */
+/* Builds the Multiboot information block: structure, memory map, module list, section headers,
+ * strings. That of version 2 is info2.c's. */
 #include "guests/multiboot/info.h"
 
 #include <string.h>
@@ -9,6 +10,7 @@ enum info_flags { /* 3.3: which fields are valid */
 		  INFO_MEMORY = BIT(0),
 		  INFO_CMDLINE = BIT(2),
 		  INFO_MODULES = BIT(3),
+		  INFO_ELF_SECTIONS = BIT(5),
 		  INFO_MMAP = BIT(6),
 		  INFO_LOADER_NAME = BIT(9),
 };
@@ -16,8 +18,12 @@ enum info_flags { /* 3.3: which fields are valid */
 struct info {
 	uint32_t flags;
 	uint32_t mem_lower, mem_upper; /* KiB from 0 and from 1 MiB */
-	uint32_t boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr,
-		drives_length, drives_addr, config_table, boot_loader_name, apm_table;
+	uint32_t boot_device, cmdline, mods_count, mods_addr;
+	struct {
+		uint32_t count, entry_bytes, addr, names;
+	} sections; /* with INFO_ELF_SECTIONS */
+	uint32_t mmap_length, mmap_addr, drives_length, drives_addr, config_table,
+		boot_loader_name, apm_table;
 };
 _Static_assert(offsetof(struct info, mmap_addr) == 48, "Multiboot 3.3");
 _Static_assert(offsetof(struct info, boot_loader_name) == 64, "Multiboot 3.3");
@@ -32,7 +38,7 @@ struct mmap_entry {
 } __attribute__((packed));
 _Static_assert(sizeof(struct mmap_entry) == 24, "Multiboot 3.3");
 
-static const char loader_name[] = "Bulkhead";
+static const char loader_name[] = MULTIBOOT_LOADER_NAME;
 
 struct block { /* what is built so far */
 	uint8_t *buf;
@@ -57,7 +63,9 @@ size_t multiboot_info_bytes(const struct multiboot_info_params *params)
 {
 	size_t bytes = sizeof(struct info) + E820_ENTRIES_MAX * sizeof(struct mmap_entry) +
 		       params->module_count * sizeof(struct module) + sizeof(loader_name) +
-		       strlen(params->cmdline) + 1 + sizeof(uint32_t) /* alignment */;
+		       strlen(params->cmdline) + 1 +
+		       (size_t)params->sections->count * params->sections->entry_bytes +
+		       2 * sizeof(uint64_t) /* alignment */;
 
 	if (params->name)
 		bytes += strlen(params->name) + 1;
@@ -93,6 +101,24 @@ static void put_modules(struct block *block, struct info *info,
 	info->mods_count = params->module_count;
 }
 
+static void put_sections(struct block *block, struct info *info,
+			 const struct multiboot_info_params *params)
+{
+	const struct multiboot_sections *sections = params->sections;
+
+	if (!sections->count)
+		return;
+	block->used = ALIGN_UP(block->used, sizeof(uint64_t));
+	info->flags |= INFO_ELF_SECTIONS;
+	info->sections.count = sections->count;
+	info->sections.entry_bytes = sections->entry_bytes;
+	info->sections.names = sections->names;
+	info->sections.addr = block->gpa + block->used;
+	multiboot_put_sections(params->file, sections, params->sections_gpa,
+			       block->buf + block->used);
+	block->used += sections->count * sections->entry_bytes;
+}
+
 void multiboot_info_build(const struct multiboot_info_params *params, void *buf, uint32_t gpa)
 {
 	struct block block = {buf, gpa, sizeof(struct info)};
@@ -112,5 +138,6 @@ void multiboot_info_build(const struct multiboot_info_params *params, void *buf,
 	}
 	append_string(&block, params->cmdline);
 	put_modules(&block, &info, params);
+	put_sections(&block, &info, params);
 	memcpy(buf, &info, sizeof(info));
 }

@@ -3,8 +3,10 @@
  * the kernel. Beside memory errors this finds: a refusal without a reason, a write that was not
  * planned to fit, a kernel that is refused after memory was changed, an entry outside of RAM.
  */
-/* links: guests/linux/load.c guests/linux/image.c guests/multiboot/load.c */
-/* links: guests/multiboot/image.c guests/multiboot/info.c guests/boot.c guests/e820.c */
+/* links: guests/linux/load.c guests/linux/image.c guests/linux/place.c */
+/* links: guests/multiboot/load.c guests/multiboot/image.c guests/multiboot/info.c */
+/* links: guests/multiboot/elf.c guests/multiboot/header2.c guests/multiboot/info2.c */
+/* links: guests/multiboot/place.c guests/boot.c guests/e820.c */
 /* links: tests/unit/fake_gmem.c */
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,8 @@
  * and damaged ones, which must be refused with a reason and never read beyond their end (the
  * address sanitizer watches: each image is a heap block of exactly its size).
  */
-/* links: guests/linux/load.c guests/linux/image.c guests/boot.c guests/e820.c */
+/* links: guests/linux/load.c guests/linux/image.c guests/linux/place.c guests/boot.c */
+/* links: guests/e820.c */
 /* links: tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -139,28 +140,109 @@ static void test_entry_state(void **state)
 	fake_gmem_fini(&fake);
 }
 
+/* A kernel that can be moved is not moved down: it would go up again by itself, to where there
+ * is no memory. */
 static void test_small_memory(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
 	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
 
 	(void)state;
-	make_image(image);
-	/* The preferred place is out of reach: the lowest aligned one is taken. */
-	assert_int_equal(load_bytes(16 * MIB, image, sizeof(image), NULL), 0);
-	assert_int_equal(entry.rip, 2 * MIB + 0x200);
-	assert_memory_equal(fake.ram + 2 * MIB, image + SETUP_BYTES, CODE_BYTES);
+	for (unsigned relocatable = 0; relocatable < 2; relocatable++) {
+		make_image(image);
+		header->relocatable_kernel = (uint8_t)relocatable;
+		assert_int_equal(load_bytes(18 * MIB, image, sizeof(image), NULL), 0);
+		assert_int_equal(entry.rip, PREF_ADDRESS + 0x200);
+		fake_gmem_fini(&fake);
+		for (uint64_t ram = 2 * MIB; ram < 18 * MIB; ram += 2 * MIB) {
+			assert_int_equal(load_bytes(ram, image, sizeof(image), NULL), -ENOSPC);
+			assert_non_null(strstr(why, "2048 KiB at 0x1000000"));
+			assert_non_null(strstr(why, "18 MiB at the least"));
+			assert_int_equal(fake.written_high, 0);
+			fake_gmem_fini(&fake);
+		}
+	}
+	/* It wants to lie where no guest has memory. */
+	header->pref_address = GMEM_LOW_MAX + PAGE_2M;
+	assert_int_equal(load_bytes(8 * GIB, image, sizeof(image), NULL), -ENOEXEC);
 	fake_gmem_fini(&fake);
-	assert_int_equal(load_bytes(4 * MIB, image, sizeof(image), NULL), 0);
+	header->pref_address = GMEM_LOW_MAX;
+	assert_int_equal(load_bytes(8 * GIB, image, sizeof(image), NULL), -ENOSPC);
+	assert_non_null(strstr(why, "up to 0xc0000000"));
 	fake_gmem_fini(&fake);
-	assert_int_equal(load_bytes(2 * MIB, image, sizeof(image), NULL), -ENOSPC);
-	assert_non_null(strstr(why, "more memory"));
+	header->pref_address = GMEM_LOW_MAX - INIT_SIZE;
+	assert_int_equal(load_bytes(8 * GIB, image, sizeof(image), NULL), 0);
 	fake_gmem_fini(&fake);
+}
 
-	header->relocatable_kernel = 0;
-	assert_int_equal(load_bytes(16 * MIB, image, sizeof(image), NULL), -ENOSPC);
-	assert_non_null(strstr(why, "0x1000000"));
+/* Below 1 MiB, or amid the alignment it asks for, a kernel that can be moved is; another is
+ * refused. */
+static void test_preferred_address(void **state)
+{
+	uint8_t image[IMAGE_BYTES];
+	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
+
+	(void)state;
+	make_image(image);
+	header->pref_address = 0x10000;
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), 0);
+	assert_int_equal(entry.rip, 2 * MIB + 0x200);
 	fake_gmem_fini(&fake);
+	header->pref_address = 5 * MIB;
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), 0);
+	assert_int_equal(entry.rip, 6 * MIB + 0x200);
+	fake_gmem_fini(&fake);
+	header->relocatable_kernel = 0;
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), 0);
+	assert_int_equal(entry.rip, 5 * MIB + 0x200);
+	fake_gmem_fini(&fake);
+	header->pref_address = MIB - 1;
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), -ENOEXEC);
+	fake_gmem_fini(&fake);
+	header->pref_address = MIB;
+	assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), 0);
+	fake_gmem_fini(&fake);
+}
+
+/* What some distributions' kernels ask for (all: 16 MiB preferred, 2 MiB aligned, movable), and
+ * the first guest in steps of 2 MiB that such a kernel can start in, alone and with an initrd.
+ */
+static const struct {
+	uint32_t init_size;
+	unsigned initrd_mib;
+	uint64_t least;
+} real_headers[] = {
+	{0x3378000, 0, 68 * MIB},			     /* Debian 12, cloud, 6.1 */
+	{0x3378000, 12, 80 * MIB}, {0x3600000, 0, 70 * MIB}, /* sizes on a border */
+	{0x3600000, 12, 82 * MIB}, {0x3601000, 0, 72 * MIB},
+	{0x3c00000, 0, 76 * MIB}, /* the size of a 7.2 */
+	{0x3c00000, 1, 78 * MIB},
+};
+
+static void test_real_headers(void **state)
+{
+	uint8_t image[IMAGE_BYTES], *initrd = calloc(1, 12 * MIB);
+	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
+
+	(void)state;
+	make_image(image);
+	for (unsigned i = 0; i < ARRAY_SIZE(real_headers); i++) {
+		uint64_t least = real_headers[i].least;
+		struct boot_source source = {
+			.cmdline = "", .initrd = {initrd, real_headers[i].initrd_mib * MIB}};
+		char words[40];
+
+		header->init_size = real_headers[i].init_size;
+		snprintf(words, sizeof(words), "%u MiB at the least", (unsigned)(least / MIB));
+		for (uint64_t ram = 2 * MIB; ram <= least + 8 * MIB; ram += 2 * MIB) {
+			int error = load_bytes(ram, image, sizeof(image), &source);
+
+			assert_int_equal(error, ram < least ? -ENOSPC : 0);
+			assert_true(!error || strstr(why, words));
+			fake_gmem_fini(&fake);
+		}
+	}
+	free(initrd);
 }
 
 /* A file of some MiB arrives whole, with others' turns between its pieces. */
@@ -185,6 +267,17 @@ static void test_large_initrd(void **state)
 	free(initrd);
 }
 
+/* Where the initrd is put in a guest of 5 GiB. */
+static uint64_t initrd_at(const uint8_t image[IMAGE_BYTES], const struct boot_source *source)
+{
+	uint64_t at;
+
+	assert_int_equal(load_bytes(5 * GIB, image, IMAGE_BYTES, source), 0);
+	at = fake_gmem_at(&fake, entry.regs[RSI], struct boot_params)->hdr.ramdisk_image;
+	fake_gmem_fini(&fake);
+	return at;
+}
+
 static void test_initrd_limits(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
@@ -202,12 +295,18 @@ static void test_initrd_limits(void **state)
 	assert_int_equal(params->e820_entries, 5);
 	fake_gmem_fini(&fake);
 
-	/* Nothing between the kernel's end at 18 MiB and the limit: below it there is room. */
-	header->initrd_addr_max = 16 * MIB + PAGE_BYTES;
-	assert_int_equal(load_bytes(5 * GIB, image, sizeof(image), &source), -ENOSPC);
-	fake_gmem_fini(&fake);
+	/* From the kernel's end at 18 MiB to the limit it just fits; then only below it. */
+	header->initrd_addr_max = 22 * MIB - 1;
+	assert_int_equal(initrd_at(image, &source), 18 * MIB);
+	header->initrd_addr_max = 22 * MIB - 2;
+	assert_int_equal(initrd_at(image, &source), 12 * MIB);
 	header->initrd_addr_max = 16 * MIB - 1;
-	assert_int_equal(load_bytes(5 * GIB, image, sizeof(image), &source), 0);
+	assert_int_equal(initrd_at(image, &source), 12 * MIB);
+	header->initrd_addr_max = 5 * MIB - 1;
+	assert_int_equal(initrd_at(image, &source), MIB);
+	header->initrd_addr_max = 5 * MIB - 2;
+	assert_int_equal(load_bytes(5 * GIB, image, sizeof(image), &source), -ENOSPC);
+	assert_non_null(strstr(why, "make it smaller"));
 	fake_gmem_fini(&fake);
 
 	header->initrd_addr_max = 0xffffffff;
@@ -251,6 +350,67 @@ static void test_old_protocol_gets_no_rsdp(void **state)
 	fake_gmem_fini(&fake);
 }
 
+/* A kernel without a 64-bit entry, or of a protocol that had none, is entered by the 32-bit
+ * protocol: at its first byte, paging off. */
+static void test_32_bit_entry(void **state)
+{
+	static const struct {
+		uint16_t version, xloadflags;
+		bool wide;
+	} cases[] = {
+		{0x020f, SETUP_XLF_KERNEL_64, true},
+		{0x020f, 0, false},
+		{0x020c, SETUP_XLF_KERNEL_64, true},
+		{0x020c, 4, false},
+		{0x020b, SETUP_XLF_KERNEL_64, false}, /* means nothing yet */
+		{0x020a, 0, false},
+	};
+	uint8_t image[IMAGE_BYTES];
+	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
+
+	(void)state;
+	make_image(image);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		const uint64_t *gdt;
+
+		header->version = cases[i].version;
+		header->xloadflags = cases[i].xloadflags;
+		assert_int_equal(load_bytes(64 * MIB, image, sizeof(image), NULL), 0);
+		assert_int_equal(entry.rip, PREF_ADDRESS + (cases[i].wide ? 0x200 : 0));
+		assert_int_equal(entry.state.regs[REG_CR0] & 0x80000001,
+				 cases[i].wide ? 0x80000001 : 1);
+		assert_int_equal(entry.state.regs[REG_EFER], cases[i].wide ? 0x500 : 0);
+		assert_int_equal(!!(entry.state.segs[SEG_CS].attributes & SEG_ATTR_LONG),
+				 cases[i].wide);
+		assert_int_equal(!!(entry.state.segs[SEG_CS].attributes & SEG_ATTR_DB),
+				 !cases[i].wide);
+		assert_int_equal(entry.state.segs[SEG_CS].selector, 0x10);
+		assert_int_equal(entry.state.segs[SEG_DS].selector, 0x18);
+		gdt = fake_gmem_at(&fake, entry.state.gdtr.base, uint64_t);
+		assert_int_equal((gdt[2] >> 40 & 0xff) | (gdt[2] >> 44 & 0xf00),
+				 entry.state.segs[SEG_CS].attributes);
+		assert_int_equal(entry.regs[RBP] | entry.regs[RDI] | entry.regs[RBX], 0);
+		assert_int_equal(entry.regs[RSI], 0x7000);
+		fake_gmem_fini(&fake);
+	}
+}
+
+/* The n-th write to the guest's memory, and the n-th allocation, fail: an error, with a reason,
+ * and nothing stays allocated (the sanitizer watches). */
+static void test_each_step_may_fail(void **state)
+{
+	uint8_t image[IMAGE_BYTES], initrd[5000] = {0};
+	struct boot_source source = {.initrd = {initrd, sizeof(initrd)}, .cmdline = "x"};
+	unsigned writes, allocations;
+
+	(void)state;
+	make_image(image);
+	writes = fail_each_write(linux_load, image, sizeof(image), &source);
+	allocations = fail_each_allocation(linux_load, image, sizeof(image), &source);
+	assert_in_range(writes, 9, 20);
+	assert_int_equal(allocations, 2);
+}
+
 #define FIELD(name)                                                \
 	SETUP_HEADER_OFFSET + offsetof(struct setup_header, name), \
 		sizeof(((struct setup_header *)0)->name)
@@ -262,7 +422,8 @@ static const struct {
 } damages[] = {
 	{FIELD(boot_flag), 0, "not a Linux kernel"},
 	{FIELD(header), 0x54726448, "not a Linux kernel"},
-	{FIELD(version), 0x020b, "2.11"},
+	{FIELD(version), 0x0209, "2.09"},
+	{FIELD(version), 0x0203, "BIOS"}, /* memdisk */
 	{FIELD(version), 0, "0.00"},
 	{FIELD(jump_bytes), 0x20, "setup header"},
 	{FIELD(jump_bytes), 0x65, "setup header"},
@@ -271,16 +432,14 @@ static const struct {
 	{FIELD(setup_sects), 0, "cut short"}, /* stands for 4 */
 	{FIELD(syssize), CODE_BYTES / 16 + 1, "cut short"},
 	{FIELD(syssize), 0xffffffff, "cut short"},
-	{FIELD(syssize), 0, "64-bit entry"},
-	{FIELD(syssize), 0x20, "64-bit entry"},
+	{FIELD(syssize), 0, "no code at its entry"},
+	{FIELD(syssize), 0x20, "no code at its entry"},
 	{FIELD(payload_offset), 0xffffffff, "payload"},
 	{FIELD(payload_offset), CODE_BYTES, "payload"},
 	{FIELD(payload_length), CODE_BYTES - 0x2ff, "payload"},
 	{FIELD(payload_length), 0xffffffff, "payload"},
 	{FIELD(loadflags), 0, "zImage"},
-	{FIELD(xloadflags), 2, "64-bit"},
 	{FIELD(kernel_alignment), 0, "alignment"},
-	{FIELD(kernel_alignment), 1, "alignment"},
 	{FIELD(kernel_alignment), 0x300000, "alignment"},
 	{FIELD(init_size), CODE_BYTES - 1, "less memory"},
 	{FIELD(init_size), 0, "less memory"},
@@ -364,6 +523,10 @@ int main(void)
 		cmocka_unit_test(test_places_everything),
 		cmocka_unit_test(test_entry_state),
 		cmocka_unit_test(test_small_memory),
+		cmocka_unit_test(test_preferred_address),
+		cmocka_unit_test(test_real_headers),
+		cmocka_unit_test(test_32_bit_entry),
+		cmocka_unit_test(test_each_step_may_fail),
 		cmocka_unit_test(test_large_initrd),
 		cmocka_unit_test(test_initrd_limits),
 		cmocka_unit_test(test_command_line_limit),

@@ -4,6 +4,8 @@
  * (each image is a heap block of exactly its size, watched by the address sanitizer).
  */
 /* links: guests/multiboot/load.c guests/multiboot/image.c guests/multiboot/info.c */
+/* links: guests/multiboot/elf.c guests/multiboot/header2.c guests/multiboot/info2.c */
+/* links: guests/multiboot/place.c */
 /* links: guests/boot.c guests/e820.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,10 +91,16 @@ static void make_flat(uint8_t image[IMAGE_BYTES])
 	memcpy(image + HEADER_AT, header, sizeof(header));
 }
 
+static int load_1(struct gmem *gm, const struct boot_source *source, struct vcpu_entry *into,
+		  char *reason)
+{
+	return multiboot_load(gm, source, MULTIBOOT_1, into, reason);
+}
+
 static int load_bytes(uint64_t ram, const void *image, size_t bytes,
 		      const struct boot_source *like)
 {
-	return load_image(multiboot_load, ram, image, bytes, like);
+	return load_image(load_1, ram, image, bytes, like);
 }
 
 struct info { /* Multiboot 3.3, as a kernel would declare it */
@@ -194,6 +202,11 @@ static void test_kernel_in_low_memory(void **state)
 	fake_gmem_fini(&fake);
 }
 
+static uint32_t first_module(void)
+{
+	return fake_gmem_at(&fake, entry.regs[RBX], struct info)->mods_addr;
+}
+
 static void test_memory_limits(void **state)
 {
 	static const uint8_t big[12 * MIB];
@@ -202,13 +215,68 @@ static void test_memory_limits(void **state)
 
 	(void)state;
 	make_elf(&image);
-	assert_int_equal(load_bytes(4 * MIB, &image, sizeof(image), NULL), -ENOSPC);
+	/* How much it takes is said, and is enough: the kernel's 64 KiB at 4 MiB, the module.
+	 */
+	for (uint64_t ram = 2 * MIB; ram <= 20 * MIB; ram += 2 * MIB) {
+		assert_int_equal(load_bytes(ram, &image, sizeof(image), NULL),
+				 ram < 6 * MIB ? -ENOSPC : 0);
+		assert_true(ram >= 6 * MIB || strstr(why, "6 MiB at the least"));
+		fake_gmem_fini(&fake);
+		assert_int_equal(load_bytes(ram, &image, sizeof(image), &source),
+				 ram < 18 * MIB ? -ENOSPC : 0);
+		assert_true(ram >= 18 * MIB || strstr(why, "18 MiB at the least"));
+		assert_true(ram >= 18 * MIB || !fake.written_high);
+		fake_gmem_fini(&fake);
+	}
+	/* A module that has no room behind a kernel at the end lies before it. */
+	image.phdr[1].p_paddr = 16 * MIB - MEMORY_BYTES;
+	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), &source), 0);
+	assert_int_equal(fake_gmem_at(&fake, first_module(), uint32_t)[0], MIB);
 	fake_gmem_fini(&fake);
+	image.phdr[1].p_paddr = MIB + sizeof(big) - MEMORY_BYTES;
 	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), &source), -ENOSPC);
-	assert_non_null(strstr(why, "modules"));
 	fake_gmem_fini(&fake);
-	assert_int_equal(load_bytes(18 * MIB, &image, sizeof(image), &source), 0);
+	/* No guest has room for these. */
+	image.phdr[1].p_paddr = GMEM_LOW_MAX - MEMORY_BYTES;
+	assert_int_equal(load_bytes(8 * GIB, &image, sizeof(image), NULL), 0);
 	fake_gmem_fini(&fake);
+	image.phdr[1].p_paddr++;
+	assert_int_equal(load_bytes(8 * GIB, &image, sizeof(image), NULL), -ENOSPC);
+	assert_non_null(strstr(why, "up to 0xc0000000"));
+	fake_gmem_fini(&fake);
+}
+
+/* A segment may lie over what firmware has left, and finds its bss zero even there. */
+static void test_bss_over_firmware_is_zero(void **state)
+{
+	struct elf_image image;
+
+	(void)state;
+	make_elf(&image);
+	image.phdr[1].p_paddr = 0;
+	fill_low_memory = true;
+	assert_int_equal(load_bytes(16 * MIB, &image, sizeof(image), NULL), 0);
+	fill_low_memory = false;
+	assert_memory_equal(fake.ram, (uint8_t *)&image + CODE_AT, CODE_BYTES);
+	for (unsigned gpa = CODE_BYTES; gpa < MEMORY_BYTES; gpa++)
+		assert_int_equal(fake.ram[gpa], 0);
+	fake_gmem_fini(&fake);
+}
+
+static void test_each_step_may_fail(void **state)
+{
+	static const uint8_t data[5000];
+	const struct boot_module module = {{data, sizeof(data)}, "m"};
+	struct boot_source source = {.cmdline = "",
+				     .initrd = {data, sizeof(data)},
+				     .modules = &module,
+				     .module_count = 1};
+	struct elf_image image;
+
+	(void)state;
+	make_elf(&image);
+	assert_int_equal(fail_each_write(load_1, &image, sizeof(image), &source), 4);
+	assert_int_equal(fail_each_allocation(load_1, &image, sizeof(image), &source), 2);
 }
 
 #define EHDR(field) offsetof(struct elf_image, ehdr.field), sizeof(((Elf32_Ehdr *)0)->field)
@@ -222,7 +290,9 @@ static const struct {
 	{HEADER_AT, 4, 0, "no Multiboot header"},
 	{HEADER_AT + 8, 4, 0, "no Multiboot header"},
 	{0, 4, 0, "not an ELF file"},
-	{4, 1, ELFCLASS64, "objcopy"},
+	{4, 1, ELFCLASS64, "not 56"}, /* the file is too short for its program headers */
+	{4, 1, ELFCLASSNONE, "neither 32- nor 64-bit"},
+	{4, 1, 3, "neither 32- nor 64-bit"},
 	{5, 1, ELFDATA2MSB, "little-endian"},
 	{EHDR(e_type), ET_DYN, "executable"},
 	{EHDR(e_phentsize), 56, "program headers"},
@@ -241,7 +311,7 @@ static const struct {
 	{PHDR(p_paddr), 0x9fc00 - MEMORY_BYTES + 1, "reserved"},
 	{PHDR(p_paddr), 0, NULL}, /* unusual, but RAM */
 	{PHDR(p_paddr), 16 * MIB - MEMORY_BYTES, NULL},
-	{PHDR(p_paddr), 16 * MIB - MEMORY_BYTES + 1, "give it more"},
+	{PHDR(p_paddr), 16 * MIB - MEMORY_BYTES + 1, "at the least"},
 };
 
 static void test_elf_damage(void **state)
@@ -280,7 +350,7 @@ static const struct {
 	{6, KERNEL_GPA - 1, "bss_end_addr"},
 	{6, KERNEL_GPA + IMAGE_BYTES - HEADER_AT - 1, "bss_end_addr"},
 	{6, 0, NULL}, /* no bss */
-	{6, 16 * MIB + 1, "give it more"},
+	{6, 16 * MIB + 1, "at the least"},
 };
 
 static void test_flat_damage(void **state)
@@ -358,6 +428,8 @@ int main(void)
 		cmocka_unit_test(test_information),
 		cmocka_unit_test(test_kernel_in_low_memory),
 		cmocka_unit_test(test_memory_limits),
+		cmocka_unit_test(test_bss_over_firmware_is_zero),
+		cmocka_unit_test(test_each_step_may_fail),
 		cmocka_unit_test(test_elf_damage),
 		cmocka_unit_test(test_flat_damage),
 		cmocka_unit_test(test_unknown_requirement),

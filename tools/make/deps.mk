@@ -1,7 +1,7 @@
 # Packages of the build machine, and the libraries that the kernel links with.
 # To add a library: a line in tools/deps/sources.txt, a recipe, and its name here.
 
-LIBRARIES := newlib libyaml console-font
+LIBRARIES := newlib libyaml zlib console-font
 
 hash = $(shell (cat $(1); echo '$(2)') | sha256sum | cut -c1-16)
 

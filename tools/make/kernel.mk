@@ -1,4 +1,4 @@
-# The kernel: every source of its four parts, libc and libyaml, and a symbol table of itself.
+# The kernel: every source of its four parts, libc and libraries, and a symbol table of itself.
 
 OBJ := $(BUILD)/obj
 WARNINGS := -Wall -Wextra -Wshadow -Werror
@@ -7,14 +7,14 @@ sources = $(sort $(shell find $(wildcard $(1)) -path guests/samples -prune -o \
 	\( -name '*.c' -o -name '*.S' -o -name '*.asl' \) -print))
 KERNEL_SOURCES := $(call sources,kernel drivers net guests)
 KERNEL_OBJECTS := $(KERNEL_SOURCES:%=$(OBJ)/%.o)
-KERNEL_LIBS = $(DIR_libyaml)/lib/libyaml.a $(DIR_newlib)/lib/libc.a \
+KERNEL_LIBS = $(DIR_libyaml)/lib/libyaml.a $(DIR_zlib)/lib/libz.a $(DIR_newlib)/lib/libc.a \
 	$(shell gcc -print-libgcc-file-name)
 
 kernel: $(BUILD)/kernel.elf $(BUILD)/BOOTX64.EFI
 
-# Kernel code finds libyaml's header as <yaml.h>.
+# Kernel code finds the libraries' headers as <yaml.h> and <zlib.h>.
 kernel_compile = $(KERNEL_CC) $(KERNEL_CFLAGS) $(WARNINGS) -MMD -MP -I. \
-	-isystem $(DIR_libyaml)/include -c $< -o $@
+	-isystem $(DIR_libyaml)/include -isystem $(DIR_zlib)/include -c $< -o $@
 
 $(OBJ)/%.c.o: %.c $(LIBRARY_DIRS)
 	@mkdir -p $(@D)

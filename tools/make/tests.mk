@@ -11,17 +11,18 @@ FUZZ := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 STRESS := $(STRESS_SOURCES:tests/stress/%.c=$(BUILD)/stress/%)
 
 HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
-	$(WARNINGS) -MMD -MP -iquote tests/unit/cpu -I. -isystem $(DIR_libyaml)/include
-HOST_LIBS := $(DIR_libyaml)/lib/libyaml-host.a
+	$(WARNINGS) -MMD -MP -iquote tests/unit/cpu -I. -isystem $(DIR_libyaml)/include \
+	-isystem $(DIR_zlib)/include
+HOST_LIBS := $(DIR_libyaml)/lib/libyaml-host.a $(DIR_zlib)/lib/libz-host.a
 UNIT_CC := gcc $(HOST_CFLAGS) -fsanitize=address,undefined
 FUZZ_CC := clang $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined
 STRESS_CC := gcc $(HOST_CFLAGS) -fsanitize=thread -pthread
 
-$(BUILD)/unit/obj/%.c.o: %.c $(DIR_libyaml)
+$(BUILD)/unit/obj/%.c.o: %.c $(DIR_libyaml) $(DIR_zlib)
 	@mkdir -p $(@D)
 	$(call say,CC) $(UNIT_CC) -c $< -o $@
 
-$(BUILD)/fuzz/obj/%.c.o: %.c $(DIR_libyaml)
+$(BUILD)/fuzz/obj/%.c.o: %.c $(DIR_libyaml) $(DIR_zlib)
 	@mkdir -p $(@D)
 	$(call say,CC) $(FUZZ_CC) -c $< -o $@
 
