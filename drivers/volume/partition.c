@@ -2,8 +2,10 @@
 #include "drivers/volume/partition.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drivers/volume/piece.h"
 
@@ -39,6 +41,25 @@ int partitions_add(struct partition_table *table, const struct blkdev *disk,
 	}
 	table->at[table->count++] = *partition;
 	return 0;
+}
+
+void partitions_fault(struct partition_table *table, const char *fmt, ...)
+{
+	size_t used = strlen(table->fault), room;
+	va_list args;
+	int needed;
+
+	if (used)
+		used += (size_t)snprintf(table->fault + used, sizeof(table->fault) - used,
+					 "; ");
+	room = used < sizeof(table->fault) ? sizeof(table->fault) - used : 0;
+	if (!room)
+		return;
+	va_start(args, fmt);
+	needed = vsnprintf(table->fault + used, room, fmt, args);
+	va_end(args);
+	if (needed < 0 || (size_t)needed >= room)
+		strcpy(table->fault + sizeof(table->fault) - sizeof("..."), "...");
 }
 
 int partitions_read(struct blkdev *disk, struct partition_table *table)

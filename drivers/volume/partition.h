@@ -11,7 +11,7 @@
 #define PARTITIONS_MAX	      1024 /* of one disk */
 #define PARTITION_UUID_BYTES  37   /* a GUID's text */
 #define PARTITION_LABEL_BYTES 37   /* GPT: 36 characters */
-#define PARTITION_FAULT_BYTES 128
+#define PARTITION_FAULT_BYTES 384
 
 struct partition {
 	unsigned number; /* as Linux numbers them: the entry in a GPT; MBR: logical from 5 */
@@ -23,8 +23,9 @@ struct partition {
 };
 
 struct partition_table {
-	const char *kind;		   /* "GPT", "MBR"; NULL: the disk has none */
-	char fault[PARTITION_FAULT_BYTES]; /* what is wrong with it, for the log; "": nothing */
+	const char *kind; /* "GPT", "MBR"; NULL: the disk has none */
+	/* What is wrong with it, for the log: "" is nothing. */
+	char fault[PARTITION_FAULT_BYTES];
 	struct partition *at;
 	unsigned count, capacity;
 };
@@ -43,6 +44,9 @@ int partition_open(struct blkdev *disk, const struct partition *partition, struc
 /* Adds one, unless it does not lie inside the disk. 0, -EINVAL then, -ENOMEM or -E2BIG. */
 int partitions_add(struct partition_table *table, const struct blkdev *disk,
 		   const struct partition *partition);
+
+/* Adds to what is wrong; what does not fit ends in "...". */
+void partitions_fault(struct partition_table *table, const char *fmt, ...) printf_like(2, 3);
 
 /* Each takes the disk's first block; 0, -ENOENT: no such table there, or as above. The GPT
  * wants a protective MBR (UEFI 2.10, 5.2.3). */

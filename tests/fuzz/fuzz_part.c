@@ -13,7 +13,7 @@
 #include "kernel/lib/crc32.h"
 #include "tests/fuzz/sparse_disk.h"
 
-#define ARRAY_BYTES_MAX (256 * KIB)
+#define ARRAY_BYTES_MAX (4 * MIB)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

@@ -4,7 +4,9 @@ the boot partition, memory; who has what; and documents that give one thing to t
 import hashlib
 import os
 import re
+import struct
 import subprocess
+import zlib
 
 import pytest
 
@@ -88,7 +90,7 @@ def test_what_disks_have_and_what_is_refused(disks, tmp_path):
         begin = machine.mark()
         for said in (r"nvme\d: GPT with 3 partitions$",
                      r"virtio\d: the GPT at the disk's start has a wrong checksum in its header; "
-                     "the one at its end is used",
+                     r"its copy at block 32767 is used, and Linux sees no partition",
                      r"virtio\d: MBR with 2 partitions$"):
             machine.rewind(begin)
             machine.expect(said, 60)
@@ -107,6 +109,102 @@ def test_what_disks_have_and_what_is_refused(disks, tmp_path):
             assert source in listed, listed
         assert "'rescued', number 7 of virtio" in listed
         assert "has:" not in listed
+
+
+def put_mbr(path, lba, *entries):
+    """Entries of an MBR, or of a block of a chain: (status, type, first, count)."""
+    with open(path, "r+b") as image:
+        for number, (status, kind, first, count) in enumerate(entries):
+            image.seek(lba * 512 + 446 + 16 * number)
+            image.write(struct.pack("<B3xB3xII", status, kind, first, count))
+        image.seek(lba * 512 + 510)
+        image.write(b"\x55\xaa")
+
+
+def put_header(path, lbas, offset, value):
+    """Changes eight bytes of a GPT's headers, and makes their checksums right."""
+    with open(path, "r+b") as image:
+        for lba in lbas:
+            image.seek(lba * 512)
+            header = bytearray(image.read(92))
+            struct.pack_into("<Q", header, offset, value)
+            struct.pack_into("<I", header, 16, 0)
+            struct.pack_into("<I", header, 16, zlib.crc32(header))
+            image.seek(lba * 512)
+            image.write(header)
+
+
+def odd_tables(folder):
+    """{name: (image, what the log says of it)}: tables as they are met, and as none should be."""
+    last = 16 * 2048 - 1
+    odd = {}
+
+    def make(name, said, *words):
+        odd[name] = (blank(folder / f"{name}.img", 16), said)
+        if words:
+            tool("sgdisk", *words, odd[name][0])
+        return odd[name][0]
+
+    put_header(make("EARLY", "partition 1 lies outside of what the table calls usable",
+                    "-a", "1", "-n", "1:40:+100", "-n", "2:2048:+8M"), (1, last), 40, 64)
+    tool("sgdisk", "-n", "1:0:+4M", make("LARGE", None, "-S", "4096"))
+    put_mbr(make("HYBRID", "partition 1 begins with the partition table itself: .*; "
+                           "partition 3 is cut off at the disk's end; partition 4 is left out"), 0,
+            (0x80, 0, 0, 20000), (0, 0xef, 2000, 3000), (0, 0x83, 30000, 9000),
+            (0, 0x83, 40000, 100))
+    chains = make("CHAINS", None)
+    put_mbr(chains, 0, (0, 5, 1000, 2000), (0, 0x83, 10000, 100), (0, 15, 20000, 2000))
+    put_mbr(chains, 1000, (0, 0x83, 10, 20), (0, 5, 500, 100), (0, 0x83, 1, 1),
+            (0, 0x83, 1, 100000))
+    put_mbr(chains, 1500, (0, 0, 5, 6))
+    put_mbr(chains, 20000, (0, 5, 100, 100), (0, 0x82, 3, 4))
+    put_mbr(chains, 20100, (0x7f, 0x83, 1, 2))
+    with open(make("GROWN", rf"the disk has grown: the copy of its GPT lies at block {last}, and "
+                            r"not in the last one, \d+", "-n", "1:2048:+8M"), "r+b") as image:
+        image.truncate(24 * MIB)
+    with open(make("BACKUP", rf"its copy at block {last} is used, and Linux sees no partition",
+                   "-n", "1:2048:+8M"), "r+b") as image:
+        image.seek(512 + 56)
+        image.write(b"\xff")
+    put_mbr(make("SHIFTED", "Linux sees no partition here: its protective MBR", "-n",
+                 "1:2048:+8M"), 0, (0, 0xee, 2, last - 1))
+    put_header(make("BEYOND", "Linux sees no partition here: its usable blocks go beyond", "-n",
+                    "1:2048:+8M"), (1, last), 48, last + 1)
+    return odd
+
+
+def test_partitions_are_those_that_linux_has(tmp_path):
+    """A guest that has the disks whole is asked; where Linux sees none, the log says so."""
+    odd = odd_tables(tmp_path)
+    document = "guests:\n" + guest("alpha", *(f'source: "disk:{name}", read_only: true'
+                                              for name in odd))
+    words = []
+    for name, (path, _) in odd.items():
+        words += ["-drive", f"if=none,id={name},format=raw,file={path}",
+                  "-device", f"virtio-blk-pci,serial={name},drive={name}"]
+    image = make_image(tmp_path / "boot.img", document, LINUX)
+    with Machine(image, name="volumes-odd", limit_s=200, cpus=2, memory_mib=1024,
+                 extra=words) as machine:
+        begin = machine.mark()
+        machine.expect("guest linux ready", 120)
+        terminal = Terminal(machine, ["alpha"])
+        listed = terminal.operator("disks")
+        ours = {(name, int(number)) for name, device in
+                re.findall(r"disk:(\w+) .*? (virtio\d+),", "\n".join(listed)) for number in
+                re.findall(rf"number (\d+) of {device}\b", "\n".join(listed))}
+        said = terminal.shell("alpha", "for p in /sys/block/vd?/vd??; do "
+                                       "echo ${p##*/} $(cat $p/size); done")
+        names = dict(zip("abcdefgh", odd))
+        # Of an extended partition Linux makes one of two blocks, for boot loaders.
+        linux = {(names[disk], int(number)) for disk, number, size in
+                 re.findall(r"^vd([a-h])(\d+) (\d+)\r?$", said, re.M) if size != "2"
+                 or (names[disk], number) == ("CHAINS", "9")}
+        unseen = {("BACKUP", 1), ("SHIFTED", 1), ("BEYOND", 1)}
+        assert ours - unseen == linux and unseen <= ours, f"{ours} {linux} {listed}"
+        for _, expected in odd.values():
+            if expected:
+                machine.rewind(begin)
+                machine.expect(rf"virtio\d: .*{expected}", 10)
 
 
 def scatter(image, source):

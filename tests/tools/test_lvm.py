@@ -297,6 +297,86 @@ def test_a_disk_that_missed_changes_is_brought_up_to_date(disks):
     d.agree()
 
 
+def scribble(image, offset):
+    """Turns one bit there over."""
+    with open(image, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0] ^ 1
+        file.seek(offset)
+        file.write(bytes([byte]))
+
+
+@pytest.mark.parametrize("how, group, why", [
+    (lambda d: d.lvm("pvcreate", d.devices[0]), "?", "is a physical volume in no group"),
+    (lambda d: (d.lvm("pvcreate", "--pvmetadatacopies", "0", d.devices[0]),
+                d.lvm("pvcreate", d.devices[1]),
+                d.lvm("vgcreate", "vg0", *d.devices)),
+     "?", "is a physical volume without metadata of its own, and no other disk here has its"),
+    (lambda d: (d.lvm("pvcreate", "--metadataignore", "y", d.devices[0]),
+                d.lvm("pvcreate", d.devices[1]),
+                d.lvm("vgcreate", "vg0", *d.devices)),
+     "?", "is a physical volume whose metadata is marked as ignored, and no other disk here"),
+    (lambda d: (d.lvm("pvcreate", d.devices[0]), d.lvm("vgcreate", "vg0", d.devices[0]),
+                scribble(d.images[0], 4096 + 40)),
+     "?", "has a metadata area whose header is damaged: its checksum is wrong"),
+    (lambda d: (d.lvm("pvcreate", d.devices[0]), d.lvm("vgcreate", "vg0", d.devices[0]),
+                scribble(d.images[0], 4096 + 512 + 20)),
+     "?", "has a metadata area whose text is damaged: its checksum is wrong"),
+])
+def test_physical_volumes_of_no_group_say_why(disks, how, group, why):
+    """Each as LVM2 makes it, or breaks: never just a disk with nothing on it."""
+    d = disks([16, 16])
+    how(d)
+    first = d.images[:1]
+    listed = d.tool("list", images=first)
+    assert f"pv {first[0]} group {group}: it {why}" in listed
+    said = d.tool("read", "vg0/web", images=first, status=1)
+    assert "names no volume group; this machine has none; " in said and why[:60] in said
+
+
+def test_old_copies_are_told_with_the_advice_that_mends_them(disks):
+    """A commit that was cut between two disks: vgck alone is content with it."""
+    d = disks([16, 16])
+    d.lvm("pvcreate", *d.devices)
+    d.lvm("vgcreate", "-s", "1m", "vg0", *d.devices)
+    writes = int(d.tool("--count", "create", "vg0/web", "4M").split()[0])
+    before = [image.read_bytes() for image in d.images]
+    for cut in range(1, writes + 1):
+        d.tool("--cut", cut, "--lost", 1, "create", "vg0/x", "1M", status=(0, 3))
+        listed = d.tool("list")
+        if "note: " in listed:
+            break
+        for image, state in zip(d.images, before):
+            image.write_bytes(state)
+    advice = "vgck --updatemetadata vg0"
+    assert re.search(rf"^note: vg0 has an older copy of its metadata on \S+: .*{advice}", listed,
+                     re.M)
+    d.lvm("vgck", "vg0", check=False)
+    assert "note: " in d.tool("list")
+    d.lvm(*advice.split())
+    assert "note: " not in d.tool("list")
+    d.agree()
+
+
+def test_a_text_that_is_too_long_is_told(disks):
+    """LVM2 takes metadata of any size that its area has room for."""
+    d = disks([64])
+    d.lvm("pvcreate", "--metadatasize", "16m", d.devices[0])
+    d.lvm("vgcreate", "-s", "4k", "vg0", d.devices[0])
+    backup = d.folder / "backup"
+    d.lvm("vgcfgbackup", "-f", backup, "vg0")
+    text = backup.read_text(encoding="utf-8").rstrip()
+    tags = ", ".join(f'"{"t" * 1000}{number}"' for number in range(2200))
+    text = text.replace('flags = []', f'flags = []\ntags = [{tags}]', 1)
+    backup.write_text(text + "\n", encoding="utf-8")
+    d.lvm("vgcfgrestore", "--force", "-f", backup, "vg0")
+    assert "vg0" in d.groups()
+    assert re.search(rf"^pv {d.images[0]} group vg0: it has 2\d{{6}} bytes of metadata text; "
+                     r"Bulkhead takes 2097152 at most$", d.tool("list"), re.M)
+    assert "vg0/web is in a volume group that can't be read: " in d.tool("read", "vg0/web",
+                                                                       status=1)
+
+
 def test_bad_requests_change_nothing(disks):
     d = disks([16])
     d.lvm("pvcreate", d.devices[0])

@@ -107,23 +107,26 @@ static void any_damage_to_the_first_leads_to_the_second(void **state)
 		partitions_free(&table);
 		assert_int_equal(partitions_read(&disk.dev, &table), 0);
 		assert_int_equal(table.count, 3);
-		assert_non_null(strstr(table.fault, "the one at its end is used"));
+		assert_non_null(strstr(table.fault, "its copy at block 4095 is used"));
 		expect_gpt();
 		header[i] ^= 0x10;
 	}
 	array[127 * 128 + 100] ^= 1;
 	read_table("GPT", 3,
-		   "the GPT at the disk's start has a wrong checksum over its entries; the one "
-		   "at its end is used: repair it, with sgdisk or gdisk");
+		   "the GPT at the disk's start has a wrong checksum over its entries; its "
+		   "copy at block 4095 is used, and Linux sees no partition: repair it, with "
+		   "sgdisk or gdisk");
 	expect_gpt();
 	array[127 * 128 + 100] ^= 1;
 	/* A copy of another place's header is none. */
 	gpt_header(&disk, 3, disk_blocks(&disk) - 1, 2);
 	memcpy(header, block_at(&disk, 3), 512);
 	memset(block_at(&disk, 3), 0, 512);
-	read_table("GPT", 3,
-		   "the GPT at the disk's start belongs somewhere else on the disk; the one at "
-		   "its end is used: repair it, with sgdisk or gdisk");
+	read_table(
+		"GPT", 3,
+		"the GPT at the disk's start belongs somewhere else on the disk; its copy at "
+		"block 4095 is used, and Linux sees no partition: repair it, with sgdisk or "
+		"gdisk");
 }
 
 static void a_disk_that_grew_has_its_second_further_in(void **state)
@@ -136,11 +139,71 @@ static void a_disk_that_grew_has_its_second_further_in(void **state)
 	gpt_header(&disk, end, 1, end - 32);
 	gpt_header(&disk, 1, end, 2);
 	memset(block_at(&disk, blocks - 1), 0, 512);
-	read_table("GPT", 3, "");
-	block_at(&disk, 2)[0] ^= 1;
 	read_table("GPT", 3,
-		   "the GPT at the disk's start has a wrong checksum over its entries; the one "
-		   "at its end is used: repair it, with sgdisk or gdisk");
+		   "the disk has grown: the copy of its GPT lies at block 3996, and not in the "
+		   "last one, 4095; sgdisk -e moves it");
+	block_at(&disk, 2)[0] ^= 1; /* where the copy is, the header tells */
+	read_table(
+		"GPT", 3,
+		"the GPT at the disk's start has a wrong checksum over its entries; its copy "
+		"at block 3996 is used, and Linux sees no partition: repair it, with sgdisk "
+		"or gdisk");
+	block_at(&disk, 1)[0] = 0; /* else the protective MBR does: it has the old size */
+	read_table("GPT", 0,
+		   "the GPT at the disk's start is not there, and the one at its end is not "
+		   "there");
+	mbr_entry(&disk, 0, 0, 0xee, 1, (uint32_t)end);
+	read_table("GPT", 3,
+		   "the GPT at the disk's start is not there; its copy at block 3996 is used, "
+		   "and Linux sees no partition: repair it, with sgdisk or gdisk");
+}
+
+static void a_disk_that_shrank_has_lost_its_second(void **state)
+{
+	(void)state;
+	make_gpt();
+	gpt_header(&disk, 1, disk_blocks(&disk), 2);
+	read_table("GPT", 3,
+		   "the disk has shrunk: the copy of its GPT would lie at block 4096, and the "
+		   "last one is 4095; sgdisk -e makes one there");
+}
+
+/* A good table, which is ours to read, and of which Linux says that there is none. */
+static void what_linux_does_not_see_is_said(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint64_t value;
+		const char *why;
+	} cases[] = {
+		{40, 4095, "its usable blocks end before they begin"}, /* first usable block */
+		{40, 4096, "its usable blocks go beyond the disk's end"},
+		{48, 4096, "its usable blocks go beyond the disk's end"}, /* last */
+		{48, 33, "its usable blocks end before they begin"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t *header = block_at(&disk, 1);
+
+		make_gpt();
+		put64(header + cases[i].at, cases[i].value);
+		put32(header + 16, 0);
+		put32(header + 16, crc32(header, 92));
+		partitions_free(&table);
+		assert_int_equal(partitions_read(&disk.dev, &table), 0);
+		assert_int_equal(table.count, 3);
+		assert_non_null(strstr(table.fault, "Linux sees no partition here: "));
+		if (!strstr(table.fault, cases[i].why))
+			fail_msg("%s", table.fault);
+	}
+	make_gpt();
+	mbr_entry(&disk, 0, 0, 0xee, 2, 100);
+	read_table(
+		"GPT", 3,
+		"Linux sees no partition here: its protective MBR does not begin at block 1");
+	mbr_entry(&disk, 0, 3, 0xee, 1, 100); /* another that does is enough */
+	read_table("GPT", 3, "");
 }
 
 static void two_bad_tables_are_no_partitions(void **state)
@@ -161,15 +224,105 @@ static void entries_that_lie_outside_are_left_out(void **state)
 	uint64_t blocks = disk_blocks(&disk);
 
 	(void)state;
-	gpt_entry(&disk, 2, 0, 33, 50, 0x10, "over the table");
 	gpt_entry(&disk, 2, 1, 60, 59, 0x20, "backwards");
 	gpt_entry(&disk, 2, 2, 100, blocks, 0x30, "too long");
 	gpt_entry(&disk, 2, 3, ~0ull, ~0ull, 0x40, "nowhere");
 	gpt_entry(&disk, 2, 4, 34, blocks - 34, 0x50, "all");
 	gpt_finish(&disk);
 	read_table("GPT", 1,
-		   "partition 4 is left out: it lies outside of the disk's usable part");
+		   "partition 2, and 2 more, is left out: it does not lie inside the disk");
 	expect(0, 5, 34, blocks - 67, "53525150-5554-5756-5859-5a5b5c5d5e5f", "all");
+}
+
+/* Linux has these, and so they are had here: on the table, and outside of what is usable. */
+static void entries_may_lie_where_they_should_not(void **state)
+{
+	uint64_t blocks = disk_blocks(&disk);
+	static const struct {
+		uint64_t first, last;
+		bool over;
+	} cases[] = {
+		{33, 50, true}, /* the last block of the array */
+		{0, 0, true},	     {1, 1, true},	  {2, 2, true},
+		{0, 4095, true},     {4095, 4095, true}, /* the last is the copy's header */
+
+		{4063, 4063, false}, {4094, 4094, false}, /* the copy's array */
+	};
+
+	(void)state;
+	assert_int_equal(blocks, 4096);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		gpt_entry(&disk, 2, 0, cases[i].first, cases[i].last, 0x10, "odd");
+		gpt_finish(&disk);
+		read_table("GPT", 1,
+			   cases[i].over
+				   ? "partition 1 lies on the partition table itself: who "
+				     "writes to it can change that"
+				   : "partition 1 lies outside of what the table calls usable");
+		expect(0, 1, cases[i].first, cases[i].last - cases[i].first + 1,
+		       "13121110-1514-1716-1819-1a1b1c1d1e1f", "odd");
+	}
+	gpt_entry(&disk, 2, 0, 34, 4062, 0x10, "odd"); /* all that is usable */
+	gpt_finish(&disk);
+	read_table("GPT", 1, "");
+}
+
+/* An array of `entries`, with partitions in the first, and in the last of each piece that is
+ * read at once. */
+static void make_large(uint32_t entries, unsigned count)
+{
+	uint8_t *header;
+	uint64_t blocks;
+
+	free(disk.data);
+	fake_disk_init(&disk, "nvme0", 16 * MIB, 512);
+	blocks = disk_blocks(&disk);
+	for (unsigned i = 0; i < count; i++)
+		gpt_entry(&disk, 2, i ? 512 * i - 1 : 0, 20000 + i, 20000 + i, (uint8_t)i, "x");
+	gpt_finish(&disk);
+	header = block_at(&disk, 1);
+	put64(header + 40, 19000);
+	put32(header + 80, entries);
+	put32(header + 88, crc32(block_at(&disk, 2), entries * 128ul));
+	put32(header + 16, 0);
+	put32(header + 16, crc32(header, 92));
+	memset(block_at(&disk, blocks - 1), 0, 512);
+}
+
+static void arrays_may_be_as_large_as_linux_takes_them(void **state)
+{
+	(void)state;
+	make_large(4096, 8);
+	read_table("GPT", 8, "");
+	expect(7, 3584, 20007, 1, "0a090807-0c0b-0e0d-0f10-111213141516", "x");
+	block_at(&disk, 2)[4095 * 128 + 100] ^= 1; /* in the last piece: nothing counts */
+	read_table("GPT", 0,
+		   "the GPT at the disk's start has a wrong checksum over its entries, and the "
+		   "one at its end is not there");
+	make_large(32768, 64);
+	read_table("GPT", 64, "");
+	make_large(32769, 64);
+	read_table("GPT", 0,
+		   "the GPT at the disk's start has more than 4 MiB of entries, and the one at "
+		   "its end is not there");
+}
+
+static void a_table_has_an_end(void **state)
+{
+	(void)state;
+	make_large(4096, 1);
+	for (unsigned i = 0; i < PARTITIONS_MAX; i++)
+		gpt_entry(&disk, 2, i, 20000 + i, 20000 + i, 1, "");
+	put32(block_at(&disk, 1) + 88, crc32(block_at(&disk, 2), 4096 * 128));
+	put32(block_at(&disk, 1) + 16, 0);
+	put32(block_at(&disk, 1) + 16, crc32(block_at(&disk, 1), 92));
+	read_table("GPT", PARTITIONS_MAX, "");
+	gpt_entry(&disk, 2, PARTITIONS_MAX, 30000, 30000, 1, "");
+	put32(block_at(&disk, 1) + 88, crc32(block_at(&disk, 2), 4096 * 128));
+	put32(block_at(&disk, 1) + 16, 0);
+	put32(block_at(&disk, 1) + 16, crc32(block_at(&disk, 1), 92));
+	read_table("GPT", PARTITIONS_MAX,
+		   "it has more than 1024 partitions; the others are left out");
 }
 
 /* Each changes a good header, whose checksum is then made right again. */
@@ -215,7 +368,8 @@ static void an_mbr_is_read(void **state)
 	mbr_entry(&disk, 0, 3, 0x8e, 200, 300);
 	mbr_entry(&disk, 1000, 0, 0x83, 10, 20);
 	mbr_entry(&disk, 1000, 1, 0x05, 500, 100);
-	mbr_entry(&disk, 1000, 2, 0x83, 1, 1); /* does not count there */
+	mbr_entry(&disk, 1000, 2, 0x83, 1, 2000);  /* garbage: longer than its part */
+	mbr_entry(&disk, 1000, 3, 0x83, 1990, 11); /* and so is this */
 	mbr_entry(&disk, 1500, 0, 0x83, 1, 50);
 	mbr_entry(&disk, 1500, 1, 0x05, 200, 100);
 	mbr_entry(&disk, 1200, 0, 0x82, 5, 6);
@@ -246,7 +400,7 @@ static void a_chain_has_an_end(void **state)
 		mbr_entry(&disk, 1000 + i, 0, 0x83, 1, 1);
 		mbr_entry(&disk, 1000 + i, 1, 0x05, i + 1, 1);
 	}
-	read_table("MBR", 64, "the chain of logical partitions is damaged after number 68");
+	read_table("MBR", 251, "the chain of logical partitions is damaged after number 255");
 }
 
 static void a_chain_may_lead_nowhere(void **state)
@@ -259,15 +413,63 @@ static void a_chain_may_lead_nowhere(void **state)
 	read_table("MBR", 0, "the chain of logical partitions is damaged after number 4");
 }
 
-static void partitions_outside_of_the_disk_are_left_out(void **state)
+static void partitions_that_go_beyond_the_disk_are_cut(void **state)
 {
 	(void)state;
-	mbr_entry(&disk, 0, 0, 0x83, 63, 100000);
+	mbr_entry(&disk, 0, 0, 0x83, 63, 4034);
 	mbr_entry(&disk, 0, 1, 0x83, ~0u, ~0u);
-	mbr_entry(&disk, 0, 2, 0x83, 0, 10);
+	mbr_entry(&disk, 0, 2, 0x83, 4095, 2);
 	mbr_entry(&disk, 0, 3, 0x83, 1, 4095);
-	read_table("MBR", 1, "partition 3 is left out: it does not lie inside the disk");
-	expect(0, 4, 1, 4095, "00000000-04", "");
+	read_table(
+		"MBR", 3,
+		"partition 1 is cut off at the disk's end; partition 2 is left out: it begins "
+		"beyond the disk's end; partition 3 is cut off at the disk's end");
+	expect(0, 1, 63, 4033, "00000000-01", "");
+	expect(1, 3, 4095, 1, "00000000-03", "");
+	expect(2, 4, 1, 4095, "00000000-04", "");
+	mbr_entry(&disk, 0, 0, 0x83, 63, 4033);
+	mbr_entry(&disk, 0, 1, 0x83, 4095, 1);
+	mbr_entry(&disk, 0, 2, 0x83, 4096, 1);
+	read_table("MBR", 3, "partition 3 is left out: it begins beyond the disk's end");
+}
+
+/* As in the image of a hybrid ISO: the whole image, of no type, and the boot partition in it.
+ */
+static void a_partition_may_begin_with_the_table(void **state)
+{
+	(void)state;
+	mbr_entry(&disk, 0, 0, 0, 0, 4000);
+	mbr_entry(&disk, 0, 1, 0xef, 600, 100);
+	read_table("MBR", 2,
+		   "partition 1 begins with the partition table itself: who writes to it can "
+		   "change that");
+	expect(0, 1, 0, 4000, "00000000-01", "");
+	expect(1, 2, 600, 100, "00000000-02", "");
+}
+
+/* What Linux 6.1 made of these very tables. */
+static void odd_chains_are_read_as_linux_reads_them(void **state)
+{
+	(void)state;
+	mbr_entry(&disk, 0, 0, 0x05, 1000, 2000);
+	mbr_entry(&disk, 0, 1, 0x83, 3000, 100);
+	mbr_entry(&disk, 0, 2, 0x0f, 3500, 500); /* a second chain */
+	mbr_entry(&disk, 1000, 0, 0x83, 10, 20);
+	mbr_entry(&disk, 1000, 1, 0x05, 500, 100);
+	mbr_entry(&disk, 1000, 2, 0x83, 1, 1);
+	mbr_entry(&disk, 1000, 3, 0x83, 1, 100000);
+	mbr_entry(&disk, 1500, 0, 0, 5, 6);	   /* of no type */
+	mbr_entry(&disk, 3500, 0, 0x05, 100, 100); /* the link first */
+	mbr_entry(&disk, 3500, 1, 0x82, 3, 4);
+	mbr_entry(&disk, 3600, 0, 0x83, 1, 2);
+	disk.data[512 * 3600 + 446] = 0x7f; /* nobody looks at their status */
+	read_table("MBR", 6, "");
+	expect(0, 2, 3000, 100, "00000000-02", "");
+	expect(1, 5, 1010, 20, "00000000-05", "");
+	expect(2, 6, 1001, 1, "00000000-06", "");
+	expect(3, 7, 1505, 6, "00000000-07", "");
+	expect(4, 8, 3503, 4, "00000000-08", "");
+	expect(5, 9, 3601, 2, "00000000-09", "");
 }
 
 static void other_blocks_are_no_table(void **state)
@@ -310,14 +512,21 @@ int main(void)
 		T(blocks_may_be_of_4_kib),
 		T(any_damage_to_the_first_leads_to_the_second),
 		T(a_disk_that_grew_has_its_second_further_in),
+		T(a_disk_that_shrank_has_lost_its_second),
+		T(what_linux_does_not_see_is_said),
 		T(two_bad_tables_are_no_partitions),
 		T(entries_that_lie_outside_are_left_out),
+		T(entries_may_lie_where_they_should_not),
+		T(arrays_may_be_as_large_as_linux_takes_them),
+		T(a_table_has_an_end),
 		T(sizes_that_make_no_sense_are_refused),
 		T(an_mbr_is_read),
 		T(a_chain_that_goes_round_ends),
 		T(a_chain_has_an_end),
 		T(a_chain_may_lead_nowhere),
-		T(partitions_outside_of_the_disk_are_left_out),
+		T(partitions_that_go_beyond_the_disk_are_cut),
+		T(a_partition_may_begin_with_the_table),
+		T(odd_chains_are_read_as_linux_reads_them),
 		T(other_blocks_are_no_table),
 		T(a_partition_becomes_a_device),
 #undef T

@@ -384,8 +384,9 @@ static void tables_are_logged(void **state)
 	part_log();
 	assert_string_equal(logged,
 			    "nvme0: GPT with 4 partitions\n"
-			    "nvme0: the GPT at the disk's start is not there; the one at its "
-			    "end is used: repair it, with sgdisk or gdisk\n"
+			    "nvme0: the GPT at the disk's start is not there; its copy at "
+			    "block 4095 is used, and Linux sees no partition: repair it, with "
+			    "sgdisk or gdisk\n"
 			    "sata0: MBR with 1 partition\n");
 }
 
