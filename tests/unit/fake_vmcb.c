@@ -35,6 +35,7 @@ uint64_t fake_svm_refuse;
 bool fake_svm_no_xsetbv_exit;
 
 static uint32_t edx;
+#define OLD ((const struct vcpu *)1) /* nobody may find them any more */
 static const struct vcpu *owner[FAKE_CPUS][ASIDS];
 
 void vmsave(uint64_t vmcb_phys)
@@ -78,6 +79,14 @@ void fake_svm_stop(void)
 	}
 	frames_free(svm_msrpm_phys, 1, NULL);
 	frames_free(svm_iopm_phys, 2, NULL);
+}
+
+void fake_svm_tables_changed(const struct vm *vm)
+{
+	for (unsigned i = 0; i < FAKE_CPUS; i++)
+		for (unsigned k = 0; k < ASIDS; k++)
+			if (owner[i][k] && owner[i][k] != OLD && owner[i][k]->vm == vm)
+				owner[i][k] = OLD;
 }
 
 /* ---- what VMRUN refuses ---- */

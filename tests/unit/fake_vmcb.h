@@ -13,6 +13,8 @@
  * CPU. `features`: CPUID 0x8000000A EDX. */
 void fake_svm_start(uint32_t features, bool tcg);
 void fake_svm_stop(void);
+/* The VM's nested tables have changed: what CPUs have of them is old. */
+void fake_svm_tables_changed(const struct vm *vm);
 
 extern uint32_t fake_svm_asids;
 extern unsigned fake_svm_flushes; /* of the whole TLB */

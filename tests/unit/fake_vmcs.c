@@ -269,6 +269,14 @@ static void check_tlb(const struct vcpu *vcpu)
 	tlb[cpu].ept[i].stale = false;
 }
 
+void fake_vmx_tables_changed(const struct vm *vm)
+{
+	for (unsigned i = 0; i < FAKE_CPUS; i++)
+		for (unsigned k = 0; k < TLB; k++)
+			if (tlb[i].ept[k].vm == vm)
+				tlb[i].ept[k].stale = true;
+}
+
 /* ---- the virtual APIC (chapter 29) ---- */
 
 static uint32_t *apic_word(unsigned offset)

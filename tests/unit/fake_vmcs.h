@@ -20,6 +20,8 @@ struct fake_vmx {
  * CPU. */
 void fake_vmx_start(const struct fake_vmx *can);
 void fake_vmx_stop(void);
+/* The VM's nested tables have changed: what CPUs have of them is old. */
+void fake_vmx_tables_changed(const struct vm *vm);
 /* The capability MSRs alone. */
 void fake_vmx_msrs(const struct fake_vmx *can);
 

@@ -16,6 +16,7 @@ enum model_op {
 	M_CLI,
 	M_MOV_SS,
 	M_IRET,
+	M_STEP_IRET, /* IRET that leaves TF clear */
 	M_SKIP_IRET, /* IRET to the instruction behind the one that faulted */
 	M_HLT,
 	M_PAUSE,

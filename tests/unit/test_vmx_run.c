@@ -40,6 +40,11 @@ static int finish(void **state)
 	return 0;
 }
 
+static void tables_changed(struct vm *vm)
+{
+	fake_vmx_tables_changed(vm);
+}
+
 int main(void)
 {
 	static const struct {
