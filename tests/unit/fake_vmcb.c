@@ -31,7 +31,7 @@
 
 uint32_t fake_svm_asids;
 unsigned fake_svm_flushes;
-uint64_t fake_svm_refuse;
+uint64_t fake_svm_refuse, fake_svm_refuse_next;
 bool fake_svm_no_xsetbv_exit;
 
 static uint32_t edx;
@@ -54,7 +54,7 @@ void fake_svm_start(uint32_t features, bool tcg)
 	fake_cpuid_svm = (struct cpuid){.ebx = ASIDS, .edx = features};
 	fake_svm_asids = ASIDS;
 	fake_svm_flushes = 0;
-	fake_svm_refuse = 0;
+	fake_svm_refuse = fake_svm_refuse_next;
 	fake_svm_no_xsetbv_exit = false;
 	memset(owner, 0, sizeof owner);
 	cpu_features.tcg = tcg;
@@ -390,7 +390,7 @@ static bool step(struct run *r)
 	} else if (!execute_msr(r, insn)) {
 		model_execute(m, insn);
 	}
-	if (!trap)
+	if (!trap || m->by_mov_ss) /* MOV SS holds it back (SDM vol. 3A 6.8.3) */
 		return false;
 	r->v->dr6 |= DR6_BS;
 	if (is_intercepted(r, SVM_EXIT_EXCEPTION + 1))
@@ -436,6 +436,7 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 	vcpu->regs[RAX] = v->rax;
 	r.m->entries++;
 	v->exit_int_info = v->next_rip = 0;
+	load(r.m, v);
 	if (fake_svm_refuse) {
 		v->exit_code = fake_svm_refuse;
 		fake_svm_refuse = 0;
@@ -443,7 +444,6 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 		return;
 	}
 	check_state(v);
-	load(r.m, v);
 	if (!(v->event_inj & EVENT_VALID) || delivered(&r, v->event_inj))
 		while (!leave_before_insn(&r) && !step(&r))
 			;

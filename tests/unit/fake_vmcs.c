@@ -591,7 +591,7 @@ static bool step(struct model *m)
 					      0);
 		model_execute(m, insn);
 	}
-	if (!trap)
+	if (!trap || m->by_mov_ss) /* MOV SS holds it back (SDM vol. 3A 6.8.3) */
 		return false;
 	if (bitmap >> 1 & 1)
 		return leave_by_event(m, EVENT_EXCEPTION, 1, 0, BIT(14));

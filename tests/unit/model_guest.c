@@ -20,6 +20,7 @@
 #define HANDLER_BYTES 0x1000ull
 
 struct model models[8];
+bool model_unreadable;
 
 static const struct model_insn *main_script, *ap_scripts[256], *handlers[256];
 
@@ -32,6 +33,7 @@ static const struct model_insn interrupt_handler[] = {{.op = M_WRMSR, .a = 0x80b
 void model_reset(void)
 {
 	memset(models, 0, sizeof models);
+	model_unreadable = false;
 	memset(ap_scripts, 0, sizeof ap_scripts);
 	for (unsigned i = 0; i < 256; i++)
 		handlers[i] = i < 32 ? fault_handler : interrupt_handler;
@@ -335,6 +337,8 @@ bool model_deliver(struct model *m, enum vmevent_kind kind, unsigned vector, boo
 unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes)
 {
 	(void)gva;
+	if (model_unreadable)
+		return 0;
 	return model_bytes(model_of(vcpu), buf, bytes);
 }
 

@@ -86,8 +86,7 @@ struct model {
 };
 
 extern struct model models[8]; /* by vCPU's number */
-extern unsigned model_skipped; /* exits whose instruction was then behind RIP */
-struct vm *model_vm(void);
+extern bool model_unreadable; /* nobody can read instructions */
 
 /* The script of vCPU 0, those of application processors started at `vector`, and handlers. */
 void model_reset(void);

@@ -239,6 +239,56 @@ static void nmi_waits_for_the_shadow(void **state)
 	machine_trace(script, "nmi a 41 b");
 }
 
+/* An interrupt whose delivery was interrupted goes in first, the NMI behind it. */
+static void nmi_behind_an_interrupted_delivery(void **state)
+{
+	static const struct model_insn script[] = {
+		X2APIC,	   DO(M_STI),	  {.op = M_NEXT_DELIVERY_FAULTS, .a = 0x7000},
+		NOTE('a'), HOST(send_41), NOTE('b'),
+		END};
+
+	(void)state;
+	fake_on_populate = send_nmi;
+	machine_trace(script, "a 41 nmi b");
+}
+
+/* What comes to the host while a guest runs: the guest sees nothing of it. */
+static void events_of_the_host(void **state)
+{
+	static const struct model_insn script[] = {DO(M_HOST_NMI), NOTE('a'), DO(M_INTERRUPT),
+						   NOTE('b'), DO(M_MACHINE_CHECK), NOTE('c'),
+						   END};
+
+	(void)state;
+	machine_trace(script, "a b c");
+	assert_int_equal(fake_cpu->machine_checks, 1);
+}
+
+/* #DB and #AC exit, so that a guest cannot raise them for ever, and go on to the guest. */
+static void exceptions_that_exit(void **state)
+{
+	static const struct model_insn skips[] = {DO(M_SKIP_IRET)};
+	static const struct model_insn script[] = {{.op = M_RAISE, .a = 1}, NOTE('a'),
+						   {.op = M_RAISE, .a = 17}, NOTE('b'),
+						   {.op = M_RAISE, .a = 13, .b = 0x50},
+						   NOTE('c'), END};
+
+	(void)state;
+	model_handler(1, skips);
+	machine_trace(script, "#1 a #17:0 b #13:50 c");
+}
+
+/* A step over MOV SS and what follows is one: an exit in between changes nothing of it. */
+static void exit_in_a_stepped_shadow(void **state)
+{
+	static const struct model_insn script[] = {
+		DO(M_SET_TF), DO(M_MOV_SS), {.op = M_TOUCH, .a = 0x5000, .b = VMEXIT_READ},
+		NOTE('a'), END};
+
+	(void)state;
+	machine_trace(script, "#1 a");
+}
+
 /* ---- HLT ---- */
 
 static void send_41_later(void)
@@ -1002,7 +1052,7 @@ static void creation_that_fails(void **state)
 		SCENARIO(nmi_delivery_that_faults), SCENARIO(exception_delivery_that_faults),  \
 		SCENARIO(nmi_whatever_if_says), SCENARIO(nmi_while_one_is_handled),            \
 		SCENARIO(nmi_before_an_interrupt), SCENARIO(nmi_waits_for_the_shadow),         \
-		SCENARIO(halt_ends_by_interrupt), SCENARIO(halt_behind_sti),                   \
+		SCENARIO(nmi_behind_an_interrupted_delivery), SCENARIO(events_of_the_host), SCENARIO(exceptions_that_exit), SCENARIO(exit_in_a_stepped_shadow), SCENARIO(halt_ends_by_interrupt), SCENARIO(halt_behind_sti),                   \
 		SCENARIO(halt_with_if_clear), SCENARIO(halt_that_is_stepped), SCENARIO(steps), \
 		SCENARIO(extint_from_the_pic), SCENARIO(instructions_are_finished),            \
 		SCENARIO(port_reads_by_width), SCENARIO(instructions_that_fault),              \
