@@ -86,7 +86,7 @@ struct model {
 };
 
 extern struct model models[8]; /* by vCPU's number */
-extern bool model_unreadable; /* nobody can read instructions */
+extern bool model_unreadable;  /* nobody can read instructions */
 
 /* The script of vCPU 0, those of application processors started at `vector`, and handlers. */
 void model_reset(void);

@@ -118,8 +118,8 @@ static void start_up_without_memory(void **state)
 /* ASIDs run out, all are flushed, and nobody finds what is not its own (the fake looks). */
 static void asids_run_out(void **state)
 {
-	static const struct model_insn script[] = {X2APIC,   DO(M_STI), DO(M_HLT),
-						   NOTE('b'), {.op = M_JUMP, .a = 2}};
+	static const struct model_insn script[] = {
+		X2APIC, DO(M_STI), DO(M_HLT), NOTE('b'), {.op = M_JUMP, .a = 2}};
 	struct vm *vm = machine_create("guest", 1, NULL);
 
 	(void)state;
@@ -176,9 +176,15 @@ static void an_instruction_that_cannot_be_read(void **state)
 /* QEMU 7.2 does not intercept XSETBV: what the guest has set is its own all the same. */
 static void xsetbv_without_an_exit(void **state)
 {
-	static const struct model_insn script[] = {
-		X2APIC, {.op = M_XSETBV, .a = 7}, {.op = M_SET_FPU, .a = 0x70}, DO(M_STI),
-		NOTE('a'), DO(M_HLT), {.op = M_XCR0, .a = 7}, {.op = M_FPU, .a = 0x70}, END};
+	static const struct model_insn script[] = {X2APIC,
+						   {.op = M_XSETBV, .a = 7},
+						   {.op = M_SET_FPU, .a = 0x70},
+						   DO(M_STI),
+						   NOTE('a'),
+						   DO(M_HLT),
+						   {.op = M_XCR0, .a = 7},
+						   {.op = M_FPU, .a = 0x70},
+						   END};
 	struct vm *vm = machine_create("guest", 1, NULL);
 
 	(void)state;

@@ -255,9 +255,9 @@ static void nmi_behind_an_interrupted_delivery(void **state)
 /* What comes to the host while a guest runs: the guest sees nothing of it. */
 static void events_of_the_host(void **state)
 {
-	static const struct model_insn script[] = {DO(M_HOST_NMI), NOTE('a'), DO(M_INTERRUPT),
-						   NOTE('b'), DO(M_MACHINE_CHECK), NOTE('c'),
-						   END};
+	static const struct model_insn script[] = {
+		DO(M_HOST_NMI), NOTE('a'), DO(M_INTERRUPT), NOTE('b'), DO(M_MACHINE_CHECK),
+		NOTE('c'),	END};
 
 	(void)state;
 	machine_trace(script, "a b c");
@@ -268,10 +268,13 @@ static void events_of_the_host(void **state)
 static void exceptions_that_exit(void **state)
 {
 	static const struct model_insn skips[] = {DO(M_SKIP_IRET)};
-	static const struct model_insn script[] = {{.op = M_RAISE, .a = 1}, NOTE('a'),
-						   {.op = M_RAISE, .a = 17}, NOTE('b'),
+	static const struct model_insn script[] = {{.op = M_RAISE, .a = 1},
+						   NOTE('a'),
+						   {.op = M_RAISE, .a = 17},
+						   NOTE('b'),
 						   {.op = M_RAISE, .a = 13, .b = 0x50},
-						   NOTE('c'), END};
+						   NOTE('c'),
+						   END};
 
 	(void)state;
 	model_handler(1, skips);
@@ -282,8 +285,11 @@ static void exceptions_that_exit(void **state)
 static void exit_in_a_stepped_shadow(void **state)
 {
 	static const struct model_insn script[] = {
-		DO(M_SET_TF), DO(M_MOV_SS), {.op = M_TOUCH, .a = 0x5000, .b = VMEXIT_READ},
-		NOTE('a'), END};
+		DO(M_SET_TF),
+		DO(M_MOV_SS),
+		{.op = M_TOUCH, .a = 0x5000, .b = VMEXIT_READ},
+		NOTE('a'),
+		END};
 
 	(void)state;
 	machine_trace(script, "#1 a");
@@ -1052,7 +1058,9 @@ static void creation_that_fails(void **state)
 		SCENARIO(nmi_delivery_that_faults), SCENARIO(exception_delivery_that_faults),  \
 		SCENARIO(nmi_whatever_if_says), SCENARIO(nmi_while_one_is_handled),            \
 		SCENARIO(nmi_before_an_interrupt), SCENARIO(nmi_waits_for_the_shadow),         \
-		SCENARIO(nmi_behind_an_interrupted_delivery), SCENARIO(events_of_the_host), SCENARIO(exceptions_that_exit), SCENARIO(exit_in_a_stepped_shadow), SCENARIO(halt_ends_by_interrupt), SCENARIO(halt_behind_sti),                   \
+		SCENARIO(nmi_behind_an_interrupted_delivery), SCENARIO(events_of_the_host),    \
+		SCENARIO(exceptions_that_exit), SCENARIO(exit_in_a_stepped_shadow),            \
+		SCENARIO(halt_ends_by_interrupt), SCENARIO(halt_behind_sti),                   \
 		SCENARIO(halt_with_if_clear), SCENARIO(halt_that_is_stepped), SCENARIO(steps), \
 		SCENARIO(extint_from_the_pic), SCENARIO(instructions_are_finished),            \
 		SCENARIO(port_reads_by_width), SCENARIO(instructions_that_fault),              \
