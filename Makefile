@@ -25,6 +25,7 @@ help:
 	@echo 'make unit          the unit tests alone'
 	@echo 'make stress        the hypervisor'\''s parts that threads share, under ThreadSanitizer'
 	@echo 'make fuzz          fuzz each target for a while (SECONDS=60)'
+	@echo 'make coverage      list the lines that no test runs ($(BUILD)/coverage/coverage.txt)'
 	@echo 'make check         formatting, include layers, static analysis'
 	@echo 'make check-config FILE=bulkhead.yaml [CPUS=4] [MEMORY=2048MiB] [ESP=folder]'
 	@echo '                   check a configuration as the hypervisor would'

@@ -38,6 +38,7 @@ PASSING = {
     "nmi_iret": 2,
     "exceptions": 1,
     "boundaries": 1,
+    "double_faults": 1,
     "spinlock": "4, allowed: [3]",
     "breakpoints": 1,
     "rip_wrap": 1,

@@ -205,12 +205,22 @@ uint64_t fake_rdtsc(void)
 	}
 REGISTER(cr0, cr0)
 REGISTER(cr2, cr2)
-REGISTER(cr3, cr3)
 REGISTER(cr4, cr4)
 REGISTER(dr0, dr[0])
 REGISTER(dr1, dr[1])
 REGISTER(dr2, dr[2])
 REGISTER(dr3, dr[3])
+
+uint64_t read_cr3(void)
+{
+	return fake_cpu->cr3;
+}
+
+void write_cr3(uint64_t value)
+{
+	fake_cpu->cr3 = value;
+	fake_cpu->cr3_loads++;
+}
 
 uint64_t read_dr6(void)
 {
@@ -265,6 +275,8 @@ static void move(void *area, uint64_t components, bool save)
 		else
 			memcpy(&fake_cpu->fpu[i], at, sizeof fake_cpu->fpu[i]);
 	}
+	if (!save && cpu_features.vendor == CPU_VENDOR_INTEL)
+		fake_cpu->x87_stale = false; /* AMD's leave it (APM vol. 2 11.4.4) */
 }
 
 void fxsave(void *area)
@@ -310,4 +322,5 @@ void xrstor(const void *area, uint64_t mask)
 void x87_load_zero(void)
 {
 	fake_cpu->x87_stale = false;
+	fake_cpu->fpu[0] = 0x1d; /* it is in a register now */
 }

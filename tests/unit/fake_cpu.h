@@ -17,6 +17,7 @@ struct fake_cpu {
 	struct cpu cpu;
 	bool interrupts; /* IF */
 	uint64_t cr0, cr2, cr3, cr4, dr[4], dr6, xcr0;
+	unsigned cr3_loads;
 	uint64_t fpu[3];
 	bool x87_stale; /* the last x87 instruction and operand are of who ran before */
 	struct {

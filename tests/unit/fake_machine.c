@@ -28,6 +28,7 @@ unsigned fake_fail_at, fake_allocations, fake_frames_alive;
 unsigned fake_kicks, fake_ipis, fake_looks, fake_traps_taken;
 unsigned fake_stopped, fake_populates;
 int fake_populate_result, fake_populate_next;
+void (*fake_on_populate)(void);
 
 void fake_machine_reset(void)
 {
@@ -35,6 +36,7 @@ void fake_machine_reset(void)
 	fake_kicks = fake_ipis = fake_looks = fake_traps_taken = 0;
 	fake_stopped = fake_populates = 0;
 	fake_populate_result = fake_populate_next;
+	fake_on_populate = NULL;
 	fake_threads_yields = 0;
 	fake_threads_waiting = false;
 	fake_now_ns = 1000;
@@ -43,39 +45,67 @@ void fake_machine_reset(void)
 
 /* ---- memory ---- */
 
-static bool refused(void)
+static void *kept[64];
+static bool remembers;
+
+static void *note(void *p)
 {
-	return ++fake_allocations == fake_fail_at;
+	for (unsigned i = 0; remembers && i < ARRAY_SIZE(kept); i++)
+		if (!kept[i]) {
+			kept[i] = p;
+			break;
+		}
+	return p;
+}
+
+static void forget(const void *p)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kept); i++)
+		if (kept[i] == p)
+			kept[i] = NULL;
+}
+
+static void *allocate(size_t bytes, size_t align)
+{
+	if (++fake_allocations == fake_fail_at)
+		return NULL;
+	return memset(note(aligned_alloc(align, ALIGN_UP(bytes, align))), 0, bytes);
+}
+
+void fake_remember(void)
+{
+	remembers = true;
+}
+
+void fake_forget(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
+		free(kept[i]);
+		kept[i] = NULL;
+	}
+	remembers = false;
 }
 
 void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
-	size_t align;
-	void *p;
-
 	(void)account;
-	if (refused())
-		return NULL;
-	align = bytes < PAGE_BYTES ? 64 : PAGE_BYTES;
-	p = aligned_alloc(align, ALIGN_UP(bytes, align));
-	return memset(p, 0, ALIGN_UP(bytes, align));
+	return allocate(bytes, bytes < PAGE_BYTES ? 64 : PAGE_BYTES);
 }
 
 void heap_free(void *p)
 {
+	forget(p);
 	free(p);
 }
 
 uint64_t frames_alloc(unsigned order, struct mem_account *account)
 {
-	void *p;
+	void *p = allocate(PAGE_BYTES << order, PAGE_BYTES << order);
 
 	(void)account;
-	if (refused())
+	if (!p)
 		return 0;
-	p = aligned_alloc(PAGE_BYTES << order, PAGE_BYTES << order);
 	fake_frames_alive++;
-	memset(p, 0, PAGE_BYTES << order);
 	return directmap_phys(p);
 }
 
@@ -83,6 +113,7 @@ void frames_free(uint64_t phys, unsigned order, struct mem_account *account)
 {
 	(void)order, (void)account;
 	fake_frames_alive--;
+	forget(directmap(phys));
 	free(directmap(phys));
 }
 
@@ -114,6 +145,8 @@ int gmem_populate(struct gmem *gm, uint64_t gpa)
 	(void)gm, (void)gpa;
 	assert_true(fake_cpu->interrupts);
 	fake_populates++;
+	if (fake_on_populate)
+		fake_on_populate();
 	return fake_populate_result;
 }
 

@@ -13,11 +13,16 @@
 extern unsigned fake_fail_at;
 extern unsigned fake_allocations; /* so far */
 extern unsigned fake_frames_alive;
+/* From here on, what is allocated and not freed is noted; fake_forget() frees it, for code that
+ * keeps what it has when it fails, since the machine will not go on. */
+void fake_remember(void);
+void fake_forget(void);
 
 extern unsigned fake_kicks, fake_ipis, fake_looks, fake_traps_taken;
 extern void (*fake_on_ipi)(unsigned vector);
 extern unsigned fake_stopped; /* calls of params.stopped */
 extern unsigned fake_populates;
+extern void (*fake_on_populate)(void);
 extern int fake_populate_result; /* of gmem_populate(); fake_machine_reset() takes the next */
 extern int fake_populate_next;
 /* Counters and models as at the start. */

@@ -26,6 +26,7 @@ struct thread {
 
 bool fake_threads_refused, fake_threads_waiting;
 unsigned fake_threads_yields;
+void (*fake_threads_on_yield)(void);
 
 /* Where a test has fake CPUs, threads run on the one that it chose. */
 #pragma weak fake_cpu
@@ -135,6 +136,8 @@ void thread_yield(void)
 	struct thread *t = running;
 
 	fake_threads_yields++;
+	if (fake_threads_on_yield)
+		fake_threads_on_yield();
 	if (t && t->ops) {
 		cpu_this()->need_resched = false;
 		t->woken = true;

@@ -19,5 +19,6 @@ extern bool fake_threads_refused;
 /* What thread_others_waiting() says; calls of thread_yield(). */
 extern bool fake_threads_waiting;
 extern unsigned fake_threads_yields;
+extern void (*fake_threads_on_yield)(void);
 
 #endif

@@ -31,10 +31,11 @@
 
 uint32_t fake_svm_asids;
 unsigned fake_svm_flushes;
-uint64_t fake_svm_refuse;
+uint64_t fake_svm_refuse, fake_svm_refuse_next;
 bool fake_svm_no_xsetbv_exit;
 
 static uint32_t edx;
+#define OLD ((const struct vcpu *)1) /* nobody may find them any more */
 static const struct vcpu *owner[FAKE_CPUS][ASIDS];
 
 void vmsave(uint64_t vmcb_phys)
@@ -53,7 +54,7 @@ void fake_svm_start(uint32_t features, bool tcg)
 	fake_cpuid_svm = (struct cpuid){.ebx = ASIDS, .edx = features};
 	fake_svm_asids = ASIDS;
 	fake_svm_flushes = 0;
-	fake_svm_refuse = 0;
+	fake_svm_refuse = fake_svm_refuse_next;
 	fake_svm_no_xsetbv_exit = false;
 	memset(owner, 0, sizeof owner);
 	cpu_features.tcg = tcg;
@@ -78,6 +79,14 @@ void fake_svm_stop(void)
 	}
 	frames_free(svm_msrpm_phys, 1, NULL);
 	frames_free(svm_iopm_phys, 2, NULL);
+}
+
+void fake_svm_tables_changed(const struct vm *vm)
+{
+	for (unsigned i = 0; i < FAKE_CPUS; i++)
+		for (unsigned k = 0; k < ASIDS; k++)
+			if (owner[i][k] && owner[i][k] != OLD && owner[i][k]->vm == vm)
+				owner[i][k] = OLD;
 }
 
 /* ---- what VMRUN refuses ---- */
@@ -381,7 +390,7 @@ static bool step(struct run *r)
 	} else if (!execute_msr(r, insn)) {
 		model_execute(m, insn);
 	}
-	if (!trap)
+	if (!trap || m->by_mov_ss) /* MOV SS holds it back (SDM vol. 3A 6.8.3) */
 		return false;
 	r->v->dr6 |= DR6_BS;
 	if (is_intercepted(r, SVM_EXIT_EXCEPTION + 1))
@@ -427,6 +436,7 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 	vcpu->regs[RAX] = v->rax;
 	r.m->entries++;
 	v->exit_int_info = v->next_rip = 0;
+	load(r.m, v);
 	if (fake_svm_refuse) {
 		v->exit_code = fake_svm_refuse;
 		fake_svm_refuse = 0;
@@ -434,7 +444,6 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 		return;
 	}
 	check_state(v);
-	load(r.m, v);
 	if (!(v->event_inj & EVENT_VALID) || delivered(&r, v->event_inj))
 		while (!leave_before_insn(&r) && !step(&r))
 			;

@@ -13,11 +13,13 @@
  * CPU. `features`: CPUID 0x8000000A EDX. */
 void fake_svm_start(uint32_t features, bool tcg);
 void fake_svm_stop(void);
+/* The VM's nested tables have changed: what CPUs have of them is old. */
+void fake_svm_tables_changed(const struct vm *vm);
 
 extern uint32_t fake_svm_asids;
 extern unsigned fake_svm_flushes; /* of the whole TLB */
 /* VMRUN is to refuse the next state, with this exit code; 0: none. */
-extern uint64_t fake_svm_refuse;
+extern uint64_t fake_svm_refuse, fake_svm_refuse_next; /* that of the next start */
 /* QEMU 7.2: XSETBV does not exit. */
 extern bool fake_svm_no_xsetbv_exit;
 

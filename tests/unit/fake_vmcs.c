@@ -26,6 +26,9 @@
 #define TLB	  16
 
 uint32_t fake_vmx_refuse_reason, fake_vmx_refuse_error;
+uint32_t fake_vmx_refuse_reason_next, fake_vmx_refuse_error_next;
+uint64_t fake_vmx_refuse_qualification;
+unsigned fake_vmx_entry_length;
 unsigned fake_vmx_invept, fake_vmx_invvpid, fake_vmx_timer_insns;
 
 static struct vmcs {
@@ -92,7 +95,8 @@ void fake_vmx_start(const struct fake_vmx *can)
 
 	memset(vmcses, 0, sizeof vmcses);
 	memset(tlb, 0, sizeof tlb);
-	fake_vmx_refuse_reason = fake_vmx_refuse_error = 0;
+	fake_vmx_refuse_reason = fake_vmx_refuse_reason_next;
+	fake_vmx_refuse_error = fake_vmx_refuse_error_next;
 	fake_vmx_invept = fake_vmx_invvpid = fake_vmx_timer_insns = 0;
 	fake_on_ipi = on_ipi;
 	fake_vmx_msrs(can);
@@ -267,6 +271,14 @@ static void check_tlb(const struct vcpu *vcpu)
 	tlb[cpu].ept[i].eptp = eptp;
 	tlb[cpu].ept[i].vm = vcpu->vm;
 	tlb[cpu].ept[i].stale = false;
+}
+
+void fake_vmx_tables_changed(const struct vm *vm)
+{
+	for (unsigned i = 0; i < FAKE_CPUS; i++)
+		for (unsigned k = 0; k < TLB; k++)
+			if (tlb[i].ept[k].vm == vm)
+				tlb[i].ept[k].stale = true;
 }
 
 /* ---- the virtual APIC (chapter 29) ---- */
@@ -583,7 +595,7 @@ static bool step(struct model *m)
 					      0);
 		model_execute(m, insn);
 	}
-	if (!trap)
+	if (!trap || m->by_mov_ss) /* MOV SS holds it back (SDM vol. 3A 6.8.3) */
 		return false;
 	if (bitmap >> 1 & 1)
 		return leave_by_event(m, EVENT_EXCEPTION, 1, 0, BIT(14));
@@ -622,6 +634,7 @@ static bool refused(struct vmcs *v)
 		return true;
 	}
 	put(VMCS_EXIT_REASON, fake_vmx_refuse_reason);
+	put(VMCS_EXIT_QUALIFICATION, fake_vmx_refuse_qualification);
 	fake_vmx_refuse_reason = 0;
 	v->launched = false;
 	return true;
@@ -642,6 +655,7 @@ int vmx_run(struct vcpu *vcpu, bool launched)
 	rule(launched == v->launched, "VMLAUNCH and VMRESUME");
 	m->entries++;
 	put(VMCS_IDT_EVENT, 0);
+	load(m);
 	if (fake_vmx_refuse_error)
 		return refused(v) ? -1 : 0;
 	if (fake_vmx_refuse_reason) {
@@ -651,9 +665,10 @@ int vmx_run(struct vcpu *vcpu, bool launched)
 	fake_vmcs_check();
 	check_tlb(vcpu);
 	v->launched = true;
-	load(m);
 	fake_cpu->cr2 = read_cr2();
 	event = (uint32_t)vmread(VMCS_ENTRY_EVENT);
+	if (event & EVENT_VALID && EVENT_TYPE(event) >= 4)
+		fake_vmx_entry_length = (unsigned)vmread(VMCS_ENTRY_LENGTH);
 	if (!(event & EVENT_VALID) || delivered(m, event, vmread(VMCS_ENTRY_ERROR)))
 		while (!leave_before_insn(m) && !step(m))
 			;

@@ -20,11 +20,18 @@ struct fake_vmx {
  * CPU. */
 void fake_vmx_start(const struct fake_vmx *can);
 void fake_vmx_stop(void);
+/* The VM's nested tables have changed: what CPUs have of them is old. */
+void fake_vmx_tables_changed(const struct vm *vm);
 /* The capability MSRs alone. */
 void fake_vmx_msrs(const struct fake_vmx *can);
 
 /* The next entry fails: with this exit reason (bit 31 set), or VM-instruction error. */
 extern uint32_t fake_vmx_refuse_reason, fake_vmx_refuse_error;
+extern uint64_t fake_vmx_refuse_qualification;
+/* The same, set by the next fake_vmx_start(). */
+extern uint32_t fake_vmx_refuse_reason_next, fake_vmx_refuse_error_next;
+/* VM-entry instruction length of the last event that needs one. */
+extern unsigned fake_vmx_entry_length;
 extern unsigned fake_vmx_invept, fake_vmx_invvpid;
 /* Instructions until the preemption timer, once set, ends the guest's run. */
 extern unsigned fake_vmx_timer_insns;

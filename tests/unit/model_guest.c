@@ -20,21 +20,25 @@
 #define HANDLER_BYTES 0x1000ull
 
 struct model models[8];
+bool model_unreadable;
 
 static const struct model_insn *main_script, *ap_scripts[256], *handlers[256];
 
 static const struct model_insn fault_handler[] = {{.op = M_SKIP_IRET}};
 static const struct model_insn plain_handler[] = {{.op = M_IRET}};
+static const struct model_insn step_handler[] = {{.op = M_STEP_IRET}};
 static const struct model_insn interrupt_handler[] = {{.op = M_WRMSR, .a = 0x80b},
 						      {.op = M_IRET}};
 
 void model_reset(void)
 {
 	memset(models, 0, sizeof models);
+	model_unreadable = false;
 	memset(ap_scripts, 0, sizeof ap_scripts);
 	for (unsigned i = 0; i < 256; i++)
 		handlers[i] = i < 32 ? fault_handler : interrupt_handler;
-	handlers[1] = handlers[2] = handlers[3] = handlers[4] = plain_handler;
+	handlers[1] = step_handler;
+	handlers[2] = handlers[3] = handlers[4] = plain_handler;
 }
 
 void model_script(const struct model_insn *script)
@@ -228,6 +232,7 @@ static void execute_registers(const struct model_insn *insn)
 		c->x87_stale = true;
 		break;
 	case M_FPU:
+		check("who last used the x87", c->x87_stale, false);
 		for (unsigned i = 0; i < 3; i++)
 			check("an FPU component", c->fpu[i], insn->a ? insn->a + i : 0);
 		break;
@@ -263,6 +268,10 @@ void model_execute(struct model *m, const struct model_insn *insn)
 	case M_SET_TF: m->rflags |= RFLAGS_TF; break;
 	case M_MOV_SS: mov_ss = true; break;
 	case M_IRET: load_iret(m, false); break;
+	case M_STEP_IRET:
+		load_iret(m, false);
+		m->rflags &= ~RFLAGS_TF;
+		break;
 	case M_SKIP_IRET: load_iret(m, true); break;
 	case M_JUMP: m->rip -= (insn->a + 1) * MODEL_STRIDE; break;
 	case M_HOST: insn->call(); break;
@@ -328,6 +337,8 @@ bool model_deliver(struct model *m, enum vmevent_kind kind, unsigned vector, boo
 unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes)
 {
 	(void)gva;
+	if (model_unreadable)
+		return 0;
 	return model_bytes(model_of(vcpu), buf, bytes);
 }
 

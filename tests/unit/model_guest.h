@@ -16,6 +16,7 @@ enum model_op {
 	M_CLI,
 	M_MOV_SS,
 	M_IRET,
+	M_STEP_IRET, /* IRET that leaves TF clear */
 	M_SKIP_IRET, /* IRET to the instruction behind the one that faulted */
 	M_HLT,
 	M_PAUSE,
@@ -85,8 +86,7 @@ struct model {
 };
 
 extern struct model models[8]; /* by vCPU's number */
-extern unsigned model_skipped; /* exits whose instruction was then behind RIP */
-struct vm *model_vm(void);
+extern bool model_unreadable;  /* nobody can read instructions */
 
 /* The script of vCPU 0, those of application processors started at `vector`, and handlers. */
 void model_reset(void);

@@ -16,6 +16,11 @@
 /* links: tests/unit/model_guest.c */
 #include "tests/unit/vcpu_scenarios.h"
 
+#include <errno.h>
+
+#include "kernel/cpu/msr.h"
+#include "kernel/mem/heap.h"
+#include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/svm/svm.h"
 #include "tests/unit/fake_vmcb.h"
 
@@ -39,6 +44,186 @@ static int finish(void **state)
 	return 0;
 }
 
+static void tables_changed(struct vm *vm)
+{
+	fake_svm_tables_changed(vm);
+}
+
+static int probe(void)
+{
+	char why[128] = "";
+	int err = svm_backend.probe(why, sizeof why);
+
+	if (err == -ENODEV)
+		assert_true(strlen(why) > 10);
+	return err;
+}
+
+static void machines_that_cannot(void **state)
+{
+	(void)state;
+	fake_cpuid_svm.ebx = 1;
+	assert_int_equal(probe(), -ENODEV);
+	fake_cpuid_svm.ebx = 2;
+	fake_cpuid_svm.edx = SVM_NRIPS;
+	assert_int_equal(probe(), -ENODEV);
+	wrmsr(MSR_VM_CR, VM_CR_SVMDIS);
+	fake_cpuid_svm.edx = SVM_NPT;
+	assert_int_equal(probe(), -ENODEV);
+	wrmsr(MSR_VM_CR, 0);
+	cpu_features.svm = false;
+	assert_int_equal(probe(), -ENODEV);
+	const struct vmm_backend *backends[] = {&svm_backend};
+
+	vmm_backend = NULL;
+	assert_int_equal(vmm_init(backends, 1), -ENODEV);
+	assert_int_equal(vmm_init_this_cpu(), -ENODEV);
+	cpu_features.svm = true;
+	vmm_backend = &svm_backend;
+	cpu_features.pages_1g = true;
+	assert_int_equal(svm_backend.nested_max_level(), 3);
+	cpu_features.pages_1g = false;
+	assert_int_equal(svm_backend.nested_max_level(), 2);
+}
+
+/* Of what is allocated at start-up, and is not given back, the n-th is missing. */
+static void start_up_without_memory(void **state)
+{
+	void *sc = fake_cpu->cpu.backend;
+	uint64_t msrpm = svm_msrpm_phys, iopm = svm_iopm_phys;
+	unsigned frames = fake_frames_alive;
+
+	(void)state;
+	fake_remember();
+	for (unsigned n = 1; n <= 2; n++) {
+		fake_allocations = 0;
+		fake_fail_at = n;
+		assert_int_equal(svm_maps_init(), -ENOMEM);
+	}
+	for (unsigned n = 1; n <= 3; n++) {
+		fake_allocations = 0;
+		fake_fail_at = n;
+		assert_int_equal(svm_backend.cpu_enable(&fake_cpu->cpu), -ENOMEM);
+	}
+	fake_fail_at = 0;
+	wrmsr(MSR_VM_CR, VM_CR_SVMDIS); /* on this CPU alone */
+	assert_int_equal(svm_backend.cpu_enable(&fake_cpu->cpu), -EPERM);
+	assert_ptr_equal(fake_cpu->cpu.backend, sc);
+	fake_forget();
+	fake_frames_alive = frames;
+	svm_msrpm_phys = msrpm;
+	svm_iopm_phys = iopm;
+}
+
+/* ASIDs run out, all are flushed, and nobody finds what is not its own (the fake looks). */
+static void asids_run_out(void **state)
+{
+	static const struct model_insn script[] = {
+		X2APIC, DO(M_STI), DO(M_HLT), NOTE('b'), {.op = M_JUMP, .a = 2}};
+	struct vm *vm = machine_create("guest", 1, NULL);
+
+	(void)state;
+	model_script(script);
+	machine_run(vm);
+	for (unsigned i = 0; i < 3 * fake_svm_asids; i++) {
+		tables_changed(vm);
+		vm->gmem.flush(vm->gmem.flush_arg);
+		fake_cpu_use(i % 3 / 2);
+		models[0].trace[0] = '\0';
+		send_41_later();
+		assert_string_equal(models[0].trace, "41 b");
+	}
+	assert_true(fake_svm_flushes >= 2 && fake_svm_flushes <= 6);
+	vm_stop(vm, VM_STOP_REQUEST, 0, "enough");
+	fake_threads_run();
+	machine_destroy(vm);
+}
+
+static void states_that_vmrun_refuses(void **state)
+{
+	static const struct model_insn script[] = {NOTE('a'), END};
+	static const uint64_t codes[] = {SVM_EXIT_INVALID, SVM_EXIT_INVALID_7_2};
+
+	(void)state;
+	finish(NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
+		fake_svm_refuse_next = codes[i];
+		ends(script, VM_STOP_CRASH, "invalid_state exit, SVM");
+	}
+	fake_svm_refuse_next = 0;
+	restart(NULL);
+}
+
+/* Where the CPU does not tell an instruction's length, and it cannot be read. */
+static void an_instruction_that_cannot_be_read(void **state)
+{
+	static const struct model_insn script[] = {{.op = M_CPUID}, NOTE('a'), END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+
+	(void)state;
+	model_unreadable = true;
+	model_script(script);
+	machine_run(vm);
+	if (features & SVM_NRIPS) {
+		assert_int_equal(vm->stop.kind, VM_STOP_POWEROFF);
+	} else {
+		assert_int_equal(vm->stop.kind, VM_STOP_CRASH);
+		assert_non_null(strstr(vm->stop.reason, "cpuid exit cannot be read"));
+	}
+	machine_destroy(vm);
+}
+
+/* QEMU 7.2 does not intercept XSETBV: what the guest has set is its own all the same. */
+static void xsetbv_without_an_exit(void **state)
+{
+	static const struct model_insn script[] = {X2APIC,
+						   {.op = M_XSETBV, .a = 7},
+						   {.op = M_SET_FPU, .a = 0x70},
+						   DO(M_STI),
+						   NOTE('a'),
+						   DO(M_HLT),
+						   {.op = M_XCR0, .a = 7},
+						   {.op = M_FPU, .a = 0x70},
+						   END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+
+	(void)state;
+	fake_svm_no_xsetbv_exit = true;
+	model_script(script);
+	machine_run(vm);
+	assert_int_equal(vm->vcpus[0]->xcr0, 7);
+	assert_int_equal(vm->vcpus[0]->counters.exits[VMEXIT_XSETBV], 0);
+	fake_cpu->fpu[0] = fake_cpu->fpu[1] = fake_cpu->fpu[2] = 0xbad;
+	send_41_later();
+	assert_int_equal(vm->stop.kind, VM_STOP_POWEROFF);
+	machine_destroy(vm);
+}
+
+/* Only loops of PAUSE exit, where the CPU can tell them. */
+static void pause_filter(void **state)
+{
+	struct vm *vm = machine_create("guest", 1, NULL);
+	const struct vmcb *vmcb = svm_of(vm->vcpus[0])->vmcb;
+
+	(void)state;
+	svm_backend.intercept_pause(vm->vcpus[0], true);
+	assert_int_equal(vmcb->pause_filter_count, features & SVM_PAUSE_FILTER ? 3000 : 0);
+	assert_true(vmcb->intercepts[0] & INTERCEPT_PAUSE);
+	svm_backend.intercept_pause(vm->vcpus[0], false);
+	assert_false(vmcb->intercepts[0] & INTERCEPT_PAUSE);
+	machine_destroy(vm);
+}
+
+/* Only where that CPU is an emulator's. */
+static void the_shunned_cpu(void **state)
+{
+	(void)state;
+	assert_int_equal(svm_backend.shuns_cpu(0), tcg);
+	assert_false(svm_backend.shuns_cpu(1));
+	cpu_count = 1;
+	assert_false(svm_backend.shuns_cpu(0));
+}
+
 int main(void)
 {
 	static const struct {
@@ -51,7 +236,17 @@ int main(void)
 		{"without NRIPS", SVM_NPT, false},
 		{"as QEMU", SVM_NPT, true},
 	};
-	const struct CMUnitTest tests[] = {SCENARIOS};
+	const struct CMUnitTest tests[] = {
+		SCENARIOS,
+		SCENARIO(machines_that_cannot),
+		SCENARIO(start_up_without_memory),
+		SCENARIO(asids_run_out),
+		SCENARIO(states_that_vmrun_refuses),
+		SCENARIO(an_instruction_that_cannot_be_read),
+		SCENARIO(xsetbv_without_an_exit),
+		SCENARIO(pause_filter),
+		SCENARIO(the_shunned_cpu),
+	};
 	int failed = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(machines); i++) {

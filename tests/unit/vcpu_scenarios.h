@@ -25,6 +25,7 @@
 
 static int restart(void **state);
 static int finish(void **state);
+static void tables_changed(struct vm *vm); /* nested ones: what CPUs have of them is old */
 
 #define SCENARIO(name) cmocka_unit_test_setup_teardown(name, restart, finish)
 
@@ -238,6 +239,62 @@ static void nmi_waits_for_the_shadow(void **state)
 	machine_trace(script, "nmi a 41 b");
 }
 
+/* An interrupt whose delivery was interrupted goes in first, the NMI behind it. */
+static void nmi_behind_an_interrupted_delivery(void **state)
+{
+	static const struct model_insn script[] = {
+		X2APIC,	   DO(M_STI),	  {.op = M_NEXT_DELIVERY_FAULTS, .a = 0x7000},
+		NOTE('a'), HOST(send_41), NOTE('b'),
+		END};
+
+	(void)state;
+	fake_on_populate = send_nmi;
+	machine_trace(script, "a 41 nmi b");
+}
+
+/* What comes to the host while a guest runs: the guest sees nothing of it. */
+static void events_of_the_host(void **state)
+{
+	static const struct model_insn script[] = {
+		DO(M_HOST_NMI), NOTE('a'), DO(M_INTERRUPT), NOTE('b'), DO(M_MACHINE_CHECK),
+		NOTE('c'),	END};
+
+	(void)state;
+	machine_trace(script, "a b c");
+	assert_int_equal(fake_cpu->machine_checks, 1);
+}
+
+/* #DB and #AC exit, so that a guest cannot raise them for ever, and go on to the guest. */
+static void exceptions_that_exit(void **state)
+{
+	static const struct model_insn skips[] = {DO(M_SKIP_IRET)};
+	static const struct model_insn script[] = {{.op = M_RAISE, .a = 1},
+						   NOTE('a'),
+						   {.op = M_RAISE, .a = 17},
+						   NOTE('b'),
+						   {.op = M_RAISE, .a = 13, .b = 0x50},
+						   NOTE('c'),
+						   END};
+
+	(void)state;
+	model_handler(1, skips);
+	machine_trace(script, "#1 a #17:0 b #13:50 c");
+}
+
+/* A step over MOV SS and what follows is one: an exit in between changes nothing of it. */
+static void exit_in_a_stepped_shadow(void **state)
+{
+	static const struct model_insn script[] = {
+		DO(M_SET_TF),
+		DO(M_MOV_SS),
+		{.op = M_TOUCH, .a = 0x5000, .b = VMEXIT_READ},
+		NOTE('a'),
+		END};
+
+	(void)state;
+	machine_trace(script, "#1 a");
+}
+
 /* ---- HLT ---- */
 
 static void send_41_later(void)
@@ -294,6 +351,26 @@ static void halt_with_if_clear(void **state)
 	fake_threads_run();
 	assert_string_equal(models[0].trace, "a nmi b");
 	machine_destroy(vm);
+}
+
+/* The trap behind a stepped HLT ends it. */
+static void halt_that_is_stepped(void **state)
+{
+	static const struct model_insn script[] = {DO(M_SET_TF), DO(M_HLT), NOTE('b'), END};
+
+	(void)state;
+	machine_trace(script, "#1 b");
+}
+
+/* Where the instruction is emulated the trap is ours to raise, else the CPU's. */
+static void steps(void **state)
+{
+	static const struct model_insn script[] = {DO(M_SET_TF), {.op = M_CPUID}, NOTE('b'),
+						   DO(M_SET_TF), NOTE('c'),	  NOTE('d'),
+						   END};
+
+	(void)state;
+	machine_trace(script, "#1 b c #1 d");
 }
 
 /* ---- the 8259s ---- */
@@ -865,6 +942,86 @@ static void double_fault_is_delivered(void **state)
 	machine_trace(script, "#8:0 a");
 }
 
+/* ---- the VM around them ---- */
+
+static void check_fxsave(void)
+{
+	if (fake_cpu->fpu[0] != 0x55 || fake_cpu->fpu[1] != 0x56)
+		model_fail("the x87 or SSE state is another's");
+}
+
+/* Without XSAVE, the 512 bytes of FXSAVE are all there is. */
+static void registers_without_xsave(void **state)
+{
+	static const struct model_insn script[] = {X2APIC,    {.op = M_SET_FPU, .a = 0x55},
+						   DO(M_STI), NOTE('a'),
+						   DO(M_HLT), NOTE('b'),
+						   END};
+	struct vm *vm;
+
+	(void)state;
+	cpu_features.xsave = false;
+	vm = machine_create("guest", 1, NULL);
+	model_script(script);
+	machine_run(vm);
+	fake_cpu->fpu[0] = fake_cpu->fpu[1] = 0xbad;
+	fake_on_irq_disable = check_fxsave;
+	send_41_later();
+	assert_string_equal(models[0].trace, "a 41 b");
+	machine_destroy(vm);
+}
+
+/* Once the tables have changed no CPU enters with an old translation (the fakes look). */
+static void nested_flush(void **state)
+{
+	static const struct model_insn script[] = {X2APIC,    DO(M_STI), NOTE('a'),
+						   DO(M_HLT), NOTE('b'), END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+	uint64_t cr3[FAKE_CPUS];
+
+	(void)state;
+	model_script(script);
+	machine_run(vm);
+	for (unsigned i = 0; i < FAKE_CPUS; i++) {
+		cr3[i] = fake_cpus[i].cr3;
+		fake_cpus[i].cr3_loads = 0;
+	}
+	tables_changed(vm);
+	vm->gmem.flush(vm->gmem.flush_arg);
+	for (unsigned i = 0; i < FAKE_CPUS; i++) {
+		assert_int_equal(fake_cpus[i].cr3, cr3[i]);
+		assert_int_equal(fake_cpus[i].cr3_loads, 1);
+	}
+	send_41_later();
+	assert_string_equal(models[0].trace, "a 41 b");
+	machine_destroy(vm);
+}
+
+static void interrupt_lines(void **state)
+{
+	static const struct model_insn script[] = {DO(M_STI), DO(M_HLT), END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+
+	(void)state;
+	model_script(script);
+	machine_run(vm);
+	vm_irq_line(vm, 20, true); /* the I/O APIC alone has it */
+	vm_irq_line(vm, 20, false);
+	vm_irq_line(vm, 0, true);
+	vm_irq_line(vm, 0, false);
+	assert_string_equal(vm_stop_name(VM_STOP_POWEROFF), "powered off");
+	assert_string_equal(vmexit_name(VMEXIT_HLT), "hlt");
+	assert_string_equal(vmexit_name(VMEXIT_REASONS), "?");
+	vm_stop(vm, VM_STOP_REQUEST, 3, "enough");
+	vm_stop(vm, VM_STOP_CRASH, 4, "too late"); /* the first reason counts */
+	fake_threads_run();
+	assert_int_equal(vm->stop.kind, VM_STOP_REQUEST);
+	assert_int_equal(vm->stop.status, 3);
+	assert_string_equal(vm->stop.reason, "enough");
+	assert_int_equal(fake_stopped, 1);
+	machine_destroy(vm);
+}
+
 /* ---- memory that runs out ---- */
 
 /* The n-th allocation fails, for each n until none does: nothing is left behind. */
@@ -901,18 +1058,22 @@ static void creation_that_fails(void **state)
 		SCENARIO(nmi_delivery_that_faults), SCENARIO(exception_delivery_that_faults),  \
 		SCENARIO(nmi_whatever_if_says), SCENARIO(nmi_while_one_is_handled),            \
 		SCENARIO(nmi_before_an_interrupt), SCENARIO(nmi_waits_for_the_shadow),         \
+		SCENARIO(nmi_behind_an_interrupted_delivery), SCENARIO(events_of_the_host),    \
+		SCENARIO(exceptions_that_exit), SCENARIO(exit_in_a_stepped_shadow),            \
 		SCENARIO(halt_ends_by_interrupt), SCENARIO(halt_behind_sti),                   \
-		SCENARIO(halt_with_if_clear), SCENARIO(extint_from_the_pic),                   \
-		SCENARIO(instructions_are_finished), SCENARIO(port_reads_by_width),            \
-		SCENARIO(instructions_that_fault), SCENARIO(control_registers_by_exit),        \
-		SCENARIO(string_io_is_emulated), SCENARIO(memory_that_is_not_there_yet),       \
-		SCENARIO(devices_are_emulated), SCENARIO(what_ends_a_guest),                   \
-		SCENARIO(memory_that_ends_a_guest), SCENARIO(registers_are_switched),          \
-		SCENARIO(vcpu_moves_between_cpus), SCENARIO(ap_starts_by_init_and_sipi),       \
-		SCENARIO(sipi_before_init_is_void), SCENARIO(init_to_the_boot_processor),      \
-		SCENARIO(request_at_the_last_moment), SCENARIO(slice_over_at_the_last_moment), \
-		SCENARIO(request_after_the_exit), SCENARIO(pause_gives_way),                   \
-		SCENARIO(pinned_vcpus_spin_as_they_like), SCENARIO(double_faults),             \
-		SCENARIO(double_fault_is_delivered), SCENARIO(creation_that_fails)
+		SCENARIO(halt_with_if_clear), SCENARIO(halt_that_is_stepped), SCENARIO(steps), \
+		SCENARIO(extint_from_the_pic), SCENARIO(instructions_are_finished),            \
+		SCENARIO(port_reads_by_width), SCENARIO(instructions_that_fault),              \
+		SCENARIO(control_registers_by_exit), SCENARIO(string_io_is_emulated),          \
+		SCENARIO(memory_that_is_not_there_yet), SCENARIO(devices_are_emulated),        \
+		SCENARIO(what_ends_a_guest), SCENARIO(memory_that_ends_a_guest),               \
+		SCENARIO(registers_are_switched), SCENARIO(vcpu_moves_between_cpus),           \
+		SCENARIO(ap_starts_by_init_and_sipi), SCENARIO(sipi_before_init_is_void),      \
+		SCENARIO(init_to_the_boot_processor), SCENARIO(request_at_the_last_moment),    \
+		SCENARIO(slice_over_at_the_last_moment), SCENARIO(request_after_the_exit),     \
+		SCENARIO(pause_gives_way), SCENARIO(pinned_vcpus_spin_as_they_like),           \
+		SCENARIO(double_faults), SCENARIO(double_fault_is_delivered),                  \
+		SCENARIO(registers_without_xsave), SCENARIO(nested_flush),                     \
+		SCENARIO(interrupt_lines), SCENARIO(creation_that_fails)
 
 #endif

@@ -27,6 +27,9 @@ CPU = "EPYC,+svm,+npt,check=off"
 FIRST_LINE = r"(?i)bulkhead"
 FIRMWARE_LIMIT_S = 90
 
+# Set by `make coverage`: the plugin of tools/qemu/cover.c with its arguments.
+COVER = ["-plugin", os.environ["BULKHEAD_COVER"]] if "BULKHEAD_COVER" in os.environ else []
+
 # What a person at the terminal is told; to be formatted with the emulator's name.
 KEYS = """\
   Ctrl-]  then  n  p     the next guest has the keyboard, or the one before
@@ -56,7 +59,7 @@ def command(image, variables, cpus=4, memory_mib=2048, cpu=CPU, accel="tcg,threa
         "-drive", f"if=pflash,format=raw,file={variables}",
         "-drive", f"if=none,id=esp,format=raw,file={image},snapshot={'on' if snapshot else 'off'}",
         "-device", "nvme,drive=esp,serial=esp,bootindex=0",
-        *extra,
+        *COVER, *extra,
     ]
 
 
