@@ -112,10 +112,26 @@ int queue_put(struct port *port, struct packet *packet, struct port *sender)
 	if (drop != NETWORK_DROPS) {
 		count_drop(&port->drops, drop);
 		packet_put(packet);
+		return DROPPED(drop);
 	}
 	if (first)
 		netdev_arrived(&port->dev);
 	return 0;
+}
+
+enum network_drop queue_refusal(struct port *port, bool waits)
+{
+	uint64_t flags = spin_lock_irqsave(&port->lock);
+	enum network_drop drop = NETWORK_DROPS;
+
+	if (!port->listening)
+		drop = NETWORK_DROP_NOT_LISTENING;
+	else if (port->stalled && port->queued)
+		drop = NETWORK_DROP_STALLED;
+	else if (!waits && port->queued >= QUEUE_PACKETS_MAX)
+		drop = NETWORK_DROP_FULL;
+	spin_unlock_irqrestore(&port->lock, flags);
+	return drop;
 }
 
 /* ---- packets out ----------------------------------------------------------------------- */
@@ -221,14 +237,20 @@ void queue_listen(struct netdev *dev, bool on, uint32_t accepts)
 {
 	struct port *port = container_of(dev, struct port, dev);
 	uint64_t flags = spin_lock_irqsave(&port->lock);
+	bool changes = port->listening != on;
 
-	port->listening = on;
-	port->stalled = false;
-	port->full_since_ns = 0;
 	atomic_store(&port->accepts, accepts & NETDEV_ACCEPTS);
+	if (changes) {
+		port->listening = on;
+		port->stalled = false;
+		port->taken_watched = port->taken - 1; /* a watch of before says nothing */
+		charge_patience(port);
+	}
 	spin_unlock_irqrestore(&port->lock, flags);
+	if (!changes)
+		return; /* a guest says so as often as it likes: it frees nobody, nor itself */
 	if (!on)
-		drop_queue(port, QUEUE_PACKETS_MAX, NETWORK_DROP_NOT_LISTENING);
+		drop_queue(port, QUEUE_PLACES, NETWORK_DROP_NOT_LISTENING);
 	waiters_wake(&port->waiters);
 }
 
