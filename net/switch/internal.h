@@ -93,9 +93,8 @@ struct port {
 	unsigned first, queued;
 	uint64_t queued_bytes;
 	bool listening, stalled;
-	bool handed_out;	/* a packet, which unpoll() may yet put back */
-	uint64_t taken;		/* packets, by the guest, ever, but for that one */
-	uint64_t taken_watched; /* the same when the stall timer was last armed */
+	bool handed_out;     /* a packet, which unpoll() may yet put back */
+	uint64_t refused_ns; /* when one was first put back, none taken since; 0: none was */
 	uint64_t full_since_ns;
 	struct bucket patience; /* ns that others may yet wait for this port */
 	struct list waiters;	/* ports that wait for room here; waiters_lock */

@@ -14,7 +14,7 @@
 #define QUEUE_LIMITED_PART  4
 #define QUEUE_LIMITED_BYTES (64 * KIB)
 
-#define STALL_NS	    (500 * NSEC_PER_MSEC) /* nothing taken for so long: stalled */
+#define STALL_NS	    (500 * NSEC_PER_MSEC) /* so long after it has refused one: stalled */
 /* A queue that falls to QUEUE_LOW in this time is ordinary. What others wait for it beyond is
  * taken from the port's patience, which comes back by a tenth of the time. */
 #define DRAIN_NS	  (100 * NSEC_PER_MSEC)
@@ -80,12 +80,8 @@ static bool is_worth_waiting(struct port *port)
 
 static void watch(struct port *port)
 {
-	if (port->stalled && port->taken != port->taken_watched)
-		port->stalled = false;
-	if (timer_armed(&port->stall_timer))
-		return;
-	port->taken_watched = port->taken;
-	timer_arm(&port->stall_timer, clock_now_ns() + STALL_NS);
+	if (!timer_armed(&port->stall_timer))
+		timer_arm(&port->stall_timer, clock_now_ns() + STALL_NS);
 }
 
 int queue_put(struct port *port, struct packet *packet, struct port *sender)
@@ -152,8 +148,10 @@ static void charge_patience(struct port *port)
  * progress, whoever looks meanwhile. The lock is held. */
 static void settle(struct port *port)
 {
-	port->taken += port->handed_out;
-	port->handed_out = false;
+	if (!port->handed_out)
+		return;
+	port->handed_out = port->stalled = false;
+	port->refused_ns = 0;
 }
 
 static bool may_take(struct port *port)
@@ -209,6 +207,8 @@ void queue_unpoll(struct netdev *dev, struct packet *packet)
 	uint64_t flags = spin_lock_irqsave(&port->lock);
 
 	port->handed_out = false;
+	if (!port->refused_ns)
+		port->refused_ns = clock_now_ns();
 	count(port, packet, (uint64_t)-1);
 	port->rx = port->rx_before;
 	watch(port);
@@ -243,7 +243,7 @@ void queue_listen(struct netdev *dev, bool on, uint32_t accepts)
 	if (changes) {
 		port->listening = on;
 		port->stalled = false;
-		port->taken_watched = port->taken - 1; /* a watch of before says nothing */
+		port->refused_ns = 0;
 		charge_patience(port);
 	}
 	spin_unlock_irqrestore(&port->lock, flags);
@@ -259,21 +259,21 @@ static void rx_tokens(struct timer *timer)
 	netdev_arrived(&container_of(timer, struct port, rx_timer)->dev);
 }
 
-/* Interrupt context. A port that its limit holds back is not stalled. */
+/* Interrupt context. Stalled is who had a packet offered and put it back, and has taken none
+ * since; not whose device's thread had no CPU to look, nor whom its limit holds back. */
 static void look_at_queue(struct timer *timer)
 {
 	struct port *port = container_of(timer, struct port, stall_timer);
-	uint64_t flags = spin_lock_irqsave(&port->lock);
-	bool idle = port->queued && port->taken == port->taken_watched &&
-		    !timer_armed(&port->rx_timer);
+	uint64_t flags = spin_lock_irqsave(&port->lock), now_ns = clock_now_ns();
+	uint64_t end_ns = (port->refused_ns ? port->refused_ns : now_ns) + STALL_NS;
+	bool idle = port->queued && now_ns >= end_ns && !timer_armed(&port->rx_timer);
 	unsigned count = port->queued;
 
 	if (idle) {
 		port->stalled = true;
 		charge_patience(port);
 	} else if (port->queued) {
-		port->taken_watched = port->taken;
-		timer_arm(timer, clock_now_ns() + STALL_NS);
+		timer_arm(timer, MAX(end_ns, now_ns + STALL_NS / 4));
 	}
 	spin_unlock_irqrestore(&port->lock, flags);
 	if (!idle)

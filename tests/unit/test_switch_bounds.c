@@ -76,6 +76,7 @@ static void test_none_for_who_is_stalled(void **state)
 	(void)state;
 	plug_two();
 	send_mark(0, 1, 1);
+	refuse(1);
 	fake_run_until(fake_now_ns + 1100 * MS);
 	send_mark(0, 1, 2); /* to see whether it is taken */
 	before = drops(1, NETWORK_DROP_STALLED);
@@ -247,6 +248,7 @@ static void test_listening_again_changes_nothing(void **state)
 	for (unsigned i = 0; i < QUEUE; i++)
 		send_mark(0, 1, i);
 	assert_int_equal(send_mark(0, 1, 1), -EAGAIN);
+	refuse(1);
 	for (unsigned i = 0; i < 9; i++) {
 		fake_run_until(fake_now_ns + 50 * MS);
 		dev->ops->listen(dev, true, NETDEV_ACCEPTS);
