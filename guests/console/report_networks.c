@@ -99,9 +99,11 @@ static void say_network(void *arg, const struct network_info *info)
 		operator_say("%s: isolated, MTU %u, %u stations\n", info->name, info->mtu,
 			     info->stations);
 	if (info->uplink)
-		operator_say("    from outside %llu (%s), to it %llu (%s)\n",
-			     (ull)info->rx_packets, report_size(info->rx_bytes).bytes,
-			     (ull)info->tx_packets, report_size(info->tx_bytes).bytes);
+		operator_say(
+			"    from outside %llu (%s), cut into %llu segments; to it %llu (%s)\n",
+			(ull)info->rx_packets, report_size(info->rx_bytes).bytes,
+			(ull)info->segments, (ull)info->tx_packets,
+			report_size(info->tx_bytes).bytes);
 	say_drops(info->drops);
 }
 
@@ -124,9 +126,11 @@ static void say_port(void *arg, const struct network_port_info *info)
 		operator_say(info->filtered ? ", filter" : ", no filter");
 	say_limit("sends", info->tx_bytes_per_s);
 	say_limit("receives", info->rx_bytes_per_s);
-	operator_say("\n    received %llu (%s), sent %llu (%s), waiting %u\n",
+	operator_say("\n    received %llu (%s), sent %llu (%s), waiting %u, cut into %llu "
+		     "segments\n",
 		     (ull)info->rx_packets, report_size(info->rx_bytes).bytes,
-		     (ull)info->tx_packets, report_size(info->tx_bytes).bytes, info->queued);
+		     (ull)info->tx_packets, report_size(info->tx_bytes).bytes, info->queued,
+		     (ull)info->segments);
 	say_drops(info->drops);
 }
 

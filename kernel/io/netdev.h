@@ -98,12 +98,14 @@ struct netdev_consumer {
 };
 
 struct netdev_ops {
-	/* Takes the packet and the caller's reference: 0. -EAGAIN: no room, the caller keeps it
-	 * and is told by ready(). -ENETDOWN, -EMSGSIZE, -EOPNOTSUPP (an offload that the device
-	 * does not have): the caller keeps it. Thread context; never sleeps. One caller at a
-	 * time. */
+	/* Takes the packet and the caller's reference: 0. -EAGAIN: no room, or enough for one
+	 * turn, the caller keeps it and is told by ready(). -ENETDOWN, -EMSGSIZE, -EOPNOTSUPP
+	 * (an offload that the device does not have): the caller keeps it. Thread context;
+	 * never sleeps. One caller at a time. */
 	int (*transmit)(struct netdev *dev, struct packet *packet);
-	void (*commit)(struct netdev *dev); /* no more for now; may be NULL */
+	/* No more for now: the end of a turn of the caller's, who lets others have theirs. May
+	 * be NULL. */
+	void (*commit)(struct netdev *dev);
 	/* Which frames come up: 0, or -EOPNOTSUPP. */
 	int (*set_promiscuous)(struct netdev *dev, bool on);
 

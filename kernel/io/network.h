@@ -66,6 +66,7 @@ struct network_info {
 	bool link_up;					     /* the uplink's */
 	unsigned stations;				     /* learned addresses */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* from and to the uplink */
+	uint64_t segments; /* made of what came from it, for ports that take none whole */
 	uint64_t drops[NETWORK_DROPS];
 };
 
@@ -77,6 +78,7 @@ struct network_port_info {
 	uint64_t tx_bytes_per_s, rx_bytes_per_s;
 	unsigned queued;				     /* packets for the guest */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* as the guest sees it */
+	uint64_t segments; /* made of what it sent, for who does not take it whole */
 	uint64_t drops[NETWORK_DROPS];
 };
 

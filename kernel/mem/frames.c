@@ -90,11 +90,18 @@ void guest_frames_split(uint64_t phys, unsigned order)
 	spin_unlock_irqrestore(&guest.lock, flags);
 }
 
-/* The counts below are of one moment: read without the lock. */
+static uint64_t pool_free_bytes(struct pool *pool, unsigned shift)
+{
+	uint64_t flags = spin_lock_irqsave(&pool->lock);
+	uint64_t units = pool->buddy.free_units;
+
+	spin_unlock_irqrestore(&pool->lock, flags);
+	return units << shift;
+}
 
 uint64_t guest_frames_free_bytes(void)
 {
-	return (uint64_t)guest.buddy.free_units << GUEST_SHIFT;
+	return pool_free_bytes(&guest, GUEST_SHIFT);
 }
 
 uint64_t guest_frames_total_bytes(void)
@@ -104,7 +111,7 @@ uint64_t guest_frames_total_bytes(void)
 
 uint64_t frames_free_bytes(void)
 {
-	return (uint64_t)host.buddy.free_units << HOST_SHIFT;
+	return pool_free_bytes(&host, HOST_SHIFT);
 }
 
 uint64_t frames_total_bytes(void)

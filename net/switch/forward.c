@@ -12,6 +12,8 @@
 
 #define LEARN_PORT_MAX	 32  /* addresses behind a port, */
 #define LEARN_UPLINK_MAX 768 /* ... and behind an uplink */
+/* Of one frame for all, or for nobody known: 64 KiB in Ethernet's usual size are 46. */
+#define FLOOD_SEGMENTS_MAX 64
 
 /* One frame on its way. */
 struct passage {
@@ -81,16 +83,18 @@ static bool learn(const struct passage *p, uint64_t now_ns)
 	return fixed == TABLE_NOWHERE || fixed == own;
 }
 
-/* Frames for all, and for nobody known, are limited, as each costs everybody. What is for
- * nobody known still goes to the wire, where it would go if it were known. */
+/* Frames for all, and for nobody known, are limited, as each costs everybody; one that is to be
+ * cut is as many as it would become. What is for nobody known still goes to the wire, where it
+ * would go if it were known. */
 static enum route flood(const struct passage *p, bool multicast, uint64_t now_ns)
 {
 	struct bucket *bucket = p->from ? &p->from->flood : &p->network->flood;
+	uint32_t frames = p->packet->gso ? offload_segments_left(p->packet, &p->frame, 0) : 1;
 
 	if (!multicast && !p->network->open_ports)
 		return p->from && p->network->uplink ? ROUTE_UPLINK : ROUTE_NONE;
-	if (!bucket_ready_ns(bucket, 1, now_ns)) {
-		bucket_take(bucket, 1, now_ns);
+	if (frames <= FLOOD_SEGMENTS_MAX && !bucket_ready_ns(bucket, frames, now_ns)) {
+		bucket_take(bucket, frames, now_ns);
 		return multicast ? ROUTE_ALL : ROUTE_UNKNOWN;
 	}
 	return !multicast && p->from && p->network->uplink ? ROUTE_UPLINK : ROUTE_NONE;
@@ -137,6 +141,28 @@ static uint32_t accepted(const struct passage *p, const struct port *to)
 		  : p->network->uplink->nic->features;
 }
 
+/* Why the receiver would drop whatever it gets, or NETWORK_DROPS. */
+static enum network_drop refusal(const struct passage *p, struct port *to,
+				 const struct port *sender)
+{
+	if (to)
+		return queue_refusal(to, sender != NULL);
+	return p->network->uplink->nic->link_up ? NETWORK_DROPS : NETWORK_DROP_NO_LINK;
+}
+
+static void count_turn(const struct passage *p)
+{
+	if (p->from)
+		p->from->turn++;
+}
+
+static void count_segment(const struct passage *p)
+{
+	atomic_fetch_add_explicit(p->from ? &p->from->segments : &p->network->segments, 1,
+				  memory_order_relaxed);
+	count_turn(p);
+}
+
 /* `alone`: nobody else holds `packet`. `sender`: who waits if need be, or NULL. */
 static int put(const struct passage *p, struct port *to, struct packet *packet, bool alone,
 	       struct port *sender)
@@ -148,33 +174,52 @@ static int put(const struct passage *p, struct port *to, struct packet *packet, 
 	return uplink_put(p->network, packet, alone, copies_of(p), sender);
 }
 
-/* In segments, each with its checksum unless the receiver does that. What has gone is kept in
- * *done, so that a sender that must wait goes on from there. */
+/* One segment, with its checksum unless the receiver does that; and moves *done on, unless the
+ * sender must wait. 0, -EAGAIN, DROPPED(). */
+static int put_segment(const struct passage *p, struct port *to, uint32_t *done,
+		       struct port *sender)
+{
+	uint32_t next = *done;
+	struct packet *segment = offload_segment(p->packet, &p->frame, &next, copies_of(p));
+	int err;
+
+	if (!segment && sender)
+		return -EAGAIN;
+	if (!segment)
+		return DROPPED(
+			NETWORK_DROP_NO_MEMORY); /* of this one too: it is counted below */
+	count_segment(p);
+	if (!(accepted(p, to) & NETDEV_TX_CSUM))
+		offload_checksum(segment);
+	err = put(p, to, segment, true, sender);
+	if (err == -EAGAIN)
+		packet_put(segment);
+	else
+		*done = next;
+	return err;
+}
+
+/* In segments. What has gone is kept in *done, so that a sender that must wait goes on from
+ * there. For who would drop them none is made, and after one that was dropped no more: they are
+ * counted as if they had been. */
 static int put_segments(const struct passage *p, struct port *to, uint32_t *done,
 			struct port *sender)
 {
-	while (offload_segments_left(p->packet, &p->frame, *done)) {
-		uint32_t next = *done;
-		struct packet *segment =
-			offload_segment(p->packet, &p->frame, &next, copies_of(p));
-		int err;
+	enum network_drop drop = refusal(p, to, sender);
+	uint32_t left;
 
-		if (!segment && sender)
-			return -EAGAIN;
-		if (!segment) {
-			count_drop(to ? &to->drops : &p->network->drops,
-				   NETWORK_DROP_NO_MEMORY);
-			break;
-		}
-		if (!(accepted(p, to) & NETDEV_TX_CSUM))
-			offload_checksum(segment);
-		err = put(p, to, segment, true, sender);
-		if (err) {
-			packet_put(segment);
+	while ((left = offload_segments_left(p->packet, &p->frame, *done)) &&
+	       drop == NETWORK_DROPS) {
+		int err = sender && port_turn_over(sender) ? -EAGAIN
+							   : put_segment(p, to, done, sender);
+
+		if (err < 0)
 			return err;
-		}
-		*done = next;
+		if (err > 0)
+			drop = (enum network_drop)(err - DROPPED(0));
 	}
+	if (left)
+		count_drops(to ? &to->drops : &p->network->drops, drop, left);
 	packet_put(p->packet);
 	return 0;
 }
@@ -186,12 +231,13 @@ static int hand_over(const struct passage *p, struct port *to, bool alone, uint3
 	struct port *sender = alone ? p->from : NULL;
 	uint32_t takes = accepted(p, to);
 
-	if ((packet->gso == PACKET_GSO_TCP4 && !(takes & NETDEV_TX_TSO4)) ||
+	/* What has begun in segments ends so, whoever is the receiver by now. */
+	if (*done || (packet->gso == PACKET_GSO_TCP4 && !(takes & NETDEV_TX_TSO4)) ||
 	    (packet->gso == PACKET_GSO_TCP6 && !(takes & NETDEV_TX_TSO6)))
 		return put_segments(p, to, done, sender);
 	if (alone && !packet->gso && packet->needs_csum && !(takes & NETDEV_TX_CSUM))
 		offload_checksum(packet);
-	return put(p, to, packet, alone, sender);
+	return MIN(put(p, to, packet, alone, sender), 0);
 }
 
 static struct port *next_port(struct network *network, uint16_t *owner)
@@ -207,29 +253,31 @@ static struct port *next_port(struct network *network, uint16_t *owner)
 	return port;
 }
 
+static void hand_to_one(const struct passage *p, struct port *to)
+{
+	uint32_t done = p->packet->segmented;
+
+	packet_get(p->packet);
+	count_turn(p);
+	(void)hand_over(p, to, false, &done);
+}
+
 /* Nobody waits: what a receiver can't have now it loses. A port with a filter has one address,
  * so what is for nobody known is not for it. */
 static void hand_to_all(const struct passage *p, bool unknown)
 {
-	uint32_t done = 0;
 	uint16_t owner = 0;
 	struct port *to;
 
 	if (p->packet->needs_csum && !p->packet->gso)
 		offload_checksum(p->packet); /* while it is held alone */
 	while ((to = next_port(p->network, &owner))) {
-		if (to != p->from && !(unknown && to->filter.on)) {
-			packet_get(p->packet);
-			done = 0;
-			(void)hand_over(p, to, false, &done);
-		}
+		if (to != p->from && !(unknown && to->filter.on))
+			hand_to_one(p, to);
 		port_put(to);
 	}
-	if (p->from && p->network->uplink) {
-		packet_get(p->packet);
-		done = 0;
-		(void)hand_over(p, NULL, false, &done);
-	}
+	if (p->from && p->network->uplink)
+		hand_to_one(p, NULL);
 	packet_put(p->packet);
 }
 

@@ -20,15 +20,21 @@
 #define NETWORK_PORTS_MAX (TABLE_OWNERS - 1)
 #define QUEUE_PACKETS_MAX 256 /* of a port */
 #define QUEUE_PLACES	  (QUEUE_PACKETS_MAX + 1)
-#define OWNER_UPLINK	  0 /* in struct table; port i is owner i */
+#define OWNER_UPLINK	  0   /* in struct table; port i is owner i */
+#define TURN_MAX	  256 /* see struct port.turn */
 
 struct drops {
 	_Atomic uint64_t counts[NETWORK_DROPS];
 };
 
+static inline void count_drops(struct drops *drops, enum network_drop drop, uint32_t count)
+{
+	atomic_fetch_add_explicit(&drops->counts[drop], count, memory_order_relaxed);
+}
+
 static inline void count_drop(struct drops *drops, enum network_drop drop)
 {
-	atomic_fetch_add_explicit(&drops->counts[drop], 1, memory_order_relaxed);
+	count_drops(drops, drop, 1);
 }
 
 struct network {
@@ -36,7 +42,8 @@ struct network {
 	struct uplink *uplink; /* NULL: isolated */
 	uint16_t mtu;
 	_Atomic uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* the uplink's */
-	struct drops drops;					     /* the uplink's */
+	_Atomic uint64_t segments; /* made of what came from the uplink */
+	struct drops drops;	   /* the uplink's */
 
 	struct spinlock lock; /* guards the rest */
 	struct table table;
@@ -68,11 +75,16 @@ struct port {
 	_Atomic unsigned users;	    /* who found it and has not put it back */
 	_Atomic uint32_t accepts;   /* enum netdev_feature: what the guest takes as it is */
 	struct packet_pool *copies; /* segments, and copies with tags, of what it sends */
+	_Atomic uint64_t segments;  /* made of what it sent */
 
 	/* The sender's thread. */
 	struct bucket tx, flood; /* bytes; frames for all */
 	struct timer tx_timer;	 /* when there are tokens again */
 	bool uncommitted;	 /* the NIC has got something since the last commit */
+	/* Segments, and receivers of frames for all, since the last commit, which is when the
+	 * others have their turn; and whether there was more to do. */
+	unsigned turn;
+	bool turn_over;
 
 	struct spinlock lock;	     /* guards the rest */
 	struct bucket rx, rx_before; /* rx_before: without the packet that was taken last */
@@ -81,9 +93,8 @@ struct port {
 	unsigned first, queued;
 	uint64_t queued_bytes;
 	bool listening, stalled;
-	bool handed_out;	/* a packet, which unpoll() may yet put back */
-	uint64_t taken;		/* packets, by the guest, ever, but for that one */
-	uint64_t taken_watched; /* the same when the stall timer was last armed */
+	bool handed_out;     /* a packet, which unpoll() may yet put back */
+	uint64_t refused_ns; /* when one was first put back, none taken since; 0: none was */
 	uint64_t full_since_ns;
 	struct bucket patience; /* ns that others may yet wait for this port */
 	struct list waiters;	/* ports that wait for room here; waiters_lock */
@@ -116,14 +127,31 @@ static inline void port_put(struct port *port)
 	atomic_fetch_sub_explicit(&port->users, 1, memory_order_release);
 }
 
+/* What frames cost beyond themselves is bounded for one turn of their sender's thread: whether
+ * that is used up. Then the sender waits, and commit(), which ends the turn, calls its ready().
+ */
+static inline bool port_turn_over(struct port *sender)
+{
+	if (sender->turn < TURN_MAX)
+		return false;
+	sender->turn_over = true;
+	return true;
+}
+
 /* ---- queue.c --------------------------------------------------------------------------- */
 
 void queue_init(struct port *port, const struct network_port_config *config);
 void queue_fini(struct port *port); /* nobody finds the port any more */
 
-/* Takes the packet: 0, queued or dropped and counted. -EAGAIN: it is full, and will call
- * sender's ready(); only if `sender`, who waits, is given. Any thread. */
+/* Takes the packet: 0, it is queued. -EAGAIN: the queue is full, and will call sender's
+ * ready(); only if `sender`, who waits, is given. Above 0: dropped and counted, for the reason
+ * that is the value of DROPPED(). Any thread. */
 int queue_put(struct port *port, struct packet *packet, struct port *sender);
+#define DROPPED(drop) ((int)(drop) + 1)
+
+/* Why the port would drop whatever comes, or NETWORK_DROPS: it would not. A moment's answer, to
+ * save the work of making something for it. `waits`: of a sender that may wait. */
+enum network_drop queue_refusal(struct port *port, bool waits);
 
 void queue_listen(struct netdev *dev, bool on, uint32_t accepts);
 struct packet *queue_poll(struct netdev *dev);

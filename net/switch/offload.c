@@ -94,10 +94,14 @@ uint32_t offload_segment_bytes(const struct packet *packet, const struct frame *
 	return MIN((uint32_t)offload_header_bytes(frame) + packet->gso_bytes, packet->bytes);
 }
 
-bool offload_segments_left(const struct packet *packet, const struct frame *frame,
-			   uint32_t done)
+uint32_t offload_segments_left(const struct packet *packet, const struct frame *frame,
+			       uint32_t done)
 {
-	return offload_header_bytes(frame) + done < packet->bytes;
+	uint32_t gone = offload_header_bytes(frame) + done;
+
+	if (gone >= packet->bytes)
+		return 0;
+	return (packet->bytes - gone + packet->gso_bytes - 1) / packet->gso_bytes;
 }
 
 static void fix_ipv4(uint8_t *head, uint32_t segment_bytes, uint32_t index)

@@ -13,7 +13,7 @@ void offload_checksum(struct packet *packet);
 
 /*
  * Makes the segment of a TCP packet that begins at byte *done of its payload, and moves *done
- * on: offload_segments_left() says whether there are more. Headers are the packet's with
+ * on: offload_segments_left() says how many are to come. Headers are the packet's with
  * lengths, IP identification, sequence number and flags as the segment's own (FIN and PSH in
  * the last, CWR in the first), and the checksum of IPv4. TCP's is left to be done (needs_csum).
  * NULL when the pool has no packet for now, or `frame` is not what it says.
@@ -23,8 +23,9 @@ struct packet *offload_segment(const struct packet *packet, const struct frame *
 /* Of a TCP packet: bytes of all its headers, and of its largest segment. */
 uint16_t offload_header_bytes(const struct frame *frame);
 uint32_t offload_segment_bytes(const struct packet *packet, const struct frame *frame);
-bool offload_segments_left(const struct packet *packet, const struct frame *frame,
-			   uint32_t done);
+/* How many segments make up what is behind byte `done` of its payload; 0: there is no more. */
+uint32_t offload_segments_left(const struct packet *packet, const struct frame *frame,
+			       uint32_t done);
 
 /* A copy that its holder may change, with room for a tag; NULL when the pool has none. */
 struct packet *offload_copy(const struct packet *packet, struct packet_pool *pool);

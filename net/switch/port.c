@@ -24,6 +24,8 @@ static int transmit(struct netdev *dev, struct packet *packet)
 	uint64_t now_ns = clock_now_ns(), ready_ns = bucket_ready_ns(&port->tx, bytes, now_ns);
 	int err;
 
+	if (port_turn_over(port))
+		return -EAGAIN;
 	if (ready_ns) {
 		timer_arm(&port->tx_timer, ready_ns);
 		return -EAGAIN;
@@ -41,9 +43,14 @@ static void commit(struct netdev *dev)
 {
 	struct port *port = container_of(dev, struct port, dev);
 
+	bool more = port->turn_over;
+
 	if (port->uncommitted)
 		uplink_commit(port->network->uplink);
-	port->uncommitted = false;
+	port->uncommitted = port->turn_over = false;
+	port->turn = 0;
+	if (more)
+		netdev_ready(dev);
 }
 
 static void tx_tokens(struct timer *timer)

@@ -14,7 +14,7 @@
 #define QUEUE_LIMITED_PART  4
 #define QUEUE_LIMITED_BYTES (64 * KIB)
 
-#define STALL_NS	    (500 * NSEC_PER_MSEC) /* nothing taken for so long: stalled */
+#define STALL_NS	    (500 * NSEC_PER_MSEC) /* so long after it has refused one: stalled */
 /* A queue that falls to QUEUE_LOW in this time is ordinary. What others wait for it beyond is
  * taken from the port's patience, which comes back by a tenth of the time. */
 #define DRAIN_NS	  (100 * NSEC_PER_MSEC)
@@ -80,12 +80,8 @@ static bool is_worth_waiting(struct port *port)
 
 static void watch(struct port *port)
 {
-	if (port->stalled && port->taken != port->taken_watched)
-		port->stalled = false;
-	if (timer_armed(&port->stall_timer))
-		return;
-	port->taken_watched = port->taken;
-	timer_arm(&port->stall_timer, clock_now_ns() + STALL_NS);
+	if (!timer_armed(&port->stall_timer))
+		timer_arm(&port->stall_timer, clock_now_ns() + STALL_NS);
 }
 
 int queue_put(struct port *port, struct packet *packet, struct port *sender)
@@ -112,10 +108,26 @@ int queue_put(struct port *port, struct packet *packet, struct port *sender)
 	if (drop != NETWORK_DROPS) {
 		count_drop(&port->drops, drop);
 		packet_put(packet);
+		return DROPPED(drop);
 	}
 	if (first)
 		netdev_arrived(&port->dev);
 	return 0;
+}
+
+enum network_drop queue_refusal(struct port *port, bool waits)
+{
+	uint64_t flags = spin_lock_irqsave(&port->lock);
+	enum network_drop drop = NETWORK_DROPS;
+
+	if (!port->listening)
+		drop = NETWORK_DROP_NOT_LISTENING;
+	else if (port->stalled && port->queued)
+		drop = NETWORK_DROP_STALLED;
+	else if (!waits && port->queued >= QUEUE_PACKETS_MAX)
+		drop = NETWORK_DROP_FULL;
+	spin_unlock_irqrestore(&port->lock, flags);
+	return drop;
 }
 
 /* ---- packets out ----------------------------------------------------------------------- */
@@ -136,8 +148,10 @@ static void charge_patience(struct port *port)
  * progress, whoever looks meanwhile. The lock is held. */
 static void settle(struct port *port)
 {
-	port->taken += port->handed_out;
-	port->handed_out = false;
+	if (!port->handed_out)
+		return;
+	port->handed_out = port->stalled = false;
+	port->refused_ns = 0;
 }
 
 static bool may_take(struct port *port)
@@ -193,6 +207,8 @@ void queue_unpoll(struct netdev *dev, struct packet *packet)
 	uint64_t flags = spin_lock_irqsave(&port->lock);
 
 	port->handed_out = false;
+	if (!port->refused_ns)
+		port->refused_ns = clock_now_ns();
 	count(port, packet, (uint64_t)-1);
 	port->rx = port->rx_before;
 	watch(port);
@@ -221,14 +237,20 @@ void queue_listen(struct netdev *dev, bool on, uint32_t accepts)
 {
 	struct port *port = container_of(dev, struct port, dev);
 	uint64_t flags = spin_lock_irqsave(&port->lock);
+	bool changes = port->listening != on;
 
-	port->listening = on;
-	port->stalled = false;
-	port->full_since_ns = 0;
 	atomic_store(&port->accepts, accepts & NETDEV_ACCEPTS);
+	if (changes) {
+		port->listening = on;
+		port->stalled = false;
+		port->refused_ns = 0;
+		charge_patience(port);
+	}
 	spin_unlock_irqrestore(&port->lock, flags);
+	if (!changes)
+		return; /* a guest says so as often as it likes: it frees nobody, nor itself */
 	if (!on)
-		drop_queue(port, QUEUE_PACKETS_MAX, NETWORK_DROP_NOT_LISTENING);
+		drop_queue(port, QUEUE_PLACES, NETWORK_DROP_NOT_LISTENING);
 	waiters_wake(&port->waiters);
 }
 
@@ -237,21 +259,21 @@ static void rx_tokens(struct timer *timer)
 	netdev_arrived(&container_of(timer, struct port, rx_timer)->dev);
 }
 
-/* Interrupt context. A port that its limit holds back is not stalled. */
+/* Interrupt context. Stalled is who had a packet offered and put it back, and has taken none
+ * since; not whose device's thread had no CPU to look, nor whom its limit holds back. */
 static void look_at_queue(struct timer *timer)
 {
 	struct port *port = container_of(timer, struct port, stall_timer);
-	uint64_t flags = spin_lock_irqsave(&port->lock);
-	bool idle = port->queued && port->taken == port->taken_watched &&
-		    !timer_armed(&port->rx_timer);
+	uint64_t flags = spin_lock_irqsave(&port->lock), now_ns = clock_now_ns();
+	uint64_t end_ns = (port->refused_ns ? port->refused_ns : now_ns) + STALL_NS;
+	bool idle = port->queued && now_ns >= end_ns && !timer_armed(&port->rx_timer);
 	unsigned count = port->queued;
 
 	if (idle) {
 		port->stalled = true;
 		charge_patience(port);
 	} else if (port->queued) {
-		port->taken_watched = port->taken;
-		timer_arm(timer, clock_now_ns() + STALL_NS);
+		timer_arm(timer, MAX(end_ns, now_ns + STALL_NS / 4));
 	}
 	spin_unlock_irqrestore(&port->lock, flags);
 	if (!idle)

@@ -215,6 +215,7 @@ static void visit_network(struct network *network, const struct network_visitor 
 		.rx_bytes = network->rx_bytes,
 		.tx_packets = network->tx_packets,
 		.tx_bytes = network->tx_bytes,
+		.segments = network->segments,
 	};
 
 	info.stations = count_stations(network);
@@ -238,6 +239,7 @@ static struct network_port_info describe_port(struct port *port)
 		.rx_bytes = counters->rx_bytes,
 		.tx_packets = counters->tx_packets,
 		.tx_bytes = counters->tx_bytes,
+		.segments = port->segments,
 	};
 
 	spin_unlock_irqrestore(&port->lock, flags);

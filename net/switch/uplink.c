@@ -170,7 +170,7 @@ int uplink_put(struct network *network, struct packet *packet, bool alone,
 		return -EAGAIN;
 	count_drop(&network->drops, drop_of(err));
 	packet_put(packet);
-	return 0;
+	return DROPPED(drop_of(err));
 }
 
 /* ---- which NIC ------------------------------------------------------------------------- */

@@ -133,6 +133,15 @@ int64_t take(unsigned i)
 	return (int64_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
 }
 
+void refuse(unsigned i)
+{
+	struct netdev *dev = guests[i].dev;
+	struct packet *packet = dev->ops->poll(dev);
+
+	assert_non_null(packet);
+	dev->ops->unpoll(dev, packet);
+}
+
 /* ---- what is told ---------------------------------------------------------------------- */
 
 struct network_port_info port_info;

@@ -39,6 +39,7 @@ struct packet *tso(const uint8_t *to, const uint8_t *from, uint32_t payload);
 int send(unsigned i, struct packet *packet); /* what is refused is put */
 int send_mark(unsigned i, unsigned to, uint32_t mark);
 int64_t take(unsigned i); /* the mark of the next frame, or -1 */
+void refuse(unsigned i);  /* it looks at the next one, and has no buffers */
 
 /* What network_visit() says of a network or a port. */
 extern struct network_port_info port_info;

@@ -16,6 +16,7 @@
 
 uint64_t fake_now_ns, fake_late_ns;
 unsigned fake_timer_runs, fake_log_lines;
+unsigned fake_heap_left = FAKE_HEAP_ALL;
 unsigned fake_irq_rises[24];
 bool fake_irq_level[24];
 struct fake_message fake_messages[FAKE_MESSAGES];
@@ -29,9 +30,13 @@ struct cpu_features cpu_features = {.phys_bits = 39};
 
 __attribute__((weak)) void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
-	void *p = aligned_alloc(64, ALIGN_UP(bytes, 64));
+	void *p;
 
 	(void)account;
+	if (!fake_heap_left)
+		return NULL;
+	fake_heap_left--;
+	p = aligned_alloc(64, ALIGN_UP(bytes, 64));
 	return p ? memset(p, 0, ALIGN_UP(bytes, 64)) : NULL;
 }
 

@@ -53,6 +53,55 @@ static void test_creation(void **state)
 	plug_all("lan", 1); /* the place and the address are free again */
 }
 
+static int late_promiscuous(struct netdev *dev, bool on)
+{
+	(void)dev, (void)on;
+	return 0;
+}
+
+/* The n-th allocation fails, for every n: the caller hears of it, and what was asked for can be
+ * had afterwards as if nothing had been. */
+static void test_without_memory(void **state)
+{
+	static const struct netdev_ops ops = {.set_promiscuous = late_promiscuous};
+	static struct netdev late = {
+		.ops = &ops, .name = "late", .location = "pci:00:09.0", .mtu = 1500};
+	struct network_config config = {.name = "late", .uplink = "pci:00:09.0"};
+	struct network_port_config port = port_config(0, "lan");
+	struct netdev *dev = NULL;
+	unsigned n;
+	int err;
+
+	(void)state;
+	netdev_register(&late);
+	for (n = 0, err = -1; err; n++) {
+		fake_heap_left = n;
+		err = network_create(&config, why);
+		fake_heap_left = FAKE_HEAP_ALL;
+		assert_true(err == 0 || (err == -ENOMEM && strstr(why, "memory")));
+		assert_int_equal(late.consumed, err == 0);
+	}
+	assert_int_equal(n, 5); /* network, uplink, its pool and that one's pages */
+	for (n = 0, err = -1; err; n++) {
+		fake_heap_left = n;
+		err = network_attach(&port, &dev, why);
+		fake_heap_left = FAKE_HEAP_ALL;
+		assert_true(err == 0 || (err == -ENOMEM && strstr(why, "memory")));
+	}
+	assert_int_equal(n, 4);
+	dev->ops->close(dev);
+	for (n = 0, err = -1; err; n++) {
+		unsigned before = fake_frames_left;
+
+		fake_frames_left = n;
+		err = network_attach(&port, &dev, why);
+		assert_true(err == 0 || (err == -ENOMEM && fake_frames_left == n));
+		fake_frames_left = err ? before : before - (n - fake_frames_left);
+	}
+	assert_int_equal(n, 97);
+	dev->ops->close(dev);
+}
+
 static void test_unicast(void **state)
 {
 	(void)state;
@@ -203,6 +252,7 @@ static void test_flood_limit(void **state)
 	plug_all("lan", 2);
 	for (unsigned i = 0; i < 5000; i++) {
 		send(0, frame(everybody, guests[0].mac, 1));
+		guests[0].dev->ops->commit(guests[0].dev);
 		got += take(1) == 1;
 	}
 	assert_int_equal(got, 1000);
@@ -212,6 +262,7 @@ static void test_flood_limit(void **state)
 	fake_run_until(fake_now_ns + 100 * MS);
 	for (unsigned i = 0; i < 5000; i++) {
 		send(0, frame(everybody, guests[0].mac, 1));
+		guests[0].dev->ops->commit(guests[0].dev);
 		got += take(1) == 1;
 	}
 	assert_int_equal(got, 1200);
@@ -273,11 +324,17 @@ static void test_offloads_between_guests(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		check(test_creation),	      check(test_unicast),
-		check(test_broadcast),	      check(test_learning),
-		check(test_table_is_bounded), check(test_change_amid_visit),
-		check(test_filtered),	      check(test_flood_limit),
-		check(test_oversize),	      check(test_offloads_between_guests),
+		check(test_creation),
+		check(test_without_memory),
+		check(test_unicast),
+		check(test_broadcast),
+		check(test_learning),
+		check(test_table_is_bounded),
+		check(test_change_amid_visit),
+		check(test_filtered),
+		check(test_flood_limit),
+		check(test_oversize),
+		check(test_offloads_between_guests),
 	};
 
 	return cmocka_run_group_tests(tests, fake_switch_start, fake_net_fini);

@@ -50,6 +50,7 @@ static void test_stalled(void **state)
 	for (unsigned i = 0; i < QUEUE; i++)
 		send_mark(0, 1, i);
 	assert_int_equal(send_mark(0, 1, 1), -EAGAIN);
+	refuse(1);
 	fake_run_until(fake_now_ns + 1100 * MS);
 	assert_int_equal(guests[0].ready, 1);
 	assert_int_equal(fake_packets_out(), 0);
@@ -161,6 +162,7 @@ static void test_handed_out_is_not_taken(void **state)
 	to = guests[1].dev;
 	for (unsigned i = 0; i < 10; i++)
 		send_mark(0, 1, i);
+	refuse(1);
 	fake_run_until(fake_now_ns + 1100 * MS);
 	assert_int_equal(send_mark(0, 1, 100), 0);
 	packet = to->ops->poll(to);
@@ -177,6 +179,29 @@ static void test_handed_out_is_not_taken(void **state)
 	assert_int_equal(send_mark(0, 1, 102), 0);
 	look(to->name);
 	assert_false(port_info.stalled);
+}
+
+/* A receiver whose thread has no CPU, and so does not look, is not stalled, however long: its
+ * queue waits for it. From when it has looked, and has no buffers, it has half a second. */
+static void test_not_looking_is_not_stalled(void **state)
+{
+	(void)state;
+	plug_all("lan", 2);
+	for (unsigned i = 0; i < QUEUE; i++)
+		send_mark(0, 1, i);
+	assert_int_equal(send_mark(0, 1, 1), -EAGAIN);
+	fake_run_until(fake_now_ns + 3000 * MS);
+	assert_int_equal(drops(1, NETWORK_DROP_STALLED), 0);
+	assert_int_equal(port_info.queued, QUEUE);
+	refuse(1);
+	fake_run_until(fake_now_ns + 499 * MS);
+	assert_int_equal(drops(1, NETWORK_DROP_STALLED), 0);
+	for (unsigned i = 0; i < QUEUE; i++)
+		assert_int_equal(take(1), i);
+	assert_int_equal(take(1), -1);
+	fake_run_until(fake_now_ns + 3000 * MS);
+	assert_int_equal(drops(1, NETWORK_DROP_STALLED), 0);
+	assert_int_equal(fake_timers_armed(), 0);
 }
 
 /* A receiver's end frees those that wait for it, and the other way round. */
@@ -293,11 +318,17 @@ static void test_receive_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		check(test_sender_waits),   check(test_stalled),
-		check(test_patience),	    check(test_unpoll),
-		check(test_ends),	    check(test_segments_wait),
-		check(test_unpoll_to_full), check(test_handed_out_is_not_taken),
-		check(test_send_limit),	    check(test_receive_limit),
+		check(test_sender_waits),
+		check(test_stalled),
+		check(test_patience),
+		check(test_unpoll),
+		check(test_ends),
+		check(test_segments_wait),
+		check(test_unpoll_to_full),
+		check(test_not_looking_is_not_stalled),
+		check(test_handed_out_is_not_taken),
+		check(test_send_limit),
+		check(test_receive_limit),
 	};
 
 	return cmocka_run_group_tests(tests, fake_switch_start, fake_net_fini);

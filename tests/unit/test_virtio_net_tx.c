@@ -92,6 +92,31 @@ static void test_send_hostile(void **state)
 	assert_false(common_read(&pci, STATUS, 1) & NEEDS_RESET);
 }
 
+/* The last values that are right: a sum at the frame's very end, and as far in front as may be.
+ */
+static void test_sums_at_the_edge(void **state)
+{
+	static const struct net_header cases[] = {
+		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 84},
+		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 98},
+		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 0},
+	};
+
+	(void)state;
+	bring_up(ALL);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct packet *packet;
+
+		send(TX, &cases[i], 100);
+		packet = take_sent();
+		assert_non_null(packet);
+		assert_true(packet->needs_csum);
+		assert_int_equal(packet->csum_start, cases[i].csum_start);
+		assert_int_equal(packet->csum_offset, cases[i].csum_offset);
+		packet_put(packet);
+	}
+}
+
 static void test_send_not_negotiated(void **state)
 {
 	struct net_header header = {.flags = NET_HDR_NEEDS_CSUM, .csum_start = 34};
@@ -163,9 +188,13 @@ static void test_send_pool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		check(test_send),	  check(test_send_offloads),
-		check(test_send_hostile), check(test_send_not_negotiated),
-		check(test_send_waits),	  check(test_send_pool),
+		check(test_send),
+		check(test_send_offloads),
+		check(test_send_hostile),
+		check(test_send_not_negotiated),
+		check(test_send_waits),
+		check(test_send_pool),
+		check(test_sums_at_the_edge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, fake_net_fini);

@@ -10,9 +10,10 @@
 #include "guests/devices/virtio/virtio.h"
 #include "kernel/io/netdev.h"
 
-#define NET_BATCH	 64 /* frames each way before other threads have their turn */
-#define NET_BUFFERS_MAX	 64 /* that one received frame may be spread over */
-#define NET_MAC_LIST_MAX 64 /* with more addresses, all are let in */
+#define NET_BATCH	 64  /* frames each way before other threads have their turn */
+#define NET_BUFFERS_MAX	 64  /* that one received frame may be spread over */
+#define NET_CHAINS	 256 /* looked at for received frames before others have their turn */
+#define NET_MAC_LIST_MAX 64  /* with more addresses, all are let in */
 
 /* Which frames the driver wants: 5.1.6.5.1, 5.1.6.5.2. */
 struct net_rx_mode {
@@ -47,6 +48,7 @@ struct virtio_net {
 	uint64_t rx_asked;	  /* queues whose driver tells of new buffers: a bit for each */
 	struct virtq_chain chain, first;
 	struct virtq_used used[NET_BUFFERS_MAX];
+	unsigned rx_chains; /* taken in this turn, those put back too */
 
 	struct spinlock wake_lock; /* guards `closing`, and the thread's being there */
 	bool closing;
@@ -74,8 +76,8 @@ static inline unsigned net_control_queue(const struct virtio_net *net)
 	return virtio_has(&net->virtio, NET_F_MQ) ? 2 * net->max_pairs : 2;
 }
 
-/* Each serves what there is, NET_BATCH at most. 0: no more for now. 1: there is more. -EINVAL:
- * *why says how the driver broke a queue. */
+/* Each serves what there is, NET_BATCH at most, and of chains for received frames NET_CHAINS.
+ * 0: no more for now. 1: there is more. -EINVAL: *why says how the driver broke a queue. */
 int net_transmit(struct virtio_net *net, const char **why);
 int net_receive(struct virtio_net *net, const char **why);
 int net_control(struct virtio_net *net, const char **why);

@@ -150,6 +150,7 @@ static enum fill deliver(struct virtio_net *net, unsigned queue, const struct pa
 	enum fill result = fill(net, queue, packet, &count);
 	struct net_header header;
 
+	net->rx_chains += count;
 	if (result == BROKEN)
 		return result;
 	if (result != FILLED) {
@@ -189,11 +190,14 @@ static int receive_one(struct virtio_net *net, unsigned queue, struct packet *pa
 	return 1;
 }
 
-/* A flow's packets go to one queue. While that has no buffers the others wait too: to pass by,
- * packets would have to be kept, and the switch's are not only ours. */
+/* A chain may have VIRTQ_SEGMENTS_MAX descriptors and no more than a byte of room, so it is
+ * chains that are bounded, not only frames. A flow's packets go to one queue. While that has no
+ * buffers the others wait too: to pass by, packets would have to be kept, and the switch's are
+ * not only ours. */
 int net_receive(struct virtio_net *net, const char **why)
 {
-	for (unsigned i = 0; i < NET_BATCH; i++) {
+	net->rx_chains = 0;
+	for (unsigned i = 0; i < NET_BATCH && net->rx_chains < NET_CHAINS; i++) {
 		struct packet *packet = net->port->ops->poll(net->port);
 		unsigned queue;
 		int got;
