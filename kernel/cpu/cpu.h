@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "kernel/lib/checks.h"
 #include "kernel/lib/cpumask.h"
 
 struct thread;
@@ -47,6 +48,9 @@ struct cpu {
 	uint64_t gdt[CPU_GDT_ENTRIES];
 	uint8_t tss[104];		   /* SDM vol. 3A fig. 8-11 */
 	_Atomic uint64_t interrupts, ipis; /* counters */
+#ifdef CHECKS
+	struct check_cpu checks;
+#endif
 };
 
 /* Makes `cpu` what cpu_this() returns on the calling CPU. */

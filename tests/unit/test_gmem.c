@@ -405,7 +405,7 @@ static void what_cannot_be_given_away_is_flushed(void **state)
 	(void)state;
 	create(&gm, 64 * MIB, 4);
 	fail_after = 1;
-	assert_int_equal(gmem_give_away(&gm, PAGE_2M), -ENOMEM);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), -EBUSY);
 	assert_int_equal(fail_after, 0);
 	assert_int_equal(flushes, 1);
 	assert_int_equal(gm.away_bytes, 0);

@@ -9,7 +9,7 @@ FUZZ := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
 	$(WARNINGS) -MMD -MP -I. -isystem $(DIR_libyaml)/include
 HOST_LIBS := $(DIR_libyaml)/lib/libyaml-host.a
-UNIT_CC := gcc $(HOST_CFLAGS) -fsanitize=address,undefined
+UNIT_CC := gcc $(HOST_CFLAGS) -DCHECKS -fsanitize=address,undefined
 FUZZ_CC := clang $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined
 
 $(BUILD)/unit/obj/%.c.o: %.c $(DIR_libyaml)
@@ -29,7 +29,11 @@ $(BUILD)/fuzz/obj/%.asl.o: $(OBJ)/%.asl.o
 	@mkdir -p $(@D)
 	@cp $< $@
 
-$(UNIT):
+# The rules of the core are looked at in all that is built so.
+CHECK_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o,kernel/lib/checks.c kernel/mem/owners.c \
+	tests/unit/checks_host.c)
+
+$(UNIT): $(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $(filter %.o,$^) $(HOST_LIBS) -lcmocka
 
 $(FUZZ):
@@ -102,7 +106,7 @@ $(BUILD)/boot/witness.elf: tests/boot/witness.c tests/boot/witness.ld boot/hando
 CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
 	$(wildcard tools/check-config/*.c guests/config/*.c) drivers/volume/names.c \
 	kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/mem/plan.c)
-$(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS)
+$(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS) $(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^ $(HOST_LIBS)
 
 check-config: $(BUILD)/check-config
@@ -114,11 +118,11 @@ check-config: $(BUILD)/check-config
 LVM_KERNEL := $(patsubst %,drivers/volume/lvm/%.c,manage members picture source volume)
 LVM_SOURCES := $(filter-out $(LVM_KERNEL),$(wildcard drivers/volume/lvm/*.c))
 $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $(LVM_SOURCES) \
-	kernel/lib/size.c kernel/lib/crc32.c)
+	kernel/lib/size.c kernel/lib/crc32.c) $(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^
 
 # Everything that a whole-machine test starts.
-MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config $(BUILD)/lvmtool bochs
+MACHINE := kernel checked samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config $(BUILD)/lvmtool bochs
 run_all = @tools/test/run --unit $(UNIT) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(FUZZ) $(MACHINE)
