@@ -19,6 +19,7 @@ help:
 	@echo 'make run-intel     the same on an Intel machine, in Bochs'
 	@echo 'make image         write $(BUILD)/bulkhead.img, a bootable GPT disk'
 	@echo 'make kernel        build the boot application and the kernel only'
+	@echo 'make checked       the same kernel with its rules checked, in $(BUILD)/checked'
 	@echo 'make deps          install packages, fetch, verify and build the libraries'
 	@echo 'make test          run every test: unit, guest programs, whole machine'
 	@echo 'make test-long     the same with the slow ones'

@@ -259,6 +259,7 @@ void kernel_main(const struct handoff *boot)
 	acpi_init(handoff->rsdp_phys);
 	start_clock(handoff->tsc_boot_entry);
 	random_init();
+	check_announce();
 	start_apic();
 	files_init(handoff);
 	document_read();

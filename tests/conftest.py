@@ -11,6 +11,9 @@ sys.path.insert(0, str(ROOT))
 
 from tools.qemu.machine import Machine  # pylint: disable=wrong-import-position
 
+# Where kernels are, and the same ones with their rules checked (kernel/lib/checks.h).
+BUILD = ROOT / "build"
+CHECKED = BUILD / "checked"
 SAMPLES = ROOT / "build/samples"
 LINUX = {"samples/vmlinuz": SAMPLES / "vmlinuz", "samples/initrd.gz": SAMPLES / "initrd.gz"}
 
@@ -28,13 +31,14 @@ def housekeeping(usual):
             for cpus, name in choices.items()]
 
 
-def make_image(out, config, files):
+def make_image(out, config, files, build=BUILD):
     """Writes a disk image with the configuration `config` (text) and `files` (a dictionary of
-    path below \\bulkhead\\ to source)."""
+    path below \\bulkhead\\ to source), and the kernel of `build`."""
     document = out.with_suffix(".yaml")
     document.write_text(config, encoding="utf-8")
     words = [f"{source}={path}" for path, source in files.items()]
-    subprocess.run([ROOT / "tools/image/mkimage", out, "--config", document, *words], check=True)
+    subprocess.run([ROOT / "tools/image/mkimage", out, "--config", document,
+                    "--kernel", build / "kernel.elf", *words], check=True)
     return out
 
 

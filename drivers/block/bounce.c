@@ -21,7 +21,7 @@ struct bounce {
 	struct list link;
 };
 
-static struct spinlock lock; /* guards the lists */
+static struct spinlock lock = SPINLOCK("bounce buffers"); /* guards the lists */
 static struct list waiting = {&waiting, &waiting};
 static struct list idle = {&idle, &idle};
 static struct list finished = {&finished, &finished};

@@ -14,7 +14,8 @@
 #define SHUTDOWN_LOOK_NS  NSEC_PER_MSEC
 #define TEXT_BYTES	  256
 
-static struct spinlock hosts_lock; /* guards the list's growth; hosts stay on it */
+static struct spinlock hosts_lock =
+	SPINLOCK("block hosts"); /* guards the list's growth; hosts stay on it */
 static struct list hosts = {&hosts, &hosts};
 
 void block_host_log(struct block_host *h, const char *who, const char *fmt, ...)

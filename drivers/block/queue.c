@@ -309,6 +309,7 @@ int block_queue_init(struct block_queue *q, struct block_host *h, uint32_t depth
 {
 	*q = (struct block_queue){.host = h, .depth = depth, .free_count = depth};
 	list_init(&q->waiting);
+	spin_lock_init(&q->lock, "block queue");
 	list_init(&q->finished);
 	timer_init(&q->timer, tick);
 	q->active = heap_zalloc(depth * sizeof(q->active[0]), NULL);

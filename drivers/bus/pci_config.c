@@ -19,7 +19,8 @@
 
 static struct pci_segment segments[ACPI_SEGMENTS_MAX + 1];
 static unsigned segment_count;
-static struct spinlock ports_lock; /* address port and data port are used as one */
+static struct spinlock ports_lock =
+	SPINLOCK("PCI ports"); /* address port and data port are used as one */
 
 static uint32_t bus_offset(const struct pci_device *d)
 {

@@ -247,15 +247,16 @@ static int line_on_input(struct chardev *line, void (*fn)(void *arg), void *arg)
 	return serial_receive(container_of(line, struct serial, line), fn, arg);
 }
 
-#define SERIAL(name_, port_, irq_)                               \
-	{                                                        \
-		.port = (port_), .irq = (irq_), .name = (name_), \
-		.sink = {.write = sink_write},                   \
-		.line = {                                        \
-			.try_write = line_try_write,             \
-			.getc = line_getc,                       \
-			.on_input = line_on_input,               \
-		},                                               \
+#define SERIAL(name_, port_, irq_)                                                         \
+	{                                                                                  \
+		.port = (port_), .irq = (irq_), .name = (name_),                           \
+		.tx_lock = SPINLOCK("serial output"), .rx_lock = SPINLOCK("serial input"), \
+		.sink = {.write = sink_write},                                             \
+		.line = {                                                                  \
+			.try_write = line_try_write,                                       \
+			.getc = line_getc,                                                 \
+			.on_input = line_on_input,                                         \
+		},                                                                         \
 	}
 
 struct serial serial_com1 = SERIAL("COM1", 0x3f8, 4);

@@ -267,6 +267,7 @@ int nic_create(struct nic *nic)
 	int err;
 
 	dev->ops = &netdev_ops;
+	spin_lock_init(&nic->lock, "NIC");
 	snprintf(dev->name, sizeof(dev->name), "nic%u", count);
 	timer_init(&nic->watchdog, on_watchdog);
 	nic->thread = thread_create(&params);

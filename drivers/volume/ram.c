@@ -15,6 +15,7 @@
 #include "kernel/lib/size.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
+#include "kernel/mem/owners.h"
 
 #define BLOCK_BYTES   512
 #define GRAIN_BYTES   (64 * KIB)
@@ -137,9 +138,14 @@ static void ram_close(struct blkdev *dev)
 {
 	struct ram *ram = ram_of(dev);
 
-	for (unsigned i = 0; i < ram->block_count; i++) {
+	for (unsigned i = 0; i < ram->block_count; i++)
 		vmap_free(ram->blocks[i].virt);
-		guest_frames_free(ram->blocks[i].phys, ram->blocks[i].order);
+	vmap_flush(); /* before the pool gives the frames to somebody else */
+	for (unsigned i = 0; i < ram->block_count; i++) {
+		const struct block *block = &ram->blocks[i];
+
+		owners_give(block->phys, PAGE_2M << block->order, ram);
+		guest_frames_free(block->phys, block->order);
 	}
 	free(ram->blocks);
 	heap_free(ram->ready);
@@ -173,8 +179,10 @@ static uint64_t add_block(struct ram *ram, uint64_t offset, uint64_t bytes)
 	while (!(block->phys = guest_frames_alloc(order)))
 		if (order-- == 0)
 			return 0;
+	owners_take(block->phys, PAGE_2M << order, ram);
 	block->virt = vmap(block->phys, PAGE_2M << order, PT_READ | PT_WRITE);
 	if (!block->virt) {
+		owners_give(block->phys, PAGE_2M << order, ram);
 		guest_frames_free(block->phys, order);
 		return 0;
 	}
@@ -215,6 +223,7 @@ static int open_ram(const char *text, struct blkdev **dev, char why[STORAGE_WHY_
 
 	size_parse(text, &bytes);
 	if (ram) {
+		spin_lock_init(&ram->lock, "RAM disk");
 		ram->dev = (struct blkdev){
 			.ops = &ram_ops,
 			.model = "memory",

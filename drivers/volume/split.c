@@ -184,6 +184,7 @@ int split_init(struct split *s, struct mem_account *account)
 	s->jobs = heap_zalloc(SPLIT_JOBS * sizeof(*s->jobs), account);
 	list_init(&s->waiting);
 	list_init(&s->free_parts);
+	spin_lock_init(&s->lock, "split");
 	list_init(&s->free_jobs);
 	list_init(&s->work);
 	if (!s->parts || !s->jobs || split_worker_start()) {

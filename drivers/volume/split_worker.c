@@ -14,7 +14,7 @@ static struct {
 	struct split *busy;   /* being worked on */
 	struct thread *thread;
 	_Atomic bool started;
-} worker = {.queue = {&worker.queue, &worker.queue}};
+} worker = {.lock = SPINLOCK("split work"), .queue = {&worker.queue, &worker.queue}};
 
 static struct split *take(void)
 {

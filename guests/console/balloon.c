@@ -2,13 +2,60 @@
 #include "guests/console/balloon.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "guests/console/operator.h"
 #include "guests/console/words.h"
 #include "guests/guest.h"
 #include "kernel/lib/size.h"
+#include "kernel/sched/thread.h"
 
 static struct guest_info info; /* too large for a stack; the operator's thread alone uses it */
+
+/* A guest says how its memory is when it is asked, a little later. */
+#define ANSWER_TRIES 20
+#define ANSWER_NS    (50 * NSEC_PER_MSEC)
+
+/* What programs in it need from one moment to the next, beside what is in use now. */
+#define SPARE_LEAST_BYTES (16 * MIB)
+#define SPARE_SHARE	  32
+
+/* Fills `info` with what the guest says of itself now; or said, where it does not answer. */
+static void ask(struct guest *guest)
+{
+	unsigned before;
+
+	guest_get_info(guest, &info);
+	before = info.devices.balloon.stats_count;
+	for (unsigned i = 0; i < ANSWER_TRIES && info.devices.balloon.driven &&
+			     info.devices.balloon.stats_count == before;
+	     i++) {
+		thread_sleep_ns(ANSWER_NS);
+		guest_get_info(guest, &info);
+	}
+}
+
+/* Whether it can make do with `bytes`, by what it says of itself. A guest that cannot ends its
+ * programs, or itself. */
+static bool can_make_do(struct guest *guest, uint64_t bytes)
+{
+	char size[SIZE_TEXT_BYTES], in_use[SIZE_TEXT_BYTES], least[SIZE_TEXT_BYTES];
+	uint64_t used, needs;
+
+	ask(guest);
+	used = info.state == GUEST_RUNNING
+		       ? virtio_balloon_used(&info.devices.balloon, info.memory_bytes)
+		       : 0;
+	needs = ALIGN_UP(used + MAX(SPARE_LEAST_BYTES, info.memory_bytes / SPARE_SHARE), MIB);
+	if (!used || bytes >= MIN(needs, info.memory_bytes))
+		return true;
+	operator_say("%s says that %s of its memory are in use: with less than %s it may have "
+		     "to end programs. Have it use less, or insist: balloon %s %s anyway\n",
+		     info.name, size_text(used, in_use),
+		     size_text(MIN(needs, info.memory_bytes), least), info.name,
+		     size_text(bytes, size));
+	return false;
+}
 
 static void say_state(struct guest *guest)
 {
@@ -16,7 +63,11 @@ static void say_state(struct guest *guest)
 	char all[SIZE_TEXT_BYTES], target[SIZE_TEXT_BYTES], in[SIZE_TEXT_BYTES],
 		away[SIZE_TEXT_BYTES], forgotten[SIZE_TEXT_BYTES];
 
-	guest_get_info(guest, &info);
+	ask(guest);
+	if (info.state != GUEST_RUNNING) {
+		operator_say("%s: it does not run.\n", info.name);
+		return;
+	}
 	operator_say(
 		"%s has %s and is to make do with %s. %s are in its balloon, %s of these with "
 		"the pool for guests. It reported %s as free so far.\n",
@@ -61,6 +112,7 @@ void balloon_command(char *line)
 	struct words words = words_split(line);
 	struct guest *guest = words.count ? guest_find(words.at[0]) : NULL;
 	uint64_t bytes;
+	bool insists;
 	int err;
 
 	if (!guest) {
@@ -73,10 +125,13 @@ void balloon_command(char *line)
 		say_state(guest);
 		return;
 	}
-	if (words_size(&words, 1, &bytes) != words.count - 1) {
+	insists = !strcmp(words.at[words.count - 1], "anyway");
+	if (words_size(&words, 1, &bytes) != words.count - 1 - insists) {
 		operator_say("That is no size; write one such as 256 MiB.\n");
 		return;
 	}
+	if (!insists && bytes >= VIRTIO_BALLOON_LEAST_BYTES && !can_make_do(guest, bytes))
+		return;
 	err = guest_set_memory(guest, bytes);
 	if (err)
 		say_error(guest, err);

@@ -37,7 +37,7 @@ static void *output_arg;
 /* Entries are only added; `listed_lock` is for those who do. */
 static struct console *listed[CONSOLE_MAX];
 static _Atomic unsigned listed_count;
-static struct spinlock listed_lock;
+static struct spinlock listed_lock = SPINLOCK("consoles");
 
 void console_on_output(void (*fn)(void *arg), void *arg)
 {
@@ -59,6 +59,8 @@ struct console *console_create(const char *name)
 	if (!c)
 		return NULL;
 	snprintf(c->name, sizeof c->name, "%s", name);
+	spin_lock_init(&c->out_lock, "console output");
+	spin_lock_init(&c->uart_lock, "console UART");
 	spin_lock(&listed_lock);
 	added = listed_count < CONSOLE_MAX;
 	if (added) {

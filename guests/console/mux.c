@@ -35,7 +35,7 @@
 
 /* `lock` guards the screen, and the line's sending side. It is taken with the log's lock held,
  * so nothing may be logged under it; and it is never held while waiting for the line. */
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK("terminal");
 static struct screen screen;
 static struct chardev *line;
 static uint64_t shown_ns; /* when something last was put on the screen */

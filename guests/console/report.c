@@ -93,6 +93,12 @@ void report_list(void)
 	}
 }
 
+/* What is told of the memory of others is how it was at their end: they have given it back. */
+static bool has_memory(const struct guest_info *guest)
+{
+	return guest->state == GUEST_RUNNING || guest->state == GUEST_STOPPING;
+}
+
 static void say_vcpu(const struct guest_vcpu_info *vcpu, unsigned id)
 {
 	operator_say("  vCPU %u: %s, on CPU %u, ran %s, waited %s\n", id,
@@ -122,9 +128,10 @@ void report_guest(struct guest *guest)
 	if (info.reason[0])
 		operator_say("  last end: %s (exit status %u)\n", info.reason,
 			     (unsigned)info.exit_status);
-	operator_say("  memory %s, %s of it in use; %s of the hypervisor's\n",
+	operator_say("  memory %s, %s of it %s; %s of the hypervisor's\n",
 		     report_size(info.memory_bytes).bytes,
 		     report_size(info.populated_bytes).bytes,
+		     has_memory(&info) ? "in use" : "was in use at its end",
 		     report_size(info.overhead_bytes).bytes);
 	operator_say("  accesses to nothing: %llu ports, %llu MMIO\n", (ull)info.unclaimed_io,
 		     (ull)info.unclaimed_mmio);
@@ -208,6 +215,12 @@ void report_memory(void)
 	say_pool("for guests", guest_frames_total_bytes(), guest_frames_free_bytes());
 	for (unsigned i = 0; (guest = guest_at(i)); i++) {
 		guest_get_info(guest, &info);
+		if (!has_memory(&info)) {
+			operator_say("  %-14s %9s when it runs; it is %s\n", info.name,
+				     report_size(info.memory_bytes).bytes,
+				     guest_state_name(info.state));
+			continue;
+		}
 		operator_say("  %-14s %9s, %9s in use, %9s of the hypervisor's\n", info.name,
 			     report_size(info.memory_bytes).bytes,
 			     report_size(info.populated_bytes).bytes,

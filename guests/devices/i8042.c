@@ -176,6 +176,7 @@ struct i8042 *i8042_create(struct vm *vm)
 	if (!kbc)
 		return NULL;
 	kbc->vm = vm;
+	spin_lock_init(&kbc->lock, "i8042");
 	kbc->mode = MODE_SYSTEM | MODE_KBD_DISABLED | MODE_AUX_DISABLED;
 	kbc->output_port = OUTPUT_NO_RESET | OUTPUT_A20;
 	kbc->status = STATUS_SYSTEM | STATUS_UNLOCKED;

@@ -147,6 +147,7 @@ struct pm *pm_create(struct vm *vm)
 	if (!pm)
 		return NULL;
 	pm->vm = vm;
+	spin_lock_init(&pm->lock, "PM");
 	pm->start_ns = clock_now_ns();
 	pm->carry_ticks = BIT(31);
 	timer_init(&pm->carry, carry);

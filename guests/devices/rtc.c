@@ -317,6 +317,7 @@ struct rtc *rtc_create(struct vm *vm)
 	if (!rtc)
 		return NULL;
 	rtc->vm = vm;
+	spin_lock_init(&rtc->lock, "RTC");
 	rtc->cmos[REG_A] = A_DIVIDER_32K | 6; /* 1024 Hz, as BIOSes leave it */
 	rtc->cmos[REG_B] = RTC_B_24H;
 	rtc->cmos[REG_D] = D_VRT;

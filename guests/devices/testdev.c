@@ -76,6 +76,7 @@ struct testdev *testdev_create(struct vm *vm)
 	if (!testdev)
 		return NULL;
 	testdev->vm = vm;
+	spin_lock_init(&testdev->lock, "testdev");
 	if (bus_add(&vm->pio, EXIT_PORT, EXIT_BYTES, exit_access, testdev, "debug exit") ||
 	    bus_add(&vm->pio, FW_CFG_PORT, FW_CFG_PORTS, fw_cfg_access, testdev, "fw_cfg")) {
 		heap_free(testdev);

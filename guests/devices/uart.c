@@ -381,6 +381,7 @@ struct uart *uart_create(struct vm *vm, uint16_t port, unsigned gsi,
 	if (!uart)
 		return NULL;
 	uart->vm = vm;
+	spin_lock_init(&uart->lock, "UART");
 	uart->gsi = gsi;
 	if (host)
 		uart->host = *host;

@@ -37,6 +37,7 @@ void pci_function_init(struct pci_function *function)
 	const uint8_t af[AF_BYTES - 2] = {AF_BYTES, AF_TP_AND_FLR};
 	const uint8_t af_mask[AF_BYTES - 2] = {[AF_CONTROL - 2] = AF_CONTROL_INITIATE};
 
+	spin_lock_init(&function->lock, "PCI function");
 	pci_function_put(function, PCI_VENDOR_ID, 2, function->vendor_id);
 	pci_function_put(function, PCI_DEVICE_ID, 2, function->device_id);
 	pci_function_put(function, PCI_REVISION, 4,

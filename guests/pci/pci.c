@@ -111,6 +111,7 @@ struct pci_root *pci_root_create(struct vm *vm, struct reset *reset)
 
 	if (!root)
 		return NULL;
+	spin_lock_init(&root->pins_lock, "PCI pins");
 	if (vm->gmem.bytes > pci_high_base() - (GMEM_HIGH_BASE - GMEM_LOW_MAX)) {
 		log_error(vm->name,
 			  "its memory reaches %llu GiB, where on this CPU PCI devices "

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "kernel/cpu/instructions.h"
+#include "kernel/lib/checks.h"
 #include "kernel/lib/cpumask.h"
 
 struct thread;
@@ -48,6 +49,9 @@ struct cpu {
 	uint64_t gdt[CPU_GDT_ENTRIES];
 	uint8_t tss[104];		   /* SDM vol. 3A fig. 8-11 */
 	_Atomic uint64_t interrupts, ipis; /* counters */
+#ifdef CHECKS
+	struct check_cpu checks;
+#endif
 };
 
 /* Makes `cpu` what cpu_this() returns on the calling CPU. */

@@ -26,7 +26,7 @@ void smp_kick(unsigned cpu_index)
 
 /* One call at a time; `call_lock` guards it. Whoever waits for the lock has interrupts on and
  * so takes part in the call that is under way. */
-static struct spinlock call_lock;
+static struct spinlock call_lock = SPINLOCK("call");
 static void (*call_fn)(void *);
 static void *call_arg;
 static _Atomic unsigned call_pending;
@@ -42,6 +42,7 @@ static void on_call(unsigned vector, void *arg)
 
 void smp_call_others(void (*fn)(void *), void *arg)
 {
+	check_may_wait("a call of all CPUs");
 	spin_lock(&call_lock);
 	call_fn = fn;
 	call_arg = arg;

@@ -27,7 +27,7 @@ static struct {
 	uint32_t key[8];
 	uint64_t given; /* bytes since the last refresh, */
 	uint64_t refreshed_ns;
-} generator;
+} generator = {.lock = SPINLOCK("random")};
 
 static bool rdrand(uint64_t *value)
 {

@@ -47,7 +47,8 @@ bool trap_clear_ac;			 /* read by traps_entry.S: the CPU has SMAP */
 
 static struct gate idt[256];
 static struct handler handlers[256];
-static struct spinlock handlers_lock; /* writers of `handlers`; dispatching takes none */
+static struct spinlock handlers_lock =
+	SPINLOCK("handlers"); /* writers of `handlers`; dispatching takes none */
 
 static void set_gate(unsigned vector, unsigned ist)
 {

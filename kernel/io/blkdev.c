@@ -11,7 +11,7 @@
 #include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
 
-static struct spinlock disks_lock; /* guards the list; disks stay on it */
+static struct spinlock disks_lock = SPINLOCK("disks"); /* guards the list; disks stay on it */
 static struct list disks = {&disks, &disks};
 
 static uint64_t most_bytes(const struct blkdev *dev, enum blk_op op)

@@ -51,7 +51,8 @@ struct pin {
 
 static struct ioapic ioapics[ACPI_IOAPICS_MAX];
 static unsigned ioapic_count;
-static struct spinlock lock; /* the select registers and what they lead to; pins */
+static struct spinlock lock =
+	SPINLOCK("I/O APICs"); /* the select registers and what they lead to; pins */
 static struct pin *pins;
 
 static uint32_t read_register(const struct ioapic *io, uint32_t reg)

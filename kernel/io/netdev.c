@@ -5,7 +5,7 @@
 #include "kernel/lib/lock.h"
 #include "kernel/log/log.h"
 
-static struct spinlock lock; /* guards nics; entries stay for good */
+static struct spinlock lock = SPINLOCK("nics"); /* guards nics; entries stay for good */
 static struct list nics = {&nics, &nics};
 
 void netdev_register(struct netdev *dev)

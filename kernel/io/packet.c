@@ -62,6 +62,7 @@ struct packet_pool *packet_pool_create(unsigned packets, unsigned pages,
 			goto fail;
 	}
 	pool->page_count = pages;
+	spin_lock_init(&pool->lock, "packet pool");
 	list_init(&pool->free);
 	for (unsigned i = 0; i < packets; i++)
 		list_push_back(&pool->free, &pool->packets[i].link);

@@ -29,7 +29,7 @@ static const struct storage_scheme *schemes[SCHEMES_MAX]; /* fixed after start-u
 static unsigned scheme_count;
 
 /* Guards the list; a claim in it does not change. And what is given away. */
-static struct spinlock claims_lock;
+static struct spinlock claims_lock = SPINLOCK("claims");
 static struct list claims = {&claims, &claims};
 static unsigned claimed;     /* runs, of all claims */
 static struct extents given; /* what guests may write, of kinds that do not search */

@@ -17,19 +17,23 @@ struct __lock {
 	uint64_t flags;
 };
 
-struct __lock __lock___sfp_recursive_mutex;
-struct __lock __lock___sinit_recursive_mutex;
-struct __lock __lock___atexit_recursive_mutex;
-struct __lock __lock___at_quick_exit_mutex;
-struct __lock __lock___malloc_recursive_mutex;
-struct __lock __lock___env_recursive_mutex;
-struct __lock __lock___tz_mutex;
-struct __lock __lock___dd_hash_mutex;
-struct __lock __lock___arc4random_mutex;
+#define LIBC_LOCK(what) struct __lock __lock___##what = {.lock = SPINLOCK("libc " #what)}
+
+LIBC_LOCK(sfp_recursive_mutex);
+LIBC_LOCK(sinit_recursive_mutex);
+LIBC_LOCK(atexit_recursive_mutex);
+LIBC_LOCK(at_quick_exit_mutex);
+LIBC_LOCK(malloc_recursive_mutex);
+LIBC_LOCK(env_recursive_mutex);
+LIBC_LOCK(tz_mutex);
+LIBC_LOCK(dd_hash_mutex);
+LIBC_LOCK(arc4random_mutex);
 
 void __retarget_lock_init(_LOCK_T *lock)
 {
 	*lock = calloc(1, sizeof(**lock));
+	if (*lock)
+		spin_lock_init(&(*lock)->lock, "libc file");
 }
 
 void __retarget_lock_init_recursive(_LOCK_T *lock)

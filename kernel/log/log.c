@@ -16,7 +16,7 @@
 
 /* `lock` guards the ring and the list of sinks. The ring holds whole records: a byte of
  * level, the line, and a newline; `start` and `end` count bytes since the machine started. */
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK("log");
 static char ring[RING_BYTES];
 static uint64_t start, end;
 static struct log_sink *sinks;

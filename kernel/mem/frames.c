@@ -7,6 +7,7 @@
 #include "kernel/lib/lock.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/buddy.h"
+#include "kernel/mem/owners.h"
 #include "kernel/mem/plan.h"
 
 #define HOST_SHIFT  12
@@ -17,7 +18,8 @@ struct pool {
 	struct buddy buddy;
 };
 
-static struct pool host, guest;
+static struct pool host = {.lock = SPINLOCK("host pool")};
+static struct pool guest = {.lock = SPINLOCK("guest pool")};
 static struct buddy_range host_ranges[FRAMES_RANGES_MAX];
 static struct frame_note *notes; /* one per unit of the host pool */
 
@@ -72,11 +74,16 @@ struct frame_note *frames_note(uint64_t phys)
 
 uint64_t guest_frames_alloc(unsigned order)
 {
-	return order <= GUEST_FRAMES_ORDER_MAX ? pool_alloc(&guest, order) : 0;
+	uint64_t phys = order <= GUEST_FRAMES_ORDER_MAX ? pool_alloc(&guest, order) : 0;
+
+	if (phys)
+		owners_free(phys, PAGE_2M << order);
+	return phys;
 }
 
 void guest_frames_free(uint64_t phys, unsigned order)
 {
+	owners_free(phys, PAGE_2M << order);
 	pool_free(&guest, phys, order);
 }
 
@@ -158,6 +165,27 @@ static void *forever(uint64_t bytes)
 	return phys ? directmap(phys) : NULL;
 }
 
+#ifdef CHECKS
+static int keep_owners(const struct mem_extent *extents, unsigned count)
+{
+	uint64_t end = 0;
+	void *owners;
+
+	for (unsigned i = 0; i < count; i++)
+		end = MAX(end, extents[i].base + extents[i].bytes);
+	owners = forever(end / PAGE_2M * sizeof(void *));
+	owners_init(owners, end);
+	return owners ? 0 : -ENOMEM;
+}
+#else
+static int keep_owners(const struct mem_extent *extents, unsigned count)
+{
+	(void)extents;
+	(void)count;
+	return 0;
+}
+#endif
+
 int guest_frames_init(const struct mem_extent *extents, unsigned count)
 {
 	struct buddy_range *ranges;
@@ -170,7 +198,7 @@ int guest_frames_init(const struct mem_extent *extents, unsigned count)
 		return -E2BIG;
 	ranges = forever(count * sizeof(*ranges));
 	units = forever(blocks * sizeof(*units));
-	if (!ranges || !units)
+	if (!ranges || !units || keep_owners(extents, count))
 		return -ENOMEM;
 	buddy_init(&guest.buddy, GUEST_SHIFT, ranges, count, units, (uint32_t)blocks);
 	for (unsigned i = 0; i < count; i++) {

@@ -19,7 +19,10 @@ struct mem_account {
 uint64_t frames_alloc(unsigned order, struct mem_account *account);
 void frames_free(uint64_t phys, unsigned order, struct mem_account *account);
 
-/* 2^order blocks of 2 MiB from the guest pool, contiguous and naturally aligned, contents
+/* Whoever takes frames of the guest pool says so to kernel/mem/owners.h, and when it gives them
+ * back.
+ *
+ * 2^order blocks of 2 MiB from the guest pool, contiguous and naturally aligned, contents
  * undefined, mapped nowhere. Returns the physical address, or 0 when none is free. */
 uint64_t guest_frames_alloc(unsigned order);
 void guest_frames_free(uint64_t phys, unsigned order);

@@ -36,20 +36,25 @@ struct class
 
 #define SMALL_MAX 2048
 
+#define CLASS(size, ...)                                                 \
+	{                                                                \
+		.lock = SPINLOCK("heap"), .bytes = (size), ##__VA_ARGS__ \
+	}
+
 static struct class classes[] = {
-	{.bytes = 16},
-	{.bytes = 32},
-	{.bytes = 48},
-	{.bytes = 64},
-	{.bytes = 128},
-	{.bytes = 192},
-	{.bytes = 256},
-	{.bytes = 384, .order = 1},
-	{.bytes = 512, .order = 1},
-	{.bytes = 768, .order = 2},
-	{.bytes = 1024, .order = 2},
-	{.bytes = 1536, .order = 3},
-	{.bytes = SMALL_MAX, .order = 3},
+	CLASS(16),
+	CLASS(32),
+	CLASS(48),
+	CLASS(64),
+	CLASS(128),
+	CLASS(192),
+	CLASS(256),
+	CLASS(384, .order = 1),
+	CLASS(512, .order = 1),
+	CLASS(768, .order = 2),
+	CLASS(1024, .order = 2),
+	CLASS(1536, .order = 3),
+	CLASS(SMALL_MAX, .order = 3),
 };
 
 static struct class *class_for(size_t bytes)

@@ -41,6 +41,9 @@ void mem_init_this_cpu(void);
  * until vmap_free(). `phys` need not be aligned. NULL when out of memory. */
 void *vmap(uint64_t phys, uint64_t bytes, unsigned prot);
 void vmap_free(void *virt);
+/* Returns once no CPU has a translation of what was vmap_free()d before: whose frames are to be
+ * another's needs that. Interrupts all CPUs: once for many. */
+void vmap_flush(void);
 
 /* A kernel stack with unmapped pages below and above. `bytes`: a power of two, at least 4 KiB.
  * Returns its top, 16-byte aligned, or NULL. */
@@ -61,6 +64,16 @@ struct aspace {
 int aspace_init(struct aspace *as, struct mem_account *account);
 void aspace_fini(struct aspace *as); /* no thread may be using it */
 extern struct aspace kernel_aspace;  /* no window */
+
+/* This CPU forgets its translation of one page, of whatever size. */
+static inline void hostmap_forget(const void *virt)
+{
+#if !__STDC_HOSTED__
+	__asm__ volatile("invlpg (%0)" : : "r"(virt) : "memory");
+#else
+	(void)virt;
+#endif
+}
 
 /* Page tables' pages from the host pool, charged to `account` (may be NULL). */
 extern const struct pt_format pt_format_host;

@@ -25,7 +25,8 @@ struct area {
 	unsigned frames_order;
 };
 
-static struct spinlock lock; /* guards all below, and the kernel's page tables */
+static struct spinlock lock =
+	SPINLOCK("vmap"); /* guards all below, and the kernel's page tables */
 static struct list areas = {&areas, &areas};
 static struct list limbo = {&limbo, &limbo};
 static unsigned limbo_count;
@@ -61,7 +62,7 @@ static void flush_this_cpu(void *arg)
 }
 
 /* Takes all that waits, flushes every TLB, and only then lets it be used again. */
-static void flush_limbo(void)
+void vmap_flush(void)
 {
 	struct list waiting;
 	uint64_t *table, flags;
@@ -159,6 +160,7 @@ static void area_free(uint64_t virt)
 	struct area *area = NULL;
 	bool flush;
 
+	check_may_wait("freeing mapped addresses");
 	spin_lock(&lock);
 	list_for_each(a, &areas, struct area, link) if (virt - a->base < a->bytes &&
 							list_empty(&a->limbo_link)) area = a;
@@ -168,7 +170,7 @@ static void area_free(uint64_t virt)
 	flush = ++limbo_count >= LIMBO_FLUSH;
 	spin_unlock(&lock);
 	if (flush)
-		flush_limbo();
+		vmap_flush();
 }
 
 void *vmap(uint64_t phys, uint64_t bytes, unsigned prot)

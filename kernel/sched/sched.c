@@ -28,7 +28,7 @@ struct sched_cpu {
 static struct sched_cpu sched_cpus[CPU_MAX];
 static struct runq_set set;
 static struct cpumask housekeeping;
-static struct spinlock owner_lock; /* guards who owns which CPU */
+static struct spinlock owner_lock = SPINLOCK("CPU owners"); /* guards who owns which CPU */
 
 void switch_stacks(uint64_t *save_rsp, uint64_t load_rsp); /* switch.S */
 
@@ -240,9 +240,12 @@ void sched_exit(void)
 void thread_block(void)
 {
 	struct thread *t = thread_current();
-	uint64_t flags = irq_save();
-	struct sched_cpu *s = cpu_this()->sched;
+	struct sched_cpu *s;
+	uint64_t flags;
 
+	check_may_wait("sleeping");
+	flags = irq_save();
+	s = cpu_this()->sched;
 	spin_lock(&s->lock);
 	if (atomic_exchange(&t->wake_pending, false)) {
 		spin_unlock(&s->lock);
@@ -289,6 +292,7 @@ void thread_yield(void)
 	struct sched_cpu *s;
 	bool asked = thread_should_yield();
 
+	check_may_wait("giving way");
 	if (!asked && !thread_others_waiting())
 		return;
 	flags = irq_save();
@@ -344,6 +348,7 @@ int sched_init(const struct cpumask *cpus_for_housekeeping)
 {
 	housekeeping = *cpus_for_housekeeping;
 	for (unsigned i = 0; i < CPU_MAX; i++) {
+		spin_lock_init(&sched_cpus[i].lock, "run queue");
 		runq_init(&sched_cpus[i].runq, i);
 		set.queues[i] = &sched_cpus[i].runq;
 	}

@@ -36,7 +36,7 @@ static struct thread *give(struct wait_queue *q)
 
 void mutex_init(struct mutex *m)
 {
-	*m = (struct mutex){0};
+	*m = (struct mutex){.lock = SPINLOCK("mutex")};
 	list_init(&m->queue.waiters);
 }
 
@@ -53,9 +53,12 @@ bool mutex_trylock(struct mutex *m)
 
 void mutex_lock(struct mutex *m)
 {
-	uint64_t flags = spin_lock_irqsave(&m->lock);
-	struct waiter w = {.given = !m->owner};
+	struct waiter w = {0};
+	uint64_t flags;
 
+	check_may_wait("a mutex");
+	flags = spin_lock_irqsave(&m->lock);
+	w.given = !m->owner;
 	if (w.given)
 		m->owner = thread_current();
 	else
@@ -78,16 +81,19 @@ void mutex_unlock(struct mutex *m)
 
 void semaphore_init(struct semaphore *s, unsigned count)
 {
-	*s = (struct semaphore){.count = count};
+	*s = (struct semaphore){.lock = SPINLOCK("semaphore"), .count = count};
 	list_init(&s->queue.waiters);
 }
 
 bool semaphore_down_until(struct semaphore *s, uint64_t deadline_ns)
 {
-	uint64_t flags = spin_lock_irqsave(&s->lock);
-	struct waiter w = {.given = s->count > 0};
+	struct waiter w = {0};
+	uint64_t flags;
 	bool given;
 
+	check_may_wait("a semaphore");
+	flags = spin_lock_irqsave(&s->lock);
+	w.given = s->count > 0;
 	if (w.given)
 		s->count--;
 	else

@@ -20,6 +20,12 @@ struct mutex {
 	struct wait_queue queue;
 };
 
+/* A static one that needs no mutex_init(); `m` is its own name. */
+#define MUTEX(m)                                                           \
+	{                                                                  \
+		.lock = SPINLOCK("mutex"),                                 \
+		.queue.waiters = {&(m).queue.waiters, &(m).queue.waiters}, \
+	}
 void mutex_init(struct mutex *m);
 void mutex_lock(struct mutex *m); /* thread context, no spinlock held, as all that sleeps */
 bool mutex_trylock(struct mutex *m);

@@ -11,7 +11,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 
-static struct spinlock join_lock; /* taken before a queue's lock */
+static struct spinlock join_lock = SPINLOCK("join"); /* taken before a queue's lock */
 
 static void deadline_passed(struct timer *timer)
 {
@@ -110,6 +110,7 @@ void thread_bury(struct thread *t)
 
 void thread_join(struct thread *t)
 {
+	check_may_wait("a thread's end");
 	for (;;) {
 		uint64_t flags = spin_lock_irqsave(&join_lock);
 		bool gone = t->gone;

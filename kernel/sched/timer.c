@@ -155,6 +155,7 @@ void timer_cancel(struct timer *timer)
 		irq_restore(flags);
 		if (!elsewhere)
 			return;
+		check_may_wait("a timer on another CPU");
 		while (q->running == timer)
 			cpu_relax();
 	}
@@ -196,6 +197,7 @@ int timer_init_this_cpu(void)
 	cpu->timer = heap_zalloc(sizeof(*cpu->timer), NULL);
 	if (!cpu->timer)
 		return -ENOMEM;
+	spin_lock_init(&cpu->timer->lock, "timers");
 	trap_register(VECTOR_TIMER, timer_interrupt, NULL);
 	return 0;
 }

@@ -78,6 +78,7 @@ static int reserve(struct gmem *gm)
 
 		if (order < 0)
 			return -ENOMEM;
+		owners_take(gm->blocks[gm->block_count - 1].hpa, CHUNK_BYTES << order, gm);
 		done += CHUNK_BYTES << order;
 	}
 	return 0;
@@ -126,6 +127,7 @@ int gmem_init(struct gmem *gm, uint64_t bytes, struct mem_account *account)
 	int err = -ENOMEM;
 
 	memset(gm, 0, sizeof *gm);
+	spin_lock_init(&gm->lock, "guest memory");
 	gm->bytes = bytes;
 	gm->low_bytes = MIN(bytes, GMEM_LOW_MAX);
 	gm->account = account;
@@ -163,7 +165,7 @@ void gmem_fini(struct gmem *gm)
 	gmem_return_fini(gm);
 	for (unsigned i = 0; i < gm->block_count; i++)
 		if (!gm->blocks[i].split)
-			guest_frames_free(gm->blocks[i].hpa, gm->blocks[i].order);
+			gmem_free_frames(gm, gm->blocks[i].hpa, gm->blocks[i].order);
 	heap_free(gm->blocks);
 	heap_free((void *)gm->claimed);
 	heap_free((void *)gm->populated);
@@ -191,8 +193,60 @@ static void promote(struct gmem *gm, const struct gmem_block *block)
 	for (uint64_t i = 0; i < PAGE_1G / CHUNK_BYTES; i++)
 		if (!gmem_bit_test(gm->populated, first + i))
 			return;
+	owners_check(block->hpa, PAGE_1G, gm);
 	pagetable_map(&gm->nested, block->gpa, block->hpa, PAGE_1G,
 		      PT_READ | PT_WRITE | PT_EXEC);
+}
+
+/* Where frames are zeroed: addresses of the window that are never RAM. */
+#define STAGING_PLACES 64u
+_Static_assert(GMEM_LOW_MAX + STAGING_PLACES * CHUNK_BYTES <= GMEM_HIGH_BASE, "in the hole");
+
+static unsigned take_place(struct gmem *gm)
+{
+	for (;;) {
+		uint64_t taken = atomic_load(&gm->staging);
+		unsigned place = ~taken ? (unsigned)__builtin_ctzll(~taken) : 0;
+
+		if (~taken && gmem_bit_claim(&gm->staging, place))
+			return place;
+		thread_yield();
+	}
+}
+
+static int map_window(struct gmem *gm, uint64_t gpa, uint64_t hpa)
+{
+	int err;
+
+	owners_check(hpa, CHUNK_BYTES, gm);
+	spin_lock(&gm->lock);
+	err = pagetable_map(&gm->as.window, GUEST_WINDOW_BASE + gpa, hpa, CHUNK_BYTES,
+			    PT_READ | PT_WRITE | PT_USER);
+	spin_unlock(&gm->lock);
+	return err;
+}
+
+/* This CPU may have looked at the place while another's frame was there, unasked: so it forgets
+ * first. What such a look leaves elsewhere goes before the frame can be another guest's, as
+ * giving away flushes everywhere. */
+int gmem_zero_frame(struct gmem *gm, uint64_t hpa)
+{
+	unsigned place = take_place(gm);
+	uint64_t gpa = GMEM_LOW_MAX + place * CHUNK_BYTES;
+	int err = map_window(gm, gpa, hpa);
+
+	if (!err) {
+		hostmap_forget(window(gpa));
+		user_access_begin();
+		memset(window(gpa), 0, CHUNK_BYTES); /* another guest's data may be there */
+		user_access_end();
+		spin_lock(&gm->lock);
+		err = pagetable_unmap(&gm->as.window, GUEST_WINDOW_BASE + gpa, CHUNK_BYTES);
+		spin_unlock(&gm->lock);
+		hostmap_forget(window(gpa));
+	}
+	gmem_bit_clear(&gm->staging, place);
+	return err;
 }
 
 static int populate_chunk(struct gmem *gm, uint64_t gpa)
@@ -203,18 +257,13 @@ static int populate_chunk(struct gmem *gm, uint64_t gpa)
 	if (err)
 		return err;
 	hpa = gmem_frame_of(gm, chunk, gpa);
-	spin_lock(&gm->lock);
-	err = pagetable_map(&gm->as.window, GUEST_WINDOW_BASE + gpa, hpa, CHUNK_BYTES,
-			    PT_READ | PT_WRITE | PT_USER);
-	spin_unlock(&gm->lock);
+	err = gmem_zero_frame(gm, hpa);
+	if (!err)
+		err = map_window(gm, gpa, hpa);
 	if (err)
 		return err;
 	if (unlikely(gm->frames[chunk])) /* scrap was there: gmem_return.c */
 		gm->flush(gm->flush_arg);
-
-	user_access_begin();
-	memset(window(gpa), 0, CHUNK_BYTES); /* another guest's data may have been here */
-	user_access_end();
 
 	spin_lock(&gm->lock);
 	err = pagetable_map(&gm->nested, gpa, hpa, CHUNK_BYTES, PT_READ | PT_WRITE | PT_EXEC);
@@ -243,6 +292,7 @@ int gmem_populate(struct gmem *gm, uint64_t gpa)
 {
 	uint64_t chunk = gmem_chunk(gm, gpa);
 
+	check_may_wait("populating");
 	if (chunk == NO_CHUNK)
 		return -EFAULT;
 	while (!gmem_bit_test(gm->populated, chunk)) {
@@ -256,6 +306,7 @@ int gmem_populate(struct gmem *gm, uint64_t gpa)
 /* All of [gpa, gpa + bytes) present in the window; 0, -EFAULT, -ENOMEM. */
 static int reach(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 {
+	check_may_wait("guest memory"); /* there now, or not */
 	if (unlikely(!bytes || !gmem_is_ram(gm, gpa, bytes)))
 		return -EFAULT;
 	for (uint64_t at = gpa; at < gpa + bytes;
@@ -299,6 +350,7 @@ int gmem_read64(struct gmem *gm, uint64_t gpa, uint64_t *value)
 {
 	uint64_t chunk = gmem_chunk(gm, gpa);
 
+	check_may_wait("guest memory");
 	if (unlikely(gpa % 8 || chunk == NO_CHUNK))
 		return -EFAULT;
 	if (unlikely(!gmem_bit_test(gm->populated, chunk))) {

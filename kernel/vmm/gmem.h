@@ -6,6 +6,8 @@
 #ifndef KERNEL_VMM_GMEM_H
 #define KERNEL_VMM_GMEM_H
 
+#include <errno.h>
+
 #include "kernel/lib/lock.h"
 #include "kernel/mem/hostmap.h"
 #include "kernel/mem/pagetable.h"
@@ -22,7 +24,8 @@ struct gmem_block {
 	bool split;	   /* its 2 MiB blocks are of their own for the guest pool */
 };
 
-#define GMEM_AWAY UINT32_MAX /* in gmem.frames: in the guest pool */
+#define GMEM_GIVE_MAX 64	 /* chunks that are given away with one flush */
+#define GMEM_AWAY     UINT32_MAX /* in gmem.frames: in the guest pool */
 
 struct gmem {
 	uint64_t bytes, low_bytes; /* of RAM, and below GMEM_LOW_MAX; multiples of 2 MiB */
@@ -38,8 +41,9 @@ struct gmem {
 	uint32_t *kept; /* frames for what comes back; gmem_keep() */
 	unsigned kept_count;
 	_Atomic uint64_t populated_bytes, away_bytes;
-	uint64_t scrap;	      /* 2 MiB that stand in the window for what is away; 0: none yet */
-	struct spinlock lock; /* nested, as.window: changes to them; kept */
+	uint64_t scrap; /* 2 MiB that stand in the window for what is away; 0: none yet */
+	_Atomic uint64_t staging; /* a bit per place in the window's hole: gmem_zero_frame() */
+	struct spinlock lock;	  /* nested, as.window: changes to them; kept */
 	struct pagetable nested;
 	struct pt_pages pages;	    /* for nested: frees nothing before gmem_fini() */
 	struct pt_pages host_pages; /* where they really come from */
@@ -109,9 +113,12 @@ uint64_t gmem_chunk(const struct gmem *gm, uint64_t gpa);
  * Returns their bytes. The guest may use them again only after gm->flush(): a CPU that still
  * has their translation would write what the next touch by another zeroes.
  *
- * gmem_give_away: the 2 MiB around `gpa` go to the guest pool, for other guests, once no CPU
- * can reach them any more. 0; -EFAULT, -EBUSY (pinned), -ENOMEM. Already away is 0. Touched
- * before gmem_take_back(), they come back by themselves, if the pool has any.
+ * gmem_give_away_all: the 2 MiB around each of `count` addresses, all of them RAM and none
+ * twice, go to the guest pool, for other guests, once no CPU can reach them any more: one flush
+ * for all (GMEM_GIVE_MAX at most). What is pinned or is just being populated, or finds no
+ * memory for scrap, stays. Returns how many went, or were away. Touched before
+ * gmem_take_back(), they come back by themselves, if the pool has any, with one flush each.
+ * gmem_give_away: one; 0, -EFAULT, -EBUSY where it stays.
  *
  * gmem_take_back: they are reserved again. 0, or -ENOMEM.
  *
@@ -119,7 +126,13 @@ uint64_t gmem_chunk(const struct gmem *gm, uint64_t gpa);
  * without fail; 0, or -ENOMEM with nothing taken. Any thread, one at a time.
  */
 uint64_t gmem_discard(struct gmem *gm, uint64_t gpa, uint64_t bytes);
-int gmem_give_away(struct gmem *gm, uint64_t gpa);
+unsigned gmem_give_away_all(struct gmem *gm, const uint64_t *gpas, unsigned count);
+static inline int gmem_give_away(struct gmem *gm, uint64_t gpa)
+{
+	if (gmem_chunk(gm, gpa) == UINT64_MAX)
+		return -EFAULT;
+	return gmem_give_away_all(gm, &gpa, 1) ? 0 : -EBUSY;
+}
 int gmem_take_back(struct gmem *gm, uint64_t gpa);
 int gmem_keep(struct gmem *gm, uint64_t bytes);
 

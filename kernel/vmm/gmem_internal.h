@@ -3,6 +3,7 @@
 #ifndef KERNEL_VMM_GMEM_INTERNAL_H
 #define KERNEL_VMM_GMEM_INTERNAL_H
 
+#include "kernel/mem/owners.h"
 #include "kernel/vmm/gmem.h"
 
 #define CHUNK_BYTES PAGE_2M
@@ -35,8 +36,20 @@ struct gmem_block *gmem_block_of(const struct gmem *gm, uint64_t gpa);
 /* The frame of a chunk, whose first byte is at `gpa`; 0 while it is away. */
 uint64_t gmem_frame_of(const struct gmem *gm, uint64_t chunk, uint64_t gpa);
 
+/* Zeroes a frame that is mapped nowhere, before it may be seen anywhere: 0 or -ENOMEM. Thread
+ * context, in the guest's address space. */
+int gmem_zero_frame(struct gmem *gm, uint64_t hpa);
+
 /* A frame for a chunk that is away and claimed: 0 or -ENOMEM. */
 int gmem_fetch_frame(struct gmem *gm, uint64_t chunk);
+
+/* To the guest pool. */
+static inline void gmem_free_frames(const struct gmem *gm, uint64_t hpa, unsigned order)
+{
+	(void)gm;
+	owners_give(hpa, CHUNK_BYTES << order, gm);
+	guest_frames_free(hpa, order);
+}
 
 /* Frees all that gmem_return.c has taken, and blocks that it split. */
 void gmem_return_fini(struct gmem *gm);

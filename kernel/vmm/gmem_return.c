@@ -30,7 +30,12 @@ static uint64_t take_frame(struct gmem *gm)
 	if (gm->kept_count)
 		frame = gm->kept[--gm->kept_count] * CHUNK_BYTES;
 	spin_unlock(&gm->lock);
-	return frame ? frame : guest_frames_alloc(0);
+	if (frame)
+		return frame;
+	frame = guest_frames_alloc(0);
+	if (frame)
+		owners_take(frame, CHUNK_BYTES, gm);
+	return frame;
 }
 
 int gmem_fetch_frame(struct gmem *gm, uint64_t chunk)
@@ -70,6 +75,7 @@ uint64_t gmem_discard(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 {
 	uint64_t end, discarded = 0;
 
+	check_may_wait("forgetting");
 	if (!bytes || !gmem_is_ram(gm, gpa, bytes))
 		return 0;
 	end = ALIGN_DOWN(gpa + bytes, CHUNK_BYTES);
@@ -84,16 +90,34 @@ uint64_t gmem_discard(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 	return discarded;
 }
 
+/* What is nobody's data, for as long as there is a guest. */
+static int make_scrap(struct gmem *gm)
+{
+	uint64_t frame;
+	int err;
+
+	if (gm->scrap)
+		return 0;
+	frame = take_frame(gm);
+	if (!frame)
+		return -ENOMEM;
+	err = gmem_zero_frame(gm, frame);
+	if (err)
+		gmem_free_frames(gm, frame, 0);
+	else
+		gm->scrap = frame;
+	return err;
+}
+
 /* The window has scrap in the chunk's place: who looked at `populated` before it was cleared,
  * and is in the midst of copying, must not fault. */
 static int hide(struct gmem *gm, uint64_t gpa)
 {
-	int err;
+	int err = make_scrap(gm);
 
-	if (!gm->scrap)
-		gm->scrap = take_frame(gm);
-	if (!gm->scrap)
-		return -ENOMEM;
+	if (err)
+		return err;
+	owners_check(gm->scrap, CHUNK_BYTES, gm);
 	spin_lock(&gm->lock);
 	err = pagetable_map(&gm->as.window, GUEST_WINDOW_BASE + gpa, gm->scrap, CHUNK_BYTES,
 			    PT_READ | PT_WRITE | PT_USER);
@@ -112,32 +136,49 @@ static void free_frame(struct gmem *gm, uint64_t chunk, uint64_t gpa)
 	}
 	atomic_store(&gm->frames[chunk], GMEM_AWAY);
 	atomic_fetch_add(&gm->away_bytes, CHUNK_BYTES);
-	guest_frames_free(frame, 0);
+	gmem_free_frames(gm, frame, 0);
 }
 
-/* A chunk that was never touched, or was forgotten, is claimed here, so that nobody populates
- * it meanwhile. */
-int gmem_give_away(struct gmem *gm, uint64_t gpa)
+enum giving { STAYS, IS_AWAY, HIDDEN, SHOWN };
+
+/* Out of the nested tables, and scrap in the window. A chunk that was never touched, or was
+ * forgotten, is claimed here, so that nobody populates it meanwhile. It stays claimed where it
+ * is HIDDEN, or SHOWN (there was no memory for scrap): until all CPUs have flushed. */
+static enum giving begin_giving(struct gmem *gm, uint64_t gpa)
 {
 	uint64_t chunk = gmem_chunk(gm, gpa);
-	int err;
 
-	if (chunk == NO_CHUNK)
-		return -EFAULT;
-	gpa = ALIGN_DOWN(gpa, CHUNK_BYTES);
 	if (gm->frames[chunk] == GMEM_AWAY)
-		return 0;
-	if (!gmem_bit_claim(gm->claimed, chunk)) {
-		err = gmem_bit_test(gm->populated, chunk) ? withdraw(gm, chunk, gpa) : -EBUSY;
-		if (err)
-			return err;
+		return IS_AWAY;
+	if (!gmem_bit_claim(gm->claimed, chunk) &&
+	    (!gmem_bit_test(gm->populated, chunk) || withdraw(gm, chunk, gpa)))
+		return STAYS;
+	return hide(gm, gpa) ? SHOWN : HIDDEN;
+}
+
+unsigned gmem_give_away_all(struct gmem *gm, const uint64_t *gpas, unsigned count)
+{
+	enum giving giving[GMEM_GIVE_MAX];
+	unsigned went = 0, withdrawn = 0;
+
+	check_may_wait("giving away");
+	count = MIN(count, (unsigned)GMEM_GIVE_MAX);
+	for (unsigned i = 0; i < count; i++) {
+		giving[i] = begin_giving(gm, ALIGN_DOWN(gpas[i], CHUNK_BYTES));
+		went += giving[i] == IS_AWAY || giving[i] == HIDDEN;
+		withdrawn += giving[i] >= HIDDEN;
 	}
-	err = hide(gm, gpa);
-	gm->flush(gm->flush_arg); /* whatever came of it: a next touch zeroes */
-	if (!err)
-		free_frame(gm, chunk, gpa);
-	gmem_bit_clear(gm->claimed, chunk);
-	return err;
+	if (withdrawn)
+		gm->flush(gm->flush_arg); /* what is SHOWN is zeroed at its next touch */
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t gpa = ALIGN_DOWN(gpas[i], CHUNK_BYTES), chunk = gmem_chunk(gm, gpa);
+
+		if (giving[i] == HIDDEN)
+			free_frame(gm, chunk, gpa);
+		if (giving[i] >= HIDDEN)
+			gmem_bit_clear(gm->claimed, chunk);
+	}
+	return went;
 }
 
 int gmem_take_back(struct gmem *gm, uint64_t gpa)
@@ -145,6 +186,7 @@ int gmem_take_back(struct gmem *gm, uint64_t gpa)
 	uint64_t chunk = gmem_chunk(gm, gpa);
 	int err = 0;
 
+	check_may_wait("taking back");
 	if (chunk == NO_CHUNK)
 		return -EFAULT;
 	if (gm->frames[chunk] != GMEM_AWAY || !gmem_bit_claim(gm->claimed, chunk))
@@ -171,12 +213,13 @@ int gmem_keep(struct gmem *gm, uint64_t bytes)
 
 		if (!frame)
 			break;
+		owners_take(frame, CHUNK_BYTES, gm);
 		gm->kept[gm->kept_count++] = (uint32_t)(frame / CHUNK_BYTES);
 	}
 	if (gm->kept_count >= wanted)
 		before = wanted;
 	while (gm->kept_count > before)
-		guest_frames_free(gm->kept[--gm->kept_count] * CHUNK_BYTES, 0);
+		gmem_free_frames(gm, gm->kept[--gm->kept_count] * CHUNK_BYTES, 0);
 	spin_unlock(&gm->lock);
 	return before >= wanted ? 0 : -ENOMEM;
 }
@@ -187,9 +230,9 @@ static void free_chunk(struct gmem *gm, const struct gmem_block *block, uint64_t
 	uint32_t frame = gm->frames[gmem_chunk(gm, gpa)];
 
 	if (frame && frame != GMEM_AWAY)
-		guest_frames_free(frame * CHUNK_BYTES, 0);
+		gmem_free_frames(gm, frame * CHUNK_BYTES, 0);
 	else if (!frame && block->split)
-		guest_frames_free(block->hpa + (gpa - block->gpa), 0);
+		gmem_free_frames(gm, block->hpa + (gpa - block->gpa), 0);
 }
 
 void gmem_return_fini(struct gmem *gm)
@@ -201,8 +244,8 @@ void gmem_return_fini(struct gmem *gm)
 			free_chunk(gm, block, block->gpa + at);
 	}
 	while (gm->kept_count)
-		guest_frames_free(gm->kept[--gm->kept_count] * CHUNK_BYTES, 0);
+		gmem_free_frames(gm, gm->kept[--gm->kept_count] * CHUNK_BYTES, 0);
 	heap_free(gm->kept);
 	if (gm->scrap)
-		guest_frames_free(gm->scrap, 0);
+		gmem_free_frames(gm, gm->scrap, 0);
 }

@@ -141,6 +141,8 @@ struct vm *vm_create(const struct vm_params *params)
 	snprintf(vm->name, sizeof vm->name, "%s", params->name);
 	vm->account.name = vm->name;
 	vm->params = *params;
+	spin_lock_init(&vm->irq_lock, "interrupt controllers");
+	spin_lock_init(&vm->stop_lock, "why a VM stops");
 	err = create_parts(vm);
 	if (!err)
 		return vm;

@@ -380,6 +380,7 @@ struct vpit *vpit_create(struct vm *vm)
 	if (!pit)
 		return NULL;
 	pit->vm = vm;
+	spin_lock_init(&pit->lock, "PIT");
 	timer_init(&pit->timer, expired);
 	for (unsigned i = 0; i < 3; i++)
 		pit->channels[i] = (struct channel){.access = ACCESS_BOTH, .gate = i < 2};

@@ -113,6 +113,7 @@ struct port *port_create(const struct network_port_config *config, struct networ
 		return NULL;
 	}
 	packet_pool_on_free(port->copies, copies_freed, port);
+	spin_lock_init(&port->lock, "port");
 	port->network = network;
 	init_dev(port, config);
 	init_filter(&port->filter, config);

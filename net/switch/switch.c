@@ -65,6 +65,7 @@ static int create_locked(const struct network_config *config, char why[NETWORK_W
 		return -ENOMEM;
 	}
 	network->config = *config;
+	spin_lock_init(&network->lock, "network");
 	err = plug_uplink(network, why);
 	if (err) {
 		heap_free(network);

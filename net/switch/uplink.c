@@ -252,6 +252,7 @@ static struct uplink *take_nic(struct netdev *nic)
 		return NULL;
 	}
 	uplink->nic = nic;
+	spin_lock_init(&uplink->transmit_lock, "uplink");
 	list_init(&uplink->waiters);
 	list_push_back(&uplinks, &uplink->link);
 	if (!nic->ops->set_promiscuous || nic->ops->set_promiscuous(nic, true))

@@ -4,7 +4,7 @@
  */
 #include "net/switch/internal.h"
 
-static struct spinlock waiters_lock; /* guards all lists of waiters */
+static struct spinlock waiters_lock = SPINLOCK("waiters"); /* guards all lists of waiters */
 
 void waiters_add(struct list *waiters, struct port *sender)
 {

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from tests.conftest import ROOT, SAMPLES, make_image
+from tests.conftest import BUILD, CHECKED, ROOT, SAMPLES, make_image
 from tests.system import tools_disk
 from tests.system.terminal import Terminal
 from tools.bochs import machine as bochs
@@ -21,11 +21,11 @@ MORE_MODELS = ["corei7_haswell_4770", "corei7_icelake_u", "tigerlake", "sapphire
 
 # Programs that run to their end by themselves, and with how many vCPUs.
 PROGRAMS = {
-    "apic": 2, "boundaries": 1, "cpuid": 2, "cr_reserved": 1, "double_faults": 1,
-    "fpu_restore": 2, "hlt_if0": 2, "init_state": 2, "interrupt_once": 2, "interrupt_storm": 2,
-    "log_flood": 1, "mmio": 1, "msr_sweep": 1, "msr_table": 1, "nmi_iret": 2, "pci": 2, "pku": 2,
-    "ports": 1, "rip_wrap": 1, "sipi_races": 4, "smc": 2, "task_switch": 1, "virtio_hostile": 1,
-    "xsetbv": 2,
+    "apic": 2, "balloon_fuzz": 2, "boundaries": 1, "cpuid": 2, "cr_reserved": 1,
+    "double_faults": 1, "fpu_restore": 2, "hlt_if0": 2, "init_state": 2, "interrupt_once": 2,
+    "interrupt_storm": 2, "log_flood": 1, "mmio": 1, "msr_sweep": 1, "msr_table": 1, "nmi_iret": 2,
+    "pci": 2, "pku": 2, "ports": 1, "rip_wrap": 1, "sipi_races": 4, "smc": 2, "task_switch": 1,
+    "virtio_hostile": 1, "xsetbv": 2,
 }
 LIMIT_S = 900
 # Instructions in a second of the machine's time: enough that what programs do between two looks
@@ -40,9 +40,9 @@ def boot(request, tmp_path):
     """boot(config, files, **options) starts an Intel machine; it ends with the test."""
     machines = []
 
-    def start(config, files, **options):
+    def start(config, files, build=BUILD, **options):
         name = re.sub(r"\W+", "-", request.node.name)
-        image = make_image(tmp_path / "disk.img", config, files)
+        image = make_image(tmp_path / "disk.img", config, files, build)
         machines.append(bochs.Machine(image, name=name, limit_s=LIMIT_S, **options))
         return machines[-1].start()
 
@@ -62,10 +62,10 @@ def programs_config(programs):
     return f"guests:{guests}\n"
 
 
-def run_programs(boot, model, programs):
+def run_programs(boot, model, programs, build=BUILD):
     """Runs them side by side on one machine of 4 CPUs; each must end with status 0."""
     files = {f"{name}.elf": ROOT / f"build/guest/{name}.elf" for name in programs}
-    machine = boot(programs_config(programs), files, model=model, cpus=4, ips=IPS)
+    machine = boot(programs_config(programs), files, build=build, model=model, cpus=4, ips=IPS)
     failed = []
     for name in (name.replace("_", "-") for name in programs):
         machine.rewind(0)
@@ -78,9 +78,9 @@ def run_programs(boot, model, programs):
     assert machine.count(r"\] vmm: VMX with EPT") == 1
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_guest_programs(boot, model):
-    run_programs(boot, model, PROGRAMS)
+@pytest.mark.parametrize("model, build", zip(MODELS, (BUILD, CHECKED)), ids=MODELS)
+def test_guest_programs(boot, model, build):
+    run_programs(boot, model, PROGRAMS, build)
 
 
 @pytest.mark.long

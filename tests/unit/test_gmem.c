@@ -27,10 +27,12 @@
 
 #define POOL_BASE   (64 * GIB)
 #define WINDOW_SIZE (6 * GIB)
+#define OTHERS	    0xaa
 
 struct cpu_features cpu_features;
 static unsigned tables, objects, fail_after, largest_order = GUEST_FRAMES_ORDER_MAX;
 static unsigned splits, flushes;
+static bool fill_new; /* frames come with somebody's data */
 static uint64_t next_frame, frames_out;
 static struct mem_account account;
 
@@ -57,6 +59,8 @@ uint64_t guest_frames_alloc(unsigned order)
 		return 0;
 	next_frame = at + size;
 	frames_out += size;
+	if (fill_new)
+		memset((void *)GUEST_WINDOW_BASE, OTHERS, PAGE_2M); /* whatever shows it */
 	return at;
 }
 
@@ -144,6 +148,7 @@ static int setup(void **state)
 	next_frame = POOL_BASE;
 	fail_after = 0;
 	largest_order = GUEST_FRAMES_ORDER_MAX;
+	fill_new = false;
 	return 0;
 }
 
@@ -304,6 +309,38 @@ static void no_memory_leaves_nothing(void **state)
 	nothing_is_left();
 }
 
+/* Whoever reaches for memory that cannot be populated is told so, and nothing is touched. */
+static void no_memory_to_reach(void **state)
+{
+	struct gmem gm;
+	uint64_t value = 7, hpa = 8, bytes = 9;
+
+	(void)state;
+	assert_int_equal(gmem_init(&gm, 8 * MIB, &account), 0);
+	memset((void *)GUEST_WINDOW_BASE, OTHERS, PAGE_2M);
+	for (unsigned i = 0; i < 5; i++) {
+		fail_after = 1;
+		switch (i) {
+		case 0: assert_int_equal(gmem_read64(&gm, 64, &value), -ENOMEM); break;
+		case 1: assert_int_equal(gmem_read(&gm, 64, &value, 8), -ENOMEM); break;
+		case 2: assert_int_equal(gmem_write(&gm, 64, &value, 8), -ENOMEM); break;
+		case 3: assert_int_equal(gmem_cmpxchg(&gm, 64, 0, 1, 8), -ENOMEM); break;
+		case 4: assert_int_equal(gmem_pin(&gm, 64, &hpa, &bytes), -ENOMEM); break;
+		}
+		assert_int_equal(fail_after, 0);
+	}
+	assert_int_equal(value, 7);
+	assert_int_equal(hpa, 8);
+	assert_int_equal(bytes, 9);
+	assert_int_equal(gm.pins[0], 0);
+	assert_int_equal(gm.populated_bytes, 0);
+	assert_int_equal(*(volatile uint8_t *)(GUEST_WINDOW_BASE + 64), OTHERS);
+	assert_int_equal(gmem_read64(&gm, 64, &value), 0);
+	assert_int_equal(value, 0);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
 static void count_flush(void *arg)
 {
 	assert_ptr_equal(arg, &flushes);
@@ -396,6 +433,112 @@ static void what_is_given_away_is_the_pools(void **state)
 	nothing_is_left();
 }
 
+static unsigned seen;
+
+/* At each flush other CPUs look at the window anew, in the midst of a copy from or to chunk 1.
+ */
+static void look(void *arg)
+{
+	struct gmem *gm = arg;
+	unsigned prot;
+	uint64_t hpa;
+
+	flushes++;
+	if (pagetable_lookup(&gm->as.window, GUEST_WINDOW_BASE + PAGE_2M, &hpa, &prot))
+		seen |= *(volatile uint8_t *)(GUEST_WINDOW_BASE + PAGE_2M + 12345);
+}
+
+/* Neither scrap, nor what comes back in its place, ever shows what its last owner left. */
+static void nobody_sees_others_data(void **state)
+{
+	struct gmem gm;
+
+	(void)state;
+	create(&gm, 64 * MIB, 4);
+	gm.flush = look;
+	gm.flush_arg = &gm;
+	fill_new = true;
+	seen = 0;
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), 0);
+	assert_int_equal(flushes, 1);
+	assert_int_equal(seen, 0);
+	assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+	assert_int_equal(flushes, 2);
+	assert_int_equal(seen, 0);
+	assert_int_equal(gm.staging, 0);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* One flush for all; those that cannot go stay, and do not hold up the others. */
+static void many_go_with_one_flush(void **state)
+{
+	uint64_t gpas[GMEM_GIVE_MAX + 1], hpa, bytes = 1;
+	struct gmem gm;
+
+	(void)state;
+	create(&gm, 256 * MIB, 80);
+	for (unsigned i = 0; i < ARRAY_SIZE(gpas); i++)
+		gpas[i] = (i + 1) * PAGE_2M + 99;
+	assert_int_equal(gmem_pin(&gm, 3 * PAGE_2M, &hpa, &bytes), 0);
+	assert_int_equal(gmem_give_away_all(&gm, gpas, 8), 7);
+	assert_int_equal(flushes, 1);
+	assert_int_equal(gm.away_bytes, 7 * PAGE_2M);
+	assert_non_null(gmem_window(&gm, 3 * PAGE_2M));
+	assert_int_equal(gmem_give_away_all(&gm, gpas, 8), 7); /* they are away */
+	assert_int_equal(flushes, 1);
+	gmem_unpin(&gm, 3 * PAGE_2M);
+	assert_int_equal(gmem_give_away_all(&gm, gpas, GMEM_GIVE_MAX + 1), GMEM_GIVE_MAX);
+	assert_int_equal(flushes, 2);
+	assert_int_equal(gm.away_bytes, GMEM_GIVE_MAX * PAGE_2M);
+	assert_int_equal(gmem_give_away_all(&gm, gpas, 0), 0);
+	assert_int_equal(flushes, 2);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* The first chunk above the hole, and what is no RAM on both sides of it. */
+static void above_the_hole(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa;
+
+	(void)state;
+	create(&gm, 4 * GIB, 0);
+	assert_int_equal(gmem_populate(&gm, GMEM_HIGH_BASE), 0);
+	assert_int_equal(gmem_give_away(&gm, GMEM_HIGH_BASE + 5), 0);
+	assert_int_equal(level_of(&gm, GMEM_HIGH_BASE, &hpa), 0);
+	assert_int_equal(gmem_give_away(&gm, GMEM_LOW_MAX), -EFAULT);
+	assert_int_equal(gmem_give_away(&gm, GMEM_HIGH_BASE + GIB), -EFAULT);
+	assert_int_equal(gmem_take_back(&gm, GMEM_HIGH_BASE), 0);
+	assert_int_equal(gm.away_bytes, 0);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* Every allocation of giving away and of coming back fails once. */
+static void no_memory_to_give_or_come_back(void **state)
+{
+	bool reached = true;
+
+	(void)state;
+	for (unsigned n = 1; reached; n++) {
+		struct gmem gm;
+
+		create(&gm, 8 * MIB, 2);
+		fail_after = n;
+		gmem_give_away(&gm, PAGE_2M);
+		gmem_populate(&gm, PAGE_2M);
+		reached = fail_after == 0;
+		fail_after = 0;
+		assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+		assert_int_equal(gm.away_bytes, 0);
+		assert_int_equal(gm.staging, 0);
+		gmem_fini(&gm);
+		nothing_is_left();
+	}
+}
+
 /* Without a frame for scrap it stays; but it was out of the nested tables, so what translations
  * of it there are must go before it is zeroed again. */
 static void what_cannot_be_given_away_is_flushed(void **state)
@@ -405,7 +548,7 @@ static void what_cannot_be_given_away_is_flushed(void **state)
 	(void)state;
 	create(&gm, 64 * MIB, 4);
 	fail_after = 1;
-	assert_int_equal(gmem_give_away(&gm, PAGE_2M), -ENOMEM);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), -EBUSY);
 	assert_int_equal(fail_after, 0);
 	assert_int_equal(flushes, 1);
 	assert_int_equal(gm.away_bytes, 0);
@@ -487,8 +630,13 @@ int main(void)
 		cmocka_unit_test_setup(whole_gigabytes_become_one_page, setup),
 		cmocka_unit_test_setup(entries_change_atomically, setup),
 		cmocka_unit_test_setup(no_memory_leaves_nothing, setup),
+		cmocka_unit_test_setup(no_memory_to_reach, setup),
 		cmocka_unit_test_setup(what_is_discarded_reads_as_zeroes, setup),
 		cmocka_unit_test_setup(what_is_given_away_is_the_pools, setup),
+		cmocka_unit_test_setup(nobody_sees_others_data, setup),
+		cmocka_unit_test_setup(many_go_with_one_flush, setup),
+		cmocka_unit_test_setup(above_the_hole, setup),
+		cmocka_unit_test_setup(no_memory_to_give_or_come_back, setup),
 		cmocka_unit_test_setup(what_cannot_be_given_away_is_flushed, setup),
 		cmocka_unit_test_setup(what_is_kept_comes_back, setup),
 		cmocka_unit_test_setup(a_broken_gigabyte_stays_broken, setup),

@@ -23,7 +23,7 @@
 #define POOL_BLOCKS 24
 static uint8_t *pool;
 static bool taken[POOL_BLOCKS];
-static unsigned mapped;
+static unsigned mapped, stale; /* stale: freed, and not flushed yet */
 
 uint64_t guest_frames_alloc(unsigned order)
 {
@@ -42,6 +42,7 @@ void guest_frames_free(uint64_t phys, unsigned order)
 {
 	uint64_t at = (phys - (uint64_t)pool) / PAGE_2M;
 
+	assert_int_equal(stale, 0); /* no CPU may reach what is another's next */
 	for (unsigned i = 0; i < 1u << order; i++) {
 		assert_true(taken[at + i]);
 		taken[at + i] = false;
@@ -69,6 +70,12 @@ void vmap_free(void *virt)
 {
 	assert_non_null(virt);
 	mapped--;
+	stale++;
+}
+
+void vmap_flush(void)
+{
+	stale = 0;
 }
 
 static int set_up(void **state)

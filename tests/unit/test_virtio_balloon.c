@@ -70,6 +70,45 @@ static void test_statistics(void **state)
 	assert_int_equal(info().total_bytes, 0);
 }
 
+/* In use is what is neither in the balloon nor available. */
+static void test_used(void **state)
+{
+	struct virtio_balloon_info i = {0};
+
+	(void)state;
+	assert_int_equal(virtio_balloon_used(&i, 256 * MIB), 0); /* it says nothing */
+	i.available_bytes = 192 * MIB;
+	assert_int_equal(virtio_balloon_used(&i, 256 * MIB), 64 * MIB);
+	i.balloon_bytes = 100 * MIB;
+	i.available_bytes = 92 * MIB;
+	assert_int_equal(virtio_balloon_used(&i, 256 * MIB), 64 * MIB);
+	i.available_bytes = UINT64_MAX; /* nonsense takes nothing down */
+	assert_int_equal(virtio_balloon_used(&i, 256 * MIB), 0);
+	i.balloon_bytes = UINT64_MAX;
+	assert_int_equal(virtio_balloon_used(&i, 256 * MIB), 0);
+	assert_int_equal(info().stats_count, 0);
+	give_stats(1, 2);
+	assert_int_equal(info().stats_count, 1);
+}
+
+/* A guest that runs out of memory may take back what it was asked to give (5.5.3). */
+static void test_deflate_on_oom(void **state)
+{
+	(void)state;
+	common_write(&pci, DEVICE_SELECT, 4, 0);
+	assert_true(common_read(&pci, DEVICE_FEATURE, 4) & DEFLATE_OOM);
+	assert_true(common_read(&pci, DEVICE_FEATURE, 4) & MUST_TELL_HOST);
+	assert_int_equal(virtio_balloon_set(balloon, 40 * MIB), 0);
+	pool = 2;
+	inflate(4 * CHUNK_PAGES, 2 * CHUNK_PAGES);
+	assert_int_equal(given, 2);
+	tell(DEFLATE, 4 * CHUNK_PAGES, 2 * CHUNK_PAGES);
+	assert_true(answered(DEFLATE));
+	assert_int_equal(taken, 2);
+	assert_int_equal(info().balloon_bytes, 0);
+	assert_int_equal(info().target_bytes, 40 * MIB); /* it is still asked for */
+}
+
 /* Somebody asked before there was anything to give back. */
 static void test_statistics_asked_before(void **state)
 {
@@ -111,6 +150,49 @@ static void test_reports(void **state)
 	assert_int_equal(flushes, 1); /* nothing was forgotten */
 	assert_int_equal(info().discarded_bytes, 6 * MIB);
 	assert_int_equal(info().balloon_bytes, 0);
+}
+
+/* Each is answered after a call of all CPUs; so they are answered no faster than these may be.
+ */
+static void test_reports_are_bounded(void **state)
+{
+	const struct driver_buffer whole = {16 * MIB, 2 * MIB, true};
+	unsigned told = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3000; i++) {
+		driver_add(&drivers[REPORTS], &whole, 1, false);
+		virtio_pci_kick(&pci, REPORTS);
+		while (answered(REPORTS))
+			told++;
+	}
+	assert_in_range(flushes, 50, 101);
+	assert_int_equal(told, flushes);
+	assert_int_equal(fake_timers_armed(), 1);
+	give_stats(10 * MIB, 20 * MIB); /* others are heard meanwhile */
+	info();
+	assert_true(answered(STATISTICS));
+	fake_run_until(fake_now_ns + 100 * NSEC_PER_MSEC);
+	fake_threads_run();
+	while (answered(REPORTS))
+		told++;
+	assert_in_range(flushes, 102, 135);
+	assert_int_equal(told, flushes);
+}
+
+#define SEGMENTS 40
+
+/* What one request can make us look at ends somewhere. */
+static void test_report_of_everything(void **state)
+{
+	struct driver_buffer all[SEGMENTS];
+
+	(void)state;
+	for (unsigned i = 0; i < SEGMENTS; i++) /* the same memory again and again */
+		all[i] = (struct driver_buffer){0, MACHINE_BYTES, true};
+	report(REPORTS, all, SEGMENTS);
+	assert_int_equal(discarded_bytes, 2 * GIB);
+	assert_int_equal(flushes, 1);
 }
 
 /* What is to be read is no report. */
@@ -185,7 +267,11 @@ int main(void)
 		TEST(test_statistics),
 		TEST(test_statistics_asked_before),
 		TEST(test_statistics_twice),
+		TEST(test_used),
+		TEST(test_deflate_on_oom),
 		TEST(test_reports),
+		TEST(test_reports_are_bounded),
+		TEST(test_report_of_everything),
 		TEST(test_report_to_be_read),
 		TEST(test_reports_without_statistics),
 		TEST(test_set),

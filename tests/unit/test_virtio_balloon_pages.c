@@ -84,9 +84,10 @@ static void test_large(void **state)
 	(void)state;
 	inflate(16 * CHUNK_PAGES, 12 * CHUNK_PAGES);
 	assert_int_equal(given, 12);
+	assert_int_equal(batches, 2); /* one for each turn */
 	assert_int_equal(info().balloon_bytes, 12 * PAGE_2M);
 	assert_int_equal(fake_message_count, 1);
-	given = 0;
+	given = batches = 0;
 	pool = 12;
 	tell(DEFLATE, 16 * CHUNK_PAGES, 12 * CHUNK_PAGES);
 	assert_true(answered(DEFLATE));
@@ -96,6 +97,71 @@ static void test_large(void **state)
 	assert_int_equal(common_read(&pci, STATUS, 1), 0);
 	assert_in_range(given, 1, 11);
 	assert_int_equal(info().balloon_bytes, 0);
+}
+
+/* ---- what others feel of it ---- */
+
+#define FULL 6 /* chunks that are in the balloon */
+
+/* One page of each of these, as one request. */
+static void one_page_of_each(unsigned queue)
+{
+	uint64_t gpa = BUFFER + queue * 0x10000ull;
+	const struct driver_buffer buffer = {gpa, 4 * FULL, false};
+
+	for (unsigned i = 0; i < FULL; i++)
+		fake_gmem_put(&fake, gpa, uint32_t)[i] = (4 + i) * CHUNK_PAGES + 3;
+	assert_true(driver_add(&drivers[queue], &buffer, 1, false) >= 0);
+	virtio_pci_kick(&pci, queue);
+	assert_true(answered(queue));
+}
+
+/* Each batch interrupts all CPUs, and so may each chunk of it, when it comes back. While the
+ * clock stands still that ends, though the guest is answered; then it goes on at the rate of
+ * the clock, and no faster. */
+static void test_calls_are_bounded(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	pool = UINT32_MAX;
+	inflate(4 * CHUNK_PAGES, FULL * CHUNK_PAGES);
+	for (unsigned i = 0; i < 1000; i++) {
+		one_page_of_each(DEFLATE);
+		one_page_of_each(INFLATE);
+	}
+	assert_in_range(given + batches, 50, 110);
+	assert_int_equal(fake_timers_armed(), 1);
+	before = given + batches;
+	for (unsigned i = 0; i < 1000; i++) {
+		one_page_of_each(DEFLATE);
+		one_page_of_each(INFLATE);
+		fake_run_until(fake_now_ns + NSEC_PER_MSEC);
+		fake_threads_run();
+	}
+	assert_in_range(given + batches - before, 250, 310);
+	one_page_of_each(DEFLATE);
+	fake_run_until(fake_now_ns + NSEC_PER_SEC);
+	fake_threads_run();
+	assert_int_equal(fake_timers_armed(), 0);
+	assert_int_equal(info().away_bytes, 0); /* and nothing goes that is wanted again */
+}
+
+/* What waits for its turn goes without being asked again. */
+static void test_due_later(void **state)
+{
+	(void)state;
+	pool = UINT32_MAX;
+	inflate(4 * CHUNK_PAGES, FULL * CHUNK_PAGES);
+	for (unsigned i = 0; i < 100; i++) {
+		one_page_of_each(DEFLATE);
+		one_page_of_each(INFLATE);
+	}
+	assert_int_equal(info().away_bytes, 0);
+	fake_run_until(fake_now_ns + NSEC_PER_SEC);
+	fake_threads_run();
+	assert_int_equal(info().away_bytes, FULL * PAGE_2M);
+	assert_int_equal(fake_timers_armed(), 0);
 }
 
 /* ---- waiting for memory ---- */
@@ -183,13 +249,9 @@ static void test_end_amid_waiting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_inflate),
-		TEST(test_deflate),
-		TEST(test_no_ram),
-		TEST(test_half_a_number),
-		TEST(test_large),
-		TEST(test_wait),
-		TEST(test_reset_amid_waiting),
+		TEST(test_inflate),	     TEST(test_deflate), TEST(test_no_ram),
+		TEST(test_half_a_number),    TEST(test_large),	 TEST(test_calls_are_bounded),
+		TEST(test_due_later),	     TEST(test_wait),	 TEST(test_reset_amid_waiting),
 		TEST(test_end_amid_waiting),
 	};
 

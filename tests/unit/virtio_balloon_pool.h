@@ -25,8 +25,9 @@
 
 #define MUST_TELL_HOST BIT(0)
 #define STATS_VQ       BIT(1)
+#define DEFLATE_OOM    BIT(2)
 #define REPORTING      BIT(5)
-#define ALL	       (BIT(VIRTIO_F_VERSION_1) | MUST_TELL_HOST | STATS_VQ | REPORTING)
+#define ALL	       (BIT(VIRTIO_F_VERSION_1) | MUST_TELL_HOST | STATS_VQ | DEFLATE_OOM | REPORTING)
 
 enum { INFLATE, DEFLATE, STATISTICS, REPORTS, QUEUES };
 
@@ -37,7 +38,7 @@ static struct virtq_driver drivers[QUEUES];
 
 static bool away[CHUNKS];
 static unsigned pool; /* frames that can be had */
-static unsigned given, taken, flushes;
+static unsigned given, taken, flushes, batches;
 static uint64_t kept_bytes, discarded_bytes;
 static int keep_result;
 static uint16_t answered_at_flush;
@@ -48,15 +49,19 @@ uint64_t gmem_chunk(const struct gmem *gm, uint64_t gpa)
 	return gpa < gm->bytes ? gpa / PAGE_2M : UINT64_MAX;
 }
 
-int gmem_give_away(struct gmem *gm, uint64_t gpa)
+unsigned gmem_give_away_all(struct gmem *gm, const uint64_t *gpas, unsigned count)
 {
-	assert_false(away[gpa / PAGE_2M]);
-	away[gpa / PAGE_2M] = true;
-	given++;
-	gm->away_bytes += PAGE_2M;
-	if (reset_at_first && given == 1)
+	assert_in_range(count, 1, GMEM_GIVE_MAX);
+	for (unsigned i = 0; i < count; i++) {
+		assert_false(away[gpas[i] / PAGE_2M]);
+		away[gpas[i] / PAGE_2M] = true;
+		given++;
+		gm->away_bytes += PAGE_2M;
+	}
+	batches++;
+	if (reset_at_first && batches == 1)
 		common_write(&pci, STATUS, 1, 0);
-	return 0;
+	return count;
 }
 
 int gmem_take_back(struct gmem *gm, uint64_t gpa)
@@ -83,9 +88,9 @@ uint64_t gmem_discard(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 {
 	uint64_t whole = ALIGN_DOWN(gpa + bytes, PAGE_2M) - ALIGN_UP(gpa, PAGE_2M);
 
-	assert_true(gmem_is_ram(gm, gpa, bytes));
 	if (bytes < PAGE_2M)
 		return 0;
+	assert_true(gmem_is_ram(gm, gpa, bytes));
 	discarded_bytes += whole;
 	return whole;
 }
@@ -130,7 +135,7 @@ static inline int setup(void **state)
 {
 	(void)state;
 	memset(away, 0, sizeof away);
-	pool = given = taken = flushes = 0;
+	pool = given = taken = flushes = batches = 0;
 	kept_bytes = discarded_bytes = 0;
 	keep_result = 0;
 	reset_at_first = false;

@@ -12,9 +12,16 @@ KERNEL_LIBS = $(DIR_libyaml)/lib/libyaml.a $(DIR_zlib)/lib/libz.a $(DIR_newlib)/
 
 kernel: $(BUILD)/kernel.elf $(BUILD)/BOOTX64.EFI
 
+# The same with the rules of kernel/lib/checks.h looked at, below build/checked.
+CHECKED := $(BUILD)/checked
+checked: | $(PACKAGES)
+	@MAKEFLAGS= $(MAKE) --no-print-directory BUILD=$(CHECKED) DEPS=$(DEPS) \
+		PACKAGES=$(PACKAGES) V=$(V) CHECKS=1 kernel
+.PHONY: checked
+
 # Kernel code finds the libraries' headers as <yaml.h> and <zlib.h>.
-kernel_compile = $(KERNEL_CC) $(KERNEL_CFLAGS) $(WARNINGS) -MMD -MP -I. \
-	-isystem $(DIR_libyaml)/include -isystem $(DIR_zlib)/include -c $< -o $@
+kernel_compile = $(KERNEL_CC) $(KERNEL_CFLAGS) $(if $(CHECKS),-DCHECKS) $(WARNINGS) \
+	-MMD -MP -I. -isystem $(DIR_libyaml)/include -isystem $(DIR_zlib)/include -c $< -o $@
 
 $(OBJ)/%.c.o: %.c $(LIBRARY_DIRS)
 	@mkdir -p $(@D)

@@ -15,7 +15,8 @@ HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=a
 	-isystem $(DIR_zlib)/include
 HOST_LIBS := $(DIR_libyaml)/lib/libyaml-host.a $(DIR_zlib)/lib/libz-host.a
 # With COVER set, gcov counts the lines that they run.
-UNIT_CC := gcc $(HOST_CFLAGS) -fsanitize=address,undefined $(if $(COVER),-O0 --coverage)
+UNIT_CC := gcc $(HOST_CFLAGS) -DCHECKS -fsanitize=address,undefined \
+	$(if $(COVER),-O0 --coverage)
 FUZZ_CC := clang $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined
 STRESS_CC := gcc $(HOST_CFLAGS) -fsanitize=thread -pthread
 
@@ -40,7 +41,11 @@ $(BUILD)/fuzz/obj/%.asl.o: $(OBJ)/%.asl.o
 	@mkdir -p $(@D)
 	@cp $< $@
 
-$(UNIT):
+# The rules of the core are looked at in all that is built so.
+CHECK_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o,kernel/lib/checks.c kernel/mem/owners.c \
+	tests/unit/checks_host.c)
+
+$(UNIT): $(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $(filter %.o,$^) $(HOST_LIBS) -lcmocka
 
 $(STRESS):
@@ -121,7 +126,7 @@ CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
 	$(wildcard tools/check-config/*.c guests/config/*.c) drivers/volume/names.c \
 	kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c \
 	kernel/mem/plan.c)
-$(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS)
+$(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS) $(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^ $(HOST_LIBS)
 
 check-config: $(BUILD)/check-config
@@ -133,11 +138,13 @@ check-config: $(BUILD)/check-config
 LVM_KERNEL := $(patsubst %,drivers/volume/lvm/%.c,holds manage members picture source volume)
 LVM_SOURCES := $(filter-out $(LVM_KERNEL),$(wildcard drivers/volume/lvm/*.c))
 $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $(LVM_SOURCES) \
-	kernel/lib/size.c kernel/lib/crc32.c kernel/lib/sort.c)
+	kernel/lib/size.c kernel/lib/crc32.c kernel/lib/sort.c) \
+	$(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^
 
 # Everything that a whole-machine test starts.
-MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config $(BUILD)/lvmtool bochs
+MACHINE := kernel checked samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config \
+	$(BUILD)/lvmtool bochs
 run_all = @tools/test/run --unit $(UNIT) $(STRESS) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE)

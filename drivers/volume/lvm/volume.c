@@ -25,7 +25,7 @@ struct volume {
 static struct list open_volumes = {&open_volumes, &open_volumes};
 
 /* Ready without an initialisation. */
-static struct mutex lock = {.queue.waiters = {&lock.queue.waiters, &lock.queue.waiters}};
+static struct mutex lock = MUTEX(lock);
 
 void lvm_volume_lock(void)
 {

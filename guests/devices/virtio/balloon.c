@@ -1,9 +1,13 @@
 /*
  * virtio-balloon. The guest names pages of 4 KiB; the guest pool deals in 2 MiB. So a bit
- * remembers each page that is in the balloon, and a chunk goes to the pool once all of its
- * pages are. A page that the guest wants back brings its chunk back first: it must tell, and
- * wait (VIRTIO_BALLOON_F_MUST_TELL_HOST). Where the pool has nothing left it waits until there
- * is.
+ * remembers each page that is in the balloon, and a chunk is due to go to the pool once all of
+ * its pages are. A page that the guest wants back brings its chunk back first: it must tell,
+ * and wait (VIRTIO_BALLOON_F_MUST_TELL_HOST), when it runs out of memory too
+ * (VIRTIO_BALLOON_F_DEFLATE_ON_OOM). Where the pool has nothing left it waits until there is.
+ *
+ * What goes, and what is reported as free, and what comes back by itself, interrupts every CPU
+ * of the machine, other guests' too: so that is done for many chunks at once, and no more often
+ * than CALLS_PER_S allows, whatever the guest does.
  */
 #include "guests/devices/virtio/balloon.h"
 
@@ -12,6 +16,7 @@
 
 #include "guests/devices/virtio/virtio.h"
 #include "kernel/cpu/clock.h"
+#include "kernel/lib/bucket.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/sync.h"
@@ -20,6 +25,7 @@
 
 #define F_MUST_TELL_HOST 0
 #define F_STATS_VQ	 1
+#define F_DEFLATE_ON_OOM 2
 #define F_REPORTING	 5
 
 /* Queues that a driver did not ask for have no number (Linux and QEMU agree on this reading of
@@ -32,8 +38,13 @@ enum { INFLATE, DEFLATE, STATISTICS, REPORTS, QUEUES };
 #define PIECE		64 /* page numbers that are read at once */
 /* Pieces, or other requests, that are served before other threads have their turn. */
 #define PIECES_IN_ONE_TURN 64
-#define LEAST_BYTES	   (32 * MIB)
+#define PIECE_BYTES	   (64 * PAGE_2M) /* that a report names, and that count as one */
+#define REPORT_BYTES	   (2 * GIB)
 #define RETRY_NS	   (500 * NSEC_PER_MSEC)
+/* How often all CPUs may be interrupted: once for each batch of chunks that go, once for each
+ * of these, as it may come back by itself, and once for a request full of reports. */
+#define CALLS_PER_S 300
+#define CALLS_BURST 100
 
 struct balloon_config { /* 5.5.4 */
 	uint32_t num_pages, actual, free_page_hint_id, poison;
@@ -58,6 +69,10 @@ struct virtio_balloon {
 
 	uint64_t *pages;  /* a bit per page of RAM: it is in the balloon */
 	uint16_t *filled; /* per chunk: how many of its pages are */
+	uint64_t *due;	  /* a bit per chunk: all are, and it is to go to the pool */
+	unsigned due_count;
+	struct bucket calls;
+	struct timer limit; /* when `calls` allows the next */
 	_Atomic uint64_t page_count, discarded_bytes, stats[STAT_AVAILABLE + 1];
 	unsigned budget; /* pieces left of this turn */
 	struct virtq_chain chain;
@@ -66,7 +81,8 @@ struct virtio_balloon {
 	uint32_t chain_at; /* and so many bytes of it are done */
 	bool stats_held;   /* we have the buffer for statistics, */
 	uint16_t stats_id, stats_descriptors;
-	_Atomic bool stats_wanted; /* and are to give it back, so that it comes filled */
+	_Atomic bool stats_wanted;    /* and are to give it back, so that it comes filled */
+	_Atomic unsigned stats_count; /* how often they came */
 	bool logged;
 	struct timer retry;
 };
@@ -87,6 +103,38 @@ static bool find_page(const struct virtio_balloon *balloon, uint32_t pfn, uint64
 	return *chunk != UINT64_MAX;
 }
 
+static void set_due(struct virtio_balloon *balloon, uint64_t chunk, bool due)
+{
+	uint64_t *word = &balloon->due[chunk / 64], bit = BIT(chunk % 64);
+
+	if (!(*word & bit) == !due)
+		return;
+	*word ^= bit;
+	balloon->due_count += due ? 1 : -1u;
+}
+
+static void limit_over(struct timer *timer)
+{
+	virtio_wake(&container_of(timer, struct virtio_balloon, limit)->virtio);
+}
+
+/* Whether all CPUs may be interrupted now; else the timer wakes us when they may. */
+static bool may_call(struct virtio_balloon *balloon)
+{
+	uint64_t ready = bucket_ready_ns(&balloon->calls, 1, clock_now_ns());
+
+	if (ready)
+		timer_arm(&balloon->limit, ready);
+	return !ready;
+}
+
+static uint64_t gpa_of_chunk(uint64_t chunk)
+{
+	uint64_t offset = chunk * PAGE_2M;
+
+	return offset < GMEM_LOW_MAX ? offset : offset - GMEM_LOW_MAX + GMEM_HIGH_BASE;
+}
+
 /* A chunk that cannot go now (a device is using it, or there is no memory for scrap) stays with
  * the guest: it has lost nothing. */
 static int inflate_page(struct virtio_balloon *balloon, uint32_t pfn)
@@ -100,7 +148,7 @@ static int inflate_page(struct virtio_balloon *balloon, uint32_t pfn)
 	balloon->pages[bit / 64] |= BIT(bit % 64);
 	atomic_fetch_add(&balloon->page_count, 1);
 	if (++balloon->filled[chunk] == PAGES_PER_CHUNK)
-		gmem_give_away(balloon->gm, (uint64_t)pfn * PAGE_BYTES);
+		set_due(balloon, chunk, true);
 	return 0;
 }
 
@@ -118,8 +166,31 @@ static int deflate_page(struct virtio_balloon *balloon, uint32_t pfn)
 		return err;
 	balloon->pages[bit / 64] &= ~BIT(bit % 64);
 	balloon->filled[chunk]--;
+	set_due(balloon, chunk, false);
 	atomic_fetch_sub(&balloon->page_count, 1);
 	return 0;
+}
+
+/* As many chunks that are due as one call of all CPUs serves. */
+static void give_due(struct virtio_balloon *balloon)
+{
+	uint64_t gpas[GMEM_GIVE_MAX], chunks = balloon->gm->bytes / PAGE_2M;
+	unsigned count = 0;
+
+	if (!balloon->due_count || !may_call(balloon))
+		return;
+	for (uint64_t word = 0; word < (chunks + 63) / 64; word++) {
+		for (; balloon->due[word] && count < GMEM_GIVE_MAX; count++) {
+			unsigned bit = (unsigned)__builtin_ctzll(balloon->due[word]);
+
+			gpas[count] = gpa_of_chunk(word * 64 + bit);
+			set_due(balloon, word * 64 + bit, false);
+		}
+	}
+	bucket_take(&balloon->calls, 1 + count, clock_now_ns());
+	gmem_give_away_all(balloon->gm, gpas, count);
+	if (balloon->due_count)
+		virtio_wake(&balloon->virtio);
 }
 
 /* The page numbers of the chain that are not done. Stops at the first error, or -EAGAIN when
@@ -198,6 +269,7 @@ static int serve_statistics(struct virtio_balloon *balloon, struct virtq *q)
 	for (unsigned i = 0; i < bytes / sizeof *stats; i++)
 		if (stats[i].tag < ARRAY_SIZE(balloon->stats))
 			atomic_store(&balloon->stats[stats[i].tag], stats[i].value);
+	atomic_fetch_add(&balloon->stats_count, 1);
 	balloon->stats_held = true;
 	balloon->stats_id = balloon->chain.id;
 	balloon->stats_descriptors = balloon->chain.descriptors;
@@ -205,17 +277,26 @@ static int serve_statistics(struct virtio_balloon *balloon, struct virtq *q)
 }
 
 /* The driver uses the pages again once it has its chain back: by then no CPU may have their old
- * translations. */
+ * translations. What a chain names beyond REPORT_BYTES is not looked at: a report is an offer.
+ */
 static int serve_report(struct virtio_balloon *balloon, struct virtq *q)
 {
 	const struct virtq_chain *chain = &balloon->chain;
+	uint64_t discarded = 0, left = REPORT_BYTES;
 	struct gmem *gm = balloon->gm;
-	uint64_t discarded = 0;
 
-	for (unsigned i = chain->readable; i < chain->count; i++)
-		discarded += gmem_discard(gm, chain->segments[i].gpa, chain->segments[i].bytes);
-	if (discarded)
+	for (unsigned i = chain->readable; i < chain->count; i++) {
+		uint64_t bytes = MIN(left, (uint64_t)chain->segments[i].bytes);
+
+		discarded += gmem_discard(gm, chain->segments[i].gpa, bytes);
+		left -= bytes;
+	}
+	balloon->budget -=
+		MIN(balloon->budget, (unsigned)((REPORT_BYTES - left) / PIECE_BYTES));
+	if (discarded) {
+		bucket_take(&balloon->calls, 1, clock_now_ns());
 		gm->flush(gm->flush_arg);
+	}
 	atomic_fetch_add(&balloon->discarded_bytes, discarded);
 	virtq_push(q, chain->id, chain->descriptors, 0);
 	return 0;
@@ -248,7 +329,7 @@ static int serve_queue(struct virtio_balloon *balloon, unsigned queue, const cha
 	int err = 0;
 
 	virtq_notify_off(q);
-	while (!err) {
+	while (!err && !(role_of(&balloon->virtio, queue) == REPORTS && !may_call(balloon))) {
 		int got = balloon->budget ? virtq_pop(q, &balloon->chain) : -EAGAIN;
 
 		if (got == -EAGAIN) {
@@ -295,11 +376,17 @@ static void service(struct virtio *virtio, uint64_t kicked)
 	for (unsigned i = 0; !err && i < virtio->queue_count; i++)
 		if (virtio->queues[i].enabled)
 			err = serve_queue(balloon, i, &why);
+	give_due(balloon);
 	ask_statistics(balloon);
 	if (err < 0)
 		virtio_broken(virtio, why);
 	else if (!balloon->budget)
 		virtio_wake(virtio);
+}
+
+static uint64_t due_bytes(const struct gmem *gm)
+{
+	return ALIGN_UP(gm->bytes / PAGE_2M, 64) / 8;
 }
 
 static void start(struct virtio *virtio)
@@ -315,9 +402,12 @@ static void stop(struct virtio *virtio)
 	uint64_t chunks = balloon->gm->bytes / PAGE_2M;
 
 	timer_cancel(&balloon->retry);
+	timer_cancel(&balloon->limit);
 	balloon->held = balloon->stats_held = false;
 	memset(balloon->pages, 0, chunks * PAGES_PER_CHUNK / 8);
 	memset(balloon->filled, 0, chunks * sizeof *balloon->filled);
+	memset(balloon->due, 0, due_bytes(balloon->gm));
+	balloon->due_count = 0;
 	atomic_store(&balloon->page_count, 0);
 }
 
@@ -333,7 +423,8 @@ static const struct virtio_type balloon_type = {
 	.name = "virtio-balloon",
 	.id = VIRTIO_ID_BALLOON,
 	.class_code = CLASS_CODE,
-	.features = BIT(F_MUST_TELL_HOST) | BIT(F_STATS_VQ) | BIT(F_REPORTING),
+	.features = BIT(F_MUST_TELL_HOST) | BIT(F_STATS_VQ) | BIT(F_DEFLATE_ON_OOM) |
+		    BIT(F_REPORTING),
 	.queue_size = QUEUE_SIZE,
 	.config_bytes = sizeof(struct balloon_config),
 	.start = start,
@@ -353,15 +444,19 @@ struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *roo
 	balloon->target_bytes = vm->gmem.bytes;
 	balloon->pages = heap_zalloc(chunks * PAGES_PER_CHUNK / 8, &vm->account);
 	balloon->filled = heap_zalloc(chunks * sizeof *balloon->filled, &vm->account);
+	balloon->due = heap_zalloc(due_bytes(balloon->gm), &vm->account);
 	mutex_init(&balloon->lock);
 	timer_init(&balloon->retry, retry);
+	timer_init(&balloon->limit, limit_over);
+	bucket_init(&balloon->calls, CALLS_PER_S, CALLS_BURST);
 	balloon->virtio.queue_count = QUEUES;
 	balloon->virtio.config = &balloon->config;
-	if (balloon->pages && balloon->filled &&
+	if (balloon->pages && balloon->filled && balloon->due &&
 	    !virtio_create(&balloon->virtio, &balloon_type, vm, root, balloon_type.features))
 		return balloon;
 	heap_free(balloon->pages);
 	heap_free(balloon->filled);
+	heap_free(balloon->due);
 	heap_free(balloon);
 	return NULL;
 }
@@ -372,8 +467,10 @@ void virtio_balloon_destroy(struct virtio_balloon *balloon)
 		return;
 	virtio_destroy(&balloon->virtio);
 	timer_cancel(&balloon->retry);
+	timer_cancel(&balloon->limit);
 	heap_free(balloon->pages);
 	heap_free(balloon->filled);
+	heap_free(balloon->due);
 	heap_free(balloon);
 }
 
@@ -390,7 +487,7 @@ int virtio_balloon_set(struct virtio_balloon *balloon, uint64_t bytes)
 	uint32_t pages;
 	int err;
 
-	if (bytes > all || bytes < LEAST_BYTES)
+	if (bytes > all || bytes < VIRTIO_BALLOON_LEAST_BYTES)
 		return -EINVAL;
 	if (!driven(balloon))
 		return -EOPNOTSUPP;
@@ -409,6 +506,15 @@ int virtio_balloon_set(struct virtio_balloon *balloon, uint64_t bytes)
 	return err;
 }
 
+uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
+{
+	uint64_t others = MIN(memory_bytes, info->balloon_bytes);
+
+	if (!info->available_bytes)
+		return 0;
+	return memory_bytes - others - MIN(memory_bytes - others, info->available_bytes);
+}
+
 void virtio_balloon_get_info(struct virtio_balloon *balloon, struct virtio_balloon_info *info)
 {
 	*info = (struct virtio_balloon_info){
@@ -420,6 +526,7 @@ void virtio_balloon_get_info(struct virtio_balloon *balloon, struct virtio_ballo
 		.free_bytes = atomic_load(&balloon->stats[STAT_FREE]),
 		.total_bytes = atomic_load(&balloon->stats[STAT_TOTAL]),
 		.available_bytes = atomic_load(&balloon->stats[STAT_AVAILABLE]),
+		.stats_count = atomic_load(&balloon->stats_count),
 	};
 	atomic_store(&balloon->stats_wanted, true);
 	virtio_wake(&balloon->virtio);

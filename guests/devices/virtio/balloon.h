@@ -11,6 +11,8 @@ struct pci_root;
 struct virtio_balloon;
 struct vm;
 
+#define VIRTIO_BALLOON_LEAST_BYTES (32 * MIB) /* what a guest may be asked to make do with */
+
 struct virtio_balloon_info {
 	bool driven;		  /* the guest has a driver for it */
 	uint64_t target_bytes;	  /* of memory that the guest is to make do with */
@@ -19,7 +21,12 @@ struct virtio_balloon_info {
 	uint64_t discarded_bytes; /* reported free and forgotten, since the start */
 	/* What the guest last said of itself; 0: nothing. */
 	uint64_t free_bytes, available_bytes, total_bytes;
+	unsigned stats_count; /* how often it said so */
 };
+
+/* Memory that the guest cannot do without, as it last said: all of `memory_bytes` that is
+ * neither in its balloon nor available to its programs. 0: it says nothing of itself. */
+uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes);
 
 /* NULL without memory or slots. Before vm_start(); thread context. */
 struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root);

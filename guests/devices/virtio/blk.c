@@ -286,6 +286,7 @@ struct virtio_blk *virtio_blk_create(struct vm *vm, struct pci_root *root,
 	if (!blk)
 		return NULL;
 	blk->gm = &vm->gmem;
+	spin_lock_init(&blk->done_lock, "virtio disk done");
 	blk->dev = dev;
 	blk->read_only = config->read_only || dev->read_only;
 	blk->write_back = config->cache == CONFIG_CACHE_WRITE_BACK;

@@ -165,6 +165,7 @@ struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
 	if (!net)
 		return NULL;
 	net->port = params->port;
+	spin_lock_init(&net->wake_lock, "virtio net wake");
 	net->max_pairs = params->pairs;
 	net->own_mac_only = params->own_mac_only;
 	memcpy(net->mac, params->port->mac, sizeof net->mac);

@@ -293,6 +293,7 @@ int virtio_create(struct virtio *virtio, const struct virtio_type *type, struct 
 	int err;
 
 	virtio->type = type;
+	spin_lock_init(&virtio->lock, "virtio");
 	virtio->vm = vm;
 	virtio->offered = (features & type->features) | common_features(type);
 	describe(virtio, type);

@@ -1,0 +1,266 @@
+/* See checks.h: what may wait, and the order of spinlocks. Whose frames are whose is
+ * kernel/mem/owners.c. Empty in builds without checks. */
+#include "kernel/lib/checks.h"
+
+#ifdef CHECKS
+
+#include <string.h>
+
+#define CLASSES 96
+
+/* One kind of lock, 0 of the array unused. Where it was first taken by an interrupt handler,
+ * and with interrupts on; NULL: never. */
+static struct class
+{
+	const char *name;
+	const char *in_irq, *irqs_on;
+} classes[CLASSES];
+static unsigned class_count = 1;
+
+/* orders[a][b]: b was taken under a; where each was taken then. */
+static struct order {
+	const char *outer, *inner;
+} orders[CLASSES][CLASSES];
+static unsigned order_count;
+static _Atomic uint64_t waits;
+
+/* Guards all above against changes. Not a spinlock: those are looked at here. */
+static atomic_flag busy = ATOMIC_FLAG_INIT;
+
+static uint64_t enter(void)
+{
+	uint64_t flags = check_irq_save();
+
+	while (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
+		__asm__ volatile("pause");
+	return flags;
+}
+
+static void leave(uint64_t flags)
+{
+	atomic_flag_clear_explicit(&busy, memory_order_release);
+	check_irq_restore(flags);
+}
+
+struct check_counts check_counts(void)
+{
+	return (struct check_counts){class_count - 1, order_count, waits};
+}
+
+void check_forget(void)
+{
+	memset(classes, 0, sizeof classes);
+	memset(orders, 0, sizeof orders);
+	class_count = 1;
+	order_count = 0;
+}
+
+/* 0: there is no room for one more. */
+static unsigned find_class(const char *name)
+{
+	for (unsigned i = 1; i < class_count; i++)
+		if (!strcmp(classes[i].name, name))
+			return i;
+	if (class_count == CLASSES)
+		return 0;
+	classes[class_count].name = name;
+	return class_count++;
+}
+
+/* Whether `to` was ever taken under `from`, or under what was; *first is the first step. */
+static bool leads_to(unsigned from, unsigned to, unsigned *first, bool seen[CLASSES])
+{
+	for (unsigned next = 1; next < class_count; next++) {
+		unsigned ignored;
+
+		if (!orders[from][next].inner || seen[next])
+			continue;
+		seen[next] = true;
+		if (next == to || leads_to(next, to, &ignored, seen)) {
+			*first = next;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool path(unsigned from, unsigned to, unsigned *first)
+{
+	bool seen[CLASSES] = {false};
+
+	return leads_to(from, to, first, seen);
+}
+
+/* A pair of classes, the first taken by interrupt handlers and the other under it, though it is
+ * taken with interrupts on elsewhere: whoever is interrupted there holds up the handler's CPU.
+ */
+static bool irq_conflict(unsigned *handler, unsigned *open)
+{
+	unsigned ignored;
+
+	for (unsigned a = 1; a < class_count; a++)
+		for (unsigned b = 1; classes[a].in_irq && b < class_count; b++)
+			if (classes[b].irqs_on && path(a, b, &ignored)) {
+				*handler = a;
+				*open = b;
+				return true;
+			}
+	return false;
+}
+
+/* Notes how the class is taken now. Returns false where that breaks the rule. */
+static bool note_context(struct class *class, const char *site)
+{
+	if (check_in_irq() && !class->in_irq)
+		class->in_irq = site;
+	else if (!check_in_irq() && check_irqs_on() && !class->irqs_on)
+		class->irqs_on = site;
+	else
+		return true;
+	return !(class->in_irq && class->irqs_on);
+}
+
+static void check_context(unsigned class, const char *site)
+{
+	unsigned handler = class, open = class;
+	uint64_t flags;
+	bool fine, irq = check_in_irq();
+
+	if (irq ? classes[class].in_irq != NULL : classes[class].irqs_on || !check_irqs_on())
+		return;
+	fine = note_context(&classes[class], site);
+	flags = enter();
+	fine = fine && !irq_conflict(&handler, &open);
+	leave(flags);
+	if (!fine)
+		check_failed("an interrupt handler takes '%s' at %s; with interrupts on '%s' "
+			     "is taken at %s",
+			     classes[handler].name, classes[handler].in_irq, classes[open].name,
+			     classes[open].irqs_on);
+}
+
+/* `inner` is about to be taken under `outer`, which was taken at `outer_site`. */
+static void check_order(unsigned outer, const char *outer_site, unsigned inner,
+			const char *site)
+{
+	unsigned first = 0, handler = 0, open = 0;
+	uint64_t flags;
+	bool wrong, conflict = false;
+
+	if (orders[outer][inner].inner)
+		return;
+	flags = enter();
+	wrong = outer == inner || path(inner, outer, &first);
+	if (!wrong) {
+		order_count += !orders[outer][inner].inner;
+		orders[outer][inner] = (struct order){outer_site, site};
+		conflict = irq_conflict(&handler, &open);
+	}
+	leave(flags);
+	if (outer == inner)
+		check_failed("two of '%s' at once: taken at %s, and at %s", classes[outer].name,
+			     outer_site, site);
+	else if (wrong)
+		check_failed("'%s', taken at %s under '%s' of %s; but '%s' was taken at %s "
+			     "under '%s' of %s",
+			     classes[inner].name, site, classes[outer].name, outer_site,
+			     classes[first].name, orders[inner][first].inner,
+			     classes[inner].name, orders[inner][first].outer);
+	else if (conflict)
+		check_failed("an interrupt handler takes '%s' at %s, and under it '%s', which "
+			     "is taken with interrupts on at %s",
+			     classes[handler].name, classes[handler].in_irq, classes[open].name,
+			     classes[open].irqs_on);
+}
+
+static unsigned class_of(struct check_lock *lock)
+{
+	unsigned class = atomic_load_explicit(&lock->class, memory_order_relaxed);
+	uint64_t flags;
+
+	if (class || !lock->name)
+		return class;
+	flags = enter();
+	class = find_class(lock->name);
+	leave(flags);
+	if (!class)
+		check_failed("more than %u classes of locks: '%s'", CLASSES, lock->name);
+	atomic_store_explicit(&lock->class, class, memory_order_relaxed);
+	return class;
+}
+
+void check_lock_take(struct check_lock *lock, const char *site)
+{
+	const struct check_cpu *cpu = checks_this_cpu();
+	unsigned class;
+
+	if (!cpu)
+		return;
+	class = class_of(lock);
+	if (!__STDC_HOSTED__ && !class) /* tests make objects without their create functions */
+		check_failed("the lock at %s has no name: spin_lock_init()", site);
+	for (unsigned i = 0; i < cpu->count; i++)
+		if (cpu->held[i].lock == lock)
+			check_failed("'%s', taken at %s, is held since %s",
+				     lock->name ? lock->name : "?", site, cpu->held[i].site);
+	if (!class)
+		return;
+	check_context(class, site);
+	for (unsigned i = 0; i < cpu->count; i++)
+		if (cpu->held[i].lock->class)
+			check_order(cpu->held[i].lock->class, cpu->held[i].site, class, site);
+}
+
+void check_lock_taken(struct check_lock *lock, const char *site)
+{
+	uint64_t flags = check_irq_save(); /* a handler's locks lie above ours, or not at all */
+	struct check_cpu *cpu = checks_this_cpu();
+	bool fits = !cpu || cpu->count < CHECK_HELD_MAX;
+
+	if (cpu && fits) {
+		cpu->held[cpu->count].lock = lock;
+		cpu->held[cpu->count++].site = site;
+	}
+	check_irq_restore(flags);
+	if (!fits)
+		check_failed("more than %u spinlocks held, at %s", CHECK_HELD_MAX, site);
+}
+
+void check_lock_give(struct check_lock *lock)
+{
+	uint64_t flags = check_irq_save();
+	struct check_cpu *cpu = checks_this_cpu();
+	unsigned at = cpu ? cpu->count : 0;
+
+	while (at && cpu->held[at - 1].lock != lock)
+		at--;
+	if (at) {
+		for (; at < cpu->count; at++)
+			cpu->held[at - 1] = cpu->held[at];
+		cpu->count--;
+	}
+	check_irq_restore(flags);
+}
+
+void check_wait_at(const char *what, const char *site)
+{
+	const struct check_cpu *cpu = checks_this_cpu();
+
+	if (!cpu || check_starting())
+		return;
+	atomic_fetch_add_explicit(&waits, 1, memory_order_relaxed);
+	if (check_in_irq())
+		check_failed("%s at %s, in an interrupt handler", what, site);
+	else if (cpu->count)
+		check_failed("%s at %s, with '%s' held since %s", what, site,
+			     cpu->held[cpu->count - 1].lock->name
+				     ? cpu->held[cpu->count - 1].lock->name
+				     : "?",
+			     cpu->held[cpu->count - 1].site);
+	else if (!check_irqs_on())
+		check_failed("%s at %s, with interrupts off", what, site);
+	else if (check_window_open())
+		check_failed("%s at %s, with the guest's window open", what, site);
+}
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * Rules of the core that are checked while it runs: in builds with CHECKS, which are all unit
+ * tests and the kernel of `make checked`. Elsewhere all of this is nothing, and costs nothing.
+ *
+ * - Nothing waits for other CPUs or threads with interrupts off, in an interrupt handler, with
+ * a spinlock held, or with access to the guest's window open: check_may_wait() stands at the
+ *   head of all that may, whether or not it has to this time.
+ * - Spinlocks are taken in one order. A lock's class is what it guards (spin_lock_init()). The
+ *   first time that one class is taken under another sets their order; whoever takes them the
+ *   other way round later, directly or by way of others, is told of both places.
+ * - A class that interrupt handlers take is never taken with interrupts on, nor under it one
+ *   that is.
+ * That frames have one owner is kernel/mem/owners.h.
+ */
+#ifndef KERNEL_LIB_CHECKS_H
+#define KERNEL_LIB_CHECKS_H
+
+#include "kernel/lib/types.h" /* first: newlib's stdatomic.h wants stdint.h */
+
+#include <stdatomic.h>
+
+#ifdef CHECKS
+
+#define CHECK_TEXT_(text) #text
+#define CHECK_TEXT(text)  CHECK_TEXT_(text)
+#define CHECK_SITE	  __FILE__ ":" CHECK_TEXT(__LINE__)
+
+/* In every spinlock. */
+struct check_lock {
+	const char *name;	/* what it guards; NULL: it was never named */
+	_Atomic unsigned class; /* 1 and more once it was taken */
+};
+
+#define CHECK_HELD_MAX 16
+
+/* The spinlocks that one CPU holds. */
+struct check_cpu {
+	struct {
+		const struct check_lock *lock;
+		const char *site;
+	} held[CHECK_HELD_MAX];
+	unsigned count;
+};
+
+/* Kept by kernel/cpu/checks.c; on the build machine by tests/unit/checks_host.c. */
+struct check_cpu *checks_this_cpu(void); /* NULL: too early */
+bool check_irqs_on(void);
+bool check_in_irq(void);
+bool check_starting(void);    /* this CPU runs no threads yet: nobody waits for it */
+bool check_window_open(void); /* between user_access_begin() and user_access_end() */
+uint64_t check_irq_save(void);
+void check_irq_restore(uint64_t flags);
+/* A rule was broken. Does not return, but in tests that expect it. */
+void check_failed(const char *fmt, ...) printf_like(1, 2);
+
+/* Around taking a lock and giving it back; `site` is FILE:LINE. */
+void check_lock_take(struct check_lock *lock, const char *site);
+void check_lock_taken(struct check_lock *lock, const char *site);
+void check_lock_give(struct check_lock *lock);
+
+void check_wait_at(const char *what, const char *site);
+/* The caller may wait for others now. Any context. */
+#define check_may_wait(what) check_wait_at(what, CHECK_SITE)
+
+/* For a report: classes of locks, orders between two of them, waits that were looked at. */
+struct check_counts {
+	unsigned classes, orders;
+	uint64_t waits;
+};
+struct check_counts check_counts(void);
+
+/* Says in the log that this is such a build; once. */
+void check_announce(void);
+
+/* Forgets classes and orders; for tests. */
+void check_forget(void);
+
+#else
+
+#define check_may_wait(what) ((void)0)
+#define check_announce()     ((void)0)
+
+#endif
+#endif

@@ -1,0 +1,291 @@
+/*
+ * The rules of kernel/lib/checks.h, each broken: that it is seen, and that the complaint names
+ * both places. And what is allowed, seen by nobody.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/lib/lock.h"
+#include "kernel/mem/owners.h"
+#include "tests/unit/checks_host.h"
+
+static char text[CHECKS_TEXT_BYTES];
+static struct spinlock first = SPINLOCK("first"), second = SPINLOCK("second"),
+		       third = SPINLOCK("third"), nameless;
+
+static int setup(void **state)
+{
+	(void)state;
+	checks_expected = text;
+	text[0] = 0;
+	check_forget();
+	first = (struct spinlock)SPINLOCK("first");
+	second = (struct spinlock)SPINLOCK("second");
+	third = (struct spinlock)SPINLOCK("third");
+	checks_irqs_off = checks_in_irq = checks_window_open = false;
+	return 0;
+}
+
+static void says(const char *what)
+{
+	if (!*what)
+		assert_string_equal(text, "");
+	else if (!strstr(text, what))
+		fail_msg("\"%s\" does not say \"%s\"", text, what);
+	text[0] = 0;
+}
+
+static void under(struct spinlock *outer, struct spinlock *inner)
+{
+	spin_lock(outer);
+	spin_lock(inner);
+	spin_unlock(inner);
+	spin_unlock(outer);
+}
+
+/* ---- waiting ---- */
+
+static void waiting(void **state)
+{
+	uint64_t flags;
+
+	(void)state;
+	check_may_wait("a flush");
+	says("");
+	flags = irq_save();
+	check_may_wait("a flush");
+	says("a flush at tests/unit/test_checks.c:");
+	irq_restore(flags);
+	check_may_wait("a flush");
+	says("");
+	flags = spin_lock_irqsave(&first);
+	check_may_wait("a flush");
+	says("with 'first' held since tests/unit/test_checks.c:");
+	spin_unlock_irqrestore(&first, flags);
+	spin_lock(&nameless);
+	check_may_wait("a flush");
+	says("with '?' held");
+	spin_unlock(&nameless);
+	assert_true(spin_trylock(&first));
+	check_may_wait("a flush");
+	says("with 'first' held");
+	spin_unlock(&first);
+	checks_in_irq = true;
+	check_may_wait("a flush");
+	says("in an interrupt handler");
+	checks_in_irq = false;
+	checks_window_open = true;
+	check_may_wait("a flush");
+	says("window open");
+	checks_window_open = false;
+	check_may_wait("a flush");
+	says("");
+}
+
+/* What was taken last need not be given back first. */
+static void given_back_in_any_order(void **state)
+{
+	(void)state;
+	spin_lock(&first);
+	spin_lock(&second);
+	spin_unlock(&first);
+	check_may_wait("a flush");
+	says("'second'");
+	spin_unlock(&second);
+	check_may_wait("a flush");
+	says("");
+}
+
+/* ---- order ---- */
+
+static void two_orders(void **state)
+{
+	(void)state;
+	under(&first, &second);
+	under(&first, &second);
+	says("");
+	assert_int_equal(check_counts().orders, 1);
+	under(&second, &first);
+	says("'first', taken at tests/unit/test_checks.c:");
+	under(&second, &first);
+	says("but 'second' was taken at tests/unit/test_checks.c:");
+}
+
+static void a_circle_of_three(void **state)
+{
+	(void)state;
+	under(&first, &second);
+	under(&second, &third);
+	says("");
+	under(&third, &first);
+	says("'first', taken at");
+	under(&first, &third); /* shorter, and the same direction */
+	says("");
+}
+
+static void two_of_a_kind(void **state)
+{
+	struct spinlock other = SPINLOCK("first");
+
+	(void)state;
+	under(&first, &other);
+	says("two of 'first' at once");
+	under(&nameless, &first); /* nothing is known of it */
+	under(&first, &nameless);
+	says("");
+}
+
+/* Itself, it would wait for ever: so only the complaint is asked for. */
+static void taken_twice(void **state)
+{
+	(void)state;
+	spin_lock(&first);
+	check_lock_take(&first.check, "here");
+	says("'first', taken at here, is held since");
+	spin_unlock(&first);
+	assert_true(spin_trylock(&first)); /* who does not wait may come in any order */
+	assert_false(spin_trylock(&first));
+	spin_unlock(&first);
+}
+
+static void trying_sets_no_order(void **state)
+{
+	(void)state;
+	under(&first, &second);
+	text[0] = 0;
+	spin_lock(&second);
+	assert_true(spin_trylock(&first));
+	says("");
+	spin_unlock(&first);
+	spin_unlock(&second);
+}
+
+/* ---- interrupts ---- */
+
+static void in_irq(void (*fn)(void))
+{
+	uint64_t flags = irq_save();
+
+	checks_in_irq = true;
+	fn();
+	checks_in_irq = false;
+	irq_restore(flags);
+}
+
+static void take_first(void)
+{
+	spin_lock(&first);
+	spin_unlock(&first);
+}
+
+static void taken_by_interrupts(void **state)
+{
+	uint64_t flags;
+
+	(void)state;
+	in_irq(take_first);
+	flags = spin_lock_irqsave(&first);
+	spin_unlock_irqrestore(&first, flags);
+	says("");
+	take_first();
+	says("an interrupt handler takes 'first' at tests/unit/test_checks.c:");
+}
+
+static void taken_by_interrupts_later(void **state)
+{
+	(void)state;
+	take_first();
+	says("");
+	in_irq(take_first);
+	says("an interrupt handler takes 'first'");
+}
+
+/* Whoever is interrupted while it has the second holds up who has the first and wants it. */
+static void under_what_interrupts_take(void **state)
+{
+	uint64_t flags;
+
+	(void)state;
+	in_irq(take_first);
+	spin_lock(&second);
+	spin_unlock(&second);
+	flags = irq_save();
+	under(&first, &second);
+	irq_restore(flags);
+	says("under it 'second', which is taken with interrupts on");
+}
+
+static void irqs_off_is_no_offence(void **state)
+{
+	uint64_t flags;
+
+	(void)state;
+	in_irq(take_first);
+	flags = irq_save();
+	under(&first, &second);
+	under(&second, &third);
+	irq_restore(flags);
+	says("");
+	spin_lock(&third); /* two steps away */
+	says("'third'");
+	spin_unlock(&third);
+}
+
+/* ---- frames ---- */
+
+#define FRAME (64 * GIB)
+
+static void frames_have_one_owner(void **state)
+{
+	int one = 1, two = 2;
+
+	(void)state;
+	owners_take(FRAME, 2 * PAGE_2M, &one);
+	owners_check(FRAME + PAGE_2M, PAGE_2M, &one);
+	owners_check(FRAME + PAGE_2M + 5, 1, &one);
+	owners_free(FRAME + 2 * PAGE_2M, PAGE_2M);
+	says("");
+	owners_take(FRAME + PAGE_2M, PAGE_2M, &two);
+	says("is another's already");
+	owners_check(FRAME, PAGE_2M, &two);
+	says("is not its own");
+	owners_check(FRAME + PAGE_2M, 2 * PAGE_2M, &one);
+	says("is not its own");
+	owners_give(FRAME, PAGE_2M, &two);
+	says("is not its own");
+	owners_free(FRAME, PAGE_2M);
+	says("still has an owner");
+	owners_give(FRAME, 2 * PAGE_2M, &one);
+	owners_free(FRAME, 2 * PAGE_2M);
+	owners_take(FRAME, PAGE_2M, &two);
+	owners_give(FRAME, PAGE_2M, &two);
+	says("");
+	owners_give(FRAME, PAGE_2M, &two); /* once more */
+	says("is not its own");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(waiting, setup),
+		cmocka_unit_test_setup(given_back_in_any_order, setup),
+		cmocka_unit_test_setup(two_orders, setup),
+		cmocka_unit_test_setup(a_circle_of_three, setup),
+		cmocka_unit_test_setup(two_of_a_kind, setup),
+		cmocka_unit_test_setup(taken_twice, setup),
+		cmocka_unit_test_setup(trying_sets_no_order, setup),
+		cmocka_unit_test_setup(taken_by_interrupts, setup),
+		cmocka_unit_test_setup(taken_by_interrupts_later, setup),
+		cmocka_unit_test_setup(under_what_interrupts_take, setup),
+		cmocka_unit_test_setup(irqs_off_is_no_offence, setup),
+		cmocka_unit_test_setup(frames_have_one_owner, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
