@@ -8,6 +8,7 @@
 
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/pvclock.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define ALL		  0xffffffffu
@@ -35,6 +36,7 @@
 	 BIT(17) /* PSE-36 */ | BIT(19) /* CLFLUSH */ | BIT(23) /* MMX */ |               \
 	 BIT(24) /* FXSR */ | BIT(25) | BIT(26) /* SSE */)
 #define LEAF1_EDX_MTRR BIT(12)
+#define FEATURE_APIC   BIT(9) /* of leaf 1, and of AMD's leaf that repeats it */
 #define LEAF1_EDX_HTT  BIT(28)
 #define LEAF7_EBX                                                                            \
 	(BIT(0) /* FSGSBASE */ | BIT(3) /* BMI1 */ | BIT(5) /* AVX2 */ | BIT(7) /* SMEP */ | \
@@ -293,6 +295,8 @@ static void adjust(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct cp
 
 	switch (leaf) {
 	case 0x01:
+		if (!vlapic_is_enabled(vcpu->lapic))
+			r->edx &= ~(uint32_t)FEATURE_APIC;
 		r->ebx |= (uint32_t)(vcpu->id & 0xff) << 24;
 		r->ebx |= (uint32_t)MIN(count, 255u) << 16;
 		if (count > 1)
@@ -305,6 +309,8 @@ static void adjust(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct cp
 			r->ecx |= LEAF7_ECX_OSPKE;
 		break;
 	case LEAF_EXTENDED + 1:
+		if (!vlapic_is_enabled(vcpu->lapic))
+			r->edx &= ~(uint32_t)FEATURE_APIC;
 		if (count > 1 && cpu_features.vendor == CPU_VENDOR_AMD)
 			r->ecx |= LEAFX1_ECX_CMP_LEGACY;
 		break;

@@ -9,6 +9,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define CR0_PE	  BIT(0)
@@ -213,6 +214,12 @@ static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uin
 	return err;
 }
 
+static void mmio(struct bus_access *access)
+{
+	if (likely(!vlapic_mmio_moved(access)))
+		bus_do(&access->vcpu->vm->mmio, access);
+}
+
 static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsigned bytes,
 			  bool write)
 {
@@ -224,7 +231,7 @@ static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsig
 
 		if (write)
 			memcpy(&access.value, value, part);
-		bus_do(&vcpu->vm->mmio, &access);
+		mmio(&access);
 		if (!write)
 			memcpy(value, &access.value, part);
 		gpa += part;
