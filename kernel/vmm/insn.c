@@ -360,6 +360,26 @@ static int op_io_out(struct emul_ctx *ctx, uint16_t port, const void *value, uns
 	return port_access(ctx, port, &copy, bytes, true);
 }
 
+_Static_assert((int)EMUL_LDTR == SEG_LDTR && (int)EMUL_TR == SEG_TR, "and so are these");
+
+static void op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
+{
+	struct vcpu *vcpu = vcpu_of(ctx);
+	struct vcpu_segment seg;
+	struct vcpu_state state;
+
+	if (which <= EMUL_TR) {
+		vmm_backend->get_segment(vcpu, which, &seg);
+		*word = seg.selector;
+	} else if (which == EMUL_MSW) {
+		*word = (uint16_t)vmm_backend->get_reg(vcpu, REG_CR0);
+	} else {
+		vmm_backend->get_state(vcpu, &state);
+		*word = which == EMUL_GDTR ? state.gdtr.limit : state.idtr.limit;
+		*base = which == EMUL_GDTR ? state.gdtr.base : state.idtr.base;
+	}
+}
+
 /* The guest's XMM registers are in the CPU; FXSAVE shows them (SDM vol. 1 table 10-2: XMM0 at
  * byte 160). The vCPU's XSAVE area is unused while it is loaded. Interrupts off: another thread
  * must not come in between. */
@@ -392,6 +412,7 @@ static const struct emul_ops memory_ops = {
 	.compare_exchange = op_compare_exchange,
 	.fetch = op_fetch,
 	.segment = op_segment,
+	.system = op_system,
 	.read_xmm = op_read_xmm,
 	.write_xmm = op_write_xmm,
 };
@@ -402,6 +423,7 @@ static const struct emul_ops io_ops = {
 	.compare_exchange = op_compare_exchange,
 	.fetch = op_fetch,
 	.segment = op_segment,
+	.system = op_system,
 	.io_in = op_io_in,
 	.io_out = op_io_out,
 	.read_xmm = op_read_xmm,
