@@ -45,6 +45,9 @@
 	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */ | BIT(16) |       \
 	 BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31) /* AVX-512 */)
 #define LEAF7_EBX_TSC_ADJUST BIT(1)
+#define LEAF7_EBX_INVPCID    BIT(10)
+#define LEAF7_ECX_RDPID	     BIT(22)
+#define LEAFX1_EDX_RDTSCP    BIT(27)
 #define LEAF7_ECX_PKU	     BIT(3)
 #define LEAF7_ECX_OSPKE	     BIT(4)
 #define LEAF7_ECX                                                                     \
@@ -135,6 +138,24 @@ static void xsave_init(void)
 			xsave.component[i] = cpuid(0x0d, i);
 }
 
+/* What guests could not use, though the CPU has it. */
+static void hide(const struct policy *p, struct cpuid *host)
+{
+	unsigned undefined =
+		vmm_backend->undefined_in_guests ? vmm_backend->undefined_in_guests() : 0;
+
+	if (p->leaf == 0x07 && p->subleaf == 0) {
+		if (!cpu_features.pku)
+			host->ecx &= ~(uint32_t)LEAF7_ECX_PKU;
+		if (undefined & BACKEND_NO_INVPCID)
+			host->ebx &= ~(uint32_t)LEAF7_EBX_INVPCID;
+		if (undefined & BACKEND_NO_RDTSCP)
+			host->ecx &= ~(uint32_t)LEAF7_ECX_RDPID;
+	}
+	if (p->leaf == LEAF_EXTENDED + 1 && undefined & BACKEND_NO_RDTSCP)
+		host->edx &= ~(uint32_t)LEAFX1_EDX_RDTSCP;
+}
+
 void features_init(void)
 {
 	uint32_t max_basic = cpuid(0, 0).eax, max_extended = cpuid(LEAF_EXTENDED, 0).eax;
@@ -150,8 +171,7 @@ void features_init(void)
 			host = cpuid(p->leaf, p->subleaf);
 		if (p->leaf == 0x02 && cpu_features.vendor != CPU_VENDOR_INTEL)
 			host = (struct cpuid){0};
-		if (p->leaf == 0x07 && p->subleaf == 0 && !cpu_features.pku)
-			host.ecx &= ~(uint32_t)LEAF7_ECX_PKU;
+		hide(p, &host);
 		values[i] = masked(p, host);
 		if (!*index)
 			*index = (uint8_t)(i + 1);
