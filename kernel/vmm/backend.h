@@ -26,9 +26,9 @@ enum vmexit_reason {
 	VMEXIT_HYPERCALL,    /* VMCALL, VMMCALL */
 	VMEXIT_NESTED_FAULT, /* EPT violation or misconfiguration, #NPF */
 	VMEXIT_XSETBV,
-	VMEXIT_CR_WRITE,  /* MOV to CR0/CR4, LMSW, CLTS where the backend intercepts them */
-	VMEXIT_CACHE,	  /* INVD, WBINVD */
-	VMEXIT_MONITOR,	  /* MONITOR, MWAIT */
+	VMEXIT_CR_WRITE, /* MOV to CR0/CR4, LMSW, CLTS where the backend intercepts them */
+	VMEXIT_CACHE,	 /* INVD, WBINVD */
+	VMEXIT_MONITOR,	 /* MONITOR, MWAIT */
 	VMEXIT_RDPMC,
 	VMEXIT_UNDEFINED, /* an instruction that this CPU model does not have: #UD */
 	VMEXIT_TASK_SWITCH,
@@ -165,6 +165,9 @@ struct vcpu_state {
 	} gdtr, idtr;
 };
 
+#define BACKEND_NO_RDTSCP  BIT(0) /* RDTSCP and RDPID */
+#define BACKEND_NO_INVPCID BIT(1)
+
 struct vmm_backend {
 	const char *name; /* "SVM", "VMX" */
 
@@ -175,6 +178,9 @@ struct vmm_backend {
 	int (*cpu_enable)(struct cpu *cpu);
 	/* Whether a guest may come to harm on this CPU; NULL: on none. Asked once all run. */
 	bool (*shuns_cpu)(unsigned cpu);
+	/* Optional. Instructions that the CPU has and that are #UD in guests: BACKEND_NO_*
+	 * bits. Asked once, after probe(). */
+	unsigned (*undefined_in_guests)(void);
 	/* Nested page tables' format, and the largest leaf level. */
 	const struct pt_format *nested_format;
 	unsigned (*nested_max_level)(void);

@@ -8,6 +8,7 @@
 
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/pvclock.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define ALL		  0xffffffffu
@@ -35,6 +36,7 @@
 	 BIT(17) /* PSE-36 */ | BIT(19) /* CLFLUSH */ | BIT(23) /* MMX */ |               \
 	 BIT(24) /* FXSR */ | BIT(25) | BIT(26) /* SSE */)
 #define LEAF1_EDX_MTRR BIT(12)
+#define FEATURE_APIC   BIT(9) /* of leaf 1, and of AMD's leaf that repeats it */
 #define LEAF1_EDX_HTT  BIT(28)
 #define LEAF7_EBX                                                                            \
 	(BIT(0) /* FSGSBASE */ | BIT(3) /* BMI1 */ | BIT(5) /* AVX2 */ | BIT(7) /* SMEP */ | \
@@ -43,6 +45,9 @@
 	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */ | BIT(16) |       \
 	 BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31) /* AVX-512 */)
 #define LEAF7_EBX_TSC_ADJUST BIT(1)
+#define LEAF7_EBX_INVPCID    BIT(10)
+#define LEAF7_ECX_RDPID	     BIT(22)
+#define LEAFX1_EDX_RDTSCP    BIT(27)
 #define LEAF7_ECX_PKU	     BIT(3)
 #define LEAF7_ECX_OSPKE	     BIT(4)
 #define LEAF7_ECX                                                                     \
@@ -133,6 +138,24 @@ static void xsave_init(void)
 			xsave.component[i] = cpuid(0x0d, i);
 }
 
+/* What guests could not use, though the CPU has it. */
+static void hide(const struct policy *p, struct cpuid *host)
+{
+	unsigned undefined =
+		vmm_backend->undefined_in_guests ? vmm_backend->undefined_in_guests() : 0;
+
+	if (p->leaf == 0x07 && p->subleaf == 0) {
+		if (!cpu_features.pku)
+			host->ecx &= ~(uint32_t)LEAF7_ECX_PKU;
+		if (undefined & BACKEND_NO_INVPCID)
+			host->ebx &= ~(uint32_t)LEAF7_EBX_INVPCID;
+		if (undefined & BACKEND_NO_RDTSCP)
+			host->ecx &= ~(uint32_t)LEAF7_ECX_RDPID;
+	}
+	if (p->leaf == LEAF_EXTENDED + 1 && undefined & BACKEND_NO_RDTSCP)
+		host->edx &= ~(uint32_t)LEAFX1_EDX_RDTSCP;
+}
+
 void features_init(void)
 {
 	uint32_t max_basic = cpuid(0, 0).eax, max_extended = cpuid(LEAF_EXTENDED, 0).eax;
@@ -148,8 +171,7 @@ void features_init(void)
 			host = cpuid(p->leaf, p->subleaf);
 		if (p->leaf == 0x02 && cpu_features.vendor != CPU_VENDOR_INTEL)
 			host = (struct cpuid){0};
-		if (p->leaf == 0x07 && p->subleaf == 0 && !cpu_features.pku)
-			host.ecx &= ~(uint32_t)LEAF7_ECX_PKU;
+		hide(p, &host);
 		values[i] = masked(p, host);
 		if (!*index)
 			*index = (uint8_t)(i + 1);
@@ -293,6 +315,8 @@ static void adjust(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct cp
 
 	switch (leaf) {
 	case 0x01:
+		if (!vlapic_is_enabled(vcpu->lapic))
+			r->edx &= ~(uint32_t)FEATURE_APIC;
 		r->ebx |= (uint32_t)(vcpu->id & 0xff) << 24;
 		r->ebx |= (uint32_t)MIN(count, 255u) << 16;
 		if (count > 1)
@@ -305,6 +329,8 @@ static void adjust(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct cp
 			r->ecx |= LEAF7_ECX_OSPKE;
 		break;
 	case LEAF_EXTENDED + 1:
+		if (!vlapic_is_enabled(vcpu->lapic))
+			r->edx &= ~(uint32_t)FEATURE_APIC;
 		if (count > 1 && cpu_features.vendor == CPU_VENDOR_AMD)
 			r->ecx |= LEAFX1_ECX_CMP_LEGACY;
 		break;

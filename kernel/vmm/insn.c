@@ -10,6 +10,7 @@
 #include "kernel/cpu/fpu.h"
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define CR0_PE	     BIT(0)
@@ -218,6 +219,12 @@ static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uin
 	return err;
 }
 
+static void mmio(struct bus_access *access)
+{
+	if (likely(!vlapic_mmio_moved(access)))
+		bus_do(&access->vcpu->vm->mmio, access);
+}
+
 static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsigned bytes,
 			  bool write)
 {
@@ -229,7 +236,7 @@ static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsig
 
 		if (write)
 			memcpy(&access.value, value, part);
-		bus_do(&vcpu->vm->mmio, &access);
+		mmio(&access);
 		if (!write)
 			memcpy(value, &access.value, part);
 		gpa += part;
@@ -358,6 +365,26 @@ static int op_io_out(struct emul_ctx *ctx, uint16_t port, const void *value, uns
 	return port_access(ctx, port, &copy, bytes, true);
 }
 
+_Static_assert((int)EMUL_LDTR == SEG_LDTR && (int)EMUL_TR == SEG_TR, "and so are these");
+
+static void op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
+{
+	struct vcpu *vcpu = vcpu_of(ctx);
+	struct vcpu_segment seg;
+	struct vcpu_state state;
+
+	if (which <= EMUL_TR) {
+		vmm_backend->get_segment(vcpu, which, &seg);
+		*word = seg.selector;
+	} else if (which == EMUL_MSW) {
+		*word = (uint16_t)vmm_backend->get_reg(vcpu, REG_CR0);
+	} else {
+		vmm_backend->get_state(vcpu, &state);
+		*word = which == EMUL_GDTR ? state.gdtr.limit : state.idtr.limit;
+		*base = which == EMUL_GDTR ? state.gdtr.base : state.idtr.base;
+	}
+}
+
 /* The guest's XMM registers are in the CPU; FXSAVE shows them (SDM vol. 1 table 10-2: XMM0 at
  * byte 160). The vCPU's XSAVE area is unused while it is loaded. Interrupts off: another thread
  * must not come in between. */
@@ -390,6 +417,7 @@ static const struct emul_ops memory_ops = {
 	.compare_exchange = op_compare_exchange,
 	.fetch = op_fetch,
 	.segment = op_segment,
+	.system = op_system,
 	.read_xmm = op_read_xmm,
 	.write_xmm = op_write_xmm,
 };
@@ -400,6 +428,7 @@ static const struct emul_ops io_ops = {
 	.compare_exchange = op_compare_exchange,
 	.fetch = op_fetch,
 	.segment = op_segment,
+	.system = op_system,
 	.io_in = op_io_in,
 	.io_out = op_io_out,
 	.read_xmm = op_read_xmm,

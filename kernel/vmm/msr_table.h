@@ -1,23 +1,21 @@
 /*
- * The one table of MSRs: all that the manuals call architectural (SDM vol. 4 table 2-2, APM vol.
- * 2 appendix A), and what a guest gets in its place. msr.c makes of it what RDMSR and WRMSR do,
- * tests/unit/test_cpu_table.c the table in docs/cpu.md, and tests/guest/msr_table.c tries it as
- * a guest. What is not listed does not exist: #GP.
+ * The one table of MSRs: all that the manuals call architectural (SDM vol. 4 table 2-2, APM
+ * vol. 2 appendix A), and what a guest gets in its place. msr.c makes of it what RDMSR and
+ * WRMSR do, tests/unit/test_cpu_table.c the table in docs/cpu.md, and tests/guest/msr_table.c
+ * tries it as a guest. What is not listed does not exist: #GP.
  *
  * Whoever includes this defines MSR(first, last, CPUs, what, name, why) and, for `what`:
  *   READS(value)        reads so; WRMSR is #GP
  *   IGNORES(value)      reads so, whatever is written
- *   KEEPS(value, bits)  storage, `value` at reset, of `bits`; the others are as in `value`: a one
- *                       stays, and writing a one to a zero is #GP
- *   TYPES(value, bits)  the same, of memory types: reserved ones are #GP
- *   REGISTER(reg)       a register of the vCPU; ADDRESS(reg): #GP unless canonical
- *   CALLS(get, set)     code; SETS(set): RDMSR is #GP
- *   VANISHES            RDMSR is #GP, what is written is forgotten
- *   LAPIC               the local APIC's, as its mode says
- *   ABSENT              #GP
- * and for CPUs BOTH, INTEL, AMD: on the others it is absent. Sorted by `first`.
+ *   KEEPS(value, bits)  storage, `value` at reset, of `bits`; the others are as in `value`: a
+ * one stays, and writing a one to a zero is #GP TYPES(value, bits)  the same, of memory types:
+ * reserved ones are #GP REGISTER(reg)       a register of the vCPU; ADDRESS(reg): #GP unless
+ * canonical CALLS(get, set)     code; SETS(set): RDMSR is #GP VANISHES            RDMSR is #GP,
+ * what is written is forgotten LAPIC               the local APIC's, as its mode says ABSENT
+ * #GP and for CPUs BOTH, INTEL, AMD: on the others it is absent. Sorted by `first`.
  */
 
+/* clang-format off */
 MSR(0x00, 0x01, BOTH, IGNORES(0), "IA32_P5_MC_ADDR, IA32_P5_MC_TYPE",
     "no machine check of the machine's reaches a guest")
 MSR(0x06, 0x06, INTEL, ABSENT, "IA32_MONITOR_FILTER_SIZE", "no MONITOR")
@@ -174,3 +172,4 @@ MSR(0xc0011027, 0xc0011027, AMD, ABSENT, "DR0_ADDR_MASK", "not offered by CPUID"
 MSR(0xc0011029, 0xc0011029, AMD, IGNORES(2), "DE_CFG", "LFENCE is serialising")
 MSR(0xc001102a, 0xc001102a, AMD, IGNORES(0), "BU_CFG2", "drivers set errata bits in it")
 MSR(0xc0011030, 0xc001103d, AMD, ABSENT, "IBS_*", "not offered by CPUID")
+/* clang-format on */

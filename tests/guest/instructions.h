@@ -2,9 +2,12 @@
  * Instructions of the system that no CPUID bit tells of, or that CPUID tells guests they have
  * not, though the CPU may: what a guest gets that executes them on privilege level 0, in 64-bit
  * mode, after reset's CR4. tests/guest/msr_table.c tries each; docs/cpu.md is checked against
- * this list. Whoever includes it defines INSN(name, bytes, CPUs, result, why); results are RUNS,
- * UD and GP; CPUs are BOTH, INTEL, AMD. RDI holds the address of a page, the others are 0.
+ * this list. Whoever includes it defines INSN(name, bytes, CPUs, result, why); results are
+ * RUNS, UD and GP; CPUs are BOTH, INTEL, AMD. RDI holds the address of a page, the others are
+ * 0.
  */
+
+/* clang-format off */
 INSN("CPUID", "\x0f\xa2", BOTH, RUNS, "by our tables")
 INSN("RDTSC", "\x0f\x31", BOTH, RUNS, "the vCPU's own TSC, without an exit")
 INSN("RDPMC", "\x0f\x33", BOTH, GP, "there is no counter to be read")
@@ -54,3 +57,4 @@ INSN("STGI", "\x0f\x01\xdc", BOTH, UD, "no SVM")
 INSN("CLGI", "\x0f\x01\xdd", BOTH, UD, "no SVM")
 INSN("SKINIT", "\x0f\x01\xde", BOTH, UD, "no SVM")
 INSN("INVLPGA", "\x0f\x01\xdf", BOTH, UD, "no SVM")
+/* clang-format on */

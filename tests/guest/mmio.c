@@ -38,6 +38,19 @@ static void test_widths(void)
 	      "reads have changed");
 }
 
+/* What stores a system register stores it to devices as well, if to nobody's use. */
+static void test_system_registers(void)
+{
+	volatile uint8_t *at = (volatile uint8_t *)NOBODY;
+
+	asm volatile("smsw (%0)" : : "r"(at) : "memory");
+	reached("SMSW");
+	asm volatile("sldt (%0); str (%0); mov %%ds, (%0)" : : "r"(at) : "memory");
+	reached("SLDT, STR and MOV from a segment register");
+	asm volatile("sgdt (%0); sidt 4094(%0)" : : "r"(at) : "memory");
+	reached("SGDT and SIDT");
+}
+
 /* The local APIC's registers are 32 bits wide, 16 bytes apart. */
 static void test_apic_moves(void)
 {
@@ -203,6 +216,7 @@ static void test_ones(void)
 void test(void)
 {
 	test_widths();
+	test_system_registers();
 	test_apic_moves();
 	test_flags();
 	test_strings();

@@ -19,6 +19,7 @@ PASSING = {
     "cpuid": 4,
     "msr_sweep": 1,
     "msr_table": 1,
+    "msr_effects": 2,
     "ports": 1,
     "mmio": 1,
     "hlt_if0": 2,

@@ -109,6 +109,13 @@ static int op_io_out(struct emul_ctx *ctx, uint16_t port, const void *value, uns
 	return 0;
 }
 
+static void op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
+{
+	(void)ctx;
+	*word = (uint16_t)(0x1100 + which);
+	*base = 0xffff800012345000 + which;
+}
+
 static void op_read_xmm(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16])
 {
 	(void)ctx, (void)xmm;
@@ -128,6 +135,7 @@ static const struct emul_ops all_ops = {
 	.segment = op_segment,
 	.io_in = op_io_in,
 	.io_out = op_io_out,
+	.system = op_system,
 	.read_xmm = op_read_xmm,
 	.write_xmm = op_write_xmm,
 };

@@ -164,6 +164,11 @@ __attribute__((weak)) void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
 	vcpu->requests |= VCPU_REQ_SIPI;
 }
 
+__attribute__((weak)) bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
+{
+	return gpa < gm->low_bytes && bytes <= gm->low_bytes - gpa;
+}
+
 __attribute__((weak)) void vm_irq_line(struct vm *vm, unsigned gsi, bool level)
 {
 	(void)vm;

@@ -55,6 +55,10 @@ static const char *const kinds[] = {
 	"0f1003",     /* movups xmm0, [rbx] */
 	"660f7f03",   /* movdqa [rbx], xmm0 */
 	"0faf03",     /* imul eax, [rbx] */
+	"0f0003",     /* sldt [rbx] */
+	"0f0123",     /* smsw [rbx] */
+	"0f0103",     /* sgdt [rbx] */
+	"8c1b",	      /* mov [rbx], ds */
 	"f723",	      /* mul [rbx] */
 	"f733",	      /* div [rbx] */
 	"f73b",	      /* idiv [rbx] */
@@ -188,6 +192,54 @@ static void what_is_not_emulated_says_so(void **state)
 	assert_int_equal(execute("0f1103"), -ENOTSUP);
 }
 
+/* Selectors and the status word are 2 bytes in memory, whatever the operand size says. */
+static void system_registers_are_stored(void **state)
+{
+	static const struct {
+		const char *code;
+		unsigned bytes;
+		unsigned which;
+	} cases[] = {
+		{"8c03", 2, EMUL_ES},	   {"488c2b", 2, EMUL_GS},    {"0f0003", 2, EMUL_LDTR},
+		{"0f000b", 2, EMUL_TR},	   {"0f0123", 2, EMUL_MSW},   {"480f0123", 2, EMUL_MSW},
+		{"0f0103", 10, EMUL_GDTR}, {"0f010b", 10, EMUL_IDTR},
+	};
+	uint8_t expected[16];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint16_t word = (uint16_t)(0x1100 + cases[i].which);
+		uint64_t base = 0xffff800012345000 + cases[i].which;
+
+		reset();
+		memset(&guest.memory[guest.gpr[EMUL_RBX]], 0xee, 16);
+		memset(expected, 0xee, sizeof expected);
+		memcpy(expected, &word, 2);
+		memcpy(expected + 2, &base, cases[i].bytes - 2);
+		assert_int_equal(execute(cases[i].code), 0);
+		assert_memory_equal(&guest.memory[guest.gpr[EMUL_RBX]], expected, 16);
+		assert_int_equal(guest.writes, 1);
+	}
+}
+
+static const char *const not_to_memory[] = {"8cd8", "0f00c0", "0f01e0", "0f01c1", "0f0003"};
+
+/* With a register they cause no exit that brings us here; nor can it be done without a caller
+ * who knows the registers. */
+static void but_not_to_registers(void **state)
+{
+	struct emul_ops none = all_ops;
+
+	(void)state;
+	none.system = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(not_to_memory); i++) {
+		reset();
+		guest.ctx.ops = &none;
+		assert_int_equal(execute(not_to_memory[i]), -ENOTSUP);
+		assert_int_equal(guest.writes, 0);
+	}
+}
+
 /* #DE has no error code; the operand has been read, nothing has changed. */
 static void divisions_fail(void **state)
 {
@@ -298,6 +350,8 @@ int main(void)
 		cmocka_unit_test(atomic_forms_are_atomic),
 		cmocka_unit_test(reads_say_what_for),
 		cmocka_unit_test(what_is_not_emulated_says_so),
+		cmocka_unit_test(system_registers_are_stored),
+		cmocka_unit_test(but_not_to_registers),
 		cmocka_unit_test(divisions_fail),
 		cmocka_unit_test(scans_find_nothing),
 		cmocka_unit_test(aligned_moves_must_be),

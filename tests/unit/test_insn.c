@@ -18,6 +18,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/insn.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define RAM	0x10000u
@@ -112,6 +113,16 @@ bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
 	return gpa < RAM && bytes <= RAM - gpa;
 }
 
+static uint64_t moved_to;
+
+bool vlapic_mmio_moved(struct bus_access *access)
+{
+	if (!moved_to || access->addr / PAGE_BYTES != moved_to / PAGE_BYTES)
+		return false;
+	access->value = 0x77;
+	return true;
+}
+
 void bus_do(struct bus *bus, struct bus_access *access)
 {
 	(void)bus;
@@ -160,6 +171,7 @@ static int setup(void **state)
 	regs[REG_CR0] = CR0_PE;
 	raised = NOTHING;
 	shadows_ended = stopped = 0;
+	moved_to = 0;
 	return 0;
 }
 
@@ -321,6 +333,27 @@ static void emulated_instructions_as_well(void **state)
 	assert_int_equal(stopped, 0);
 }
 
+/* The vCPU's own APIC comes before the bus, wherever it was moved. */
+static void a_moved_apic_answers(void **state)
+{
+	struct vmexit exit = {.reason = VMEXIT_NESTED_FAULT,
+			      .insn_available = 2,
+			      .insn = {0x8b, 0x03},
+			      .fault = {.gpa = DEVICE + 0x30, .access = VMEXIT_READ}};
+
+	(void)state;
+	cs = (struct vcpu_segment){.attributes = CODE_32, .limit = UINT32_MAX};
+	vcpu.regs[RBX] = DEVICE + 0x30;
+	vcpu.rip = 0x100;
+	device_value = 0x1234;
+	moved_to = DEVICE;
+	assert_int_equal(insn_emulate(&vcpu, &exit), 0);
+	assert_int_equal(vcpu.regs[RAX], 0x77);
+	moved_to = DEVICE + PAGE_BYTES;
+	assert_int_equal(insn_emulate(&vcpu, &exit), 0);
+	assert_int_equal(vcpu.regs[RAX], 0x1234);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +364,7 @@ int main(void)
 		cmocka_unit_test_setup(code_is_read_across_4_gib, setup),
 		cmocka_unit_test_setup(and_from_the_page_behind_it, setup),
 		cmocka_unit_test_setup(emulated_instructions_as_well, setup),
+		cmocka_unit_test_setup(a_moved_apic_answers, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,16 @@ struct emul_seg {
 #define EMUL_SEG_PRESENT     BIT(7)
 #define EMUL_SEG_BIG	     BIT(10) /* D/B: 32-bit stack, 4 GiB upper bound of expand-down */
 
+/* System registers as EMUL_STORE_SYSTEM asks for them, behind the segment registers' numbers.
+ */
+enum emul_system {
+	EMUL_LDTR = 6,
+	EMUL_TR,
+	EMUL_MSW, /* CR0's low half */
+	EMUL_GDTR,
+	EMUL_IDTR,
+};
+
 enum emul_vector {
 	EMUL_VECTOR_DE = 0,
 	EMUL_VECTOR_UD = 6,
@@ -86,11 +96,10 @@ struct emul_ctx;
  * guest's privilege level and sends each page's part to RAM or to the MMIO bus. An access may
  * cross a page; the caller checks both pages before it changes either.
  *
- * `bytes` is 1, 2, 4, 8 or 16, values are little endian. Each call returns 0 or
- *   -EFAULT   having filled ctx->fault: inject it;
- *   -EAGAIN   enter the guest again, which will repeat the instruction;
- *   another negative errno: passed on.
- * After any error the emulator makes no further change.
+ * `bytes` is 1, 2, 4, 8 or 16, of writes 6 and 10 as well; values are little endian. Each call
+ * returns 0 or -EFAULT   having filled ctx->fault: inject it; -EAGAIN   enter the guest again,
+ * which will repeat the instruction; another negative errno: passed on. After any error the
+ * emulator makes no further change.
  */
 struct emul_ops {
 	int (*read)(struct emul_ctx *ctx, uint64_t linear, void *value, unsigned bytes,
@@ -113,6 +122,10 @@ struct emul_ops {
 	 * direction that it reports. If NULL, INS and OUTS end with -EAGAIN: ask the CPU. */
 	int (*io_in)(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes);
 	int (*io_out)(struct emul_ctx *ctx, uint16_t port, const void *value, unsigned bytes);
+
+	/* A selector, the machine status word, or a table's limit with its base: enum
+	 * emul_segment or emul_system. NULL where they can't be had: -ENOTSUP then. */
+	void (*system)(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base);
 
 	/* The guest's XMM registers, 0 to 15. NULL where they can't be had: -ENOTSUP then. */
 	void (*read_xmm)(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16]);
@@ -194,6 +207,7 @@ enum emul_op {
 	EMUL_SCAS,
 	EMUL_INS,
 	EMUL_OUTS,
+	EMUL_STORE_SYSTEM, /* SLDT, STR, SGDT, SIDT, SMSW, MOV from a segment register */
 	EMUL_XMM_LOAD,
 	EMUL_XMM_STORE,
 	EMUL_CACHE,  /* CLFLUSH, CLFLUSHOPT, CLWB: nothing to do, the access was it */

@@ -3,6 +3,8 @@
  * guest changes before the last call that can fail has succeeded. Strings and the stack have
  * their own files.
  */
+#include <string.h>
+
 #include "kernel/vmm/emul/internal.h"
 
 /* The second operand of the forms whose first one is r/m. */
@@ -314,6 +316,42 @@ static int exec_xmm(struct emul_ctx *ctx, const struct emul_insn *insn)
 	return err ? err : emul_retire(ctx, insn);
 }
 
+static unsigned system_register(const struct emul_insn *insn)
+{
+	unsigned reg = insn->modrm >> 3 & 7;
+
+	if (insn->opcode == EMUL_OPCODE(0, 0x8c))
+		return reg;
+	if (insn->opcode == EMUL_OPCODE(1, 0x00))
+		return reg ? EMUL_TR : EMUL_LDTR;
+	return reg == 0 ? EMUL_GDTR : reg == 1 ? EMUL_IDTR : EMUL_MSW;
+}
+
+/* To memory; selectors and the status word are 2 bytes there, whatever the operand size, and
+ * tables 2 of limit with 4 or, in 64-bit mode, 8 of base (SDM vol. 2B SGDT, SLDT, SMSW). The
+ * CPU has checked UMIP before the access that brought us here. */
+static int exec_store_system(struct emul_ctx *ctx, const struct emul_insn *insn)
+{
+	unsigned which = system_register(insn), bytes = 2;
+	uint64_t linear, base = 0;
+	uint8_t value[10];
+	uint16_t word = 0;
+	int err;
+
+	if (!ctx->ops->system)
+		return -ENOTSUP;
+	if (which >= EMUL_GDTR)
+		bytes += ctx->mode == EMUL_MODE_64 ? 8 : 4;
+	err = emul_linear(ctx, insn->segment, emul_effective(ctx, insn), bytes, true, &linear);
+	if (err)
+		return err;
+	ctx->ops->system(ctx, which, &word, &base);
+	memcpy(value, &word, sizeof word);
+	memcpy(value + sizeof word, &base, sizeof base);
+	err = ctx->ops->write(ctx, linear, value, bytes);
+	return err ? err : emul_retire(ctx, insn);
+}
+
 static int exec_arithmetic(struct emul_ctx *ctx, const struct emul_insn *insn)
 {
 	if (insn->args == ARGS_REG_RM)
@@ -343,6 +381,7 @@ static int (*const handlers[EMUL_OPS])(struct emul_ctx *, const struct emul_insn
 	[EMUL_CALL] = emul_exec_branch,
 	[EMUL_JMP] = emul_exec_branch,
 	[EMUL_MOVS... EMUL_OUTS] = emul_exec_string,
+	[EMUL_STORE_SYSTEM] = exec_store_system,
 	[EMUL_XMM_LOAD] = exec_xmm,
 	[EMUL_XMM_STORE] = exec_xmm,
 	[EMUL_CACHE] = emul_retire,

@@ -63,6 +63,8 @@ enum emul_group {
 	GROUP_BIT,     /* 0F BA */
 	GROUP_PAIR,    /* 0F C7 */
 	GROUP_FENCE,   /* 0F AE */
+	GROUP_LDTR,    /* 0F 00 */
+	GROUP_GDTR,    /* 0F 01 */
 	GROUPS,
 };
 

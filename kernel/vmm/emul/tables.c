@@ -75,7 +75,7 @@ const struct opcode emul_map_1byte[256] = {
 	[0x89] = DO(MOV, RM_REG, M),
 	[0x8a] = DO(MOV, REG_RM, M | B),
 	[0x8b] = DO(MOV, REG_RM, M),
-	[0x8c] = LENGTH(M),
+	[0x8c] = DO(STORE_SYSTEM, RM, M | OPCODE_MEMORY),
 	[0x8d] = LENGTH(M),
 	[0x8e] = LENGTH(M),
 	[0x8f] = GROUP(POP, RM, D64),
@@ -151,7 +151,9 @@ const struct opcode emul_map_1byte[256] = {
 };
 
 const struct opcode emul_map_0f[256] = {
-	[0x00 ... 0x03] = LENGTH(M),
+	[0x00] = GROUP(LDTR, RM, 0),
+	[0x01] = GROUP(GDTR, RM, 0),
+	[0x02 ... 0x03] = LENGTH(M),
 	[0x04] = NONE,
 	[0x05 ... 0x09] = LENGTH(0), /* SYSCALL, CLTS, SYSRET, INVD, WBINVD */
 	[0x0a] = NONE,
@@ -282,6 +284,15 @@ const struct opcode emul_groups[GROUPS][8] = {
 	[GROUP_FENCE] = { /* FXSAVE ...; the prefix makes 6 and 7 CLWB, CLFLUSH, CLFLUSHOPT */
 		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
 		DO(CACHE, NONE, OPCODE_MEMORY), DO(CACHE, NONE, OPCODE_MEMORY),
+	},
+	[GROUP_LDTR] = { /* SLDT, STR; loads and VERR, VERW by length */
+		DO(STORE_SYSTEM, NONE, OPCODE_MEMORY), DO(STORE_SYSTEM, NONE, OPCODE_MEMORY),
+		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+	},
+	[GROUP_GDTR] = { /* SGDT, SIDT, SMSW; with a register others, VMCALL to TLBSYNC */
+		DO(STORE_SYSTEM, NONE, OPCODE_MEMORY), DO(STORE_SYSTEM, NONE, OPCODE_MEMORY),
+		LENGTH(0), LENGTH(0), DO(STORE_SYSTEM, NONE, OPCODE_MEMORY), LENGTH(0),
+		LENGTH(0), LENGTH(0),
 	},
 };
 

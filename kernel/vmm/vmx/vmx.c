@@ -22,6 +22,15 @@ static unsigned vmx_nested_max_level(void)
 	return rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_1G ? 3 : 2;
 }
 
+/* SDM vol. 3C 25.3: each needs a control of its own. */
+static unsigned vmx_undefined_in_guests(void)
+{
+	uint32_t proc2 = vmx_controls[VMX_PROC2];
+
+	return (proc2 & PROC2_RDTSCP ? 0 : (unsigned)BACKEND_NO_RDTSCP) |
+	       (proc2 & PROC2_INVPCID ? 0 : (unsigned)BACKEND_NO_INVPCID);
+}
+
 static int vmx_vm_init(struct vm *vm)
 {
 	vm->backend = heap_zalloc(sizeof(struct vmx_vm), &vm->account);
@@ -262,6 +271,7 @@ const struct vmm_backend vmx_backend = {
 	.name = "VMX",
 	.probe = vmx_probe,
 	.cpu_enable = vmx_cpu_enable,
+	.undefined_in_guests = vmx_undefined_in_guests,
 	.nested_format = &pt_format_ept,
 	.nested_max_level = vmx_nested_max_level,
 	.vm_init = vmx_vm_init,
