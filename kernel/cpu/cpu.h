@@ -114,7 +114,8 @@ struct cpu_features {
 	unsigned family, model, stepping;
 	unsigned phys_bits; /* MAXPHYADDR */
 	bool nx, smep, smap, umip, pages_1g, pcid, x2apic, tsc_deadline, invariant_tsc, xsave,
-		rdrand, rdseed, rdtscp, fsgsbase, erms, svm, vmx, tcg /* emulated by QEMU */;
+		rdrand, rdseed, rdtscp, rdpid, invpcid, pku, fsgsbase, erms, svm, vmx,
+		tcg /* emulated by QEMU */;
 	uint64_t xcr0_mask;	  /* user state components XCR0 may enable (CPUID 0xD) */
 	uint32_t xsave_bytes_max; /* area for all of xcr0_mask, standard format */
 };

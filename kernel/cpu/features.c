@@ -23,6 +23,9 @@ struct cpu_features cpu_features;
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP       BIT(11)
 #define CR4_OSXSAVE    BIT(18)
+#define CR4_PKE	       BIT(22)
+#define CR4_PKS	       BIT(24)
+#define XCR0_PKRU      BIT(9)
 
 static enum cpu_vendor read_vendor(uint32_t *max_leaf)
 {
@@ -95,12 +98,17 @@ static void read_basic(struct cpu_features *f, uint32_t max_leaf)
 		f->rdseed = id.ebx & BIT(18);
 		f->smap = id.ebx & BIT(20);
 		f->umip = id.ecx & BIT(2);
+		f->pku = id.ecx & BIT(3);
+		f->rdpid = id.ecx & BIT(22);
+		f->invpcid = id.ebx & BIT(10);
 	}
 	if (f->xsave && max_leaf >= 0xd) {
 		id = cpuid(0xd, 0);
 		f->xcr0_mask = (uint64_t)id.edx << 32 | id.eax;
 		f->xsave_bytes_max = id.ecx;
 	}
+	/* PKRU is saved with the rest by XSAVE or not at all. */
+	f->pku = f->pku && f->xcr0_mask & XCR0_PKRU;
 }
 
 static void read_extended(struct cpu_features *f)
@@ -143,6 +151,9 @@ void cpu_features_enable(void)
 	cr0 &= ~(CR0_EM | CR0_TS | CR0_AM | CR0_NW | CR0_CD);
 	cr0 |= CR0_MP | CR0_NE | CR0_WP;
 	cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
+	/* PKRU is a guest's while its vCPU is loaded, and the window to its RAM is of user
+	 * pages: with PKE it would have a say in what we may reach (SDM vol. 3A 4.6.2). */
+	cr4 &= ~(CR4_PKE | CR4_PKS);
 	if (cpu_features.umip)
 		cr4 |= CR4_UMIP;
 	if (cpu_features.xsave)
@@ -158,10 +169,10 @@ const char *cpu_features_missing(void)
 		const char *name;
 	} flags[] = {
 #define FLAG(field) {offsetof(struct cpu_features, field), #field}
-		FLAG(nx),	    FLAG(smep),		 FLAG(smap),	 FLAG(umip),
-		FLAG(pages_1g),	    FLAG(pcid),		 FLAG(x2apic),	 FLAG(xsave),
-		FLAG(tsc_deadline), FLAG(invariant_tsc), FLAG(svm),	 FLAG(vmx),
-		FLAG(rdrand),	    FLAG(rdseed),	 FLAG(fsgsbase), FLAG(erms),
+		FLAG(nx),   FLAG(smep),	  FLAG(smap),	FLAG(umip),	    FLAG(pages_1g),
+		FLAG(pcid), FLAG(x2apic), FLAG(xsave),	FLAG(tsc_deadline), FLAG(invariant_tsc),
+		FLAG(svm),  FLAG(vmx),	  FLAG(rdrand), FLAG(rdseed),	    FLAG(fsgsbase),
+		FLAG(erms), FLAG(pku),	  FLAG(rdpid),	FLAG(invpcid),	    FLAG(rdtscp),
 #undef FLAG
 	};
 	struct cpu_features mine;

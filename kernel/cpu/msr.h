@@ -8,6 +8,7 @@
 
 #define MSR_TSC		   0x010u
 #define MSR_APIC_BASE	   0x01bu
+#define MSR_TSC_ADJUST	   0x03bu
 #define MSR_SYSENTER_CS	   0x174u
 #define MSR_SYSENTER_ESP   0x175u
 #define MSR_SYSENTER_EIP   0x176u

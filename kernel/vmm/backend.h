@@ -29,6 +29,7 @@ enum vmexit_reason {
 	VMEXIT_CR_WRITE,  /* MOV to CR0/CR4, LMSW, CLTS where the backend intercepts them */
 	VMEXIT_CACHE,	  /* INVD, WBINVD */
 	VMEXIT_MONITOR,	  /* MONITOR, MWAIT */
+	VMEXIT_RDPMC,
 	VMEXIT_UNDEFINED, /* an instruction that this CPU model does not have: #UD */
 	VMEXIT_TASK_SWITCH,
 	VMEXIT_TRIPLE_FAULT,

@@ -33,6 +33,7 @@ static const char *const names[VMEXIT_REASONS] = {
 	[VMEXIT_CR_WRITE] = "cr_write",
 	[VMEXIT_CACHE] = "cache",
 	[VMEXIT_MONITOR] = "monitor",
+	[VMEXIT_RDPMC] = "rdpmc",
 	[VMEXIT_UNDEFINED] = "undefined",
 	[VMEXIT_TASK_SWITCH] = "task_switch",
 	[VMEXIT_TRIPLE_FAULT] = "triple_fault",
@@ -218,6 +219,14 @@ static void on_cache(struct vcpu *vcpu, const struct vmexit *exit)
 	skip(vcpu, exit);
 }
 
+/* No counter that could be read: CPUID tells of none, and the four that every AMD64 CPU has
+ * without being asked do not count (SDM vol. 2B RDPMC, APM vol. 3 RDPMC). */
+static void on_rdpmc(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	(void)exit;
+	vcpu_raise_error(vcpu, VECTOR_GP, 0);
+}
+
 static void on_undefined(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	(void)exit;
@@ -266,6 +275,7 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
 	[VMEXIT_CR_WRITE] = on_cr_write,
 	[VMEXIT_CACHE] = on_cache,
 	[VMEXIT_MONITOR] = on_undefined,
+	[VMEXIT_RDPMC] = on_rdpmc,
 	[VMEXIT_UNDEFINED] = on_undefined,
 	[VMEXIT_TASK_SWITCH] = on_task_switch,
 	[VMEXIT_TRIPLE_FAULT] = on_triple_fault,

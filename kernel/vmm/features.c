@@ -8,6 +8,7 @@
 
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/pvclock.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define ALL		  0xffffffffu
@@ -17,7 +18,7 @@
 #define LEAF_EXTENDED_MAX 0x8000001au
 
 /* Feature bits, as SDM vol. 2A CPUID and APM vol. 3 appendix E number them. Left out: what
- * would need MSRs or state that guests are not given (PMU, speculation control, MPX, PKU, TSX,
+ * would need MSRs or state that guests are not given (PMU, speculation control, MPX, PKS, TSX,
  * SGX, XSAVES, SVM, VMX), and MONITOR/MWAIT. */
 #define LEAF1_ECX                                                                              \
 	(BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(9) /* SSSE3 */ | BIT(12) /* FMA */ | \
@@ -35,6 +36,7 @@
 	 BIT(17) /* PSE-36 */ | BIT(19) /* CLFLUSH */ | BIT(23) /* MMX */ |               \
 	 BIT(24) /* FXSR */ | BIT(25) | BIT(26) /* SSE */)
 #define LEAF1_EDX_MTRR BIT(12)
+#define FEATURE_APIC   BIT(9) /* of leaf 1, and of AMD's leaf that repeats it */
 #define LEAF1_EDX_HTT  BIT(28)
 #define LEAF7_EBX                                                                            \
 	(BIT(0) /* FSGSBASE */ | BIT(3) /* BMI1 */ | BIT(5) /* AVX2 */ | BIT(7) /* SMEP */ | \
@@ -42,9 +44,13 @@
 	 BIT(18) /* RDSEED */ | BIT(19) /* ADX */ | BIT(20) /* SMAP */ |                     \
 	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */ | BIT(16) |       \
 	 BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31) /* AVX-512 */)
-#define LEAF7_ECX                                                                      \
-	(BIT(1) | BIT(2) /* UMIP */ | BIT(6) | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | \
-	 BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | BIT(22) /* RDPID */)
+#define LEAF7_EBX_TSC_ADJUST BIT(1)
+#define LEAF7_ECX_PKU	     BIT(3)
+#define LEAF7_ECX_OSPKE	     BIT(4)
+#define LEAF7_ECX                                                                     \
+	(BIT(1) | BIT(2) /* UMIP */ | LEAF7_ECX_PKU | BIT(6) | BIT(8) /* GFNI */ |    \
+	 BIT(9) /* VAES */ | BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | \
+	 BIT(22) /* RDPID */)
 #define LEAF7_EDX	   BIT(4) /* FSRM */
 #define LEAF7_1_EAX	   (BIT(4) /* AVX-VNNI */ | BIT(5) /* AVX512_BF16 */)
 #define LEAFD_1_EAX_XSAVEC BIT(1)
@@ -74,7 +80,7 @@ static const struct policy policies[] = {
 	{0x01, 0, {ALL, 0xff00, LEAF1_ECX, LEAF1_EDX}, {0, 0, LEAF1_ECX_GIVEN, LEAF1_EDX_MTRR}},
 	{0x02, 0, {ALL, ALL, ALL, ALL}, {0}},
 	{0x06, 0, {0}, {LEAF6_EAX_ARAT, 0, 0, 0}},
-	{0x07, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {1, 0, 0, 0}},
+	{0x07, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {1, LEAF7_EBX_TSC_ADJUST, 0, 0}},
 	{0x07, 1, {LEAF7_1_EAX, 0, 0, 0}, {0}},
 	{0x0d, 1, {LEAFD_1_EAX, 0, 0, 0}, {0}},
 	{LEAF_EXTENDED, 0, {0, ALL, ALL, ALL}, {LEAF_EXTENDED_MAX, 0, 0, 0}},
@@ -94,7 +100,7 @@ static struct cpuid values[ARRAY_SIZE(policies)]; /* host value masked, per poli
 static uint8_t basic_index[LEAF_BASIC_MAX + 1];	  /* first policy of a leaf, plus 1 */
 static uint8_t extended_index[LEAF_EXTENDED_MAX - LEAF_EXTENDED + 1];
 
-#define XCR0_COMPONENTS 8
+#define XCR0_COMPONENTS 10
 static struct {
 	uint64_t mask; /* bits of XCR0 that guests may set */
 	struct cpuid component[XCR0_COMPONENTS];
@@ -104,6 +110,7 @@ static struct {
 #define XCR0_SSE    BIT(1)
 #define XCR0_AVX    BIT(2)
 #define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
+#define XCR0_PKRU   BIT(9)
 
 static struct cpuid masked(const struct policy *p, struct cpuid host)
 {
@@ -120,6 +127,7 @@ static void xsave_init(void)
 	uint64_t host = cpu_features.xcr0_mask;
 
 	xsave.mask = host & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
+	xsave.mask |= cpu_features.pku ? XCR0_PKRU : 0;
 	if ((host & XCR0_AVX512) == XCR0_AVX512)
 		xsave.mask |= XCR0_AVX512;
 	for (unsigned i = 2; i < XCR0_COMPONENTS; i++)
@@ -142,6 +150,8 @@ void features_init(void)
 			host = cpuid(p->leaf, p->subleaf);
 		if (p->leaf == 0x02 && cpu_features.vendor != CPU_VENDOR_INTEL)
 			host = (struct cpuid){0};
+		if (p->leaf == 0x07 && p->subleaf == 0 && !cpu_features.pku)
+			host.ecx &= ~(uint32_t)LEAF7_ECX_PKU;
 		values[i] = masked(p, host);
 		if (!*index)
 			*index = (uint8_t)(i + 1);
@@ -279,12 +289,14 @@ static struct cpuid kvm_leaf(uint32_t leaf)
 }
 
 /* What depends on the vCPU or its state. */
-static void adjust(struct vcpu *vcpu, uint32_t leaf, struct cpuid *r)
+static void adjust(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct cpuid *r)
 {
 	unsigned count = vcpu->vm->vcpu_count;
 
 	switch (leaf) {
 	case 0x01:
+		if (!vlapic_is_enabled(vcpu->lapic))
+			r->edx &= ~(uint32_t)FEATURE_APIC;
 		r->ebx |= (uint32_t)(vcpu->id & 0xff) << 24;
 		r->ebx |= (uint32_t)MIN(count, 255u) << 16;
 		if (count > 1)
@@ -292,7 +304,13 @@ static void adjust(struct vcpu *vcpu, uint32_t leaf, struct cpuid *r)
 		if (vmm_backend->get_reg(vcpu, REG_CR4) & BIT(18))
 			r->ecx |= LEAF1_ECX_OSXSAVE;
 		break;
+	case 0x07:
+		if (subleaf == 0 && vmm_backend->get_reg(vcpu, REG_CR4) & BIT(22))
+			r->ecx |= LEAF7_ECX_OSPKE;
+		break;
 	case LEAF_EXTENDED + 1:
+		if (!vlapic_is_enabled(vcpu->lapic))
+			r->edx &= ~(uint32_t)FEATURE_APIC;
 		if (count > 1 && cpu_features.vendor == CPU_VENDOR_AMD)
 			r->ecx |= LEAFX1_ECX_CMP_LEGACY;
 		break;
@@ -314,7 +332,7 @@ struct cpuid features_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 	case 0x40000000 ... 0x400000ff: return kvm_leaf(leaf);
 	}
 	r = lookup(leaf, subleaf);
-	adjust(vcpu, leaf, &r);
+	adjust(vcpu, leaf, subleaf, &r);
 	return r;
 }
 
@@ -336,12 +354,13 @@ uint64_t features_cr4_mask(void)
 	uint64_t mask = 0x7ff;
 	struct cpuid leaf1 = lookup(1, 0), leaf7 = lookup(7, 0);
 
-	mask |= leaf7.ecx & BIT(2) ? BIT(11) : 0;  /* UMIP */
-	mask |= leaf7.ebx & BIT(0) ? BIT(16) : 0;  /* FSGSBASE */
-	mask |= leaf1.ecx & BIT(17) ? BIT(17) : 0; /* PCIDE */
-	mask |= leaf1.ecx & BIT(26) ? BIT(18) : 0; /* OSXSAVE */
-	mask |= leaf7.ebx & BIT(7) ? BIT(20) : 0;  /* SMEP */
-	mask |= leaf7.ebx & BIT(20) ? BIT(21) : 0; /* SMAP */
+	mask |= leaf7.ecx & BIT(2) ? BIT(11) : 0;	 /* UMIP */
+	mask |= leaf7.ebx & BIT(0) ? BIT(16) : 0;	 /* FSGSBASE */
+	mask |= leaf1.ecx & BIT(17) ? BIT(17) : 0;	 /* PCIDE */
+	mask |= leaf1.ecx & BIT(26) ? BIT(18) : 0;	 /* OSXSAVE */
+	mask |= leaf7.ebx & BIT(7) ? BIT(20) : 0;	 /* SMEP */
+	mask |= leaf7.ebx & BIT(20) ? BIT(21) : 0;	 /* SMAP */
+	mask |= leaf7.ecx & LEAF7_ECX_PKU ? BIT(22) : 0; /* PKE */
 	return mask;
 }
 

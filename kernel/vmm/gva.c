@@ -14,6 +14,7 @@
 #define CR4_PAE	       BIT(5)
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
+#define CR4_PKE	       BIT(22)
 #define RFLAGS_AC      BIT(18)
 
 #define PTE_P	       BIT(0)
@@ -24,6 +25,9 @@
 #define PTE_PS	       BIT(7)
 #define PTE_G	       BIT(8)
 #define PTE_NX	       BIT(63)
+#define PTE_KEY_SHIFT  59 /* 62:59 of a leaf */
+#define PKRU_AD	       BIT(0)
+#define PKRU_WD	       BIT(1)
 
 #define ENTRY_ADDRESS  0x000ffffffffff000ull
 #define CR3_PAE	       0xffffffe0ull /* the table of four entries is aligned to its size */
@@ -96,6 +100,22 @@ static bool allowed(const struct walk *w)
 	return !(w->access & GVA_FETCH && w->nx);
 }
 
+/* Protection keys (SDM vol. 3A 4.6.2): of data accesses to user pages, in long mode, whoever
+ * makes them; of writes by a supervisor only with CR0.WP. PKRU has two bits for each key:
+ * access disable, write disable. */
+static bool key_allows(const struct walk *w, uint64_t leaf)
+{
+	uint32_t bits;
+
+	if (likely(!(w->cr4 & CR4_PKE)) || !(w->efer & EFER_LMA) || !(w->rights & PTE_U) ||
+	    w->access & GVA_FETCH)
+		return true;
+	bits = vcpu_get_pkru() >> 2 * (leaf >> PTE_KEY_SHIFT & 0xf);
+	if (bits & PKRU_AD)
+		return false;
+	return !(bits & PKRU_WD && w->access & GVA_WRITE && (w->user || w->cr0 & CR0_WP));
+}
+
 /* What every entry of 4-level and PAE paging must leave clear (SDM vol. 3A 4.4.2, 4.5.4; APM
  * vol. 2 5.3, 5.4): addresses that the CPU does not have, NX where EFER.NXE is clear, and with
  * PAE all of 62:52. */
@@ -154,6 +174,8 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 		}
 		if (!allowed(w))
 			return refuse(w, PF_PRESENT, error);
+		if (unlikely(!key_allows(w, entry)))
+			return refuse(w, PF_PRESENT | PF_KEY, error);
 		mark(w, at, entry, PTE_A | (w->access & GVA_WRITE ? PTE_D : 0));
 		*gpa = (entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) | (gva & (BIT(shift) - 1));
 		if (w->entry_bytes == 4 && level == 2) /* PSE-36: bits 20:13 are 39:32 */

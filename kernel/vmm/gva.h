@@ -20,6 +20,7 @@ enum gva_access {
 #define PF_USER	   BIT(2)
 #define PF_RSVD	   BIT(3)
 #define PF_FETCH   BIT(4)
+#define PF_KEY	   BIT(5)
 
 /*
  * Translates one address, checking rights and setting accessed and dirty bits. 0 with *gpa; or

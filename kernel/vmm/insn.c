@@ -9,6 +9,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
+#include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define CR0_PE	  BIT(0)
@@ -41,10 +42,37 @@ static enum emul_mode mode_of(struct vcpu *vcpu, const struct vcpu_segment *cs)
 	return cs->attributes & SEG_ATTR_DB ? EMUL_MODE_32 : EMUL_MODE_16;
 }
 
+/* A carry into bit 32 is what wraps, or leaves the canonical half; nothing else asks for CS. */
+void insn_advance(struct vcpu *vcpu, unsigned bytes)
+{
+	uint64_t next = vcpu->rip + bytes;
+	struct vcpu_segment cs;
+
+	if (unlikely((vcpu->rip ^ next) >> 32)) {
+		vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+		if (mode_of(vcpu, &cs) != EMUL_MODE_64)
+			next = (uint32_t)next;
+	}
+	vcpu->rip = next;
+}
+
 /* Linear address of RIP; in 64-bit mode CS has no base. */
 static uint64_t linear_rip(struct vcpu *vcpu, const struct vcpu_segment *cs)
 {
 	return vcpu_is_64bit(vcpu, cs) ? vcpu->rip : (uint32_t)(cs->base + vcpu->rip);
+}
+
+/* Outside of 64-bit mode linear addresses wrap at 4 GiB. */
+static unsigned fetch(struct vcpu *vcpu, uint64_t linear, const struct vcpu_segment *cs,
+		      uint8_t *buf, unsigned bytes)
+{
+	unsigned first = bytes, got;
+
+	if (mode_of(vcpu, cs) != EMUL_MODE_64)
+		first = (unsigned)MIN((uint64_t)bytes, BIT(32) - linear);
+	got = gva_fetch(vcpu, linear, buf, first);
+	return got < first || first == bytes ? got
+					     : got + gva_fetch(vcpu, 0, buf + got, bytes - got);
 }
 
 unsigned insn_fetch(struct vcpu *vcpu, uint8_t *buf, unsigned bytes)
@@ -52,7 +80,7 @@ unsigned insn_fetch(struct vcpu *vcpu, uint8_t *buf, unsigned bytes)
 	struct vcpu_segment cs;
 
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
-	return gva_fetch(vcpu, linear_rip(vcpu, &cs), buf, bytes);
+	return fetch(vcpu, linear_rip(vcpu, &cs), &cs, buf, bytes);
 }
 
 void insn_dump(struct vcpu *vcpu, char *text, size_t bytes)
@@ -96,7 +124,7 @@ static unsigned length_of(struct vcpu *vcpu, enum vmexit_reason reason)
 	linear = linear_rip(vcpu, &cs);
 	if (likely(is_usual(vcpu, linear, reason)))
 		return usual[reason].length;
-	count = gva_fetch(vcpu, linear, bytes, sizeof bytes);
+	count = fetch(vcpu, linear, &cs, bytes, sizeof bytes);
 	return emul_decode(&insn, mode_of(vcpu, &cs), bytes, count) ? 0 : insn.length;
 }
 
@@ -110,16 +138,32 @@ static void trap_step(struct vcpu *vcpu)
 	vcpu_raise(vcpu, VECTOR_DB);
 }
 
+/* Canonical with the 48 bits of 4-level paging, the only ones that guests have. */
+static bool rip_is_canonical(const struct vcpu *vcpu)
+{
+	return (uint64_t)((int64_t)(vcpu->rip << 16) >> 16) == vcpu->rip;
+}
+
+/* What follows an instruction that was done for the guest, and whose end RIP is. The trap comes
+ * before the fault of the next instruction's fetch (SDM vol. 3A table 6-2); without it, that
+ * fault is raised here, since not every CPU would enter with such a RIP. */
+static void done(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->rflags & RFLAGS_TF))
+		trap_step(vcpu);
+	else if (unlikely(!rip_is_canonical(vcpu)))
+		vcpu_raise_error(vcpu, EMUL_VECTOR_GP, 0);
+}
+
 int insn_skip(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	unsigned length = exit->insn_length ? exit->insn_length : length_of(vcpu, exit->reason);
 
 	if (unlikely(!length))
 		return -EFAULT;
-	vcpu->rip += length;
+	insn_advance(vcpu, length);
 	vmm_backend->clear_interrupt_shadow(vcpu);
-	if (unlikely(vcpu->rflags & RFLAGS_TF))
-		trap_step(vcpu);
+	done(vcpu);
 	return 0;
 }
 
@@ -152,6 +196,8 @@ static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uin
 	uint32_t error;
 	int err;
 
+	if (unlikely(ctx->mode != EMUL_MODE_64))
+		linear = (uint32_t)linear; /* the end of an access may have wrapped */
 	if (likely(is_checked(em, linear, access))) {
 		*gpa = em->exit->fault.gpa;
 		return 0;
@@ -168,6 +214,12 @@ static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uin
 	return err;
 }
 
+static void mmio(struct bus_access *access)
+{
+	if (likely(!vlapic_mmio_moved(access)))
+		bus_do(&access->vcpu->vm->mmio, access);
+}
+
 static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsigned bytes,
 			  bool write)
 {
@@ -179,7 +231,7 @@ static void device_access(struct vcpu *vcpu, uint64_t gpa, uint8_t *value, unsig
 
 		if (write)
 			memcpy(&access.value, value, part);
-		bus_do(&vcpu->vm->mmio, &access);
+		mmio(&access);
 		if (!write)
 			memcpy(value, &access.value, part);
 		gpa += part;
@@ -418,10 +470,7 @@ int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
 		vmm_backend->clear_interrupt_shadow(vcpu);
 	vcpu->rip = ctx.rip;
 	switch (err) {
-	case 0:
-		if (unlikely(vcpu->rflags & RFLAGS_TF))
-			trap_step(vcpu);
-		return 0;
+	case 0: done(vcpu); return 0;
 	case -EAGAIN: return 0;
 	case -EFAULT: raise(vcpu, &ctx.fault); return 0;
 	default: return refuse(vcpu, exit);

@@ -6,8 +6,18 @@
 #include "kernel/vmm/vcpu.h"
 
 /* Moves RIP behind the instruction that exited and ends an interrupt shadow. Uses the length
- * that the CPU gave, else reads the instruction. 0, or -EFAULT where it can't be read. */
+ * that the CPU gave, else reads the instruction. What comes behind it is raised: the trap of a
+ * single step, or #GP where RIP is not canonical any more. 0, or -EFAULT where it can't be
+ * read.
+ */
 int insn_skip(struct vcpu *vcpu, const struct vmexit *exit);
+
+/*
+ * Moves RIP on by `bytes`, as the end of an instruction does: EIP wraps outside of 64-bit mode
+ * (IP does not in 16-bit code, whose limit is in its way: SDM vol. 3A 5.3). Raises nothing and
+ * leaves the interrupt shadow: for instructions that trap behind themselves.
+ */
+void insn_advance(struct vcpu *vcpu, unsigned bytes);
 
 /*
  * Emulates the instruction at RIP: MMIO (the exit was a nested fault) and string I/O. Device

@@ -1,7 +1,7 @@
 /*
- * MSR policy: one table of what guests may read and write. An MSR that is not in it raises #GP
- * and is counted; none of them reaches hardware from here, except what the vCPU's own control
- * structure holds. Numbers: SDM vol. 4 table 2-2, APM vol. 2 appendix A.
+ * RDMSR and WRMSR of guests, by the table in msr_table.h. What is not in it raises #GP and is
+ * counted; none of it reaches hardware from here, except what the vCPU's own control structure
+ * holds.
  */
 #include <errno.h>
 
@@ -11,37 +11,98 @@
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
+#include "kernel/vmm/vtsc.h"
 
 enum msr_kind {
+	MSR_KIND_ABSENT,
 	MSR_KIND_FIXED,	   /* reads `value`; writes are ignored (`mask` all ones) or #GP */
-	MSR_KIND_STORED,   /* plain storage, `value` at reset; bits outside `mask` raise #GP */
+	MSR_KIND_STORED,   /* `value` at reset; `mask` are the bits that can be written */
 	MSR_KIND_REGISTER, /* in the backend's control structure, as `reg` */
 	MSR_KIND_CALL,
 };
 
+/* Who has VMX and is neither follows Intel. */
+#define BOTH  (INTEL | AMD)
+#define INTEL (1u << CPU_VENDOR_INTEL | 1u << CPU_VENDOR_OTHER)
+#define AMD   (1u << CPU_VENDOR_AMD)
+
 struct msr_policy {
 	uint32_t first, last;
+	uint8_t vendors; /* 1 << enum cpu_vendor, of those that have it */
 	enum msr_kind kind;
 	enum vcpu_reg reg;
 	bool canonical; /* of MSR_KIND_REGISTER: an address; otherwise any value */
+	bool types;	/* of MSR_KIND_STORED: memory types are in it */
 	uint64_t value, mask;
 	int (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 	int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 };
 
-#define IGNORE_WRITES	~0ull
-#define STORED_MAX	48
-#define MTRR_DEFAULT_WB 0x806ull /* enabled, fixed ranges off, write-back */
-#define MTRR_CAP	0x508ull /* 8 variable ranges, fixed ranges, write-combining */
+#define IGNORE_WRITES	    ~0ull
+#define MSR_MTRR_FIXED	    0x250u
+#define MSR_MTRR_FIXED_LAST 0x26fu
+#define MSR_MTRR_DEF_TYPE   0x2ffu
+#define MSR_AMD_NAME	    0xc0010030u
+
+/* How many MSRs are storage, as an expression: 1 for each row of that kind, times its MSRs. */
+#define MSR(first, last, vendors, what, name, why) +(what) * ((last) - (first) + 1)
+#define READS(v)				   0
+#define IGNORES(v)				   0
+#define KEEPS(v, bits)				   1
+#define TYPES(v, bits)				   1
+#define REGISTER(r)				   0
+#define ADDRESS(r)				   0
+#define CALLS(get, set)				   0
+#define SETS(set)				   0
+#define VANISHES				   0
+#define LAPIC					   0
+#define ABSENT					   0
+enum {
+	STORED =
+#include "kernel/vmm/msr_table.h"
+};
+#undef MSR
+#undef READS
+#undef IGNORES
+#undef KEEPS
+#undef TYPES
+#undef REGISTER
+#undef ADDRESS
+#undef CALLS
+#undef SETS
+#undef VANISHES
+#undef LAPIC
+#undef ABSENT
 
 struct vcpu_msrs {
-	uint64_t stored[STORED_MAX];
+	uint64_t stored[STORED];
 };
 
 static int read_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
-	*value = vm_tsc(vcpu->vm);
+	*value = vtsc_read(vcpu);
+	return 0;
+}
+
+static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	vtsc_write(vcpu, value);
+	return 0;
+}
+
+static int read_tsc_adjust(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = atomic_load(&vcpu->tsc_adjust);
+	return 0;
+}
+
+static int write_tsc_adjust(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	vtsc_set_adjust(vcpu, value);
 	return 0;
 }
 
@@ -122,71 +183,54 @@ static int write_wall_clock(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return pvclock_write_wall(vcpu, value);
 }
 
-#define REGISTER(number, name, address)                                                        \
-	{                                                                                      \
-		.first = (number), .last = (number), .kind = MSR_KIND_REGISTER, .reg = (name), \
-		.canonical = (address)                                                         \
-	}
-#define FIXED(number, contents, writes)                                      \
-	{                                                                    \
-		.first = (number), .last = (number), .kind = MSR_KIND_FIXED, \
-		.value = (contents), .mask = (writes)                        \
-	}
-#define STORED(from, to, contents, bits)                                                     \
-	{                                                                                    \
-		.first = (from), .last = (to), .kind = MSR_KIND_STORED, .value = (contents), \
-		.mask = (bits)                                                               \
-	}
-#define CALL(number, get, set)                                                             \
-	{                                                                                  \
-		.first = (number), .last = (number), .kind = MSR_KIND_CALL, .read = (get), \
-		.write = (set)                                                             \
-	}
+/* Firmware's: the manuals let software write them, and guests have no use for it. */
+static int write_nothing(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu, (void)msr, (void)value;
+	return 0;
+}
 
-/* Sorted by number. */
+static int read_top_mem(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vcpu->vm->gmem.low_bytes;
+	return 0;
+}
+
+static int read_top_mem2(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	const struct gmem *gm = &vcpu->vm->gmem;
+
+	(void)msr;
+	*value = GMEM_HIGH_BASE + (gm->bytes - gm->low_bytes);
+	return 0;
+}
+
+/* Six MSRs of eight characters each; CPUID has them by sixteen. */
+static int read_name(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	unsigned part = msr - MSR_AMD_NAME;
+	struct cpuid r = features_cpuid(vcpu, 0x80000002 + part / 2, 0);
+
+	*value = part % 2 ? (uint64_t)r.edx << 32 | r.ecx : (uint64_t)r.ebx << 32 | r.eax;
+	return 0;
+}
+
+#define MSR(from, to, cpus, what, name, why) \
+	{.first = (from), .last = (to), .vendors = (cpus), what},
+#define READS(v)	.kind = MSR_KIND_FIXED, .value = (v)
+#define IGNORES(v)	.kind = MSR_KIND_FIXED, .value = (v), .mask = IGNORE_WRITES
+#define KEEPS(v, bits)	.kind = MSR_KIND_STORED, .value = (v), .mask = (bits)
+#define TYPES(v, bits)	.kind = MSR_KIND_STORED, .value = (v), .mask = (bits), .types = true
+#define REGISTER(r)	.kind = MSR_KIND_REGISTER, .reg = (r)
+#define ADDRESS(r)	.kind = MSR_KIND_REGISTER, .reg = (r), .canonical = true
+#define CALLS(get, set) .kind = MSR_KIND_CALL, .read = (get), .write = (set)
+#define SETS(set)	.kind = MSR_KIND_CALL, .write = (set)
+#define VANISHES	.kind = MSR_KIND_CALL, .write = write_nothing
+#define LAPIC		.kind = MSR_KIND_ABSENT /* asked before: vlapic_owns_msr() */
+#define ABSENT		.kind = MSR_KIND_ABSENT
 static const struct msr_policy policies[] = {
-	CALL(MSR_TSC, read_tsc, NULL),
-	CALL(MSR_KVM_WALL_CLOCK, NULL, write_wall_clock),
-	CALL(MSR_KVM_SYSTEM_TIME, read_pvclock, write_pvclock),
-	FIXED(0x17, 0, 0),		       /* IA32_PLATFORM_ID */
-	FIXED(0x3a, 1, 0),		       /* IA32_FEATURE_CONTROL: locked, VMX off */
-	FIXED(0x8b, 0x1000065, IGNORE_WRITES), /* microcode revision; updates do nothing */
-	FIXED(0xfe, MTRR_CAP, 0),	       /* IA32_MTRRCAP */
-	REGISTER(MSR_SYSENTER_CS, REG_SYSENTER_CS, false),
-	REGISTER(MSR_SYSENTER_ESP, REG_SYSENTER_ESP, true),
-	REGISTER(MSR_SYSENTER_EIP, REG_SYSENTER_EIP, true),
-	FIXED(0x179, 0, 0),		/* IA32_MCG_CAP: no banks */
-	STORED(0x17a, 0x17a, 0, 7),	/* IA32_MCG_STATUS */
-	STORED(0x1a0, 0x1a0, 1, ~0ull), /* IA32_MISC_ENABLE: fast strings */
-	STORED(0x1d9, 0x1d9, 0, 3),	/* IA32_DEBUGCTL: LBR, BTF (no effect) */
-	STORED(0x200, 0x20f, 0,
-	       0x000fffffffffffffull),	/* variable MTRRs: kept, without effect */
-	STORED(0x250, 0x250, 0, ~0ull), /* fixed MTRRs */
-	STORED(0x258, 0x259, 0, ~0ull),
-	STORED(0x268, 0x26f, 0, ~0ull),
-	CALL(MSR_PAT, read_pat, write_pat),
-	STORED(0x2ff, 0x2ff, MTRR_DEFAULT_WB, 0xcff), /* IA32_MTRR_DEF_TYPE */
-	CALL(MSR_KVM_WALL_CLOCK_NEW, NULL, write_wall_clock),
-	CALL(MSR_KVM_SYSTEM_TIME_NEW, read_pvclock, write_pvclock),
-	CALL(MSR_EFER, read_efer, write_efer),
-	REGISTER(MSR_STAR, REG_STAR, false),
-	REGISTER(MSR_LSTAR, REG_LSTAR, true),
-	REGISTER(MSR_CSTAR, REG_CSTAR, true),
-	REGISTER(MSR_SFMASK, REG_SFMASK, false),
-	REGISTER(MSR_FS_BASE, REG_FS_BASE, true),
-	REGISTER(MSR_GS_BASE, REG_GS_BASE, true),
-	REGISTER(MSR_KERNEL_GS_BASE, REG_KERNEL_GS_BASE, true),
-	CALL(MSR_TSC_AUX, read_tsc_aux, write_tsc_aux),
-	FIXED(0xc0010010, 0, IGNORE_WRITES), /* SYSCFG */
-	STORED(0xc0010015, 0xc0010015, BIT(24),
-	       0x7fffffff),		     /* HWCR: the TSC runs at P0's rate */
-	FIXED(0xc001001f, 0, IGNORE_WRITES), /* NB_CFG */
-	FIXED(0xc0010055, 0, IGNORE_WRITES), /* interrupt pending message: no C1E erratum */
-	FIXED(0xc0010058, 0, IGNORE_WRITES), /* MMIO configuration base: off */
-	FIXED(0xc0010114, BIT(4), 0),	     /* VM_CR: SVM is off */
-	FIXED(0xc0011022, 0, IGNORE_WRITES), /* DC_CFG */
-	FIXED(0xc0011029, BIT(1), IGNORE_WRITES), /* DE_CFG: LFENCE is serialising */
-	FIXED(0xc001102a, 0, IGNORE_WRITES),	  /* BU_CFG2 */
+#include "kernel/vmm/msr_table.h"
 };
 
 /* Policy and, of storage, its slot. */
@@ -197,7 +241,7 @@ static const struct msr_policy *find(uint32_t msr, unsigned *slot)
 	for (unsigned i = 0; i < ARRAY_SIZE(policies) && policies[i].first <= msr; i++) {
 		const struct msr_policy *p = &policies[i];
 
-		if (msr <= p->last) {
+		if (msr <= p->last && p->vendors >> cpu_features.vendor & 1) {
 			*slot = next + (msr - p->first);
 			return p;
 		}
@@ -231,6 +275,39 @@ static bool canonical(uint64_t address)
 	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
+/* SDM vol. 3A table 11-8: 2, 3 and from 7 on are reserved. */
+static bool is_memory_type(unsigned type)
+{
+	return type <= 6 && type != 2 && type != 3;
+}
+
+/* Fixed ranges are eight types; a PHYSBASE (even) and DEF_TYPE have one, bits 11:8 of the
+ * former and 10:0 of a PHYSMASK (odd) are reserved, and so are addresses that the CPU lacks
+ * (SDM vol. 3A 11.11.2). */
+static bool types_valid(uint32_t msr, uint64_t value)
+{
+	if (msr >= MSR_MTRR_FIXED && msr <= MSR_MTRR_FIXED_LAST) {
+		for (unsigned i = 0; i < 64; i += 8)
+			if (!is_memory_type(value >> i & 0xff))
+				return false;
+		return true;
+	}
+	if (msr == MSR_MTRR_DEF_TYPE)
+		return is_memory_type(value & 0xff);
+	if (value >> cpu_features.phys_bits)
+		return false;
+	return msr % 2 ? !(value & 0x7ff) : !(value & 0xf00) && is_memory_type(value & 0xff);
+}
+
+static int store(struct vcpu *vcpu, const struct msr_policy *p, uint32_t msr, uint64_t value,
+		 unsigned slot)
+{
+	if (value & ~p->mask & ~p->value || (p->types && !types_valid(msr, value)))
+		return -EPERM;
+	vcpu->msrs->stored[slot] = (value & p->mask) | (p->value & ~p->mask);
+	return 0;
+}
+
 int features_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	const struct msr_policy *p;
@@ -241,6 +318,7 @@ int features_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	p = find(msr, &slot);
 	if (p) {
 		switch (p->kind) {
+		case MSR_KIND_ABSENT: break;
 		case MSR_KIND_FIXED: *value = p->value; return 0;
 		case MSR_KIND_STORED: *value = vcpu->msrs->stored[slot]; return 0;
 		case MSR_KIND_REGISTER: *value = vmm_backend->get_reg(vcpu, p->reg); return 0;
@@ -263,12 +341,9 @@ int features_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	p = find(msr, &slot);
 	if (p) {
 		switch (p->kind) {
+		case MSR_KIND_ABSENT: break;
 		case MSR_KIND_FIXED: return p->mask == IGNORE_WRITES ? 0 : -EPERM;
-		case MSR_KIND_STORED:
-			if (value & ~p->mask)
-				return -EPERM;
-			vcpu->msrs->stored[slot] = value;
-			return 0;
+		case MSR_KIND_STORED: return store(vcpu, p, msr, value, slot);
 		case MSR_KIND_REGISTER:
 			if (p->canonical && !canonical(value))
 				return -EPERM;

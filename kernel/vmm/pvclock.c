@@ -5,6 +5,7 @@
 
 #include "kernel/cpu/clock.h"
 #include "kernel/vmm/vm.h"
+#include "kernel/vmm/vtsc.h"
 
 struct pvclock_time { /* struct pvclock_vcpu_time_info */
 	uint32_t version, pad0;
@@ -58,14 +59,38 @@ int pvclock_write_wall(struct vcpu *vcpu, uint64_t gpa)
 	return gmem_write(&vcpu->vm->gmem, gpa, &wall, sizeof wall) ? -EPERM : 0;
 }
 
+/*
+ * An odd version tells readers on other vCPUs to wait. Guests' TSCs that the guest has set
+ * apart still make clocks that agree, but not if one vCPU's page is used with another's TSC, as
+ * Linux does while they are stable.
+ */
+static int write_page(struct vcpu *vcpu)
+{
+	struct gmem *gm = &vcpu->vm->gmem;
+	uint64_t gpa = vcpu->pvclock & ~PVCLOCK_ENABLE;
+	struct pvclock_time time = {
+		.version = vcpu->pvclock_version + 1,
+		.tsc_timestamp = atomic_load(&vcpu->tsc_adjust),
+		.flags = vtsc_agree(vcpu->vm) ? PVCLOCK_TSC_STABLE : 0,
+	};
+	int err;
+
+	scale(clock_tsc_khz(), &time);
+	err = gmem_write(gm, gpa, &time, sizeof time);
+	vcpu->pvclock_version += 2;
+	if (!err)
+		err = gmem_write(gm, gpa, &vcpu->pvclock_version, sizeof time.version);
+	return err;
+}
+
 int pvclock_write_system(struct vcpu *vcpu, uint64_t value)
 {
-	struct pvclock_time time = {.version = 2, .flags = PVCLOCK_TSC_STABLE};
-
 	vcpu->pvclock = value;
-	if (!(value & PVCLOCK_ENABLE))
-		return 0;
-	scale(clock_tsc_khz(), &time);
-	return gmem_write(&vcpu->vm->gmem, value & ~PVCLOCK_ENABLE, &time, sizeof time) ? -EPERM
-											: 0;
+	return value & PVCLOCK_ENABLE && write_page(vcpu) ? -EPERM : 0;
+}
+
+void pvclock_refresh(struct vcpu *vcpu)
+{
+	if (vcpu->pvclock & PVCLOCK_ENABLE)
+		write_page(vcpu);
 }

@@ -63,5 +63,5 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu->rip = 0xfff0;
 	vcpu->rflags = RFLAGS_RESET;
 	vcpu->event.kind = VMEVENT_NONE;
-	vcpu->nmi_pending = false;
+	vcpu->nmis_pending = 0;
 }

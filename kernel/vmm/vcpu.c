@@ -13,11 +13,14 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/exit.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vpic.h"
+#include "kernel/vmm/vtsc.h"
 
 #define RFLAGS_IF    BIT(9)
+#define CR4_PKE	     BIT(22)
 
 #define FXSAVE_BYTES 512u
 #define XSAVE_MXCSR  24	    /* SDM vol. 1 table 10-2 */
@@ -76,6 +79,21 @@ void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value)
 	vcpu->xcr0 = value;
 	if (cpu_features.xsave)
 		xsetbv(value);
+}
+
+/* RDPKRU is #UD while CR4.PKE is clear, which it is while we run (kernel/cpu/features.c). No
+ * memory of the guest's is reached in between. */
+uint32_t vcpu_get_pkru(void)
+{
+	uint64_t flags = irq_save(), cr4;
+	uint32_t pkru, edx;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4 | CR4_PKE) : "memory");
+	__asm__ volatile(".byte 0x0f, 0x01, 0xee" : "=a"(pkru), "=d"(edx) : "c"(0));
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+	irq_restore(flags);
+	return pkru;
 }
 
 /* AMD's FXRSTOR and XRSTOR may leave the x87's last instruction and operand as they are, which
@@ -154,7 +172,7 @@ static void switch_in(struct thread *thread)
 	atomic_store(&vcpu->cpu, cpu->index);
 	fpu_load(vcpu);
 	debug_load(vcpu);
-	if (cpu_features.rdtscp)
+	if (cpu_features.rdtscp || cpu_features.rdpid)
 		wrmsr(MSR_TSC_AUX, vcpu->tsc_aux);
 	vmm_backend->load(vcpu);
 }
@@ -184,6 +202,13 @@ void vcpu_post(struct vcpu *vcpu, uint32_t requests)
 		smp_kick(atomic_load(&vcpu->cpu));
 	else
 		thread_wake(vcpu->thread);
+}
+
+/* Counted before it is posted, so that whoever takes the request finds it. */
+void vcpu_post_nmi(struct vcpu *vcpu)
+{
+	atomic_fetch_add(&vcpu->nmis_posted, 1);
+	vcpu_post(vcpu, VCPU_REQ_NMI);
 }
 
 void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
@@ -278,14 +303,14 @@ static void inject(struct vcpu *vcpu)
 		vcpu->event.kind = VMEVENT_NONE;
 		taken = true;
 	}
-	if (unlikely(vcpu->nmi_pending)) {
+	if (unlikely(vcpu->nmis_pending)) {
 		if (!taken && b->can_inject(vcpu, VMEVENT_NMI)) {
 			deliver(vcpu, &(struct vmevent){.kind = VMEVENT_NMI, .vector = 2});
-			vcpu->nmi_pending = false;
+			vcpu->nmis_pending--;
 			taken = true;
-		} else {
-			b->request_window(vcpu, VMEVENT_NMI);
 		}
+		if (vcpu->nmis_pending)
+			b->request_window(vcpu, VMEVENT_NMI);
 	}
 	vector = vlapic_by_hardware(vcpu->lapic) ? -1 : vlapic_pending(vcpu->lapic);
 	extint = extint_pending(vcpu);
@@ -305,7 +330,7 @@ static void start(struct vcpu *vcpu)
 {
 	const struct vm *vm = vcpu->vm;
 
-	vmm_backend->set_tsc_offset(vcpu, vm->tsc_offset);
+	vmm_backend->set_tsc_offset(vcpu, vtsc_offset(vcpu));
 	vmm_backend->intercept_pause(vcpu, !vm->params.pin);
 	vcpu_reset(vcpu, false);
 	if (vcpu->id) {
@@ -345,6 +370,17 @@ static void init(struct vcpu *vcpu)
 	vcpu->state = VCPU_WAIT_SIPI;
 }
 
+/* A CPU keeps one NMI pending, beside the one it is handling (SDM vol. 3A 6.7.1). Of those that
+ * were sent since we looked, it would have begun to handle the first at once where nothing
+ * blocks it, and kept one more. */
+static void take_nmis(struct vcpu *vcpu)
+{
+	unsigned limit = vmm_backend->can_inject(vcpu, VMEVENT_NMI) ? 2 : 1;
+	uint64_t posted = atomic_exchange(&vcpu->nmis_posted, 0);
+
+	vcpu->nmis_pending = (uint8_t)MIN(vcpu->nmis_pending + posted, limit);
+}
+
 /* START comes first, and whether the VM is stopping is looked at whatever the request was: a VM
  * can be stopped before all of its vCPUs have started, and these too must park to be counted.
  */
@@ -365,14 +401,16 @@ static void take_requests(struct vcpu *vcpu)
 		init(vcpu);
 	if (requests & VCPU_REQ_SIPI)
 		start_up_ipi(vcpu);
+	if (requests & VCPU_REQ_CLOCK)
+		pvclock_refresh(vcpu);
 	if (requests & VCPU_REQ_NMI)
-		vcpu->nmi_pending = true;
+		take_nmis(vcpu);
 }
 
 /* HLT ends with an interrupt that could be delivered; with IF clear only an NMI ends it. */
 static bool halt_ends(struct vcpu *vcpu)
 {
-	return vcpu->nmi_pending || vcpu->event.kind != VMEVENT_NONE ||
+	return vcpu->nmis_pending || vcpu->event.kind != VMEVENT_NONE ||
 	       (vcpu->rflags & RFLAGS_IF &&
 		(vlapic_pending(vcpu->lapic) >= 0 || extint_pending(vcpu)));
 }

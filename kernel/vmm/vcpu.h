@@ -27,13 +27,14 @@ enum vcpu_run_state {
 
 /* Bits of vcpu->requests. Posted by anyone with vcpu_post(), taken by the vCPU's thread. */
 enum vcpu_request {
-	VCPU_REQ_NMI = 1,
+	VCPU_REQ_NMI = 1, /* by vcpu_post_nmi(), which counts them */
 	VCPU_REQ_INIT = 2,
 	VCPU_REQ_SIPI = 4,   /* with vcpu->sipi_vector */
 	VCPU_REQ_STOP = 8,   /* look at vm->stopping: park */
 	VCPU_REQ_START = 16, /* unpark: vCPU 0 runs, others wait for SIPI */
 	VCPU_REQ_IRQ =
 		32, /* something about interrupts changed: look at the lapic and the PIC */
+	VCPU_REQ_CLOCK = 64, /* a TSC of the VM was moved: write the clock page anew */
 };
 
 struct vcpu_counters { /* written by the vCPU's thread, read by anyone */
@@ -58,15 +59,18 @@ struct vcpu {
 	enum vcpu_run_state state;
 	struct vmevent event; /* to be delivered at the next entry; kind NONE: nothing */
 	struct vmexit exit;
-	bool nmi_pending;
-	uint64_t xcr0; /* while not loaded */
+	uint8_t nmis_pending; /* 2 at most: see take_nmis() */
+	uint64_t xcr0;	      /* while not loaded */
 	uint64_t tsc_aux;
-	uint64_t dr[4];		/* DR0-DR3 while not loaded */
-	struct vcpu_msrs *msrs; /* kernel/vmm/msr's own */
-	void *xsave;		/* guest's XSAVE area while not loaded */
-	uint64_t pvclock;	/* MSR_KVM_SYSTEM_TIME as last written */
+	uint64_t dr[4];		  /* DR0-DR3 while not loaded */
+	struct vcpu_msrs *msrs;	  /* kernel/vmm/msr's own */
+	void *xsave;		  /* guest's XSAVE area while not loaded */
+	uint64_t pvclock;	  /* MSR_KVM_SYSTEM_TIME as last written */
+	uint32_t pvclock_version; /* of the page it points to; even */
 
-	_Atomic uint32_t requests; /* enum vcpu_request */
+	_Atomic uint64_t tsc_adjust;  /* IA32_TSC_ADJUST; written by its thread, vtsc.c's */
+	_Atomic uint32_t requests;    /* enum vcpu_request */
+	_Atomic uint32_t nmis_posted; /* since they were looked at last */
 	_Atomic uint8_t sipi_vector;
 	_Atomic bool in_guest; /* between the last look at requests and the exit */
 	_Atomic unsigned cpu;  /* CPU it was loaded on last */
@@ -95,6 +99,7 @@ static inline void vcpu_kick(struct vcpu *vcpu)
 {
 	vcpu_post(vcpu, VCPU_REQ_IRQ);
 }
+void vcpu_post_nmi(struct vcpu *vcpu);
 void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector); /* ignored unless waiting for it */
 
 /* The state after RESET or INIT (SDM vol. 3A table 9-1): real mode at the reset vector, or, for
@@ -105,6 +110,8 @@ void vcpu_reset(struct vcpu *vcpu, bool init);
  * thread. */
 uint64_t vcpu_get_xcr0(void);
 void vcpu_set_xcr0(struct vcpu *vcpu, uint64_t value);
+/* PKRU of the vCPU that is loaded, on its thread; only where the CPU has protection keys. */
+uint32_t vcpu_get_pkru(void);
 
 /* DR0 to DR3. They are the CPU's while the vCPU is loaded. On the vCPU's thread. */
 void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4]);

@@ -241,6 +241,22 @@ static void write_eoi(struct vlapic *lapic)
 	update_ppr(lapic);
 }
 
+bool vlapic_is_enabled(const struct vlapic *lapic)
+{
+	return lapic_on(lapic);
+}
+
+/* What an address reads as that nobody answers. */
+static uint64_t nothing(const struct bus_access *access)
+{
+	return ~0ull >> (64 - 8 * access->bytes);
+}
+
+static uint64_t page_address(const struct vlapic *lapic)
+{
+	return lapic_base(lapic) & ~(PAGE_BYTES - 1);
+}
+
 bool vlapic_is_x2apic(const struct vlapic *lapic)
 {
 	return lapic_is_x2(lapic);
@@ -331,17 +347,15 @@ static uint32_t read_register(struct vlapic *lapic, unsigned reg)
 
 /* Other widths and the 12 bytes after each register are undefined (SDM vol. 3A 10.4.1): they
  * read as zero. In x2APIC mode and when disabled, nothing is at this address. */
-void vlapic_mmio(void *device, struct bus_access *access)
+static void page_access(struct vlapic *lapic, struct bus_access *access)
 {
-	struct vlapic *lapic = access->vcpu->lapic;
 	unsigned reg = access->offset / 16;
 	uint32_t value = access->value;
 
-	(void)device;
 	if (!access->write)
 		access->value = 0;
 	if ((lapic_base(lapic) & APIC_BASE_X2APIC) != APIC_BASE_EN) {
-		access->value = ~0ull >> (64 - 8 * access->bytes);
+		access->value = nothing(access);
 		return;
 	}
 	if (access->bytes != 4 || access->offset % 16)
@@ -363,6 +377,30 @@ void vlapic_mmio(void *device, struct bus_access *access)
 		return;
 	}
 	write_register(lapic, reg, value);
+}
+
+void vlapic_mmio(void *device, struct bus_access *access)
+{
+	struct vlapic *lapic = access->vcpu->lapic;
+
+	(void)device;
+	if (likely(page_address(lapic) == VLAPIC_DEFAULT_BASE))
+		page_access(lapic, access);
+	else
+		access->value = nothing(access);
+}
+
+bool vlapic_mmio_moved(struct bus_access *access)
+{
+	struct vlapic *lapic = access->vcpu->lapic;
+	uint64_t at = page_address(lapic);
+
+	if (likely(at == VLAPIC_DEFAULT_BASE || !lapic_on(lapic)) || access->addr < at ||
+	    access->addr - at >= PAGE_BYTES)
+		return false;
+	access->offset = access->addr - at;
+	page_access(lapic, access);
+	return true;
 }
 
 static int read_x2apic(struct vlapic *lapic, unsigned reg, uint64_t *value)
@@ -400,22 +438,26 @@ static int write_x2apic(struct vlapic *lapic, unsigned reg, uint64_t value)
 
 /*
  * The transitions of SDM vol. 3A figure 10-27: x2APIC mode is entered from xAPIC mode alone and
- * left by disabling, which resets the registers. The page's address is fixed, and so is the
- * BSP flag: other values for them are ignored, and the MSR shows it.
+ * left by disabling, which resets the registers. The page may be moved (10.4.5), but not onto
+ * RAM, which cannot be hidden from one vCPU alone: #GP, as for an address that the CPU lacks.
+ * The BSP flag is fixed: another value is ignored, and the MSR shows it.
  */
 static int write_base(struct vlapic *lapic, uint64_t value)
 {
 	uint64_t old = lapic_base(lapic);
 	uint64_t mode = value & APIC_BASE_X2APIC, old_mode = old & APIC_BASE_X2APIC;
+	uint64_t at = value & ~(PAGE_BYTES - 1);
 
 	if (value & 0x2ff || value >> cpu_features.phys_bits)
 		return -EPERM;
 	if (mode == APIC_BASE_EXTD || (old_mode == 0 && mode == APIC_BASE_X2APIC) ||
 	    (old_mode == APIC_BASE_X2APIC && mode == APIC_BASE_EN))
 		return -EPERM;
+	if (at != page_address(lapic) && gmem_is_ram(&lapic->vcpu->vm->gmem, at, PAGE_BYTES))
+		return -EPERM;
+	atomic_store(&lapic->base, (old & APIC_BASE_BSP) | mode | at);
 	if (mode == old_mode)
 		return 0;
-	atomic_store(&lapic->base, (old & ~APIC_BASE_X2APIC) | mode);
 	if (mode == 0)
 		reset_registers(lapic);
 	else

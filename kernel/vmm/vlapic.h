@@ -69,13 +69,24 @@ void vlapic_eoi_broadcast(struct vlapic *lapic, unsigned vector);
 uint64_t vlapic_get_cr8(const struct vlapic *lapic);
 void vlapic_set_cr8(struct vlapic *lapic, uint64_t value);
 
+/* The guest's TSC has jumped: IA32_TSC_DEADLINE is compared with it anew. On the vCPU's thread.
+ */
+void vlapic_tsc_moved(struct vlapic *lapic);
+
 /* IA32_APIC_BASE, IA32_TSC_DEADLINE and x2APIC registers 0x800-0x8ff. 0, or -EPERM for #GP. */
 bool vlapic_owns_msr(uint32_t msr);
 int vlapic_rdmsr(struct vlapic *lapic, uint32_t msr, uint64_t *value);
 int vlapic_wrmsr(struct vlapic *lapic, uint32_t msr, uint64_t value);
 
-/* MMIO at VLAPIC_DEFAULT_BASE (the guest cannot move it); only 4-byte aligned registers exist.
- * `device` is unused: the access's vCPU is whose lapic answers. */
+/* Whether the APIC is enabled by IA32_APIC_BASE: CPUID shows it. */
+bool vlapic_is_enabled(const struct vlapic *lapic);
+
+/* MMIO at VLAPIC_DEFAULT_BASE; only 4-byte aligned registers exist. `device` is unused: the
+ * access's vCPU is whose lapic answers. */
 void vlapic_mmio(void *device, struct bus_access *access);
+/* The same where the guest moved the page to; to be asked before the VM's bus, as a CPU asks
+ * its own APIC first. False, with nothing done, where `addr` is not there. On the vCPU's
+ * thread. */
+bool vlapic_mmio_moved(struct bus_access *access);
 
 #endif

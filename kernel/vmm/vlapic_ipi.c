@@ -72,7 +72,7 @@ static bool deliver(struct vlapic *lapic, const struct vlapic_message *m)
 	switch (m->delivery) {
 	case LAPIC_FIXED:
 	case LAPIC_LOWEST: return lapic_accept_fixed(lapic, m->vector, m->level_triggered);
-	case LAPIC_NMI: vcpu_post(lapic->vcpu, VCPU_REQ_NMI); return true;
+	case LAPIC_NMI: vcpu_post_nmi(lapic->vcpu); return true;
 	case LAPIC_INIT:
 		if (m->level_triggered && m->deassert)
 			return false; /* arbitration IDs are no more (SDM vol. 3A 10.6.1) */

@@ -7,6 +7,7 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/vmm/vlapic_internal.h"
 #include "kernel/vmm/vm.h"
+#include "kernel/vmm/vtsc.h"
 
 /* A period shorter than this, times the guest's vCPUs, still counts as the guest set it, but
  * interrupts only every few periods: a hostile guest must not keep a CPU busy with timers, and
@@ -53,7 +54,7 @@ static void arm_deadline(struct vlapic *lapic)
 {
 	struct vlapic_timer *t = &lapic->timer;
 	uint64_t deadline = atomic_load_explicit(&t->tsc_deadline, memory_order_relaxed);
-	uint64_t now = vm_tsc(lapic->vcpu->vm);
+	uint64_t now = vtsc_read(lapic->vcpu);
 
 	if (deadline == 0)
 		return;
@@ -199,6 +200,18 @@ void lapic_timer_set_deadline(struct vlapic *lapic, uint64_t tsc)
 		return;
 	timer_cancel(&t->timer);
 	atomic_store_explicit(&t->tsc_deadline, tsc, memory_order_relaxed);
+	arm_deadline(lapic);
+}
+
+/* What was read from the TSC until now does not count: the deadline may be over, or further off
+ * than what is armed. */
+void vlapic_tsc_moved(struct vlapic *lapic)
+{
+	struct vlapic_timer *t = &lapic->timer;
+
+	if (timer_mode(lapic) != TIMER_TSC_DEADLINE)
+		return;
+	timer_cancel(&t->timer);
 	arm_deadline(lapic);
 }
 

@@ -234,8 +234,3 @@ void vm_irq_line(struct vm *vm, unsigned gsi, bool level)
 		vpic_set_line(vm->pic, gsi, level);
 	vioapic_set_pin(vm->ioapic, gsi == 0 ? 2 : gsi, level);
 }
-
-uint64_t vm_tsc(const struct vm *vm)
-{
-	return rdtsc() + vm->tsc_offset;
-}

@@ -69,7 +69,7 @@ struct vm {
 	struct vcpu *vcpus[VCPU_MAX];
 	_Atomic unsigned running; /* vCPUs not parked */
 	_Atomic bool pic_intr;	  /* the 8259 pair's INTR line */
-	uint64_t tsc_offset;	  /* guest TSC = host TSC + this */
+	uint64_t tsc_offset;	  /* guest TSC = host TSC + this, and more by vCPU: vtsc.h */
 	uint64_t start_ns;	  /* clock_now_ns() at vm_start() */
 
 	struct vcpu_entry entry; /* where vCPU 0 starts */
@@ -106,7 +106,5 @@ void vm_vcpu_parked(struct vm *vm);
 /* An interrupt line, 0-15 ISA (both PIC and I/O APIC), 16-23 PCI (I/O APIC alone). Level of the
  * wire as the device drives it: true asserted. Any context. */
 void vm_irq_line(struct vm *vm, unsigned gsi, bool level);
-/* Guest TSC now. */
-uint64_t vm_tsc(const struct vm *vm);
 
 #endif

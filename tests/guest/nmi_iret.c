@@ -140,6 +140,43 @@ static void test_from_other(unsigned cpus)
 	print("%u of 100 NMIs seen\n", hits);
 }
 
+/* Two at once to a CPU that handles none: one is delivered, one waits beside it, and neither is
+ * lost, as often as it is done. */
+static volatile bool over;
+
+static void sleep_until_over(uint64_t arg)
+{
+	(void)arg;
+	while (!over)
+		asm volatile("hlt"); /* interrupts are off: an NMI ends it */
+}
+
+static void test_two_to_an_idle_cpu(unsigned cpus)
+{
+	unsigned rounds = race_rounds(200), lost = 0, more = 0;
+
+	if (cpus < 2)
+		return;
+	trap_handler(VECTOR_NMI, on_plain_nmi);
+	cpu_run(1, sleep_until_over, 0);
+	for (unsigned i = 0; i < rounds; i++) {
+		delay_us(300); /* it sleeps again */
+		hits = 0;
+		apic_ipi(1, ICR_NMI | ICR_ASSERT);
+		apic_ipi(1, ICR_NMI | ICR_ASSERT);
+		for (unsigned waited = 0; hits < 2 && waited < 200; waited++)
+			delay_us(500);
+		delay_us(300);
+		lost += hits < 2;
+		more += hits > 2;
+	}
+	over = true;
+	apic_ipi(1, ICR_NMI | ICR_ASSERT);
+	cpu_join(1, 2000);
+	check(!lost && !more, "two at once", "%u of %u times one was lost, %u times more came",
+	      lost, rounds, more);
+}
+
 void test(void)
 {
 	unsigned cpus = smp_start();
@@ -150,4 +187,5 @@ void test(void)
 	test_early_iret();
 	test_bad_iret();
 	test_from_other(cpus);
+	test_two_to_an_idle_cpu(cpus);
 }

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT, make_image
 from tests.system.terminal import Terminal
-from tools.qemu.machine import Machine
+from tools.qemu.machine import CPU, Machine
 
 LIMIT_S = 90  # of one program, with other work on the build machine
 STAMP = r"^\[ *\d+\.\d+\] "
@@ -18,6 +18,7 @@ STAMP = r"^\[ *\d+\.\d+\] "
 PASSING = {
     "cpuid": 4,
     "msr_sweep": 1,
+    "msr_table": 1,
     "ports": 1,
     "mmio": 1,
     "hlt_if0": 2,
@@ -39,6 +40,8 @@ PASSING = {
     "boundaries": 1,
     "spinlock": "4, allowed: [3]",
     "breakpoints": 1,
+    "rip_wrap": 1,
+    "pku": 3,
     "pci": 4,
     "virtio_hostile": 1,
     "virtio_requests": 1,
@@ -102,7 +105,8 @@ class House:
             return self
         self.close()
         self._boots += 1
-        self.machine = Machine(self._image, name=f"guests-{self._boots}", limit_s=1800).start()
+        self.machine = Machine(self._image, name=f"guests-{self._boots}", limit_s=1800,
+                               cpu=CPU + ",+pku").start()
         self.terminal = Terminal(self.machine, [guest(program) for program in PROGRAMS])
         self.machine.expect(r"^neighbour\| neighbour 1$", 60)
         return self

@@ -12,6 +12,7 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
 #include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vtsc.h"
 
 uint64_t fake_now_ns, fake_late_ns;
 unsigned fake_timer_runs, fake_log_lines;
@@ -62,9 +63,9 @@ uint64_t clock_tsc_to_ns(uint64_t tsc)
 	return tsc / FAKE_TSC_PER_NS;
 }
 
-uint64_t vm_tsc(const struct vm *vm)
+uint64_t vtsc_read(const struct vcpu *vcpu)
 {
-	return fake_now_ns * FAKE_TSC_PER_NS + vm->tsc_offset;
+	return fake_now_ns * FAKE_TSC_PER_NS + vcpu->vm->tsc_offset + vcpu->tsc_adjust;
 }
 
 void timer_init(struct timer *timer, void (*fn)(struct timer *))
@@ -145,10 +146,21 @@ void vcpu_post(struct vcpu *vcpu, uint32_t requests)
 	vcpu->requests |= requests;
 }
 
+void vcpu_post_nmi(struct vcpu *vcpu)
+{
+	vcpu->nmis_posted++;
+	vcpu_post(vcpu, VCPU_REQ_NMI);
+}
+
 void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
 {
 	vcpu->sipi_vector = vector;
 	vcpu->requests |= VCPU_REQ_SIPI;
+}
+
+__attribute__((weak)) bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
+{
+	return gpa < gm->low_bytes && bytes <= gm->low_bytes - gpa;
 }
 
 __attribute__((weak)) void vm_irq_line(struct vm *vm, unsigned gsi, bool level)

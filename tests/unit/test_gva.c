@@ -33,6 +33,7 @@
 #define CR4_PAE	  (1ull << 5)
 #define CR4_SMEP  (1ull << 20)
 #define CR4_SMAP  (1ull << 21)
+#define CR4_PKE	  (1ull << 22)
 #define LONG_MODE 0xd00ull /* LME LMA NXE */
 
 struct cpu_features cpu_features;
@@ -53,6 +54,13 @@ static unsigned cpl(struct vcpu *v)
 {
 	(void)v;
 	return privilege;
+}
+
+static uint32_t pkru;
+
+uint32_t vcpu_get_pkru(void)
+{
+	return pkru;
 }
 
 static const struct vmm_backend backend = {.get_reg = get_reg, .cpl = cpl};
@@ -112,6 +120,7 @@ static int setup(void **state)
 	vcpu.vm = &vm;
 	vcpu.rflags = 2;
 	privilege = 0;
+	pkru = 0;
 	cpu_features = (struct cpu_features){.phys_bits = 48, .pages_1g = true};
 	regs[REG_CR0] = CR0_PG | CR0_WP | 1;
 	regs[REG_CR3] = CR3;
@@ -365,6 +374,44 @@ static void short_way_finds_the_same(void **state)
 	assert_memory_equal(bytes, "\x0f\xa2", 2);
 }
 
+/* SDM vol. 3A 4.6.2: keys are in bits 62:59 of the leaf, and count for data accesses to user
+ * pages in long mode. */
+static void protection_keys(void **state)
+{
+	const uint64_t key3 = 3ull << 59;
+
+	(void)state;
+	set(0x4000 + 8, PAGE | P | W | U | key3);
+	pkru = ~0u;
+	assert_int_equal(translated(GVA, GVA_WRITE), PAGE); /* not without CR4.PKE */
+	regs[REG_CR4] |= CR4_PKE;
+	assert_int_equal(refused(GVA, GVA_READ), 0x21);
+	assert_int_equal(refused(GVA, GVA_WRITE), 0x23);
+	assert_int_equal(translated(GVA, GVA_FETCH), PAGE);
+	pkru = ~(3u << 6); /* all other keys */
+	assert_int_equal(translated(GVA, GVA_WRITE), PAGE);
+	pkru = 1u << 6;
+	assert_int_equal(refused(GVA, GVA_READ), 0x21);
+	assert_int_equal(refused(GVA, GVA_READ | GVA_SYSTEM), 0x21);
+	pkru = 2u << 6; /* writes alone; those of a supervisor with WP */
+	assert_int_equal(translated(GVA, GVA_READ), PAGE);
+	assert_int_equal(refused(GVA, GVA_WRITE), 0x23);
+	regs[REG_CR0] &= ~CR0_WP;
+	assert_int_equal(translated(GVA, GVA_WRITE), PAGE);
+	privilege = 3;
+	assert_int_equal(refused(GVA, GVA_WRITE), 0x27);
+	privilege = 0;
+	pkru = ~0u;
+	set(0x4000 + 8, PAGE | P | W | key3); /* a supervisor's page has no key */
+	assert_int_equal(translated(GVA, GVA_WRITE), PAGE);
+	assert_int_equal(entry(0x4000 + 8) & (A | D), A | D);
+	set(0x4000 + 8, PAGE | P | W | U | key3); /* what is refused marks nothing */
+	refused(GVA, GVA_WRITE);
+	assert_int_equal(entry(0x4000 + 8) & (A | D), 0);
+	set(0x3000 + 8, PAGE_2M | P | W | U | PS | key3);
+	assert_int_equal(refused(GVA, GVA_READ), 0x21);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +425,7 @@ int main(void)
 		cmocka_unit_test_setup(two_levels, setup),
 		cmocka_unit_test_setup(pae, setup),
 		cmocka_unit_test_setup(hostile_tables, setup),
+		cmocka_unit_test_setup(protection_keys, setup),
 		cmocka_unit_test_setup(short_way_finds_the_same, setup),
 	};
 

@@ -18,14 +18,21 @@ static void base_transitions(void **state)
 		{0xfee00400, -EPERM, 0xfee00c00}, /* not a mode */
 		{0xfee00000, 0, 0xfee00000},	  /* off */
 		{0xfee00c00, -EPERM, 0xfee00000}, /* not at once */
-		{0xfee00400, -EPERM, 0xfee00000},   {0xfee00800, 0, 0xfee00800},
-		{0xfee00801, -EPERM, 0xfee00800},   {0xfee00a00, -EPERM, 0xfee00800},
+		{0xfee00400, -EPERM, 0xfee00000},
+		{0xfee00800, 0, 0xfee00800},
+		{0xfee00801, -EPERM, 0xfee00800},
+		{0xfee00a00, -EPERM, 0xfee00800},
 		{0x80fee00800, -EPERM, 0xfee00800}, /* beyond MAXPHYADDR */
-		{0xfed00900, 0, 0xfee00800},	    /* address and BSP do not change */
-		{0xfee00c00, 0, 0xfee00c00},	    {0xfee00c00, 0, 0xfee00c00},
+		{0xfed00900, 0, 0xfed00800},	    /* moved; BSP does not change */
+		{0x3ff800, -EPERM, 0xfed00800},	    /* not onto RAM, of which there are 4 MiB */
+		{0x400800, 0, 0x400800},
+		{0xfee00800, 0, 0xfee00800},
+		{0xfee00c00, 0, 0xfee00c00},
+		{0xfee00c00, 0, 0xfee00c00},
 	};
 
 	(void)state;
+	vm->gmem.low_bytes = 4 * MIB;
 	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
 		uint64_t base;
 
@@ -55,6 +62,46 @@ static void disabled_apic_is_not_there(void **state)
 	assert_int_equal(vlapic_wrmsr(lapic(3), BASE_MSR, VLAPIC_DEFAULT_BASE | 0x800), 0);
 	assert_int_equal(get(3, LAPIC_SVR), 0xff); /* as after reset */
 	assert_int_equal(vlapic_pending(lapic(3)), -1);
+}
+
+static bool moved_access(unsigned who, uint64_t addr, bool write, uint64_t *value)
+{
+	struct bus_access access = {.vcpu = vm->vcpus[who],
+				    .addr = addr,
+				    .value = *value,
+				    .bytes = 4,
+				    .write = write};
+	bool done = vlapic_mmio_moved(&access);
+
+	*value = access.value;
+	return done;
+}
+
+/* SDM vol. 3A 10.4.5. Each vCPU moves its own. */
+static void a_moved_page(void **state)
+{
+	const uint64_t to = 0xfd000000;
+	uint64_t value = 0x30;
+
+	(void)state;
+	assert_false(moved_access(3, VLAPIC_DEFAULT_BASE + 0x80, true, &value));
+	assert_int_equal(vlapic_wrmsr(lapic(3), BASE_MSR, to | 0x800), 0);
+	assert_int_equal(get(3, LAPIC_VERSION), 0xffffffff); /* nothing at the old place */
+	assert_true(moved_access(3, to + 0x80, true, &value));
+	assert_int_equal(vlapic_get_cr8(lapic(3)), 3);
+	assert_true(moved_access(3, to + 0x20, false, &value));
+	assert_int_equal(value, 3u << 24);
+	assert_false(moved_access(3, to - 4, false, &value));
+	assert_false(moved_access(3, to + 0x1000, false, &value));
+	assert_true(moved_access(3, to + 0xffc, false, &value));
+	assert_false(moved_access(4, to + 0x20, false, &value));
+	assert_int_equal(get(4, LAPIC_ID), 4u << 24);
+	assert_int_equal(vlapic_wrmsr(lapic(3), BASE_MSR, to), 0); /* off */
+	assert_false(vlapic_is_enabled(lapic(3)));
+	assert_false(moved_access(3, to + 0x20, false, &value));
+	assert_int_equal(vlapic_wrmsr(lapic(3), BASE_MSR, VLAPIC_DEFAULT_BASE | 0x800), 0);
+	assert_true(vlapic_is_enabled(lapic(3)));
+	assert_int_equal(get(3, LAPIC_ID), 3u << 24);
 }
 
 static void x2apic_registers(void **state)
@@ -155,10 +202,8 @@ static void x2apic_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(base_transitions),
-		TEST(disabled_apic_is_not_there),
-		TEST(x2apic_registers),
-		TEST(x2apic_refusals),
+		TEST(base_transitions), TEST(a_moved_page),    TEST(disabled_apic_is_not_there),
+		TEST(x2apic_registers), TEST(x2apic_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "kernel/vmm/vlapic_internal.h"
+#include "kernel/vmm/vtsc.h"
 #include "tests/unit/fake_vmm.h"
 
 #define TSC_DEADLINE 0x6e0
@@ -258,7 +259,7 @@ static void tsc_deadline(void **state)
 	uint64_t start;
 
 	(void)state;
-	set_deadline(vm_tsc(vm)); /* ignored in another mode */
+	set_deadline(vtsc_read(vm->vcpus[0])); /* ignored in another mode */
 	assert_int_equal(deadline(), 0);
 	set(LAPIC_TIMER_INITIAL, 1000);
 	set(LAPIC_LVT_TIMER, DEADLINE | VECTOR); /* stops the count */
@@ -268,27 +269,27 @@ static void tsc_deadline(void **state)
 	assert_int_equal(get(LAPIC_TIMER_CURRENT), 0);
 
 	start = fake_now_ns;
-	set_deadline(vm_tsc(vm) + FAKE_TSC_PER_NS * 50000 + 1);
-	assert_int_equal(deadline(), vm_tsc(vm) + FAKE_TSC_PER_NS * 50000 + 1);
+	set_deadline(vtsc_read(vm->vcpus[0]) + FAKE_TSC_PER_NS * 50000 + 1);
+	assert_int_equal(deadline(), vtsc_read(vm->vcpus[0]) + FAKE_TSC_PER_NS * 50000 + 1);
 	assert_int_equal(interrupts_until(start + 50000, 10), 0);
 	assert_int_equal(interrupts_until(start + 50001, 10), 1);
 	assert_int_equal(deadline(), 0);
 	assert_int_equal(interrupts_until(start + 900000, 1000), 0);
 
-	set_deadline(vm_tsc(vm)); /* now, and in the past: at once */
+	set_deadline(vtsc_read(vm->vcpus[0])); /* now, and in the past: at once */
 	assert_int_equal(vlapic_pending(lapic), VECTOR);
 	assert_int_equal(interrupts_until(fake_now_ns + 1, 1), 1);
 	set_deadline(1);
 	assert_int_equal(interrupts_until(fake_now_ns + 1, 1), 1);
 	assert_int_equal(deadline(), 0);
 
-	set_deadline(vm_tsc(vm) + 1000);
+	set_deadline(vtsc_read(vm->vcpus[0]) + 1000);
 	set_deadline(0); /* disarms */
 	assert_int_equal(interrupts_until(fake_now_ns + 10000, 100), 0);
-	set_deadline(vm_tsc(vm) + 100000); /* moved */
-	set_deadline(vm_tsc(vm) + 1000);
+	set_deadline(vtsc_read(vm->vcpus[0]) + 100000); /* moved */
+	set_deadline(vtsc_read(vm->vcpus[0]) + 1000);
 	assert_int_equal(interrupts_until(fake_now_ns + 100000, 100), 1);
-	set_deadline(vm_tsc(vm) + 1000);
+	set_deadline(vtsc_read(vm->vcpus[0]) + 1000);
 	set(LAPIC_LVT_TIMER, ONE_SHOT | VECTOR); /* leaving the mode disarms */
 	assert_int_equal(interrupts_until(fake_now_ns + 10000, 100), 0);
 	assert_int_equal(deadline(), 0);
@@ -301,9 +302,33 @@ static void deadlines_beyond_all_time(void **state)
 	set_deadline(~0ull);
 	assert_int_equal(interrupts_until(fake_now_ns + BIT(52), BIT(44)), 0);
 	assert_true(deadline() == ~0ull);
-	set_deadline(vm_tsc(vm) + BIT(52)); /* armed in steps, yet exact to 1 ns */
+	set_deadline(vtsc_read(vm->vcpus[0]) + BIT(52)); /* armed in steps, yet exact to 1 ns */
 	assert_int_equal(interrupts_until(fake_now_ns + BIT(51) - 1, BIT(44)), 0);
 	assert_int_equal(interrupts_until(fake_now_ns + 2, 1), 1);
+}
+
+/* Of the guest's TSC itself: whichever way it jumps, the deadline is its new value's. */
+static void a_deadline_when_the_tsc_jumps(void **state)
+{
+	struct vcpu *vcpu = vm->vcpus[0];
+
+	(void)state;
+	set(LAPIC_LVT_TIMER, DEADLINE | VECTOR);
+	vcpu->tsc_adjust = BIT(40);
+	set_deadline(vtsc_read(vcpu) + FAKE_TSC_PER_NS * 50000);
+	vcpu->tsc_adjust -= FAKE_TSC_PER_NS * 30000; /* back: it is further off */
+	vlapic_tsc_moved(lapic);
+	assert_int_equal(interrupts_until(fake_now_ns + 79999, 1000), 0);
+	assert_int_equal(interrupts_until(fake_now_ns + 10, 1), 1);
+
+	set_deadline(vtsc_read(vcpu) + FAKE_TSC_PER_NS * 50000);
+	vcpu->tsc_adjust += FAKE_TSC_PER_NS * 50000; /* beyond it: at once */
+	vlapic_tsc_moved(lapic);
+	assert_int_equal(vlapic_pending(lapic), VECTOR);
+	assert_int_equal(deadline(), 0);
+	assert_int_equal(interrupts_until(fake_now_ns + 1, 1), 1);
+	vlapic_tsc_moved(lapic); /* nothing is armed */
+	assert_int_equal(interrupts_until(fake_now_ns + 100000, 1000), 0);
 }
 
 static void reset_stops_the_timer(void **state)
@@ -371,6 +396,7 @@ int main(void)
 		TEST(mode_changes_keep_the_count),
 		TEST(a_due_interrupt_survives_a_mode_change),
 		TEST(tsc_deadline),
+		TEST(a_deadline_when_the_tsc_jumps),
 		TEST(deadlines_beyond_all_time),
 		TEST(reset_stops_the_timer),
 		TEST(reserved_mode_does_nothing),

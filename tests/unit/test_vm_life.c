@@ -2,7 +2,7 @@
  * A VM's life from start to destruction: who parks when, and in which order things go. No vCPU
  * enters a guest here; threads run when the test calls them, until they sleep.
  */
-/* links: kernel/vmm/vm.c kernel/vmm/vcpu.c */
+/* links: kernel/vmm/vm.c kernel/vmm/vcpu.c kernel/vmm/vtsc.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +20,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/exit.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
@@ -237,6 +238,16 @@ bool vlapic_accepts_extint(const struct vlapic *lapic)
 {
 	(void)lapic;
 	return false;
+}
+
+void vlapic_tsc_moved(struct vlapic *lapic)
+{
+	(void)lapic;
+}
+
+void pvclock_refresh(struct vcpu *vcpu)
+{
+	(void)vcpu;
 }
 
 void vlapic_mmio(void *device, struct bus_access *access)

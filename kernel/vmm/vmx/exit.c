@@ -3,6 +3,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/log/log.h"
+#include "kernel/vmm/insn.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/asm.h"
@@ -19,7 +20,7 @@ static const uint8_t plain[] = {
 	[VMX_EXIT_GETSEC] = VMEXIT_UNDEFINED,
 	[VMX_EXIT_HLT] = VMEXIT_HLT,
 	[VMX_EXIT_INVD] = VMEXIT_CACHE,
-	[VMX_EXIT_RDPMC] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_RDPMC] = VMEXIT_RDPMC,
 	[VMX_EXIT_RSM] = VMEXIT_UNDEFINED,
 	[VMX_EXIT_VMCALL] = VMEXIT_HYPERCALL,
 	[VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = VMEXIT_UNDEFINED,
@@ -131,7 +132,7 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 static void raise_debug(struct vcpu *vcpu, uint32_t info, uint64_t qualification)
 {
 	if (EVENT_TYPE(info) == EVENT_ICEBP)
-		vcpu->rip += vmread(VMCS_EXIT_LENGTH);
+		insn_advance(vcpu, (uint8_t)vmread(VMCS_EXIT_LENGTH));
 	else
 		write_dr6((read_dr6() & ~0xfull) | (qualification & DR6_REPORTED));
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);

@@ -1,0 +1,49 @@
+/* A vCPU's time-stamp counter. The backend adds the offset; the guest's clock pages, which tell
+ * how to read time from it, are pvclock.c. */
+#include "kernel/vmm/vtsc.h"
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/vmm/pvclock.h"
+#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vm.h"
+
+uint64_t vtsc_offset(const struct vcpu *vcpu)
+{
+	return vcpu->vm->tsc_offset +
+	       atomic_load_explicit(&vcpu->tsc_adjust, memory_order_relaxed);
+}
+
+uint64_t vtsc_read(const struct vcpu *vcpu)
+{
+	return rdtsc() + vtsc_offset(vcpu);
+}
+
+bool vtsc_agree(const struct vm *vm)
+{
+	for (unsigned i = 1; i < vm->vcpu_count; i++)
+		if (atomic_load(&vm->vcpus[i]->tsc_adjust) !=
+		    atomic_load(&vm->vcpus[0]->tsc_adjust))
+			return false;
+	return true;
+}
+
+void vtsc_set_adjust(struct vcpu *vcpu, uint64_t adjust)
+{
+	const struct vm *vm = vcpu->vm;
+	bool agreed = vtsc_agree(vm);
+
+	atomic_store(&vcpu->tsc_adjust, adjust);
+	vmm_backend->set_tsc_offset(vcpu, vtsc_offset(vcpu));
+	vlapic_tsc_moved(vcpu->lapic);
+	pvclock_refresh(vcpu);
+	if (vtsc_agree(vm) == agreed)
+		return;
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (vm->vcpus[i] != vcpu)
+			vcpu_post(vm->vcpus[i], VCPU_REQ_CLOCK);
+}
+
+void vtsc_write(struct vcpu *vcpu, uint64_t tsc)
+{
+	vtsc_set_adjust(vcpu, atomic_load(&vcpu->tsc_adjust) + (tsc - vtsc_read(vcpu)));
+}

@@ -1,0 +1,197 @@
+/*
+ * A guest that writes its TSC, and the clock pages that tell how to read time from it: the time
+ * is the same before and after, on every vCPU.
+ */
+/* links: kernel/vmm/vtsc.c kernel/vmm/pvclock.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/vmm/pvclock.h"
+#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vtsc.h"
+
+#define VCPUS  2
+#define PAGES  0x1000
+#define STABLE 1
+
+static struct vm vm;
+static struct vcpu vcpus[VCPUS];
+static uint8_t ram[PAGES];
+static uint64_t offset_set;
+static unsigned moved, writes, odd_writes;
+static uint32_t posted[VCPUS];
+
+struct page {
+	uint32_t version, pad;
+	uint64_t tsc_timestamp, system_time;
+	uint32_t mul;
+	int8_t shift;
+	uint8_t flags, pad2[2];
+} __attribute__((packed));
+
+static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+	(void)vcpu;
+	offset_set = offset;
+}
+
+static const struct vmm_backend backend = {.set_tsc_offset = set_tsc_offset};
+const struct vmm_backend *vmm_backend = &backend;
+
+void vlapic_tsc_moved(struct vlapic *lapic)
+{
+	(void)lapic;
+	moved++;
+}
+
+void vcpu_post(struct vcpu *vcpu, uint32_t requests)
+{
+	posted[vcpu->id] |= requests;
+}
+
+uint64_t clock_wall_ns(void)
+{
+	return 0;
+}
+
+uint64_t clock_now_ns(void)
+{
+	return 0;
+}
+
+uint64_t clock_tsc_khz(void)
+{
+	return 2000000;
+}
+
+int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
+{
+	uint32_t version;
+
+	(void)gm;
+	if (gpa >= PAGES || bytes > PAGES - gpa)
+		return -EFAULT;
+	memcpy(ram + gpa, buf, bytes);
+	memcpy(&version, ram + gpa, sizeof version);
+	writes++;
+	odd_writes += version & 1;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&vm, 0, sizeof vm);
+	memset(vcpus, 0, sizeof vcpus);
+	memset(ram, 0, sizeof ram);
+	memset(posted, 0, sizeof posted);
+	offset_set = moved = writes = odd_writes = 0;
+	vm.vcpu_count = VCPUS;
+	vm.tsc_offset = -rdtsc();
+	for (unsigned i = 0; i < VCPUS; i++) {
+		vm.vcpus[i] = &vcpus[i];
+		vcpus[i].vm = &vm;
+		vcpus[i].id = i;
+	}
+	return 0;
+}
+
+static struct page page(unsigned vcpu)
+{
+	struct page p;
+
+	memcpy(&p, ram + 0x100 * vcpu, sizeof p);
+	return p;
+}
+
+/* SDM vol. 3B 17.17.3: a write to either MSR is seen in the other. */
+static void either_msr_moves_the_counter(void **state)
+{
+	(void)state;
+	vtsc_write(&vcpus[0], BIT(60));
+	assert_in_range(vtsc_read(&vcpus[0]), BIT(60), BIT(60) + BIT(40));
+	assert_int_equal(offset_set, vtsc_offset(&vcpus[0]));
+	assert_int_equal(offset_set, vm.tsc_offset + vcpus[0].tsc_adjust);
+	assert_int_equal(moved, 1);
+	assert_in_range(vcpus[0].tsc_adjust, BIT(60) - BIT(40), BIT(60));
+	assert_int_equal(vcpus[1].tsc_adjust, 0);
+	vtsc_set_adjust(&vcpus[0], 0);
+	assert_in_range(vtsc_read(&vcpus[0]), 0, BIT(40));
+	assert_int_equal(offset_set, vm.tsc_offset);
+	vtsc_write(&vcpus[0], 0); /* back: the adjustment is negative, modulo 2^64 */
+	assert_in_range(vtsc_read(&vcpus[0]), 0, BIT(40));
+	assert_true((int64_t)vcpus[0].tsc_adjust < 0);
+}
+
+/* Time of a page is (TSC - tsc_timestamp) * rate + system_time. */
+static void pages_follow_it(void **state)
+{
+	(void)state;
+	assert_int_equal(pvclock_write_system(&vcpus[0], 0x000 | 1), 0);
+	assert_int_equal(page(0).version, 2);
+	assert_int_equal(page(0).tsc_timestamp, 0);
+	assert_int_equal(page(0).flags, STABLE);
+	vtsc_set_adjust(&vcpus[0], 12345);
+	assert_int_equal(page(0).tsc_timestamp, 12345);
+	assert_int_equal(page(0).system_time, 0);
+	assert_int_equal(page(0).version, 4);
+	assert_int_equal(odd_writes, writes / 2); /* readers are held off meanwhile */
+}
+
+/* One vCPU's page with another's TSC would be wrong now, so that they are not stable together.
+ */
+static void apart_they_are_not_stable(void **state)
+{
+	(void)state;
+	pvclock_write_system(&vcpus[0], 0x000 | 1);
+	pvclock_write_system(&vcpus[1], 0x100 | 1);
+	vtsc_set_adjust(&vcpus[1], 99);
+	assert_int_equal(page(1).flags, 0);
+	assert_int_equal(posted[0], VCPU_REQ_CLOCK);
+	assert_int_equal(posted[1], 0);
+	pvclock_refresh(&vcpus[0]);
+	assert_int_equal(page(0).flags, 0);
+	assert_int_equal(page(0).tsc_timestamp, 0);
+	posted[0] = 0;
+	vtsc_set_adjust(&vcpus[1], 100); /* still apart: the other's page is right as it is */
+	assert_int_equal(posted[0], 0);
+	vtsc_set_adjust(&vcpus[0], 100);
+	assert_int_equal(page(0).flags, STABLE);
+	assert_int_equal(posted[1], VCPU_REQ_CLOCK);
+	pvclock_refresh(&vcpus[1]);
+	assert_int_equal(page(1).flags, STABLE);
+}
+
+static void without_a_page(void **state)
+{
+	(void)state;
+	vtsc_set_adjust(&vcpus[0], 1);
+	pvclock_refresh(&vcpus[0]);
+	assert_int_equal(pvclock_write_system(&vcpus[0], 0x200), 0); /* off */
+	pvclock_refresh(&vcpus[0]);
+	assert_int_equal(writes, 0);
+	assert_int_equal(pvclock_write_system(&vcpus[0], PAGES | 1), -EPERM);
+	pvclock_refresh(&vcpus[0]); /* not RAM: nothing happens */
+	assert_int_equal(writes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(either_msr_moves_the_counter, setup),
+		cmocka_unit_test_setup(pages_follow_it, setup),
+		cmocka_unit_test_setup(apart_they_are_not_stable, setup),
+		cmocka_unit_test_setup(without_a_page, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
