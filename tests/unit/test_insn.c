@@ -3,6 +3,7 @@
  * mode, in 64-bit mode a RIP that leaves the canonical half is #GP at the next instruction. An
  * unprivileged program of a guest comes to either, and a CPU would refuse to enter with them.
  */
+/* links: kernel/vmm/place.c */
 /* links: kernel/vmm/insn.c kernel/vmm/gva.c kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c */
 /* links: kernel/vmm/emul/exec.c kernel/vmm/emul/fetch.c kernel/vmm/emul/muldiv.c */
 /* links: kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c kernel/vmm/emul/string.c */
