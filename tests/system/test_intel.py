@@ -22,7 +22,8 @@ MORE_MODELS = ["corei7_haswell_4770", "corei7_icelake_u", "tigerlake", "sapphire
 # Programs that run to their end by themselves, and with how many vCPUs.
 PROGRAMS = {
     "apic": 2, "boundaries": 1, "cpuid": 2, "cr_reserved": 1, "fpu_restore": 2,
-    "hlt_if0": 2, "init_state": 2, "interrupt_once": 2, "interrupt_storm": 2, "log_flood": 1,
+    "extint": 2, "hlt_if0": 2, "init_state": 2,
+    "interrupt_once": 2, "interrupt_storm": 2, "log_flood": 1,
     "mmio": 1, "msr_sweep": 1, "nmi_iret": 2, "pci": 2, "pku": 2, "ports": 1, "rip_wrap": 1,
     "sipi_races": 4, "smc": 2, "msr_table": 1, "task_switch": 1, "virtio_hostile": 1,
     "xsetbv": 2,
