@@ -35,6 +35,7 @@ enum vmexit_reason {
 	VMEXIT_TRIPLE_FAULT,
 	VMEXIT_INIT,
 	VMEXIT_SLICE,	      /* VMX preemption timer */
+	VMEXIT_BUS_LOCK,      /* nothing else happened than exit->bus_lock says */
 	VMEXIT_INVALID_STATE, /* the CPU refused the guest's state; why is in the log */
 	VMEXIT_VENDOR,	      /* finished inside the backend; nothing left to do */
 	VMEXIT_REASONS,
@@ -51,6 +52,7 @@ enum vmexit_access { VMEXIT_READ = 1, VMEXIT_WRITE = 2, VMEXIT_FETCH = 4 };
  * members that `reason` names are valid. */
 struct vmexit {
 	enum vmexit_reason reason;
+	bool bus_lock;		/* the guest has locked the bus, or is about to */
 	uint8_t insn_length;	/* of the exiting instruction; 0: the CPU does not say */
 	uint8_t insn_available; /* bytes in insn[] that the CPU gave; 0: none */
 	uint8_t insn[15];

@@ -5,9 +5,11 @@
 
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/bus_lock.h"
 #include "kernel/vmm/cr.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/insn.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/task_switch.h"
 #include "kernel/vmm/vm.h"
 
@@ -39,6 +41,7 @@ static const char *const names[VMEXIT_REASONS] = {
 	[VMEXIT_TRIPLE_FAULT] = "triple_fault",
 	[VMEXIT_INIT] = "init",
 	[VMEXIT_SLICE] = "slice",
+	[VMEXIT_BUS_LOCK] = "bus_lock",
 	[VMEXIT_INVALID_STATE] = "invalid_state",
 	[VMEXIT_VENDOR] = "vendor",
 };
@@ -52,9 +55,9 @@ static void skip(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	if (unlikely(insn_skip(vcpu, exit)))
 		vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
-			"vCPU %u: the instruction at RIP 0x%llx that caused a %s exit cannot "
+			"vCPU %u: the instruction at %s that caused a %s exit cannot "
 			"be read",
-			vcpu->id, (unsigned long long)vcpu->rip, vmexit_name(exit->reason));
+			vcpu->id, vcpu_place(vcpu).text, vmexit_name(exit->reason));
 }
 
 static uint64_t edx_eax(const struct vcpu *vcpu)
@@ -165,14 +168,14 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	if (exit->fault.during_walk) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"vCPU %u: page tables at 0x%llx, which is not RAM (RIP 0x%llx)",
-			vcpu->id, (unsigned long long)gpa, (unsigned long long)vcpu->rip);
+			"vCPU %u: page tables at 0x%llx, which is not RAM (%s)", vcpu->id,
+			(unsigned long long)gpa, vcpu_place(vcpu).text);
 		return;
 	}
 	if (exit->fault.access & VMEXIT_FETCH) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"vCPU %u: executes at 0x%llx, which is not RAM (RIP 0x%llx)", vcpu->id,
-			(unsigned long long)gpa, (unsigned long long)vcpu->rip);
+			"vCPU %u: executes at 0x%llx, which is not RAM (%s)", vcpu->id,
+			(unsigned long long)gpa, vcpu_place(vcpu).text);
 		return;
 	}
 	if (vcpu->event.kind != VMEVENT_NONE) {
@@ -211,10 +214,10 @@ static void on_unknown(struct vcpu *vcpu, const struct vmexit *exit)
 
 	insn_dump(vcpu, bytes, sizeof bytes);
 	vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
-		"vCPU %u: %s exit, %s code 0x%llx info 0x%llx 0x%llx, RIP 0x%llx: %s", vcpu->id,
+		"vCPU %u: %s exit, %s code 0x%llx info 0x%llx 0x%llx, %s: %s", vcpu->id,
 		vmexit_name(exit->reason), vmm_backend->name,
 		(unsigned long long)exit->raw_code, (unsigned long long)exit->raw_info[0],
-		(unsigned long long)exit->raw_info[1], (unsigned long long)vcpu->rip, bytes);
+		(unsigned long long)exit->raw_info[1], vcpu_place(vcpu).text, bytes);
 }
 
 static void on_cr_write(struct vcpu *vcpu, const struct vmexit *exit)
@@ -254,8 +257,8 @@ static void on_undefined(struct vcpu *vcpu, const struct vmexit *exit)
 static void on_triple_fault(struct vcpu *vcpu, const struct vmexit *exit)
 {
 	(void)exit;
-	vm_stop(vcpu->vm, VM_STOP_CRASH, 0, "vCPU %u: triple fault at RIP 0x%llx", vcpu->id,
-		(unsigned long long)vcpu->rip);
+	vm_stop(vcpu->vm, VM_STOP_CRASH, 0, "vCPU %u: triple fault at %s", vcpu->id,
+		vcpu_place(vcpu).text);
 }
 
 static void on_task_switch(struct vcpu *vcpu, const struct vmexit *exit)
@@ -287,6 +290,7 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
 	[VMEXIT_TRIPLE_FAULT] = on_triple_fault,
 	[VMEXIT_INIT] = on_unknown,
 	[VMEXIT_SLICE] = on_slice,
+	[VMEXIT_BUS_LOCK] = none,
 	[VMEXIT_INVALID_STATE] = on_unknown,
 	[VMEXIT_VENDOR] = none,
 };
@@ -300,4 +304,6 @@ void exit_handle(struct vcpu *vcpu)
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 	handlers[reason](vcpu, &vcpu->exit);
+	if (unlikely(vcpu->exit.bus_lock))
+		bus_lock_throttle(&vcpu->bus_locks);
 }

@@ -10,6 +10,7 @@
 #include "kernel/cpu/fpu.h"
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
@@ -451,9 +452,8 @@ static int refuse(struct vcpu *vcpu, const struct vmexit *exit)
 
 	insn_dump(vcpu, bytes, sizeof bytes);
 	vm_stop(vcpu->vm, VM_STOP_CRASH, 0,
-		"vCPU %u: instruction %s at RIP 0x%llx is not emulated on %s 0x%llx", vcpu->id,
-		bytes, (unsigned long long)vcpu->rip,
-		exit->reason == VMEXIT_IO ? "port" : "device memory",
+		"vCPU %u: instruction %s at %s is not emulated on %s 0x%llx", vcpu->id, bytes,
+		vcpu_place(vcpu).text, exit->reason == VMEXIT_IO ? "port" : "device memory",
 		exit->reason == VMEXIT_IO ? (unsigned long long)exit->io.port
 					  : (unsigned long long)exit->fault.gpa);
 	return -ENOTSUP;

@@ -15,6 +15,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/exit.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
@@ -159,12 +160,14 @@ static void switch_in(struct thread *thread)
 	if (cpu_features.rdtscp || cpu_features.rdpid)
 		wrmsr(MSR_TSC_AUX, vcpu->tsc_aux);
 	vmm_backend->load(vcpu);
+	vtsc_load(vcpu);
 }
 
 static void switch_out(struct thread *thread)
 {
 	struct vcpu *vcpu = thread_arg(thread);
 
+	vtsc_put(vcpu);
 	vmm_backend->put(vcpu);
 	debug_save(vcpu);
 	fpu_save(vcpu);
@@ -213,8 +216,8 @@ static void raise(struct vcpu *vcpu, const struct vmevent *event)
 	bool second_counts = is_contributory(event->vector) || event->vector == 14;
 
 	if (first->kind == VMEVENT_EXCEPTION && first->vector == 8) {
-		vm_stop(vcpu->vm, VM_STOP_CRASH, 0, "vCPU %u: triple fault at RIP 0x%llx",
-			vcpu->id, (unsigned long long)vcpu->rip);
+		vm_stop(vcpu->vm, VM_STOP_CRASH, 0, "vCPU %u: triple fault at %s", vcpu->id,
+			vcpu_place(vcpu).text);
 		return;
 	}
 	if (first->kind == VMEVENT_EXCEPTION &&
@@ -314,7 +317,8 @@ static void start(struct vcpu *vcpu)
 {
 	const struct vm *vm = vcpu->vm;
 
-	vmm_backend->set_tsc_offset(vcpu, vtsc_offset(vcpu));
+	vtsc_put(vcpu); /* it begins: what it was before does not count */
+	vtsc_load(vcpu);
 	vmm_backend->intercept_pause(vcpu, !vm->params.pin);
 	vcpu_reset(vcpu, false);
 	if (vcpu->id) {

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/bucket.h"
 #include "kernel/vmm/backend.h"
 
 struct mem_account;
@@ -59,8 +60,9 @@ struct vcpu {
 	enum vcpu_run_state state;
 	struct vmevent event; /* to be delivered at the next entry; kind NONE: nothing */
 	struct vmexit exit;
-	uint8_t nmis_pending; /* 2 at most: see take_nmis() */
-	uint64_t xcr0;	      /* while not loaded */
+	struct bucket bus_locks; /* what it may still do: bus_lock.h */
+	uint8_t nmis_pending;	 /* 2 at most: see take_nmis() */
+	uint64_t xcr0;		 /* while not loaded */
 	uint64_t tsc_aux;
 	uint64_t dr[4];		  /* DR0-DR3 while not loaded */
 	struct vcpu_msrs *msrs;	  /* kernel/vmm/msr's own */
@@ -68,6 +70,7 @@ struct vcpu {
 	uint64_t pvclock;	  /* MSR_KVM_SYSTEM_TIME as last written */
 	uint32_t pvclock_version; /* of the page it points to; even */
 
+	uint64_t tsc_seen;	      /* the guest's TSC when the vCPU left its CPU */
 	_Atomic uint64_t tsc_adjust;  /* IA32_TSC_ADJUST; written by its thread, vtsc.c's */
 	_Atomic uint32_t requests;    /* enum vcpu_request */
 	_Atomic uint32_t nmis_posted; /* since they were looked at last */

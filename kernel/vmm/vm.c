@@ -195,7 +195,7 @@ void vm_start(struct vm *vm, const struct vcpu_entry *entry)
 {
 	vm->entry = *entry;
 	vm->start_ns = clock_now_ns();
-	vm->tsc_offset = -rdtsc();
+	vm->tsc_offset = -(rdtsc() + (uint64_t)cpu_this()->tsc_offset);
 	atomic_store(&vm->running, vm->vcpu_count);
 	/* vCPU 0 last: it may send the others INIT and SIPI at once. */
 	for (unsigned i = vm->vcpu_count; i-- > 0;)

@@ -69,7 +69,7 @@ struct vm {
 	struct vcpu *vcpus[VCPU_MAX];
 	_Atomic unsigned running; /* vCPUs not parked */
 	_Atomic bool pic_intr;	  /* the 8259 pair's INTR line */
-	uint64_t tsc_offset;	  /* guest TSC = host TSC + this, and more by vCPU: vtsc.h */
+	uint64_t tsc_offset;	  /* guest TSC = CPU 0's + this, and more by vCPU: vtsc.h */
 	uint64_t start_ns;	  /* clock_now_ns() at vm_start() */
 
 	struct vcpu_entry entry; /* where vCPU 0 starts */

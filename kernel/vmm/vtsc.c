@@ -2,10 +2,15 @@
  * how to read time from it, are pvclock.c. */
 #include "kernel/vmm/vtsc.h"
 
+#include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
+
+/* Half of a question to CPU 0 and its answer (cpu/smp.c) is much less than this on real CPUs.
+ */
+#define ERROR_MAX_NS (100 * NSEC_PER_USEC)
 
 uint64_t vtsc_offset(const struct vcpu *vcpu)
 {
@@ -15,7 +20,29 @@ uint64_t vtsc_offset(const struct vcpu *vcpu)
 
 uint64_t vtsc_read(const struct vcpu *vcpu)
 {
-	return rdtsc() + vtsc_offset(vcpu);
+	return rdtsc() + (uint64_t)cpu_this()->tsc_offset + vtsc_offset(vcpu);
+}
+
+static void set_offset(struct vcpu *vcpu)
+{
+	vmm_backend->set_tsc_offset(vcpu, vtsc_offset(vcpu) + (uint64_t)cpu_this()->tsc_offset);
+}
+
+/* What the CPUs' TSCs differ by is known to within some ticks. Should that make the guest's run
+ * back, it is waited for, as long as such an error may be. */
+void vtsc_load(struct vcpu *vcpu)
+{
+	uint64_t behind = vcpu->tsc_seen - vtsc_read(vcpu), start = rdtsc();
+
+	set_offset(vcpu);
+	if (unlikely((int64_t)behind > 0 && behind <= clock_ns_to_tsc(ERROR_MAX_NS)))
+		while (rdtsc() - start < behind)
+			cpu_relax();
+}
+
+void vtsc_put(struct vcpu *vcpu)
+{
+	vcpu->tsc_seen = vtsc_read(vcpu);
 }
 
 bool vtsc_agree(const struct vm *vm)
@@ -33,7 +60,7 @@ void vtsc_set_adjust(struct vcpu *vcpu, uint64_t adjust)
 	bool agreed = vtsc_agree(vm);
 
 	atomic_store(&vcpu->tsc_adjust, adjust);
-	vmm_backend->set_tsc_offset(vcpu, vtsc_offset(vcpu));
+	set_offset(vcpu);
 	vlapic_tsc_moved(vcpu->lapic);
 	pvclock_refresh(vcpu);
 	if (vtsc_agree(vm) == agreed)

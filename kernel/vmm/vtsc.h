@@ -8,11 +8,17 @@
 
 #include "kernel/vmm/vcpu.h"
 
-/* Guest TSC - host TSC, modulo 2^64: the VM's offset and the vCPU's IA32_TSC_ADJUST. Any
+/* Guest TSC - CPU 0's TSC, modulo 2^64: the VM's offset and the vCPU's IA32_TSC_ADJUST. Any
  * context. */
 uint64_t vtsc_offset(const struct vcpu *vcpu);
-/* The guest's TSC now. Any context. */
+/* The guest's TSC now, by the CPU that this runs on. Any context. */
 uint64_t vtsc_read(const struct vcpu *vcpu);
+
+/* The vCPU comes to a CPU, and leaves it: what that CPU's TSC differs by from CPU 0's is part
+ * of the backend's offset, so that the guest's counts on, and those of its vCPUs agree. On the
+ * vCPU's thread, interrupts off, while the backend has it loaded. */
+void vtsc_load(struct vcpu *vcpu);
+void vtsc_put(struct vcpu *vcpu);
 
 /*
  * A write to IA32_TIME_STAMP_COUNTER, and to IA32_TSC_ADJUST, which is the sum of all that such

@@ -25,6 +25,7 @@ PASSING = {
     "hlt_if0": 2,
     "sipi_races": 4,
     "init_state": 2,
+    "extint": 2,
     "task_switch": 1,
     "xsetbv": 3,
     "cr_reserved": 1,

@@ -3,6 +3,7 @@
  * mode, in 64-bit mode a RIP that leaves the canonical half is #GP at the next instruction. An
  * unprivileged program of a guest comes to either, and a CPU would refuse to enter with them.
  */
+/* links: kernel/vmm/place.c */
 /* links: kernel/vmm/insn.c kernel/vmm/gva.c kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c */
 /* links: kernel/vmm/emul/exec.c kernel/vmm/emul/fetch.c kernel/vmm/emul/muldiv.c */
 /* links: kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c kernel/vmm/emul/string.c */
@@ -220,6 +221,28 @@ static void rip_does_not(void **state)
 	assert_int_equal(raised, NOTHING);
 }
 
+/* Legacy mode ignores CS.L: 0x48 is DEC EAX and no REX prefix there, and CS has a base. */
+static void cs_l_counts_in_long_mode_alone(void **state)
+{
+	struct vmexit exit = {.reason = VMEXIT_CACHE};
+
+	(void)state;
+	memcpy(ram + 0x180, "\x48\x0f\xa2", 3);
+	memcpy(ram + 0x100, "\x66\x90", 2);
+	cs = (struct vcpu_segment){.attributes = CODE_64, .base = 0x80, .limit = UINT32_MAX};
+	vcpu.rip = 0x100;
+	assert_int_equal(insn_skip(&vcpu, &exit), 0);
+	assert_int_equal(vcpu.rip, 0x101);
+	regs[REG_EFER] = LMA;
+	vcpu.rip = 0x100;
+	assert_int_equal(insn_skip(&vcpu, &exit), 0);
+	assert_int_equal(vcpu.rip, 0x102);
+	cs.base = 0;
+	vcpu.rip = 0x180;
+	assert_int_equal(insn_skip(&vcpu, &exit), 0);
+	assert_int_equal(vcpu.rip, 0x183);
+}
+
 /* A trap comes before the next instruction's fault. */
 static void a_step_is_told_first(void **state)
 {
@@ -359,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(eip_wraps, setup),
 		cmocka_unit_test_setup(rip_does_not, setup),
+		cmocka_unit_test_setup(cs_l_counts_in_long_mode_alone, setup),
 		cmocka_unit_test_setup(a_step_is_told_first, setup),
 		cmocka_unit_test_setup(advancing_raises_nothing, setup),
 		cmocka_unit_test_setup(code_is_read_across_4_gib, setup),

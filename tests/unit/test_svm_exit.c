@@ -259,6 +259,16 @@ static void iret_that_faults(void **state)
 	assert_false(sv.nmi_blocked || sv.stepping_iret);
 }
 
+/* It exits before it is made, and may be made once then: the counter counts down to 0. */
+static void bus_locks(void **state)
+{
+	(void)state;
+	assert_int_equal(translate(SVM_EXIT_BUS_LOCK, 0, 0)->reason, VMEXIT_BUS_LOCK);
+	assert_true(vcpu.exit.bus_lock);
+	assert_int_equal(vmcb.bus_lock_counter, 1);
+	assert_false(translate(SVM_EXIT_CPUID, 0, 0)->bus_lock);
+}
+
 static void codes_nobody_knows(void **state)
 {
 	(void)state;
@@ -281,6 +291,7 @@ int main(void)
 		cmocka_unit_test_setup(control_register_writes, setup),
 		cmocka_unit_test_setup(iret_is_stepped_over, setup),
 		cmocka_unit_test_setup(iret_that_faults, setup),
+		cmocka_unit_test_setup(bus_locks, setup),
 		cmocka_unit_test_setup(codes_nobody_knows, setup),
 	};
 

@@ -2,7 +2,7 @@
  * A VM's life from start to destruction: who parks when, and in which order things go. No vCPU
  * enters a guest here; threads run when the test calls them, until they sleep.
  */
-/* links: kernel/vmm/vm.c kernel/vmm/vcpu.c kernel/vmm/vtsc.c */
+/* links: kernel/vmm/vm.c kernel/vmm/vcpu.c kernel/vmm/vtsc.c kernel/vmm/place.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -28,6 +30,10 @@
 #include "kernel/vmm/vpit.h"
 
 #define VCPUS 3
+
+/* Where cpu_this() looks. */
+static struct cpu this_cpu = {.self = &this_cpu};
+#define ARCH_SET_GS 0x1001
 
 struct cpu_features cpu_features;
 unsigned cpu_count = 4;
@@ -75,6 +81,11 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 uint64_t clock_now_ns(void)
 {
 	return 1000;
+}
+
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+	return ns;
 }
 
 uint64_t guest_frames_free_bytes(void)
@@ -475,5 +486,6 @@ int main(void)
 		cmocka_unit_test(timers_go_before_threads),
 	};
 
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &this_cpu);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static void test_cpu_that_can_all(void **state)
 	adjusts(VMX_PIN, capability(0, ANY), PIN_REQUIRED | PIN_PREEMPTION_TIMER);
 	adjusts(VMX_PROC2, capability(0, ANY),
 		PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED | PROC2_RDTSCP | PROC2_WBINVD |
-			PROC2_INVPCID | PROC2_PAUSE_LOOP);
+			PROC2_INVPCID | PROC2_PAUSE_LOOP | PROC2_BUS_LOCK);
 }
 
 /* Bits 1, 2 and 4 of the pin-based controls must be 1 on every CPU (SDM vol. 3D A.3.1). */

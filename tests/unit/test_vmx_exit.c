@@ -243,6 +243,20 @@ static void test_iret_that_faults(void **state)
 	assert_int_equal(fields[VMCS_GUEST_INTERRUPTIBILITY], 0);
 }
 
+/* A bus lock may come with any other reason, or alone. */
+static void test_bus_locks(void **state)
+{
+	const struct vmexit *e = exits(VMX_EXIT_BUS_LOCK, 0);
+
+	(void)state;
+	assert_int_equal(e->reason, VMEXIT_BUS_LOCK);
+	assert_true(e->bus_lock);
+	e = exits(VMX_EXIT_CPUID | (uint32_t)VMX_EXIT_BUS_LOCKED, 0);
+	assert_int_equal(e->reason, VMEXIT_CPUID);
+	assert_true(e->bus_lock);
+	assert_false(exits(VMX_EXIT_CPUID, 0)->bus_lock);
+}
+
 static void test_task_switches(void **state)
 {
 	const struct vmexit *e = exits(VMX_EXIT_TASK_SWITCH, 0x80000038); /* JMP */
@@ -393,6 +407,7 @@ int main(void)
 		cmocka_unit_test_setup(test_io, setup),
 		cmocka_unit_test_setup(test_ept_violation, setup),
 		cmocka_unit_test_setup(test_iret_that_faults, setup),
+		cmocka_unit_test_setup(test_bus_locks, setup),
 		cmocka_unit_test_setup(test_task_switches, setup),
 		cmocka_unit_test_setup(test_control_registers, setup),
 		cmocka_unit_test_setup(test_interrupted_events, setup),

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -22,6 +24,10 @@
 #define VCPUS  2
 #define PAGES  0x1000
 #define STABLE 1
+
+/* Where cpu_this() looks. */
+static struct cpu cpu = {.self = &cpu};
+#define ARCH_SET_GS 0x1001
 
 static struct vm vm;
 static struct vcpu vcpus[VCPUS];
@@ -68,6 +74,11 @@ uint64_t clock_now_ns(void)
 	return 0;
 }
 
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+	return 2 * ns;
+}
+
 uint64_t clock_tsc_khz(void)
 {
 	return 2000000;
@@ -94,6 +105,8 @@ static int setup(void **state)
 	memset(vcpus, 0, sizeof vcpus);
 	memset(ram, 0, sizeof ram);
 	memset(posted, 0, sizeof posted);
+	cpu.tsc_offset = 0;
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu);
 	offset_set = moved = writes = odd_writes = 0;
 	vm.vcpu_count = VCPUS;
 	vm.tsc_offset = -rdtsc();
@@ -184,9 +197,45 @@ static void without_a_page(void **state)
 	assert_int_equal(writes, 0);
 }
 
+/* From CPU to CPU, whose TSCs differ by anything: the guest's counts on. Measured a little
+ * wrong, it is not seen to run back. */
+static void test_cpus_differ(void **state)
+{
+	static const int64_t differ[] = {0, 1000000000, -1000000000, INT64_MAX, INT64_MIN, 7};
+
+	(void)state;
+	vcpus[0].tsc_adjust = 0x123456789;
+	for (unsigned i = 0; i < ARRAY_SIZE(differ); i++) {
+		uint64_t host = rdtsc();
+
+		cpu.tsc_offset = differ[i];
+		vtsc_load(&vcpus[0]);
+		assert_int_equal(offset_set, vm.tsc_offset + 0x123456789 + (uint64_t)differ[i]);
+		/* This test's CPU is one: what differs is what it is said to. */
+		assert_in_range(vtsc_read(&vcpus[0]) - (host + offset_set), 0, 1ull << 40);
+		vtsc_put(&vcpus[0]);
+		vm.tsc_offset -= (uint64_t)(i + 1 < ARRAY_SIZE(differ) ? differ[i + 1] : 0) -
+				 (uint64_t)differ[i];
+	}
+	setup(NULL);
+	for (unsigned i = 0; i < 1000; i++) {
+		uint64_t left;
+
+		vtsc_put(&vcpus[0]);
+		left = vcpus[0].tsc_seen;
+		cpu.tsc_offset -= 100000; /* 50 us at 2 GHz */
+		vtsc_load(&vcpus[0]);
+		assert_true(rdtsc() + offset_set >= left);
+	}
+	vtsc_put(&vcpus[0]); /* what can be no error of measuring is not waited for */
+	vcpus[0].tsc_seen += 1ull << 50;
+	vtsc_load(&vcpus[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_cpus_differ, setup),
 		cmocka_unit_test_setup(either_msr_moves_the_counter, setup),
 		cmocka_unit_test_setup(pages_follow_it, setup),
 		cmocka_unit_test_setup(apart_they_are_not_stable, setup),

@@ -231,6 +231,7 @@ void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)
 	exit->raw_info[1] = vmcb->exit_info_2;
 	exit->insn_available = 0;
 	exit->insn_length = 0;
+	exit->bus_lock = code == SVM_EXIT_BUS_LOCK;
 	if (svm_has(SVM_NRIPS) && vmcb->next_rip > vmcb->rip &&
 	    vmcb->next_rip - vmcb->rip <= 15)
 		exit->insn_length = (uint8_t)(vmcb->next_rip - vmcb->rip);
@@ -252,6 +253,10 @@ void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)
 	case SVM_EXIT_CR4_WRITE:
 	case SVM_EXIT_CR8_WRITE:
 	case SVM_EXIT_CR0_SEL: translate_cr(vcpu, exit); return;
+	case SVM_EXIT_BUS_LOCK: /* it has not run yet: once it may */
+		vmcb->bus_lock_counter = 1;
+		exit->reason = VMEXIT_BUS_LOCK;
+		return;
 	case SVM_EXIT_IRET: translate_iret(vcpu, exit); return;
 	case SVM_EXIT_INVALID:
 	case SVM_EXIT_INVALID_7_2: translate_invalid(vcpu, exit); return;

@@ -125,6 +125,8 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 	vmcb->intercepts[0] = INTERCEPTS_3;
 	vmcb->intercepts[1] = INTERCEPTS_4;
 	vmcb->intercepts[2] = INTERCEPTS_5;
+	if (svm_has(SVM_BUS_LOCK))
+		vmcb->intercepts[2] |= INTERCEPT_BUS_LOCK;
 	vmcb->iopm_base = svm_iopm_phys;
 	vmcb->msrpm_base = svm_msrpm_phys;
 	vmcb->vintr = VINTR_MASKING;

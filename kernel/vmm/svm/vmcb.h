@@ -14,6 +14,7 @@
 #define SVM_NRIPS	  BIT(3)
 #define SVM_DECODE_ASSIST BIT(7)
 #define SVM_PAUSE_FILTER  BIT(10)
+#define SVM_BUS_LOCK	  BIT(29) /* bus lock threshold */
 
 /* Offset 0x00C: intercept vector 3. */
 #define INTERCEPT_INTR	      BIT(0)
@@ -52,6 +53,7 @@
 #define INTERCEPT_INVLPGB_ILLEGAL BIT(1)
 #define INTERCEPT_MCOMMIT	  BIT(3)
 #define INTERCEPT_TLBSYNC	  BIT(4)
+#define INTERCEPT_BUS_LOCK	  BIT(5)
 
 /* Exit codes (APM vol. 2 appendix C). */
 enum svm_exit {
@@ -95,6 +97,7 @@ enum svm_exit {
 	SVM_EXIT_INVLPGB_ILLEGAL = 0xa1,
 	SVM_EXIT_MCOMMIT = 0xa3,
 	SVM_EXIT_TLBSYNC = 0xa4,
+	SVM_EXIT_BUS_LOCK = 0xa5,
 	SVM_EXIT_NPF = 0x400,
 };
 #define SVM_EXIT_INVALID     0xffffffffffffffffull
@@ -172,7 +175,9 @@ struct vmcb {
 	uint64_t next_rip;
 	uint8_t insn_bytes_count;
 	uint8_t insn_bytes[15];
-	uint8_t reserved_0e0[0x400 - 0xe0];
+	uint8_t reserved_0e0[0x120 - 0xe0];
+	uint16_t bus_lock_counter; /* how many more may be made; then each exits before it is */
+	uint8_t reserved_122[0x400 - 0x122];
 
 	struct vmcb_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
 	uint8_t reserved_4a0[0x4cb - 0x4a0];
@@ -197,6 +202,7 @@ _Static_assert(offsetof(struct vmcb, vintr) == 0x60, "table B-1");
 _Static_assert(offsetof(struct vmcb, np_enable) == 0x90, "table B-1");
 _Static_assert(offsetof(struct vmcb, event_inj) == 0xa8, "table B-1");
 _Static_assert(offsetof(struct vmcb, next_rip) == 0xc8, "table B-1");
+_Static_assert(offsetof(struct vmcb, bus_lock_counter) == 0x120, "table B-1");
 _Static_assert(offsetof(struct vmcb, cpl) == 0x4cb, "table B-2");
 _Static_assert(offsetof(struct vmcb, efer) == 0x4d0, "table B-2");
 _Static_assert(offsetof(struct vmcb, cr4) == 0x548, "table B-2");

@@ -44,6 +44,7 @@ static const uint8_t plain[] = {
 	[VMX_EXIT_XRSTORS] = VMEXIT_UNDEFINED,
 	[VMX_EXIT_UMWAIT] = VMEXIT_UNDEFINED,
 	[VMX_EXIT_TPAUSE] = VMEXIT_UNDEFINED,
+	[VMX_EXIT_BUS_LOCK] = VMEXIT_BUS_LOCK,
 };
 
 /* SDM vol. 3C table 27-5. */
@@ -266,12 +267,13 @@ void vmx_translate_exit(struct vcpu *vcpu, struct vmexit *exit, bool failed)
 {
 	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 	uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
-	uint32_t event = (uint32_t)vmread(VMCS_IDT_EVENT);
+	uint32_t event = (uint32_t)vmread(VMCS_IDT_EVENT), basic = reason & 0xffff;
 
 	exit->raw_code = reason;
 	exit->raw_info[0] = qualification;
 	exit->raw_info[1] = 0;
 	exit->insn_available = 0;
+	exit->bus_lock = reason & VMX_EXIT_BUS_LOCKED || basic == VMX_EXIT_BUS_LOCK;
 	if (unlikely(failed || reason & VMX_EXIT_ENTRY_FAILED)) {
 		translate_failure(vcpu, exit, failed);
 		return;
@@ -281,7 +283,7 @@ void vmx_translate_exit(struct vcpu *vcpu, struct vmexit *exit, bool failed)
 	if (unlikely(event & EVENT_VALID))
 		keep_interrupted_event(vcpu, event);
 
-	switch (reason & 0xffff) {
+	switch (basic) {
 	case VMX_EXIT_INTERRUPT: translate_interrupt(exit); return;
 	case VMX_EXIT_EXCEPTION: translate_exception(vcpu, exit); return;
 	case VMX_EXIT_IO: translate_io(qualification, exit); return;
@@ -294,5 +296,5 @@ void vmx_translate_exit(struct vcpu *vcpu, struct vmexit *exit, bool failed)
 	case VMX_EXIT_TASK_SWITCH: translate_task_switch(vcpu, qualification, exit); return;
 	case VMX_EXIT_CR: translate_cr(vcpu, qualification, exit); return;
 	}
-	exit->reason = reason < ARRAY_SIZE(plain) ? plain[reason] : VMEXIT_UNKNOWN;
+	exit->reason = basic < ARRAY_SIZE(plain) ? plain[basic] : VMEXIT_UNKNOWN;
 }

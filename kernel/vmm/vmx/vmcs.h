@@ -166,6 +166,7 @@ enum vmcs_field {
 #define PROC2_VIRTUAL_DELIVERY BIT(9)
 #define PROC2_PAUSE_LOOP       BIT(10)
 #define PROC2_INVPCID	       BIT(12)
+#define PROC2_BUS_LOCK	       BIT(30)
 
 #define EXIT_SAVE_DEBUG	       BIT(2)
 #define EXIT_HOST_64	       BIT(9)
@@ -263,7 +264,9 @@ enum vmx_exit {
 	VMX_EXIT_XRSTORS = 64,
 	VMX_EXIT_UMWAIT = 67,
 	VMX_EXIT_TPAUSE = 68,
+	VMX_EXIT_BUS_LOCK = 74,
 };
+#define VMX_EXIT_BUS_LOCKED   BIT(26) /* with any reason (SDM vol. 3C 27.2.1) */
 #define VMX_EXIT_ENTRY_FAILED BIT(31)
 
 /* Exit qualification of an EPT violation (table 27-7). */
