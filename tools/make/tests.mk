@@ -119,8 +119,13 @@ $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $
 	kernel/lib/size.c kernel/lib/crc32.c)
 	$(call say,LD) $(UNIT_CC) -o $@ $^
 
+# Kernels of Debian's that tests start as guests. Fetched once.
+$(BUILD)/kernels: | $(PACKAGES)
+	$(call say,FETCH) tests/system/fetch-kernels $@
+
 # Everything that a whole-machine test starts.
-MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config $(BUILD)/lvmtool bochs
+MACHINE := kernel samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config $(BUILD)/lvmtool bochs \
+	$(BUILD)/kernels
 run_all = @tools/test/run --unit $(UNIT) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(FUZZ) $(MACHINE)
