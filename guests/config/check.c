@@ -214,8 +214,9 @@ static void check_memory(const struct checker *checker)
 	}
 }
 
-/* Adds the size of `file` to `total`; says so if it is not there. "" is no file. */
-static void check_file(const struct checker *checker, const struct guest_config *guest,
+/* Adds the size of `file` to `total`; false, and says so, if it is not there or empty. "" is no
+ * file. */
+static bool check_file(const struct checker *checker, const struct guest_config *guest,
 		       const char *key, const char *file, struct config_mark mark,
 		       uint64_t *total)
 {
@@ -225,7 +226,7 @@ static void check_file(const struct checker *checker, const struct guest_config 
 	uint64_t bytes = 0;
 
 	if (!path || !machine->file_size)
-		return;
+		return true;
 	config_shown(shown, file, strlen(file));
 	if (machine->file_size(machine->context, path, &bytes))
 		config_report_add(
@@ -239,23 +240,32 @@ static void check_file(const struct checker *checker, const struct guest_config 
 			"guest '%s': boot.%s: the file %s is empty; copy it there again",
 			guest->name, key, shown);
 	*total += MIN(bytes, BYTES_MAX - *total);
+	return bytes > 0;
 }
 
 static void check_files(const struct checker *checker, const struct guest_config *guest)
 {
+	const struct config_machine *machine = checker->machine;
 	const struct config_boot *boot = &guest->boot;
-	char memory[CONFIG_SIZE_TEXT], needed[CONFIG_SIZE_TEXT], key[32];
+	char memory[CONFIG_SIZE_TEXT], needed[CONFIG_SIZE_TEXT], key[32], why[CONFIG_WHY_MAX];
 	uint64_t total = 0;
+	bool there = true;
 
-	check_file(checker, guest, "kernel", boot->kernel, boot->kernel_mark, &total);
-	check_file(checker, guest, "initrd", boot->initrd, boot->initrd_mark, &total);
+	there &= check_file(checker, guest, "kernel", boot->kernel, boot->kernel_mark, &total);
+	there &= check_file(checker, guest, "initrd", boot->initrd, boot->initrd_mark, &total);
 	for (uint32_t i = 0; i < boot->module_count; i++) {
 		snprintf(key, sizeof(key), "modules[%u].file", (unsigned)i);
-		check_file(checker, guest, key, boot->modules[i].file,
-			   boot->modules[i].file_mark, &total);
+		there &= check_file(checker, guest, key, boot->modules[i].file,
+				    boot->modules[i].file_mark, &total);
 	}
-	if (total <= guest->memory_bytes)
+	if (total <= guest->memory_bytes) {
+		if (there && machine->check_boot &&
+		    machine->check_boot(machine->context, guest, why))
+			config_report_add(checker->report, boot->kernel_mark,
+					  "guest '%s': it could not start: %s", guest->name,
+					  why);
 		return;
+	}
 	total = ALIGN_UP(total + 1, PAGE_2M);
 	config_report_add(checker->report, guest->memory_mark,
 			  "guest '%s': memory is %s, too little for the files that it boots; "

@@ -6,6 +6,19 @@
 #include "guests/config/check.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+/* Whether two texts name one source. Those of the boot partition are files in FAT, which does
+ * not tell capitals from small letters. */
+static bool same_source(const char *a, const char *b)
+{
+	static const char esp[] = "esp:";
+	const size_t length = sizeof(esp) - 1;
+
+	if (strncmp(a, esp, length) == 0 && strncmp(b, esp, length) == 0)
+		return strcasecmp(a, b) == 0;
+	return strcmp(a, b) == 0;
+}
 
 /* Another disk with the same source before this one, where they exclude each other. */
 static const struct config_disk *find_rival(const struct checker *checker,
@@ -19,7 +32,7 @@ static const struct config_disk *find_rival(const struct checker *checker,
 			if (other == disk)
 				return NULL;
 			if ((!other->read_only || !disk->read_only) &&
-			    strcmp(other->source, disk->source) == 0)
+			    same_source(other->source, disk->source))
 				return other;
 		}
 	}

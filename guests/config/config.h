@@ -30,7 +30,7 @@
 #define CONFIG_UPLINK_MAX     64
 #define CONFIG_ADDRESSES_MAX  8
 #define CONFIG_QUEUES_MAX     8 /* of a disk; pairs of a network interface */
-#define CONFIG_WHY_MAX	      256
+#define CONFIG_WHY_MAX	      320
 
 enum config_serial { CONFIG_SERIAL_NONE, CONFIG_SERIAL_COM1, CONFIG_SERIAL_COM2 };
 
@@ -193,6 +193,11 @@ struct config_machine {
 	int (*file_size)(void *context, const char *path, uint64_t *bytes);
 	/* Whether a disk's source is well-formed: 0, or -EINVAL with the rest of a sentence. */
 	int (*check_source)(void *context, const char *source, char why[CONFIG_WHY_MAX]);
+	/* Whether a guest whose files are all there can start with them: 0, or a negative errno
+	 * with a sentence. On the machine it is NULL: such a guest fails alone, when it starts.
+	 */
+	int (*check_boot)(void *context, const struct guest_config *guest,
+			  char why[CONFIG_WHY_MAX]);
 	void *context;
 };
 

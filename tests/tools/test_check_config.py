@@ -1,6 +1,8 @@
 """check-config as a person calls it: what it prints and how it exits."""
 
+import gzip
 import pathlib
+import struct
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -14,11 +16,36 @@ def check_config(*words):
     return done.returncode, done.stdout.splitlines()
 
 
-def make_files(folder):
+def linux(version=0x20f, init_size=32 << 20):
+    """A file with the header of a Linux kernel that begins at 16 MiB (boot.rst)."""
+    header = bytearray(0x800)
+    header[0x1f1] = 1  # setup sectors
+    struct.pack_into("<I", header, 0x1f4, 0x40)  # code, in units of 16 bytes
+    struct.pack_into("<HBB4sH", header, 0x1fe, 0xaa55, 0xeb, 0x6a, b"HdrS", version)
+    header[0x211] = 1  # loaded high
+    struct.pack_into("<IIB", header, 0x22c, 0x7fffffff, 0x200000, 1)
+    struct.pack_into("<HI", header, 0x236, 1, 2047)
+    struct.pack_into("<QI", header, 0x258, 16 << 20, init_size)
+    return bytes(header)
+
+
+def make_files(folder, kernel=linux(), initrd=b"x" * 1000):
     """The files that the sample boots."""
     (folder / "samples").mkdir()
-    for name in ("vmlinuz", "initrd.gz"):
-        (folder / "samples" / name).write_bytes(b"x" * 1000)
+    (folder / "samples/vmlinuz").write_bytes(kernel)
+    (folder / "samples/initrd.gz").write_bytes(initrd)
+
+
+def check_guest(folder, memory="64 MiB", kernel="esp:/samples/vmlinuz", more=""):
+    """What is said of a document with one guest, whose boot partition is `folder`."""
+    document = folder.parent / f"{folder.name}.yaml"
+    document.write_text(f"""
+guests:
+  - name: alpha
+    memory: {memory}
+    boot: {{kernel: "{kernel}", initrd: "esp:/samples/initrd.gz"}}
+{more}""", encoding="utf-8")
+    return check_config("--cpus", "4", "--memory", "2048MiB", "--esp", folder, document)
 
 
 def test_sample_alone_is_good_and_says_what_was_left_out():
@@ -100,3 +127,63 @@ def test_bad_calls_are_refused(tmp_path):
                   ["--memory", "126MiB", SAMPLE], ["--colour", SAMPLE]):
         assert check_config(*words)[0] == 2
     assert check_config(tmp_path / "absent.yaml")[0] == 1
+
+
+def test_names_are_those_of_fat(tmp_path):
+    """Capitals are as good as small letters, as on the machine; what it does not read is not
+    there."""
+    folder = tmp_path / "esp"
+    (folder / "Disks").mkdir(parents=True)
+    make_files(folder)
+    (folder / "Disks/vmlinuz").write_bytes(linux())
+    assert check_guest(folder, kernel="esp:/SAMPLES/vmLinuz")[0] == 0
+    for kernel in ("esp:/samples/vmlinux", "esp:/disks/vmlinuz", "esp:/samples"):
+        status, lines = check_guest(folder, kernel=kernel)
+        assert status == 1
+        assert f"there is no file {kernel}" in lines[0]
+
+
+def test_kernels_are_looked_into(tmp_path):
+    """By the loaders themselves."""
+    for number, (kernel, memory, wrong) in enumerate((
+            (linux(), "64 MiB", None),
+            (linux(), "50 MiB", None),
+            (linux(), "48 MiB", "50 MiB at the least"),
+            (linux(0x207), "64 MiB", "BIOS"),
+            (gzip.compress(linux()), "64 MiB", None),
+            (gzip.compress(linux()), "48 MiB", "50 MiB at the least"),
+            (gzip.compress(linux())[:-9], "64 MiB", "gzip'd"),
+            (gzip.compress(b"no kernel" * 100), "64 MiB", "gzip'd and was unpacked"),
+            (b"no kernel" * 100, "64 MiB", "neither a Linux bzImage nor a Multiboot kernel"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        make_files(folder, kernel)
+        status, lines = check_guest(folder, memory)
+        assert status == int(wrong is not None), lines
+        assert wrong is None or wrong in lines[0]
+
+
+def test_disks_of_the_boot_partition(tmp_path):
+    folder = tmp_path / "esp"
+    (folder / "disks").mkdir(parents=True)
+    make_files(folder)
+    (folder / "disks/web.img").write_bytes(bytes(1024))
+    (folder / "disks/odd.img").write_bytes(bytes(1000))
+    disks = """    disks: [{source: "esp:/disks/%s"}, {source: "esp:/disks/%s"}]"""
+    assert check_guest(folder, more='    disks: [{source: "esp:/Disks/WEB.img"}]')[0] == 0
+    status, lines = check_guest(folder, more=disks % ("odd.img", "none.img"))
+    assert status == 1
+    assert "1000 bytes long" in lines[0] and "is not there" in lines[1]
+    status, lines = check_guest(folder, more=disks % ("web.img", "WEB.IMG"))
+    assert status == 1
+    assert "is disks[0] of guest 'alpha' on line 6 too" in lines[0]
+
+
+def test_names_that_boot_cannot_tell_are_left_out(tmp_path):
+    folder = tmp_path / "esp"
+    folder.mkdir()
+    make_files(folder)
+    (folder / "samples/gr\u00fcn").write_bytes(b"x")
+    status, lines = check_guest(folder)
+    assert status == 0
+    assert lines[0].startswith("left out: ")

@@ -107,6 +107,70 @@ static void madt_lists_cpus_and_interrupts(void **state)
 	assert_true(m.isa[9].level && m.isa[9].active_low);
 }
 
+/* Interrupt 15 is the last of ISA's; what is said of 16, the first that is none, changes
+ * nothing of all that is known. Trigger and polarity are told apart. */
+static void overrides_are_of_isa_interrupts(void **state)
+{
+	static const struct {
+		uint16_t flags;
+		bool low, level;
+	} cases[] = {
+		{0x0, false, false}, /* as the bus has it: high, edge */
+		{0x1, false, false},  {0x3, true, false}, {0x2, false, false},
+		{0x4, false, false},  {0xc, false, true}, {0x8, false, false},
+		{0xd, false, true},   {0x7, true, false}, {0xf, true, true},
+		{0x10, false, false}, /* reserved */
+	};
+
+	(void)state;
+	for (unsigned irq = 0; irq < 256; irq++) {
+		struct builder b = {.used = 44};
+		struct acpi_machine m, plain;
+
+		memset(&m, 0x5a, sizeof(m));
+		m.cpu_count = m.ioapic_count = 0;
+		plain = m;
+		put_x2apic(&b, 7, 1);
+		parse(acpi_parse_madt, &b, b.used, &plain);
+		put_override(&b, (uint8_t)irq, 0x77, 0xd);
+		parse(acpi_parse_madt, &b, b.used, &m);
+		if (irq < ACPI_ISA_IRQS) {
+			assert_int_equal(m.isa[irq].gsi, 0x77);
+			m.isa[irq] = plain.isa[irq];
+		}
+		assert_memory_equal(&m, &plain, sizeof(m));
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct builder b = {.used = 44};
+		struct acpi_machine m = {0};
+
+		put_override(&b, 3, 3, cases[i].flags);
+		parse(acpi_parse_madt, &b, b.used, &m);
+		assert_int_equal(m.isa[3].active_low, cases[i].low);
+		assert_int_equal(m.isa[3].level, cases[i].level);
+	}
+}
+
+/* As many I/O APICs as there is room for, and one more. */
+static void io_apics_beyond_the_last_are_left_out(void **state)
+{
+	struct builder b = {.used = 44};
+	struct acpi_machine m = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i <= ACPI_IOAPICS_MAX; i++) {
+		put(&b, 4, 0x0c01);
+		put(&b, 4, 0xfec00000 + i);
+		put(&b, 4, 24 * i);
+		m = (struct acpi_machine){0};
+		parse(acpi_parse_madt, &b, b.used, &m);
+		assert_int_equal(m.ioapic_count, MIN(i + 1, (uint32_t)ACPI_IOAPICS_MAX));
+		assert_int_equal(m.ioapics[m.ioapic_count - 1].phys,
+				 0xfec00000 + m.ioapic_count - 1);
+		assert_int_equal(m.isa[0].gsi, 0);
+	}
+}
+
 static void madt_cut_anywhere_is_survived(void **state)
 {
 	struct builder b = make_madt();
@@ -263,6 +327,8 @@ int main(void)
 		cmocka_unit_test(madt_cut_anywhere_is_survived),
 		cmocka_unit_test(madt_with_too_much_is_survived),
 		cmocka_unit_test(fadt_prefers_the_newer_fields),
+		cmocka_unit_test(overrides_are_of_isa_interrupts),
+		cmocka_unit_test(io_apics_beyond_the_last_are_left_out),
 		cmocka_unit_test(mcfg_and_hpet),
 		cmocka_unit_test(s5_is_found_in_aml),
 		cmocka_unit_test(checksum),

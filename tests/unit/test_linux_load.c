@@ -462,6 +462,47 @@ static void test_each_damage_is_named(void **state)
 	}
 }
 
+/* The last of each that is good, beside the first in `damages`. */
+static const struct {
+	unsigned offset, bytes;
+	uint64_t value;
+} limits[] = {
+	{FIELD(version), 0x020a},
+	{FIELD(jump_bytes), 0x66},
+	{FIELD(syssize), CODE_BYTES / 16},
+	{FIELD(syssize), 0x21}, /* one unit at the 64-bit entry; the payload is moved */
+	{FIELD(payload_offset), 0x300},
+	{FIELD(payload_length), CODE_BYTES - 0x300},
+	{FIELD(kernel_alignment), 1},
+	{FIELD(init_size), CODE_BYTES},
+	{FIELD(cmdline_size), 0},
+};
+
+static void test_the_last_that_is_good(void **state)
+{
+	uint8_t image[IMAGE_BYTES];
+	struct setup_header *header = (void *)(image + SETUP_HEADER_OFFSET);
+	const unsigned header_end = SETUP_HEADER_OFFSET + 0x11 + 0x6a;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(limits); i++) {
+		make_image(image);
+		if (limits[i].value == 0x21)
+			header->payload_offset = header->payload_length = 0;
+		memcpy(image + limits[i].offset, &limits[i].value, limits[i].bytes);
+		if (load_bytes(64 * MIB, image, sizeof(image), NULL))
+			fail_msg("limit %u: \"%s\"", i, why);
+		fake_gmem_fini(&fake);
+	}
+	make_image(image);
+	assert_int_equal(load_bytes(64 * MIB, image, header_end - 1, NULL), -ENOEXEC);
+	assert_non_null(strstr(why, "inside its setup header"));
+	fake_gmem_fini(&fake);
+	assert_int_equal(load_bytes(64 * MIB, image, header_end, NULL), -ENOEXEC);
+	assert_non_null(strstr(why, "inside its setup code"));
+	fake_gmem_fini(&fake);
+}
+
 static void test_every_truncation_is_refused(void **state)
 {
 	uint8_t image[IMAGE_BYTES];
@@ -532,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_command_line_limit),
 		cmocka_unit_test(test_old_protocol_gets_no_rsdp),
 		cmocka_unit_test(test_each_damage_is_named),
+		cmocka_unit_test(test_the_last_that_is_good),
 		cmocka_unit_test(test_every_truncation_is_refused),
 		cmocka_unit_test(test_random_damage),
 		cmocka_unit_test(test_real_kernel),

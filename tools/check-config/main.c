@@ -6,16 +6,21 @@
 #include "drivers/volume/names.h"
 #include "guests/config/config.h"
 #include "guests/config/value.h"
+#include "guests/kernel.h"
+#include "kernel/io/files.h"
 #include "kernel/mem/plan.h"
+#include "tools/check-config/esp.h"
 #include "tools/check-config/keys.h"
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define DOCUMENT_MAX (1024 * 1024) /* far more than config_parse takes */
+#define BLOCK_BYTES  512u	   /* the smallest that disks have */
+
+static bool esp_known; /* the folder of its files was given */
 
 static const char usage[] =
 	"usage: check-config [--cpus N] [--memory SIZE] [--esp FOLDER] FILE\n"
@@ -27,15 +32,28 @@ static const char usage[] =
 
 static int find_file(void *context, const char *path, uint64_t *bytes)
 {
-	const char *folder = context;
-	char name[4096];
-	struct stat found;
+	const struct handoff_file *file = files_find(path);
 
-	snprintf(name, sizeof(name), "%s/%s", folder, path);
-	if (stat(name, &found) != 0 || !S_ISREG(found.st_mode))
+	(void)context;
+	if (!file)
 		return -ENOENT;
-	*bytes = (uint64_t)found.st_size;
+	*bytes = file->bytes;
 	return 0;
+}
+
+/* Whether the guest's kernel could be loaded, by the code that loads it. */
+static int check_boot(void *context, const struct guest_config *guest, char why[CONFIG_WHY_MAX])
+{
+	struct kernel_files files;
+	int error = kernel_open(&guest->boot, NULL, &files, why);
+
+	_Static_assert(CONFIG_WHY_MAX >= BOOT_WHY_BYTES, "kernel_check() fills it");
+	(void)context;
+	if (error)
+		return error;
+	error = kernel_check(&files, guest->memory_bytes, why);
+	kernel_close(&files);
+	return error;
 }
 
 /* The kinds of sources, in the order of kernel/main.c, but none can be opened here. */
@@ -56,8 +74,24 @@ static void register_sources(void)
 static int check_source(void *context, const char *source, char why[CONFIG_WHY_MAX])
 {
 	_Static_assert(CONFIG_WHY_MAX >= STORAGE_WHY_BYTES, "storage_parse() fills it");
+	uint64_t bytes;
+	int error = storage_parse(source, why);
+
 	(void)context;
-	return storage_parse(source, why);
+	if (error || !esp_known || strncmp(source, "esp:", 4) != 0)
+		return error;
+	if (esp_disk_bytes(source + 4, &bytes)) {
+		snprintf(why, CONFIG_WHY_MAX,
+			 "is not there; put it into the folder \\bulkhead\\disks\\ of the boot "
+			 "partition, or correct the path");
+		return -ENOENT;
+	}
+	if (bytes && bytes % BLOCK_BYTES == 0)
+		return 0;
+	snprintf(why, CONFIG_WHY_MAX,
+		 "is %llu bytes long; a disk has a multiple of %u: `truncate -s` makes it one",
+		 (unsigned long long)bytes, BLOCK_BYTES);
+	return -EINVAL;
 }
 
 /* Reads one option as a key of that name would be read; exits with a message if it can't. */
@@ -98,8 +132,10 @@ static void read_options(int count, char **words, struct config_machine *machine
 			read_option(&memory, optarg, &machine->memory_bytes);
 			machine->memory_bytes -= mem_plan_host_bytes(machine->memory_bytes);
 		} else if (option == 'e') {
+			esp_open(optarg);
+			esp_known = true;
 			machine->file_size = find_file;
-			machine->context = optarg;
+			machine->check_boot = check_boot;
 		} else {
 			if (option == 'k')
 				print_keys(stdout);
@@ -153,7 +189,8 @@ static void say_left_out(const struct config *config, const struct config_machin
 	if (machine->memory_bytes == 0)
 		puts("not checked: whether its memory is enough (say MEMORY=2048MiB)");
 	if (!machine->file_size)
-		puts("not checked: whether its esp:/ files exist (say ESP=folder)");
+		puts("not checked: whether its esp:/ files exist, and its kernels start (say "
+		     "ESP=folder)");
 	if (has_disks(config))
 		puts("not checked: whether it has these disks, and none of them twice");
 	if (has_uplinks(config))

@@ -124,8 +124,9 @@ $(BUILD)/boot/witness.elf: tests/boot/witness.c tests/boot/witness.ld boot/hando
 # The configuration's own code, built for this machine.
 CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
 	$(wildcard tools/check-config/*.c guests/config/*.c) drivers/volume/names.c \
-	kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c \
-	kernel/mem/plan.c)
+	kernel/io/storage.c kernel/io/extents.c kernel/io/files.c kernel/lib/size.c \
+	kernel/lib/sort.c kernel/mem/plan.c guests/kernel.c guests/gzip.c guests/boot.c \
+	guests/e820.c $(filter-out %/load.c,$(wildcard guests/linux/*.c guests/multiboot/*.c)))
 $(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS) $(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^ $(HOST_LIBS)
 
@@ -142,9 +143,13 @@ $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $
 	$(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^
 
+# Kernels of Debian's that tests start as guests. Fetched once.
+$(BUILD)/kernels: | $(PACKAGES)
+	$(call say,FETCH) tests/system/fetch-kernels $@
+
 # Everything that a whole-machine test starts.
 MACHINE := kernel checked samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config \
-	$(BUILD)/lvmtool bochs
+	$(BUILD)/lvmtool bochs $(BUILD)/kernels
 run_all = @tools/test/run --unit $(UNIT) $(STRESS) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE)
