@@ -13,6 +13,7 @@ extern uint64_t fake_now_ns;
 extern uint64_t fake_late_ns;	 /* how late timers' functions run */
 extern unsigned fake_timer_runs; /* functions called so far */
 extern unsigned fake_log_lines;
+extern int fake_allocations_left;   /* heap_zalloc() that succeed yet; -1: all */
 extern unsigned fake_irq_rises[24]; /* vm_irq_line() from false to true, where it is fake */
 extern bool fake_irq_level[24];
 
