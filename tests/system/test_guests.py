@@ -36,6 +36,7 @@ PASSING = {
     "log_flood": 1,
     "apic": 4,
     "pit_pic": 1,
+    "legacy": 4,
     "clock": 2,
     "nmi_iret": 2,
     "exceptions": 1,

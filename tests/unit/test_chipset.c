@@ -274,6 +274,25 @@ static void test_failure_leaves_nothing(void **state)
 	}
 }
 
+/* Memory that runs out at each allocation in turn: the same. */
+static void test_every_allocation_may_fail(void **state)
+{
+	const struct chipset_params params = {.debug_exit = true};
+	struct chipset *made = NULL;
+
+	(void)state;
+	for (int n = 0; !made; n++) {
+		struct vm *other = fake_machine_create();
+
+		fake_heap_left = n;
+		made = chipset_create(other, &params);
+		assert_true(!made == (n < 9)); /* itself, seven devices, PCI's root */
+		fake_heap_left = FAKE_HEAP_ALL;
+		chipset_destroy(made);
+		fake_vm_destroy(other);
+	}
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -291,6 +310,7 @@ int main(void)
 		TEST(test_test_ports_are_off_by_default),
 		TEST(test_second_port_has_nothing_attached),
 		TEST(test_failure_leaves_nothing),
+		TEST(test_every_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

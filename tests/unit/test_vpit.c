@@ -36,13 +36,17 @@ static void start(unsigned channel, unsigned mode, uint16_t count)
 	out(0x40 + channel, count >> 8);
 }
 
+static uint16_t two_bytes(uint16_t port)
+{
+	uint8_t low = in(port);
+
+	return low | in(port) << 8;
+}
+
 static uint16_t count(unsigned channel)
 {
-	uint8_t low;
-
 	out(CONTROL, channel << 6);
-	low = in(0x40 + channel);
-	return low | in(0x40 + channel) << 8;
+	return two_bytes(0x40 + channel);
 }
 
 static uint8_t status(unsigned channel)
@@ -402,6 +406,30 @@ static void hostile_writes(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* Of the count and the status, the command's bits 5 and 4 leave one out when set: what was not
+ * latched is read as it is then. */
+static void read_back_latches_what_it_is_asked_for(void **state)
+{
+	(void)state;
+	start(2, 2, 1000);
+	run_ticks(START_NS, 100);
+	out(CONTROL, 0xe8); /* channel 2's status alone */
+	run_ticks(START_NS, 300);
+	assert_int_equal(in(0x42), 0xb4); /* OUT, both bytes, mode 2 */
+	assert_int_equal(two_bytes(0x42), 700);
+	out(CONTROL, 0xd8); /* its count alone */
+	run_ticks(START_NS, 500);
+	assert_int_equal(two_bytes(0x42), 700);
+	assert_int_equal(two_bytes(0x42), 500);
+	out(CONTROL, 0xc8); /* both: the status is read first */
+	run_ticks(START_NS, 600);
+	assert_int_equal(in(0x42), 0xb4);
+	assert_int_equal(two_bytes(0x42), 500);
+	out(CONTROL, 0xf8); /* neither */
+	out(CONTROL, 0xc2); /* another channel's */
+	assert_int_equal(two_bytes(0x42), 400);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +441,7 @@ int main(void)
 		TEST(the_gate_holds),
 		TEST(port_61_toggles_refresh),
 		TEST(bytes_and_latches),
+		TEST(read_back_latches_what_it_is_asked_for),
 		TEST(decimal_counts),
 		TEST(channel_0_ticks),
 		TEST(one_shots_come_once),
