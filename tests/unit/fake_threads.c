@@ -9,7 +9,7 @@
 #include "kernel/sched/thread.h"
 
 #define ARCH_SET_GS 0x1001
-#define THREADS	    32
+#define THREADS	    128
 #define STACK_BYTES (256 * KIB)
 #define YIELDS_MAX  100000
 

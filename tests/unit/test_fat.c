@@ -3,6 +3,7 @@
  * ones. What the extents of a file hold is compared with the file.
  */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c tests/unit/fake_blkdev.c */
+/* links: tests/unit/fake_turns.c */
 #define _GNU_SOURCE /* memmem */
 #include <setjmp.h>
 #include <stdarg.h>
