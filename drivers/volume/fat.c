@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "drivers/volume/fat_internal.h"
+#include "kernel/sched/turns.h"
 
 #define WINDOW_BYTES	  (64 * KIB)
 #define DIRECTORY_ENTRIES 65536 /* as the specification bounds them */
 #define CAPACITY_FIRST	  16
 #define FIRST_CLUSTER	  2
+#define STEP_BYTES	  4 /* copied: one of turns.h's steps */
+#define NAME_STEPS	  (FAT_NAME_MAX / STEP_BYTES)
 #define DELETED		  0xe5
 
 /* The beginning of the first sector: the BIOS parameter block. */
@@ -44,6 +47,7 @@ struct fat {
 	uint8_t *window;       /* WINDOW_BYTES of the device, at `window_offset` */
 	uint64_t window_offset;
 	size_t window_bytes; /* 0: nothing in it */
+	struct turns turns;
 };
 
 static int fault(struct fat *fat, const char *what)
@@ -57,6 +61,7 @@ static int get(struct fat *fat, uint64_t offset, void *buf, size_t bytes)
 {
 	uint8_t *to = buf;
 
+	turns_take(&fat->turns, (bytes + STEP_BYTES - 1) / STEP_BYTES);
 	for (; bytes; bytes--, offset++, to++) {
 		if (offset - fat->window_offset >= fat->window_bytes) {
 			uint64_t start = ALIGN_DOWN(offset, WINDOW_BYTES);
@@ -191,6 +196,7 @@ static int find_entry(struct fat *fat, uint32_t cluster, const char *text, size_
 		error = next_entry(fat, &at, entry);
 		if (error)
 			break;
+		turns_take(&fat->turns, NAME_STEPS);
 		if (entry->name[0] == DELETED) {
 			name->length = 0;
 		} else if ((entry->attributes & FAT_LONG_NAME_MASK) == FAT_LONG_NAME) {

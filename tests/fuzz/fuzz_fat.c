@@ -1,5 +1,6 @@
 /* FAT file systems made of anything: the search ends, and a file that is found lies inside. */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c tests/unit/fake_blkdev.c */
+/* links: tests/unit/fake_turns.c */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

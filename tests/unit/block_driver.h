@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/fake_block.h"
+#include "tests/unit/fake_threads.h"
 
 static const uint32_t one_block[] = {512, 0, 0, 0};
 
@@ -53,6 +54,49 @@ static inline int request(struct blkdev *dev, enum blk_op op, uint64_t at, uint6
 	result = r->result;
 	fake_request_free(r);
 	return result;
+}
+
+/*
+ * Probes again and again, and each time the next of the things that it asks of the kernel
+ * fails, until nothing does. Without a disk nothing is left behind: no way to memory, and no
+ * memory, unless the disk's thread was there already, which stays. With one, it works.
+ */
+static inline void probe_with_every_failure(const struct pci_driver *driver,
+					    int (*start)(void **state))
+{
+	unsigned failures = 0, whole = 0;
+
+	for (unsigned at = 1;; at++) {
+		struct blkdev *before = last_disk(), *dev;
+		unsigned threads = fake_threads_alive();
+		int err;
+
+		start(NULL);
+		fake_fail_at = at;
+		err = driver->probe(&fake_pci);
+		dev = last_disk();
+		if (fake_calls < at) {
+			assert_int_equal(err, 0);
+			whole = at;
+		}
+		fake_fail_at = 0;
+		if (err) {
+			failures++;
+			assert_true(err < 0);
+			assert_ptr_equal(dev, before);
+			assert_false(fake_master);
+			if (fake_threads_alive() == threads && fake_allocated)
+				fail_msg("call %u: %u pieces of memory are lost", at,
+					 fake_allocated);
+		}
+		if (dev != before) { /* it makes do with less */
+			assert_int_equal(request(dev, BLK_WRITE, 0, 4096), 0);
+			assert_int_equal(request(dev, BLK_READ, 0, 4096), 0);
+		}
+		if (whole)
+			break;
+	}
+	assert_true(failures >= 5);
 }
 
 /* The first of a request's segments begins `offset` bytes into a page; sizes end with 0. */

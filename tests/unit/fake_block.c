@@ -177,24 +177,41 @@ struct aspace *thread_set_aspace(struct aspace *as)
 	return as;
 }
 
+/* ---- what fails when it is told to ---- */
+
+unsigned fake_calls, fake_fail_at, fake_allocated;
+
+static bool fails(void)
+{
+	return ++fake_calls == fake_fail_at;
+}
+
 /* ---- memory: a physical address is where directmap() finds the test's own ---- */
 
 void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
 	(void)account;
+	if (fails())
+		return NULL;
+	fake_allocated++;
 	return calloc(1, bytes);
 }
 
 void heap_free(void *p)
 {
+	fake_allocated -= p != NULL;
 	free(p);
 }
 
 uint64_t frames_alloc(unsigned order, struct mem_account *account)
 {
-	void *p = aligned_alloc(PAGE_BYTES << order, PAGE_BYTES << order);
+	void *p;
 
 	(void)account;
+	if (fails())
+		return 0;
+	fake_allocated++;
+	p = aligned_alloc(PAGE_BYTES << order, PAGE_BYTES << order);
 	memset(p, 0, PAGE_BYTES << order);
 	return directmap_phys(p);
 }
@@ -202,6 +219,7 @@ uint64_t frames_alloc(unsigned order, struct mem_account *account)
 void frames_free(uint64_t phys, unsigned order, struct mem_account *account)
 {
 	(void)order, (void)account;
+	fake_allocated--;
 	free(directmap(phys));
 }
 
@@ -227,11 +245,13 @@ void pci_disable(struct pci_device *d, unsigned what)
 volatile void *pci_map_bar(struct pci_device *d, unsigned bar)
 {
 	(void)d, (void)bar;
-	return fake_registers;
+	return fails() ? NULL : fake_registers;
 }
 
 int pci_irq_setup(struct pci_device *d, unsigned wanted)
 {
+	if (fails())
+		return -ENOSPC;
 	d->irqs = (struct pci_irqs *)vectors;
 	return (int)MIN(wanted, fake_vectors);
 }
@@ -240,7 +260,7 @@ int pci_irq_connect(struct pci_device *d, unsigned index, unsigned cpu, irq_hand
 		    void *arg)
 {
 	(void)d, (void)cpu;
-	if (vectors[index].handler)
+	if (vectors[index].handler || fails())
 		return -EBUSY;
 	vectors[index].handler = handler;
 	vectors[index].arg = arg;
@@ -272,6 +292,7 @@ void fake_block_start(void)
 	fake_pci = (struct pci_device){.name = "pci:00:03.0"};
 	fake_vectors = FAKE_VECTORS;
 	fake_pin = fake_master = false;
+	fake_calls = fake_fail_at = fake_allocated = 0;
 }
 
 /* ---- requests ---- */

@@ -22,6 +22,11 @@ extern volatile void *fake_registers; /* of any BAR */
 extern unsigned fake_vectors;	      /* that the function has */
 extern bool fake_pin, fake_master;
 
+/* Everything that a driver asks of the kernel and that may fail is counted: memory, frames,
+ * mappings, interrupts, threads. The call of that number fails; 0: none. */
+extern unsigned fake_calls, fake_fail_at;
+extern unsigned fake_allocated; /* pieces of the heap and frames that are not given back */
+
 /* Everything as at the start of a test. */
 void fake_block_start(void);
 /* Time passes: the hardware works, timers fire, threads run. */

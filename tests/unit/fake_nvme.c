@@ -132,7 +132,14 @@ static void execute_admin(const struct nvme_command *c)
 		result = 1;
 		break;
 	}
-	answer(&model.queues[0], c->id, 0, result);
+	if (model.late_answers)
+		answer(&model.queues[0], (uint16_t)(c->id - 1), 0, ~0u);
+	if (++model.answers != model.bad_answer_at)
+		answer(&model.queues[0], c->id, 0, result);
+	else if (model.bad_answer == ANSWER_ERROR)
+		answer(&model.queues[0], c->id, 0x02, ~0u); /* invalid field */
+	else if (model.bad_answer == ANSWER_GONE)
+		model.gone = true;
 }
 
 uint32_t *model_doorbell(unsigned queue)

@@ -28,6 +28,11 @@ extern struct model {
 	uint16_t status; /* of I/O commands, */
 	unsigned bad;	 /* as many */
 
+	/* The answer of that number to an admin command is what; 0: all are good. */
+	enum model_answer { ANSWER_ERROR = 1, ANSWER_NONE, ANSWER_GONE } bad_answer;
+	unsigned bad_answer_at, answers;
+	bool late_answers; /* each is preceded by one to a command that nobody waits for */
+
 	/* What it was asked. */
 	unsigned enabled, reads, writes, fua, flushes, discards, zeroes, aborts, shutdowns;
 	uint32_t last_namespace;

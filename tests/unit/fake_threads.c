@@ -11,7 +11,7 @@
 #include "tests/unit/fake_cpu.h"
 
 #define ARCH_SET_GS 0x1001
-#define THREADS	    32
+#define THREADS	    128
 #define STACK_BYTES (256 * KIB)
 #define YIELDS_MAX  100000
 

@@ -150,6 +150,8 @@ static int read_image(struct lvm_disk *disk, uint64_t offset, void *buf, size_t 
 	if (offset % disk->block_bytes || bytes % disk->block_bytes || offset > disk->bytes ||
 	    bytes > disk->bytes - offset)
 		abort();
+	if (++image_of(disk)->reads == image_of(disk)->fail_read_at)
+		return -EIO;
 	memcpy(buf, image_of(disk)->bytes + offset, bytes);
 	return 0;
 }
@@ -170,6 +172,7 @@ static int write_image(struct lvm_disk *disk, uint64_t offset, const void *buf, 
 	if (fails(image))
 		return -EIO;
 	image->flushed = false;
+	image->written += bytes;
 	memcpy(image->bytes + offset, buf, bytes);
 	return 0;
 }

@@ -13,9 +13,11 @@ struct lvm_image {
 	struct lvm_disk disk;
 	uint8_t *bytes;
 	unsigned areas;
-	unsigned long calls;   /* writes and flushes so far */
-	unsigned long fail_at; /* this one and those after it fail; 0: none */
-	bool flushed;	       /* nothing was written since the last flush */
+	unsigned long calls;		   /* writes and flushes so far */
+	unsigned long fail_at;		   /* this one and those after it fail; 0: none */
+	unsigned long reads, fail_read_at; /* of reads, the one that fails; 0: none */
+	uint64_t written;		   /* bytes, so far */
+	bool flushed;			   /* nothing was written since the last flush */
 };
 
 /* "vg0" on two disks, with the volumes web (linear), str (two stripes) and x. */

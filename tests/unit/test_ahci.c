@@ -51,6 +51,12 @@ static void test_a_disk_is_found_among_other_things(void **state)
 	assert_int_equal(*model_hba(AHCI_BOHC) & AHCI_BOHC_OS_OWNS, AHCI_BOHC_OS_OWNS);
 }
 
+static void test_every_call_may_fail(void **state)
+{
+	(void)state;
+	probe_with_every_failure(&ahci_driver, start);
+}
+
 static void test_an_empty_controller_is_left_alone(void **state)
 {
 	(void)state;
@@ -326,6 +332,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_a_disk_is_found_among_other_things, start),
 		cmocka_unit_test_setup(test_an_empty_controller_is_left_alone, start),
+		cmocka_unit_test_setup(test_every_call_may_fail, start),
 		cmocka_unit_test_setup(test_data_goes_where_the_segments_say, start),
 		cmocka_unit_test_setup(test_queues_are_filled_and_flushes_wait, start),
 		cmocka_unit_test_setup(test_one_flush_makes_many_writes_safe, start),

@@ -3,6 +3,7 @@
  * ones. What the extents of a file hold is compared with the file.
  */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c tests/unit/fake_blkdev.c */
+/* links: tests/unit/fake_turns.c */
 #define _GNU_SOURCE /* memmem */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,9 @@
 #include <unistd.h>
 
 #include "drivers/volume/fat.h"
+#include "kernel/sched/turns.h"
 #include "tests/unit/fake_blkdev.h"
+#include "tests/unit/fake_turns.h"
 
 #define LONG_NAME "A rather long name, with 2.dots and Capitals.image"
 
@@ -251,6 +254,31 @@ static void damage_has_an_end(void **state)
 	free(disk.data);
 }
 
+/* A folder that goes round: as many entries are looked at as a folder may have, and others have
+ * their turn meanwhile; nothing more is read from the disk. */
+static void work_is_bounded_and_gives_way(void **state)
+{
+	const unsigned entries = 65536,
+		       steps = 32 / 4 + 255 / 4; /* copying and comparing one */
+	uint32_t *fat;
+	unsigned reads;
+
+	(void)state;
+	make(&kinds[2]);
+	fat = (uint32_t *)(disk.data + 32 * 512);
+	fat[2] = 2; /* the root's cluster leads to itself, full of other names */
+	for (unsigned i = 0; i < 16; i++)
+		memcpy(disk.data + 32 * 512 + 2 * *(uint32_t *)(disk.data + 36) * 512 + 32 * i,
+		       "SOMETHINELS\x20", 12);
+	fake_turns = 0;
+	reads = disk.submits;
+	assert_int_equal(fat_find(&disk.dev, "bulkhead/x", &file, why), -ENOENT);
+	assert_true(fake_turns >= (uint64_t)entries * steps / TURNS_STEPS);
+	assert_true(fake_turns <= 2ull * entries * steps / TURNS_STEPS);
+	assert_true(disk.submits - reads <= 2 * entries);
+	free(disk.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +287,7 @@ int main(void)
 		cmocka_unit_test(other_file_systems_are_refused),
 		cmocka_unit_test(an_orphaned_long_name_is_nobodys),
 		cmocka_unit_test(damage_has_an_end),
+		cmocka_unit_test(work_is_bounded_and_gives_way),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -304,6 +304,34 @@ static void new_volume_has_zeroes_at_its_ends(void **state)
 }
 
 /* Areas are written where no text is that counts, round after round. */
+/* Each end once, and nothing in between or beside it: by what is written in all, beside the
+ * metadata, which is as long for all sizes. */
+static void as_much_is_zeroed_as_the_ends_are_long(void **state)
+{
+	static const struct {
+		uint64_t size, zeroed;
+	} cases[] = {
+		{512 * KIB, 512 * KIB}, {1 * MIB, 1 * MIB},	{3 * MIB / 2, 3 * MIB / 2},
+		{2 * MIB, 2 * MIB},	{5 * MIB / 2, 2 * MIB}, {3 * MIB, 2 * MIB},
+	};
+	uint64_t metadata = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct lvm_new new = {.name = "new", .stripes = 1, .bytes = cases[i].size};
+		uint64_t written;
+
+		unplug(state);
+		plug_in(state);
+		put_everywhere(lvm_image_edited("extent_size = 2048", "extent_size = 1024"));
+		a.written = b.written = 0;
+		assert_int_equal(lvm_create(&job, "vg0/new", &new, &bytes, why), 0);
+		written = a.written + b.written;
+		if (!i)
+			metadata = written - cases[i].zeroed;
+		assert_int_equal(written, metadata + cases[i].zeroed);
+	}
+}
+
 static void text_goes_round(void **state)
 {
 	char path[16];
@@ -410,6 +438,7 @@ int main(void)
 		TEST(names_are_those_of_lvm2),
 		TEST(what_is_not_allowed_is_not_written),
 		TEST(new_volume_has_zeroes_at_its_ends),
+		TEST(as_much_is_zeroed_as_the_ends_are_long),
 		TEST(text_goes_round),
 		TEST(text_that_does_not_fit_changes_nothing),
 		TEST(disks_may_fail_at_any_write),

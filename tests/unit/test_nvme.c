@@ -273,6 +273,59 @@ static void test_controllers_that_are_refused(void **state)
 	assert_false(fake_master);
 }
 
+static void test_every_call_may_fail(void **state)
+{
+	(void)state;
+	probe_with_every_failure(&nvme_driver, start);
+}
+
+/* Each of the controller's answers at start is an error once, or does not come. */
+static void test_every_answer_may_be_bad(void **state)
+{
+	static const enum model_answer how[] = {ANSWER_ERROR, ANSWER_NONE, ANSWER_GONE};
+	static const int errors[] = {-EIO, -ETIMEDOUT, -ENODEV};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(how); i++) {
+		for (unsigned at = 1;; at++) {
+			struct blkdev *before = last_disk();
+			uint64_t begin_ns;
+			int err;
+
+			start(NULL);
+			begin_ns = fake_now_ns;
+			model.bad_answer = how[i];
+			model.bad_answer_at = at;
+			err = nvme_driver.probe(&fake_pci);
+			if (model.answers < at) {
+				assert_int_equal(err, 0);
+				assert_int_equal(at, 10);
+				break;
+			}
+			/* One without the list of namespaces has them numbered from 1 on. */
+			if (how[i] == ANSWER_ERROR && at == 2) {
+				assert_int_equal(err, 0);
+				assert_ptr_not_equal(last_disk(), before);
+				continue;
+			}
+			assert_int_equal(err, errors[i]);
+			assert_ptr_equal(last_disk(), before);
+			assert_false(fake_master);
+			if (how[i] == ANSWER_GONE) /* which is no matter of waiting */
+				assert_true(fake_now_ns - begin_ns < NSEC_PER_SEC);
+		}
+	}
+}
+
+/* An answer to an older command, which comes late, is not this one's. */
+static void test_late_answers_are_dropped(void **state)
+{
+	(void)state;
+	model.late_answers = true;
+	take_controller(&nvme_driver);
+	assert_true(model.answers > 4);
+}
+
 static void test_without_dsm_and_zeroes(void **state)
 {
 	struct blkdev *dev;
@@ -312,6 +365,9 @@ int main(void)
 		cmocka_unit_test_setup(test_several_namespaces, start),
 		cmocka_unit_test_setup(test_formats_that_are_refused, start),
 		cmocka_unit_test_setup(test_controllers_that_are_refused, start),
+		cmocka_unit_test_setup(test_every_call_may_fail, start),
+		cmocka_unit_test_setup(test_every_answer_may_be_bad, start),
+		cmocka_unit_test_setup(test_late_answers_are_dropped, start),
 		cmocka_unit_test_setup(test_without_dsm_and_zeroes, start),
 		cmocka_unit_test_setup(test_power_off_tells_the_controller, start),
 	};

@@ -6,7 +6,7 @@
 /* links: drivers/volume/disk.c drivers/volume/part.c drivers/volume/esp.c */
 /* links: drivers/volume/why.c */
 /* links: drivers/volume/names.c drivers/volume/partition.c drivers/volume/gpt.c */
-/* links: drivers/volume/mbr.c kernel/lib/sort.c */
+/* links: drivers/volume/mbr.c kernel/lib/sort.c tests/unit/fake_turns.c */
 /* links: drivers/volume/piece.c drivers/volume/split.c drivers/volume/split_cut.c */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c kernel/io/storage.c */
 /* links: kernel/io/extents.c kernel/lib/size.c kernel/lib/crc32.c tests/unit/fake_blkdev.c */

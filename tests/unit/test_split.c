@@ -328,6 +328,33 @@ static void requests_wait_for_parts(void **state)
 		assert_int_equal(on_disk(i * STRIPE_BYTES), i / STRIPES + 1);
 }
 
+/* With parts to spare, but no job: the end of one goes on with what waits. */
+static void requests_wait_for_jobs(void **state)
+{
+	static struct blk_request flushes[SPLIT_JOBS + 1];
+
+	(void)state;
+	done_count = 0;
+	done_error = 0;
+	disks[0].holds = disks[1].holds = true;
+	for (unsigned i = 0; i <= SPLIT_JOBS; i++)
+		flushes[i] = (struct blk_request){.op = BLK_FLUSH, .done = count_done};
+	for (unsigned i = 0; i < SPLIT_JOBS; i++)
+		blk_submit(&volume, &flushes[i]);
+	assert_int_equal(fake_disk_answer(&disks[0]), SPLIT_JOBS);
+	assert_int_equal(done_count, 0);
+	blk_submit(&volume, &flushes[SPLIT_JOBS]);
+	assert_int_equal(disks[0].submits, SPLIT_JOBS);
+	wakes = 0;
+	assert_int_equal(fake_disk_answer(&disks[1]), SPLIT_JOBS);
+	assert_int_equal(done_count, SPLIT_JOBS);
+	assert_int_equal(wakes, 1);
+	fake_work();
+	assert_int_equal(fake_disk_answer(&disks[0]) + fake_disk_answer(&disks[1]), 2);
+	assert_int_equal(done_count, SPLIT_JOBS + 1);
+	assert_int_equal(done_error, 0);
+}
+
 static void without_memory_only_tiny_segments_fail(void **state)
 {
 	uint8_t buf[2 * STRIPE_BYTES];
@@ -416,6 +443,7 @@ int main(void)
 		T(zeroes_are_written_to_all_of_it),
 		T(discards_stay_inside_and_aligned),
 		T(requests_wait_for_parts),
+		T(requests_wait_for_jobs),
 		T(without_memory_only_tiny_segments_fail),
 		T(a_piece_moves_requests),
 		T(a_volume_names_its_runs),

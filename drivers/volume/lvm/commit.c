@@ -70,8 +70,10 @@ static int place_text(const struct commit *commit, struct target *target)
 static int find_targets(struct lvm_vg *vg, struct commit *commit)
 {
 	commit->targets = calloc((size_t)vg->pv_count * LVM_AREAS_MAX, sizeof(struct target));
-	if (!commit->targets)
+	if (!commit->targets) {
+		snprintf(commit->why, LVM_WHY_BYTES, "needs more memory than there is");
 		return -ENOMEM;
+	}
 	for (unsigned i = 0; i < vg->pv_count; i++) {
 		struct lvm_label *label = vg->pvs[i].label;
 

@@ -132,7 +132,11 @@ static int end(struct doing *doing, const char *what, const char *name, uint64_t
 		return no_memory(doing->why);
 	if (error)
 		return error;
-	if (name && wipe_new(doing->vg, changed, name)) {
+	if (name)
+		error = wipe_new(doing->vg, changed, name);
+	if (error == -ENOMEM) {
+		no_memory(doing->why);
+	} else if (error) {
 		snprintf(doing->why, LVM_WHY_BYTES, "could not be zeroed; nothing is changed");
 		error = -EIO;
 	}
