@@ -69,7 +69,8 @@ void fake_cpu_reset(enum cpu_vendor vendor)
 		c->cr3 = 0x5000;
 		c->cr4 = 0x6b0 | CR4_OSXSAVE;
 		c->dr6 = DR_FIXED_ONES;
-		c->xcr0 = FAKE_XCR0;
+		c->xcr0 = 1;				  /* as after reset */
+		c->fpu[0] = c->fpu[1] = c->fpu[2] = 0xf1; /* firmware's */
 	}
 	fake_msr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
 	fake_msr(MSR_PAT, 0x0007040600070406);

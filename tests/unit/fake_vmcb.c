@@ -387,6 +387,9 @@ static bool step(struct run *r)
 	} else if (insn->op == M_MOV_CR && insn->a == 8) {
 		r->v->vintr = (r->v->vintr & ~VINTR_TPR_MASK) | insn->b;
 		m->rip += MODEL_STRIDE;
+	} else if (insn->op == M_CR2) {
+		rule(r->v->cr2 == insn->a, "CR2");
+		m->rip += MODEL_STRIDE;
 	} else if (!execute_msr(r, insn)) {
 		model_execute(m, insn);
 	}

@@ -566,6 +566,7 @@ static bool special(struct model *m, const struct model_insn *insn, bool *done)
 			return nothing(m);
 		put(VMCS_GUEST_PHYSICAL, insn->a);
 		return leave(m, VMX_EXIT_EPT_VIOLATION, ept_qualification(insn), false);
+	case M_CR2: rule(fake_cpu->cr2 == insn->a, "CR2"); return nothing(m);
 	case M_SHUTDOWN: return leave(m, VMX_EXIT_TRIPLE_FAULT, 0, false);
 	case M_TASK_SWITCH: return leave(m, VMX_EXIT_TASK_SWITCH, 0, true);
 	case M_STRANGE: return leave(m, 14, 0, true);

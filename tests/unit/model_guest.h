@@ -49,6 +49,7 @@ enum model_op {
 	M_SET_DR,  /* DR0 to DR3 from a on */
 	M_DR,
 	M_XCR0,			/* fails unless it is a */
+	M_CR2,			/* fails unless it is a */
 	M_TSC_AUX,		/* the same: RDTSCP's ECX */
 	M_MSR_IS,		/* MSR a is b, without an exit */
 	M_MSR_BECOMES,		/* WRMSR that needs no exit */

@@ -207,6 +207,10 @@ static const struct test_case cases[] = {
 	 FAULTS(GP)},
 	{"aligned move, isn't", LONG, "0f2803", SET(R(BX, 0x7008)), FAULTS(GP)},
 	{"cmpxchg16b, isn't aligned", LONG, "480fc70b", SET(R(BX, 0x7008)), FAULTS(GP)},
+	{"cmpxchg8b, not canonical", LONG, "0fc70b", SET(R(BX, 0x800000000000)), FAULTS(GP)},
+	{"cmpxchg16b of the stack, not canonical", LONG, "480fc74d00",
+	 SET(R(BP, 0x800000000000)), FAULTS(SS)},
+	{"cmpxchg8b to a read-only segment", RDONLY, "0fc70b", SET(R(BX, 8)), FAULTS(GP)},
 
 	/* the stack */
 	{"push word", REAL, "ff37", SET(R(BX, 4), R(SP, 0xabc0002)), HOLDS(0x3004, 0x1234, 2),

@@ -364,6 +364,21 @@ static void test_debug_exceptions(void **state)
 	assert_int_equal(raised, 17);
 }
 
+/* So has one that raises an intercepted exception. */
+static void test_iret_that_raises(void **state)
+{
+	(void)state;
+	fields[VMCS_EXIT_EVENT] = 0x80001b11;
+	exits(VMX_EXIT_EXCEPTION, 0);
+	assert_int_equal(fields[VMCS_GUEST_INTERRUPTIBILITY], BLOCKED_BY_NMI);
+	fields[VMCS_GUEST_INTERRUPTIBILITY] = 0;
+	fields[VMCS_IDT_EVENT] = 0x80000030;
+	exits(VMX_EXIT_EXCEPTION, 0);
+	assert_int_equal(fields[VMCS_GUEST_INTERRUPTIBILITY], 0);
+	fields[VMCS_EXIT_EVENT] = 0x80000306; /* nobody asked for this one */
+	assert_int_equal(exits(VMX_EXIT_EXCEPTION, 0)->reason, VMEXIT_UNKNOWN);
+}
+
 static void test_interrupts(void **state)
 {
 	(void)state;
@@ -412,6 +427,7 @@ int main(void)
 		cmocka_unit_test_setup(test_control_registers, setup),
 		cmocka_unit_test_setup(test_interrupted_events, setup),
 		cmocka_unit_test_setup(test_debug_exceptions, setup),
+		cmocka_unit_test_setup(test_iret_that_raises, setup),
 		cmocka_unit_test_setup(test_interrupts, setup),
 		cmocka_unit_test_setup(test_failed_entries, setup),
 	};

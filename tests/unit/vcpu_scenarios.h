@@ -281,6 +281,63 @@ static void exceptions_that_exit(void **state)
 	machine_trace(script, "#1 a #17:0 b #13:50 c");
 }
 
+static void raise_page_fault(void)
+{
+	struct vcpu *vcpu = boot_vcpu();
+
+	if (!vmm_backend->can_inject(vcpu, VMEVENT_EXCEPTION))
+		model_fail("an exception is never held back");
+	vcpu_raise_page_fault(vcpu, 0x7ff8, 2);
+	fake_cpu->cr2 = 0xbad; /* ours: the CPU is shared with the host */
+	models[0].host_interrupt = true;
+}
+
+static void page_fault_with_cr2(void **state)
+{
+	static const struct model_insn handler[] = {{.op = M_CR2, .a = 0x7ff8}, DO(M_IRET)};
+	static const struct model_insn script[] = {HOST(raise_page_fault), NOTE('a'), END};
+
+	(void)state;
+	model_handler(14, handler);
+	machine_trace(script, "#14:2 a");
+}
+
+/* What comes while an exit interrupts the shadow of STI waits for its end (the models look). */
+static void events_in_an_interrupted_shadow(void **state)
+{
+	static const struct model_insn script[] = {
+		X2APIC,
+		DO(M_STI),
+		{.op = M_TOUCH, .a = 0x5000, .b = VMEXIT_READ},
+		NOTE('a'),
+		END};
+
+	(void)state;
+	fake_on_populate = send_nmi_and_41;
+	machine_trace(script, "nmi 41 a");
+}
+
+static void make_busy(void)
+{
+	models[0].host_interrupt = true;
+}
+
+static void send_41_to_a_busy_cpu(void)
+{
+	interrupt(0x41);
+	fake_on_irq_disable = make_busy;
+}
+
+/* A host interrupt comes when the guest enters with one of its own. */
+static void entry_that_ends_at_once(void **state)
+{
+	static const struct model_insn script[] = {
+		X2APIC, DO(M_STI), NOTE('a'), HOST(send_41_to_a_busy_cpu), NOTE('b'), END};
+
+	(void)state;
+	machine_trace(script, "a 41 b");
+}
+
 /* A step over MOV SS and what follows is one: an exit in between changes nothing of it. */
 static void exit_in_a_stepped_shadow(void **state)
 {
@@ -324,6 +381,45 @@ static void halt_ends_by_interrupt(void **state)
 	assert_int_equal(vcpu->counters.injected[VMEVENT_INTERRUPT],
 			 !vlapic_by_hardware(vcpu->lapic));
 	machine_destroy(vm);
+}
+
+/* Two come before the first is looked at. */
+static void halt_ends_by_two(void **state)
+{
+	static const struct model_insn script[] = {X2APIC,    DO(M_STI), NOTE('a'),
+						   DO(M_HLT), NOTE('b'), END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+
+	(void)state;
+	model_script(script);
+	machine_run(vm);
+	interrupt(0x41);
+	interrupt(0x61);
+	fake_threads_run();
+	assert_string_equal(models[0].trace, "a 61 41 b");
+	machine_destroy(vm);
+}
+
+/* Whoever delivered in x2APIC mode, once the lapic was disabled and is on again, it goes on. */
+static void lapic_off_and_on(void **state)
+{
+	static const struct model_insn script[] = {X2APIC,
+						   DO(M_STI),
+						   HOST(send_41),
+						   NOTE('a'),
+						   DO(M_CLI),
+						   HOST(send_41),
+						   WRMSR(0x1b, 0xfee00100),
+						   DO(M_STI),
+						   NOTE('b'),
+						   WRMSR(0x1b, 0xfee00900),
+						   X2APIC,
+						   HOST(send_41),
+						   NOTE('c'),
+						   END};
+
+	(void)state;
+	machine_trace(script, "41 a b 41 c"); /* what waited went with the lapic */
 }
 
 /* STI; HLT: the shadow ends with HLT, so what waits comes at once. */
@@ -1051,29 +1147,32 @@ static void creation_that_fails(void **state)
 	assert_int_equal(fake_frames_alive, frames);
 }
 
-#define SCENARIOS                                                                              \
-	SCENARIO(interrupts_wait_for_if), SCENARIO(interrupts_come_at_once),                   \
-		SCENARIO(interrupts_wait_for_mov_ss), SCENARIO(interrupts_by_priority),        \
-		SCENARIO(cr8_holds_back), SCENARIO(delivery_that_faults),                      \
-		SCENARIO(nmi_delivery_that_faults), SCENARIO(exception_delivery_that_faults),  \
-		SCENARIO(nmi_whatever_if_says), SCENARIO(nmi_while_one_is_handled),            \
-		SCENARIO(nmi_before_an_interrupt), SCENARIO(nmi_waits_for_the_shadow),         \
-		SCENARIO(nmi_behind_an_interrupted_delivery), SCENARIO(events_of_the_host),    \
-		SCENARIO(exceptions_that_exit), SCENARIO(exit_in_a_stepped_shadow),            \
-		SCENARIO(halt_ends_by_interrupt), SCENARIO(halt_behind_sti),                   \
-		SCENARIO(halt_with_if_clear), SCENARIO(halt_that_is_stepped), SCENARIO(steps), \
-		SCENARIO(extint_from_the_pic), SCENARIO(instructions_are_finished),            \
-		SCENARIO(port_reads_by_width), SCENARIO(instructions_that_fault),              \
-		SCENARIO(control_registers_by_exit), SCENARIO(string_io_is_emulated),          \
-		SCENARIO(memory_that_is_not_there_yet), SCENARIO(devices_are_emulated),        \
-		SCENARIO(what_ends_a_guest), SCENARIO(memory_that_ends_a_guest),               \
-		SCENARIO(registers_are_switched), SCENARIO(vcpu_moves_between_cpus),           \
-		SCENARIO(ap_starts_by_init_and_sipi), SCENARIO(sipi_before_init_is_void),      \
-		SCENARIO(init_to_the_boot_processor), SCENARIO(request_at_the_last_moment),    \
-		SCENARIO(slice_over_at_the_last_moment), SCENARIO(request_after_the_exit),     \
-		SCENARIO(pause_gives_way), SCENARIO(pinned_vcpus_spin_as_they_like),           \
-		SCENARIO(double_faults), SCENARIO(double_fault_is_delivered),                  \
-		SCENARIO(registers_without_xsave), SCENARIO(nested_flush),                     \
+#define SCENARIOS                                                                             \
+	SCENARIO(interrupts_wait_for_if), SCENARIO(interrupts_come_at_once),                  \
+		SCENARIO(interrupts_wait_for_mov_ss), SCENARIO(interrupts_by_priority),       \
+		SCENARIO(cr8_holds_back), SCENARIO(delivery_that_faults),                     \
+		SCENARIO(nmi_delivery_that_faults), SCENARIO(exception_delivery_that_faults), \
+		SCENARIO(nmi_whatever_if_says), SCENARIO(nmi_while_one_is_handled),           \
+		SCENARIO(nmi_before_an_interrupt), SCENARIO(nmi_waits_for_the_shadow),        \
+		SCENARIO(nmi_behind_an_interrupted_delivery), SCENARIO(events_of_the_host),   \
+		SCENARIO(exceptions_that_exit), SCENARIO(exit_in_a_stepped_shadow),           \
+		SCENARIO(page_fault_with_cr2), SCENARIO(events_in_an_interrupted_shadow),     \
+		SCENARIO(entry_that_ends_at_once), SCENARIO(halt_ends_by_two),                \
+		SCENARIO(lapic_off_and_on), SCENARIO(halt_ends_by_interrupt),                 \
+		SCENARIO(halt_behind_sti), SCENARIO(halt_with_if_clear),                      \
+		SCENARIO(halt_that_is_stepped), SCENARIO(steps),                              \
+		SCENARIO(extint_from_the_pic), SCENARIO(instructions_are_finished),           \
+		SCENARIO(port_reads_by_width), SCENARIO(instructions_that_fault),             \
+		SCENARIO(control_registers_by_exit), SCENARIO(string_io_is_emulated),         \
+		SCENARIO(memory_that_is_not_there_yet), SCENARIO(devices_are_emulated),       \
+		SCENARIO(what_ends_a_guest), SCENARIO(memory_that_ends_a_guest),              \
+		SCENARIO(registers_are_switched), SCENARIO(vcpu_moves_between_cpus),          \
+		SCENARIO(ap_starts_by_init_and_sipi), SCENARIO(sipi_before_init_is_void),     \
+		SCENARIO(init_to_the_boot_processor), SCENARIO(request_at_the_last_moment),   \
+		SCENARIO(slice_over_at_the_last_moment), SCENARIO(request_after_the_exit),    \
+		SCENARIO(pause_gives_way), SCENARIO(pinned_vcpus_spin_as_they_like),          \
+		SCENARIO(double_faults), SCENARIO(double_fault_is_delivered),                 \
+		SCENARIO(registers_without_xsave), SCENARIO(nested_flush),                    \
 		SCENARIO(interrupt_lines), SCENARIO(creation_that_fails)
 
 #endif
