@@ -134,6 +134,22 @@ static void test_a_turn(void **state)
 	assert_in_range(commits - before, 4, 6);
 }
 
+/* A port that will never take a frame: it is lost, and the next one goes. */
+static void test_send_refused(void **state)
+{
+	struct net_header header = {0};
+
+	(void)state;
+	bring_up(ALL);
+	refuses_with = -EMSGSIZE;
+	send(TX, &header, 60);
+	assert_int_equal(sent_count, 0);
+	refuses_with = 0;
+	send(TX, &header, 61);
+	assert_int_equal(sent_count, 1);
+	assert_int_equal(sent[0]->bytes, 61);
+}
+
 static void test_send_not_negotiated(void **state)
 {
 	struct net_header header = {.flags = NET_HDR_NEEDS_CSUM, .csum_start = 34};
@@ -213,6 +229,7 @@ int main(void)
 		check(test_send_pool),
 		check(test_sums_at_the_edge),
 		check(test_a_turn),
+		check(test_send_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, fake_net_fini);
