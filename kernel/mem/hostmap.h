@@ -12,10 +12,12 @@
 #include "kernel/mem/frames.h"
 #include "kernel/mem/pagetable.h"
 
+#ifndef GUEST_WINDOW_BASE			/* tests/stress/window.h has it elsewhere */
 #define GUEST_WINDOW_BASE 0x0000200000000000ull /* PML4 slot 64 */
-#define GUEST_WINDOW_MAX  (512 * GIB)
-#define VMAP_BASE	  0xffffc00000000000ull
-#define KERNEL_BASE	  0xffffffff80000000ull
+#endif
+#define GUEST_WINDOW_MAX (512 * GIB)
+#define VMAP_BASE	 0xffffc00000000000ull
+#define KERNEL_BASE	 0xffffffff80000000ull
 
 /*
  * Pools, heap and final page tables from the hand-off; drops boot's identity map and takes

@@ -22,6 +22,7 @@
 #define ARCH_SET_GS 0x1001
 
 _Atomic unsigned stress_log_lines;
+unsigned char stress_window[STRESS_WINDOW_BYTES] __attribute__((aligned(4096)));
 struct cpu *cpus[CPU_MAX];
 struct cpu cpu_boot;
 struct cpu_features cpu_features;

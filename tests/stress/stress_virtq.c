@@ -7,7 +7,7 @@
 /* links: guests/devices/virtio/packed.c tests/stress/stress.c */
 #include "tests/stress/stress.h"
 
-#include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,18 +16,17 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/gmem.h"
 
-#define SIZE   16
-#define CHAINS 20000u
+#define SIZE	  16
+#define CHAINS	  20000u
 
-/* The guest's memory: where it lies here, seen from where the window would begin. */
-static uint8_t ram[16384] __attribute__((aligned(4096)));
-#define GPA(p) ((uint64_t)(p)-GUEST_WINDOW_BASE)
+#define ram	  stress_window
+#define RAM_BYTES 16384
+#define GPA(p)	  ((uint64_t)(p)-GUEST_WINDOW_BASE)
 
 bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
 {
 	(void)gm;
-	return gpa >= GPA(ram) && gpa < GPA(ram + sizeof ram) &&
-	       bytes <= GPA(ram + sizeof ram) - gpa;
+	return gpa < RAM_BYTES && bytes <= RAM_BYTES - gpa;
 }
 
 int gmem_pin(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes)
@@ -66,6 +65,15 @@ static uint32_t *data; /* one word for each chain of the ring */
 static uint16_t *driver_area, *device_area;
 static struct thread *driver_thread, *device_thread;
 static _Atomic uint64_t kicks, interrupts;
+static _Atomic unsigned ended;
+
+/* Each may yet wake the other: they end together. */
+static void end(void)
+{
+	ended++;
+	while (ended < 2)
+		sched_yield();
+}
 
 /* The device: adds one to each word. */
 static void run_device(void *arg)
@@ -107,6 +115,7 @@ static void run_device(void *arg)
 	}
 	virtq_should_interrupt(&q);
 	thread_wake(driver_thread);
+	end();
 }
 
 /* ---- a driver of split rings (virtio 1.2, 2.7.13, 2.7.14) -------------------------------- */
@@ -277,11 +286,12 @@ static void run_driver(void *arg)
 			if (!(q.packed ? packed_ask() : split_ask()))
 				thread_block();
 	}
+	end();
 }
 
 static void run(bool packed, bool event_idx)
 {
-	memset(ram, 0, sizeof ram);
+	memset(ram, 0, RAM_BYTES);
 	q = (struct virtq){.gm = &gmem, .size = SIZE, .packed = packed, .event_idx = event_idx};
 	desc = (void *)ram;
 	driver_area = (void *)(ram + 4096);
@@ -292,7 +302,7 @@ static void run(bool packed, bool event_idx)
 	q.device_gpa = GPA(device_area);
 	added = used = at = used_at = 0;
 	wrap = used_wrap = true;
-	kicks = interrupts = 0;
+	kicks = interrupts = ended = 0;
 	assert_int_equal(virtq_start(&q), 0);
 	device_thread = stress_thread("device", run_device, NULL);
 	driver_thread = stress_thread("driver", run_driver, NULL);

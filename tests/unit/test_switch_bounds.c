@@ -234,6 +234,51 @@ static void test_floods_of_many_segments(void **state)
 	wire_room = WIRE_MAX;
 }
 
+/* From the wire nobody waits: one frame costs what its receiver's queue holds, and one more. */
+static void test_from_the_wire(void **state)
+{
+	struct network_port_config config = port_config(0, "wan");
+	struct packet *packet;
+
+	(void)state;
+	plug(0, &config, 0);
+	look("wan");
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t before = network_info.segments;
+
+		packet = tso(guests[0].mac, outside, PAYLOAD);
+		packet->gso_bytes = MSS_MIN;
+		from_wire(packet);
+		look("wan");
+		assert_true(network_info.segments - before <= QUEUE + 1);
+	}
+	while (take(0) != -1)
+		;
+}
+
+/* ---- the log ----------------------------------------------------------------------------- */
+
+/* A line for each reason, however often, and however many turns. */
+static void test_lines_in_the_log(void **state)
+{
+	struct network_port_config config = port_config(0, "lan");
+	unsigned before;
+
+	(void)state;
+	config.filter_mac = true;
+	plug(0, &config, NETDEV_ACCEPTS);
+	config = port_config(1, "lan");
+	plug(1, &config, NETDEV_ACCEPTS);
+	before = fake_log_lines;
+	for (unsigned i = 0; i < 1000; i++) {
+		send(0, frame(guests[1].mac, outside, i)); /* another's address */
+		send(1, frame(guests[0].mac, everybody, i));
+	}
+	assert_int_equal(fake_log_lines - before, 1);
+	assert_int_equal(drops(0, NETWORK_DROP_SPOOFED_MAC), 1000);
+	assert_int_equal(drops(1, NETWORK_DROP_MALFORMED), 1000);
+}
+
 /* ---- one that says it listens ------------------------------------------------------------ */
 
 /* A guest without buffers says every 50 ms that it listens: it stalls all the same, and who
@@ -305,6 +350,8 @@ int main(void)
 		check(test_a_turn_of_floods),
 		check(test_floods_count_segments),
 		check(test_floods_of_many_segments),
+		check(test_from_the_wire),
+		check(test_lines_in_the_log),
 		check(test_listening_again_changes_nothing),
 		check(test_patience_outlives_a_restart),
 	};

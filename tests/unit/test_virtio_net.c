@@ -101,6 +101,28 @@ static void test_control_hostile(void **state)
 }
 
 /* Without F_MQ the control queue is the third. */
+/* A driver that has nothing but wishes: 64 in one turn. */
+static void test_control_turns(void **state)
+{
+	static const uint8_t promiscuous[] = {NET_CLASS_RX, NET_RX_PROMISC, 1};
+	struct driver_buffer buffers[] = {{COMMAND, sizeof promiscuous, false},
+					  {ANSWER, 1, true}};
+	unsigned before, count = 0;
+	uint32_t used;
+
+	(void)state;
+	bring_up(ALL);
+	memcpy(fake.ram + COMMAND, promiscuous, sizeof promiscuous);
+	while (driver_add(&drivers[CONTROL], buffers, 2, false) >= 0)
+		count++;
+	assert_int_equal(count, 128);
+	before = commits;
+	virtio_pci_kick(&pci, CONTROL);
+	for (unsigned i = 0; i < count; i++)
+		assert_true(driver_take(&drivers[CONTROL], &used) >= 0);
+	assert_in_range(commits - before, 2, 4);
+}
+
 static void test_control_place(void **state)
 {
 	(void)state;
@@ -142,13 +164,10 @@ static void test_calls_at_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		check(test_configuration),
-		check(test_offloads_follow_features),
-		check(test_modes),
-		check(test_control_hostile),
-		check(test_control_place),
-		check(test_broken_queue),
-		check(test_calls_at_the_end),
+		check(test_configuration), check(test_offloads_follow_features),
+		check(test_modes),	   check(test_control_hostile),
+		check(test_control_turns), check(test_control_place),
+		check(test_broken_queue),  check(test_calls_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, fake_net_fini);

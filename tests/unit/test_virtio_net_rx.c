@@ -140,6 +140,22 @@ static void test_chains_are_bounded(void **state)
 	assert_in_range(commits - before, 2, 4);
 }
 
+/* A frame is in hand when its queue turns out to be broken: it is put, and the device stops. */
+static void test_broken_amid_a_frame(void **state)
+{
+	struct driver_buffer beyond = {MACHINE_BYTES, 100, true};
+
+	(void)state;
+	bring_up(ALL);
+	assert_true(driver_add(&drivers[RX], &beyond, 1, false) >= 0);
+	arrive(mac, 60);
+	wake();
+	assert_true(common_read(&pci, STATUS, 1) & NEEDS_RESET);
+	assert_int_equal(waiting_first, waiting_count);
+	assert_int_equal(fake_packets_out(), 0);
+	assert_false(listening);
+}
+
 static void test_flows_are_spread(void **state)
 {
 	struct net_header header;
@@ -172,6 +188,7 @@ int main(void)
 		check(test_no_buffers),
 		check(test_small_buffers),
 		check(test_chains_are_bounded),
+		check(test_broken_amid_a_frame),
 		check(test_flows_are_spread),
 	};
 

@@ -117,6 +117,39 @@ static void test_sums_at_the_edge(void **state)
 	}
 }
 
+/* 64 frames in one turn: commit() is once for each. */
+static void test_a_turn(void **state)
+{
+	struct driver_buffer buffer = {SENT, (uint32_t)HEADER + 60, false};
+	unsigned before;
+
+	(void)state;
+	bring_up(ALL);
+	memset(fake.ram + SENT, 0, HEADER + 60);
+	for (unsigned i = 0; i < 200; i++)
+		assert_true(driver_add(&drivers[TX], &buffer, 1, false) >= 0);
+	before = commits;
+	virtio_pci_kick(&pci, TX);
+	assert_int_equal(sent_count, 200);
+	assert_in_range(commits - before, 4, 6);
+}
+
+/* A port that will never take a frame: it is lost, and the next one goes. */
+static void test_send_refused(void **state)
+{
+	struct net_header header = {0};
+
+	(void)state;
+	bring_up(ALL);
+	refuses_with = -EMSGSIZE;
+	send(TX, &header, 60);
+	assert_int_equal(sent_count, 0);
+	refuses_with = 0;
+	send(TX, &header, 61);
+	assert_int_equal(sent_count, 1);
+	assert_int_equal(sent[0]->bytes, 61);
+}
+
 static void test_send_not_negotiated(void **state)
 {
 	struct net_header header = {.flags = NET_HDR_NEEDS_CSUM, .csum_start = 34};
@@ -195,6 +228,8 @@ int main(void)
 		check(test_send_waits),
 		check(test_send_pool),
 		check(test_sums_at_the_edge),
+		check(test_a_turn),
+		check(test_send_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, fake_net_fini);

@@ -51,6 +51,7 @@ static struct netdev port;
 static struct packet *sent[512], *waiting[512];
 static unsigned sent_count, waiting_first, waiting_count, commits;
 static bool refuses, listening, closed;
+static int refuses_with;
 static uint32_t accepts;
 
 static inline int transmit(struct netdev *dev, struct packet *packet)
@@ -58,6 +59,8 @@ static inline int transmit(struct netdev *dev, struct packet *packet)
 	(void)dev;
 	if (refuses)
 		return -EAGAIN;
+	if (refuses_with)
+		return refuses_with;
 	sent[sent_count++] = packet;
 	return 0;
 }
@@ -112,6 +115,7 @@ static inline int setup(void **state)
 	memcpy(port.mac, mac, 6);
 	sent_count = waiting_first = waiting_count = commits = next_buffer = 0;
 	refuses = listening = closed = false;
+	refuses_with = 0;
 	net = virtio_net_create(vm, root, &params);
 	if (!net)
 		return -1;

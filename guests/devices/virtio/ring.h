@@ -59,16 +59,9 @@ static inline void ring_store32(uint32_t *at, uint32_t value)
 	atomic_store_explicit((_Atomic uint32_t *)at, value, memory_order_release);
 }
 
-/* Where ThreadSanitizer looks, which knows no fences, an atomic exchange is one. */
 static inline void ring_fence(void)
 {
-#ifdef __SANITIZE_THREAD__
-	static _Atomic int fence;
-
-	atomic_exchange(&fence, 0);
-#else
 	atomic_thread_fence(memory_order_seq_cst);
-#endif
 }
 
 /* A descriptor's copy. The half that holds the packed ring's flags is read first. */
