@@ -6,6 +6,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "kernel/lib/checks.h"
 #include "kernel/sched/thread.h"
 
 #define ARCH_SET_GS 0x1001
@@ -83,6 +84,7 @@ void thread_block(void)
 {
 	struct thread *t = running;
 
+	check_may_wait("sleeping");
 	if (!t) { /* the test itself, which waits for others */
 		fake_threads_run();
 		return;
@@ -95,6 +97,7 @@ void thread_block(void)
 /* Nothing happens meanwhile: who yields that often would never sleep. */
 void thread_yield(void)
 {
+	check_may_wait("giving way");
 	if (++yields > YIELDS_MAX)
 		abort();
 }
