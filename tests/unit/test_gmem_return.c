@@ -119,6 +119,30 @@ static void nobody_sees_others_data(void **state)
 	nothing_is_left();
 }
 
+/* The flush is for scrap's sake: what lies elsewhere since it came back, and is forgotten and
+ * touched again and again, costs others nothing more. */
+static void coming_back_flushes_once(void **state)
+{
+	struct gmem gm;
+
+	(void)state;
+	create(&gm, 64 * MIB, 4);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), 0);
+	assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+	assert_int_equal(flushes, 2);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(gmem_discard(&gm, PAGE_2M, PAGE_2M), PAGE_2M);
+		assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+	}
+	assert_int_equal(flushes, 2);
+	assert_int_equal(gmem_give_away(&gm, PAGE_2M), 0);
+	assert_int_equal(gmem_take_back(&gm, PAGE_2M), 0);
+	assert_int_equal(gmem_populate(&gm, PAGE_2M), 0);
+	assert_int_equal(flushes, 4);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
 /* One flush for all; those that cannot go stay, and do not hold up the others. */
 static void many_go_with_one_flush(void **state)
 {
@@ -263,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup(what_is_discarded_reads_as_zeroes, setup),
 		cmocka_unit_test_setup(what_is_given_away_is_the_pools, setup),
 		cmocka_unit_test_setup(nobody_sees_others_data, setup),
+		cmocka_unit_test_setup(coming_back_flushes_once, setup),
 		cmocka_unit_test_setup(many_go_with_one_flush, setup),
 		cmocka_unit_test_setup(above_the_hole, setup),
 		cmocka_unit_test_setup(no_memory_to_give_or_come_back, setup),
