@@ -47,7 +47,8 @@ static bool can_make_do(struct guest *guest, uint64_t bytes)
 		       ? virtio_balloon_used(&info.devices.balloon, info.memory_bytes)
 		       : 0;
 	needs = ALIGN_UP(used + MAX(SPARE_LEAST_BYTES, info.memory_bytes / SPARE_SHARE), MIB);
-	if (!used || bytes >= MIN(needs, info.memory_bytes))
+	if (!used || bytes >= MIN(needs, info.memory_bytes) ||
+	    bytes >= info.devices.balloon.target_bytes) /* which gives it memory back */
 		return true;
 	operator_say("%s says that %s of its memory are in use: with less than %s it may have "
 		     "to end programs. Have it use less, or insist: balloon %s %s anyway\n",

@@ -120,7 +120,7 @@ static void arm_slice(struct sched_cpu *s)
 	if (event_ns != UINT64_MAX)
 		timer_arm(&s->slice, event_ns);
 	else if (timer_armed(&s->slice))
-		timer_cancel(&s->slice);
+		timer_cancel_here(&s->slice);
 	s->slice_ns = event_ns;
 }
 

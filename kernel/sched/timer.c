@@ -146,6 +146,7 @@ void timer_cancel(struct timer *timer)
 {
 	struct timer_cpu *q;
 
+	check_may_wait("a timer's function on another CPU");
 	while ((q = timer->owner)) {
 		uint64_t flags = irq_save();
 		bool elsewhere;
@@ -155,10 +156,18 @@ void timer_cancel(struct timer *timer)
 		irq_restore(flags);
 		if (!elsewhere)
 			return;
-		check_may_wait("a timer on another CPU");
 		while (q->running == timer)
 			cpu_relax();
 	}
+}
+
+void timer_cancel_here(struct timer *timer)
+{
+	uint64_t flags = irq_save();
+
+	if (timer->owner)
+		disarm(timer->owner, timer);
+	irq_restore(flags);
 }
 
 bool timer_armed(const struct timer *timer)

@@ -24,9 +24,11 @@ void timer_init(struct timer *timer, void (*fn)(struct timer *));
 /* Arms, or moves, the timer to `deadline_ns` on the calling CPU. Any context. */
 void timer_arm(struct timer *timer, uint64_t deadline_ns);
 
-/* Disarms. When it returns, fn is neither pending nor running (unless called from fn itself).
- * Not with a lock held that fn takes. */
+/* Disarms. When it returns, fn is neither pending nor running, which may take waiting for
+ * another CPU: thread context, no spinlock held. */
 void timer_cancel(struct timer *timer);
+/* The same for one that the calling CPU alone arms; it waits for nobody. Any context. */
+void timer_cancel_here(struct timer *timer);
 
 bool timer_armed(const struct timer *timer);
 

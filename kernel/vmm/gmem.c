@@ -249,20 +249,35 @@ int gmem_zero_frame(struct gmem *gm, uint64_t hpa)
 	return err;
 }
 
+/* Whether CPUs may still know scrap in the place of what is coming back. What came back earlier
+ * and was forgotten since is where it was. */
+static bool shows_scrap(struct gmem *gm, uint64_t gpa)
+{
+	uint64_t hpa = 0;
+	unsigned prot;
+
+	spin_lock(&gm->lock);
+	pagetable_lookup(&gm->as.window, GUEST_WINDOW_BASE + gpa, &hpa, &prot);
+	spin_unlock(&gm->lock);
+	return hpa == gm->scrap;
+}
+
 static int populate_chunk(struct gmem *gm, uint64_t gpa)
 {
 	uint64_t chunk = gmem_chunk(gm, gpa), hpa;
 	int err = gmem_frame_of(gm, chunk, gpa) ? 0 : gmem_fetch_frame(gm, chunk);
+	bool scrap;
 
 	if (err)
 		return err;
 	hpa = gmem_frame_of(gm, chunk, gpa);
+	scrap = unlikely(gm->frames[chunk]) && shows_scrap(gm, gpa);
 	err = gmem_zero_frame(gm, hpa);
 	if (!err)
 		err = map_window(gm, gpa, hpa);
 	if (err)
 		return err;
-	if (unlikely(gm->frames[chunk])) /* scrap was there: gmem_return.c */
+	if (unlikely(scrap)) /* gmem_return.c */
 		gm->flush(gm->flush_arg);
 
 	spin_lock(&gm->lock);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "kernel/lib/checks.h"
 #include "kernel/mem/heap.h"
 
 __attribute__((weak)) void *heap_zalloc(size_t bytes, struct mem_account *account)
@@ -55,6 +56,7 @@ int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 {
 	struct fake_gmem *fake = there;
 
+	check_may_wait("guest memory");
 	if (!gmem_is_ram(gm, gpa, bytes))
 		return -EFAULT;
 	if (fake->writes_left && !--fake->writes_left)
@@ -69,6 +71,7 @@ int gmem_read(struct gmem *gm, uint64_t gpa, void *buf, size_t bytes)
 {
 	struct fake_gmem *fake = there;
 
+	check_may_wait("guest memory");
 	if (!bytes || !gmem_is_ram(gm, gpa, bytes))
 		return -EFAULT;
 	memcpy(buf, fake->ram + gpa, bytes);
@@ -79,6 +82,7 @@ int gmem_pin(struct gmem *gm, uint64_t gpa, uint64_t *hpa, uint64_t *bytes)
 {
 	struct fake_gmem *fake = there;
 
+	check_may_wait("guest memory");
 	if (!gmem_is_ram(gm, gpa, 1))
 		return -EFAULT;
 	if (fake->pins_left && !--fake->pins_left)

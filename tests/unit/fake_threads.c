@@ -7,6 +7,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "kernel/lib/checks.h"
 #include "kernel/sched/thread.h"
 #include "tests/unit/fake_cpu.h"
 
@@ -120,6 +121,7 @@ void thread_block(void)
 {
 	struct thread *t = running;
 
+	check_may_wait("sleeping");
 	if (!t) { /* the test itself, which waits for others */
 		fake_threads_run();
 		return;
@@ -135,6 +137,7 @@ void thread_yield(void)
 {
 	struct thread *t = running;
 
+	check_may_wait("giving way");
 	fake_threads_yields++;
 	if (fake_threads_on_yield)
 		fake_threads_on_yield();

@@ -281,7 +281,7 @@ static void test_every_allocation_may_fail(void **state)
 	struct chipset *made = NULL;
 
 	(void)state;
-	for (int n = 0; !made; n++) {
+	for (unsigned n = 0; !made; n++) {
 		struct vm *other = fake_machine_create();
 
 		fake_heap_left = n;

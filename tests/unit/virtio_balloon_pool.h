@@ -51,6 +51,7 @@ uint64_t gmem_chunk(const struct gmem *gm, uint64_t gpa)
 
 unsigned gmem_give_away_all(struct gmem *gm, const uint64_t *gpas, unsigned count)
 {
+	check_may_wait("giving away");
 	assert_in_range(count, 1, GMEM_GIVE_MAX);
 	for (unsigned i = 0; i < count; i++) {
 		assert_false(away[gpas[i] / PAGE_2M]);
@@ -66,6 +67,7 @@ unsigned gmem_give_away_all(struct gmem *gm, const uint64_t *gpas, unsigned coun
 
 int gmem_take_back(struct gmem *gm, uint64_t gpa)
 {
+	check_may_wait("taking back");
 	if (!away[gpa / PAGE_2M])
 		return 0;
 	if (!pool)
@@ -97,6 +99,7 @@ uint64_t gmem_discard(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 
 static inline void flush(void *arg)
 {
+	check_may_wait("a flush");
 	assert_ptr_equal(arg, vm);
 	answered_at_flush = *driver_used(&drivers[REPORTS], 1);
 	flushes++;
@@ -112,6 +115,7 @@ void mutex_init(struct mutex *mutex)
 void mutex_lock(struct mutex *mutex)
 {
 	(void)mutex;
+	check_may_wait("a mutex");
 }
 
 void mutex_unlock(struct mutex *mutex)
