@@ -53,6 +53,12 @@ static void raise(void)
 		     : "rax", "memory");
 }
 
+static bool tick_waits(void)
+{
+	return apic_read(APIC_IRR + VECTOR_TICK / 32 * 0x10) & BIT(VECTOR_TICK % 32);
+}
+
+/* For as long as some ticks take; where the machine is busy, until there is one. */
 static void keep_clear(uint64_t tsc)
 {
 	uint64_t begin;
@@ -60,7 +66,7 @@ static void keep_clear(uint64_t tsc)
 	irq_off();
 	clear = true;
 	begin = rdtsc();
-	while (rdtsc() - begin < tsc)
+	while (rdtsc() - begin < tsc || (!tick_waits() && rdtsc() - begin < 1000 * tsc))
 		;
 	clear = false;
 	irq_on();

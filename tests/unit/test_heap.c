@@ -15,6 +15,7 @@
 
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
+#include "tests/unit/checks_host.h"
 
 #define ARENA_BYTES (32 * MIB)
 #define BLOCKS_MAX  2000
@@ -72,6 +73,8 @@ struct frame_note *frames_note(uint64_t phys)
 void panic(const char *fmt, ...)
 {
 	(void)fmt;
+	checks_this_cpu()->count = 0; /* what it held goes with it */
+	checks_irqs_off = false;
 	longjmp(panicked, 1);
 }
 
