@@ -252,6 +252,32 @@ static void test_segments_wait(void **state)
 	assert_int_equal(guests[0].dev->counters.tx_packets, QUEUE - 10 + 1);
 }
 
+/* Half of it has gone in segments when the receiver says that it takes such packets whole: the
+ * rest goes in segments, and no byte twice. */
+static void test_segments_stay_segments(void **state)
+{
+	struct packet *big, *packet;
+	uint32_t bytes = 0;
+
+	(void)state;
+	plug_all("lan", 2);
+	guests[1].dev->ops->listen(guests[1].dev, true, 0);
+	for (unsigned i = 0; i < QUEUE - 10; i++)
+		send_mark(0, 1, i);
+	big = tso(guests[1].mac, guests[0].mac, 60000);
+	assert_int_equal(guests[0].dev->ops->transmit(guests[0].dev, big), -EAGAIN);
+	guests[1].dev->ops->listen(guests[1].dev, true, NETDEV_ACCEPTS);
+	for (unsigned i = 0; i < QUEUE - 10; i++)
+		assert_int_equal(take(1), i);
+	assert_int_equal(send(0, big), 0);
+	while ((packet = guests[1].dev->ops->poll(guests[1].dev))) {
+		assert_int_equal(packet->gso, PACKET_GSO_NONE);
+		bytes += packet->bytes - 54;
+		packet_put(packet);
+	}
+	assert_int_equal(bytes, 60000);
+}
+
 /* ---- limits ---------------------------------------------------------------------------- */
 
 static void test_send_limit(void **state)
@@ -324,6 +350,7 @@ int main(void)
 		check(test_unpoll),
 		check(test_ends),
 		check(test_segments_wait),
+		check(test_segments_stay_segments),
 		check(test_unpoll_to_full),
 		check(test_not_looking_is_not_stalled),
 		check(test_handed_out_is_not_taken),
