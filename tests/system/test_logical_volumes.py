@@ -30,7 +30,13 @@ guests:
       - {source: "lvm:vg0/web"}
       - {source: "lvm:vg0/fast"}
       - {source: "lvm:vg0/static", read_only: true}
-      - {source: "disk:whole"}
+      - {source: "disk:whole", physical_volume: true}
+  - name: greedy
+    cpus: {count: 1}
+    memory: 160 MiB
+    boot: {kernel: "esp:/samples/vmlinuz", initrd: "esp:/samples/initrd.gz"}
+    disks:
+      - {source: "disk:stray"}
 """
 
 
@@ -61,10 +67,24 @@ def fixture_namesake(tmp_path_factory):
     made.close()
 
 
+@pytest.fixture(scope="module", name="stray")
+def fixture_stray(tmp_path_factory):
+    """A disk of a group whose only metadata area has a damaged header."""
+    made = lvm2.Disks(tmp_path_factory.mktemp("stray"), [32])
+    made.lvm("pvcreate", made.devices[0])
+    made.lvm("vgcreate", "vg1", made.devices[0])
+    made.close()
+    with open(made.images[0], "r+b") as image:
+        image.seek(4096)
+        image.write(b"????")
+    return made.images[0]
+
+
 @pytest.fixture(scope="module", name="machine")
-def fixture_machine(disks, namesake):
+def fixture_machine(disks, namesake, stray):
     extra = []
-    for serial, image in zip(("lvm0", "lvm1", "whole"), (*disks.images, namesake)):
+    for serial, image in zip(("lvm0", "lvm1", "whole", "stray"),
+                             (*disks.images, namesake, stray)):
         extra += ["-drive", f"if=none,id={serial},format=raw,file={image}",
                   "-device", f"nvme,drive={serial},serial={serial}"]
     image = make_image(disks.folder / "esp.img", DOCUMENT, LINUX)
@@ -107,6 +127,27 @@ def test_the_operator_sees_groups_and_volumes(machine):
     assert re.search(r"lvm:vg0/web .*web", listed), listed
     assert re.search(r"lvm:vg0/old ", listed), listed
     assert "inside" not in listed, "that group is the guest's own"
+
+
+DAMAGED = "has a metadata area whose header is damaged: its checksum is wrong"
+
+
+def test_a_physical_volume_is_no_plain_disk(machine):
+    """It is told, whatever is wrong with it, and a guest has it whole only by a word."""
+    qemu = machine.machine
+    qemu.rewind(0)
+    qemu.expect(rf"lvm: warning: nvme3 {DAMAGED}", 10)
+    qemu.rewind(0)
+    qemu.expect(r"greedy: .*disks\[0\]\.source 'disk:stray' is a physical volume of LVM2's, and "
+                rf"{DAMAGED}; if the guest is to have it whole, write 'physical_volume: true'", 10)
+    assert f"  nvme3 {DAMAGED}." in machine.operator("groups")
+    listed = "\n".join(machine.operator("disks"))
+    assert re.search(rf"disk:stray .*\n +It is a physical volume of LVM2's, and {DAMAGED}\.",
+                     listed), listed
+    assert re.search(r"disk:whole .*has: web\n +It is a physical volume of LVM2's, of the group "
+                     r"vg0\.", listed), listed
+    assert "names no volume group; this machine has vg0; nvme3 has" in tell(
+        machine, "lvcreate vg1/x 1 MiB")
 
 
 def test_volumes_in_use_stay_as_they_are(machine):

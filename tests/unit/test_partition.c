@@ -482,7 +482,18 @@ static void other_blocks_are_no_table(void **state)
 	mbr_entry(&disk, 0, 0, 0x83, 63, 100);
 	disk.data[446 + 16] = 0x20; /* code of a boot sector, not a status */
 	read_table(NULL, 0, "");
+	/* Both bytes of the signature count, of a protective MBR too. */
+	for (unsigned i = 0; i < 2; i++) {
+		memset(disk.data, 0, 512);
+		mbr_entry(&disk, 0, 0, 0x83, 63, 100);
+		disk.data[510 + i] ^= 1;
+		read_table(NULL, 0, "");
+		make_gpt();
+		disk.data[510 + i] ^= 1;
+		read_table(NULL, 0, "");
+	}
 	/* A disk with a GPT but no protective MBR was given another purpose. */
+	memset(disk.data, 0, 512);
 	make_gpt();
 	memset(disk.data, 0, 512);
 	read_table(NULL, 0, "");
