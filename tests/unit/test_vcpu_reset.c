@@ -147,7 +147,7 @@ static void check_registers(bool init)
 	assert_int_equal(vcpu.rip, 0xfff0);
 	assert_int_equal(vcpu.rflags, 2);
 	assert_int_equal(vcpu.event.kind, VMEVENT_NONE);
-	assert_false(vcpu.nmi_pending);
+	assert_false(vcpu.nmis_pending);
 }
 
 static void test_reset(void **state)
