@@ -7,12 +7,16 @@
  * Whoever includes this defines MSR(first, last, CPUs, what, name, why) and, for `what`:
  *   READS(value)        reads so; WRMSR is #GP
  *   IGNORES(value)      reads so, whatever is written
- *   KEEPS(value, bits)  storage, `value` at reset, of `bits`; the others are as in `value`: a
- * one stays, and writing a one to a zero is #GP TYPES(value, bits)  the same, of memory types:
- * reserved ones are #GP REGISTER(reg)       a register of the vCPU; ADDRESS(reg): #GP unless
- * canonical CALLS(get, set)     code; SETS(set): RDMSR is #GP VANISHES            RDMSR is #GP,
- * what is written is forgotten LAPIC               the local APIC's, as its mode says ABSENT
- * #GP and for CPUs BOTH, INTEL, AMD: on the others it is absent. Sorted by `first`.
+ *   KEEPS(value, bits)  storage of `bits`; the others stay as in `value`: 1 for 0 is #GP
+ *   TYPES(value, bits)  the same, of memory types: reserved ones are #GP
+ *   REGISTER(reg)       a register of the vCPU
+ *   ADDRESS(reg)        the same, #GP unless canonical
+ *   CALLS(get, set)     code
+ *   SETS(set)           code; RDMSR is #GP
+ *   VANISHES            RDMSR is #GP, what is written is forgotten
+ *   LAPIC               the local APIC's, as its mode says
+ *   ABSENT              #GP
+ * and for CPUs BOTH, INTEL, AMD: on the others it is absent. Sorted by `first`.
  */
 
 /* clang-format off */
