@@ -41,7 +41,7 @@ void multiboot2_info_build(const struct multiboot_info_params *params, void *buf
 /* Whether that version's boot information may have a tag of this type. */
 bool multiboot2_info_has(uint32_t type);
 
-/* What both loaders are called in it. */
+/* The loader's name, in both versions. */
 #define MULTIBOOT_LOADER_NAME "Bulkhead"
 
 #endif
