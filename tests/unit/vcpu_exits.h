@@ -79,6 +79,26 @@ static void instructions_that_fault(void **state)
 	machine_trace(script, "#13:0 a #13:0 b #6 c #6 d #13:0 e #13:0 f #13:0 g");
 }
 
+/* XSETBV is for CPL 0, whoever looks at that. */
+static void xsetbv_from_user_code(void **state)
+{
+	static const struct model_insn script[] = {
+		{.op = M_XSETBV, .a = 7}, NOTE('a'), {.op = M_XCR0, .a = 1}, END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+	struct vcpu_entry entry = model_entry();
+
+	(void)state;
+	entry.state.segs[SEG_CS].attributes |= 3 << 5;
+	entry.state.segs[SEG_SS].attributes |= 3 << 5;
+	model_script(script);
+	fake_threads_run();
+	vm_start(vm, &entry);
+	fake_threads_run();
+	assert_string_equal(models[0].trace, "#13:0 a");
+	assert_int_equal(vm->stop.kind, VM_STOP_POWEROFF);
+	machine_destroy(vm);
+}
+
 static void control_registers_by_exit(void **state)
 {
 	static const struct model_insn script[] = {
