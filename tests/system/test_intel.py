@@ -21,7 +21,8 @@ MORE_MODELS = ["corei7_haswell_4770", "corei7_icelake_u", "tigerlake", "sapphire
 
 # Programs that run to their end by themselves, and with how many vCPUs.
 PROGRAMS = {
-    "apic": 2, "boundaries": 1, "cpuid": 2, "cr_reserved": 1, "fpu_restore": 2,
+    "apic": 2, "boundaries": 1, "cpuid": 2, "cr_reserved": 1, "double_faults": 1,
+    "fpu_restore": 2,
     "hlt_if0": 2, "interrupt_once": 2, "interrupt_storm": 2, "log_flood": 1,
     "mmio": 1, "msr_sweep": 1, "pci": 2, "ports": 1, "sipi_races": 4, "smc": 2,
     "virtio_hostile": 1, "xsetbv": 2,
