@@ -171,6 +171,11 @@ static void check_asid(const struct svm_vcpu *sv, const struct vcpu *vcpu)
 	rule(!*who || *who == vcpu, "an ASID whose translations are another vCPU's");
 	rule(!sv->flush, "translations that were to be flushed");
 	*who = vcpu;
+	for (unsigned i = 0; i < FAKE_CPUS;
+	     i++) /* and elsewhere, what it has is old from now on */
+		for (unsigned k = 0; i != cpu && k < ASIDS; k++)
+			if (owner[i][k] == vcpu)
+				owner[i][k] = OLD;
 }
 
 /* ---- running ---- */

@@ -161,7 +161,7 @@ unsigned model_bytes(struct model *m, uint8_t *buf, unsigned bytes)
 		[M_XSETBV] = {0x2e, 0x0f, 0x01, 0xd1},
 		[M_LMSW] = {0x40, 0x0f, 0x01, 0xf0},
 		[M_INS] = {0x2e, 0x2e, 0x2e, 0x6c},
-		[M_MOV_CR] = {0x40, 0x0f, 0x22, 0xc0}, /* from EAX */
+		[M_MOV_CR] = {0x2e, 0x0f, 0x22, 0xc0}, /* from EAX */
 		[M_TOUCH] = {0x2e, 0x48, 0x8b, 0x00},  /* between RAX and what RAX points to */
 		[M_SET_TF] = {0},
 	};
@@ -170,7 +170,7 @@ unsigned model_bytes(struct model *m, uint8_t *buf, unsigned bytes)
 
 	memcpy(code, codes[MIN((unsigned)insn->op, (unsigned)M_SET_TF)], sizeof code);
 	if (insn->op == M_MOV_CR) {
-		code[0] |= insn->a & 8 ? 4 : 0;
+		code[0] = insn->a & 8 ? 0x44 : 0x2e; /* REX.R, or nothing */
 		code[3] |= (uint8_t)((insn->a & 7) << 3);
 	} else if (insn->op == M_TOUCH && insn->b & VMEXIT_WRITE) {
 		code[2] = 0x89;

@@ -139,6 +139,42 @@ static void asids_run_out(void **state)
 	machine_destroy(vm);
 }
 
+static unsigned flushes_left;
+
+static void after_some(void)
+{
+	if (flushes_left)
+		flushes_left--;
+	else
+		let_others_run();
+}
+
+/* While one vCPU sleeps, another uses ASIDs up: what the first has is then not its own. */
+static void asids_of_an_older_generation(void **state)
+{
+	static const struct model_insn zero[] = {X2APIC,
+						 WRMSR(0x830, 1ull << 32 | 0x4608),
+						 HOST(let_others_run),
+						 NOTE('a'),
+						 HOST(let_others_run),
+						 NOTE('b'),
+						 END};
+	static const struct model_insn one[] = {{.op = M_MOV_CR, .a = 4, .b = 0x80},
+						HOST(after_some),
+						{.op = M_MOV_CR, .a = 4, .b = 0},
+						{.op = M_JUMP, .a = 3}};
+	struct vm *vm = machine_create("guest", 2, NULL);
+
+	(void)state;
+	flushes_left = fake_svm_asids / 2;
+	model_script(zero);
+	model_ap_script(8, one);
+	machine_run(vm);
+	assert_string_equal(models[0].trace, "a b");
+	assert_true(fake_svm_flushes >= 1);
+	machine_destroy(vm);
+}
+
 static void states_that_vmrun_refuses(void **state)
 {
 	static const struct model_insn script[] = {NOTE('a'), END};
@@ -241,6 +277,7 @@ int main(void)
 		SCENARIO(machines_that_cannot),
 		SCENARIO(start_up_without_memory),
 		SCENARIO(asids_run_out),
+		SCENARIO(asids_of_an_older_generation),
 		SCENARIO(states_that_vmrun_refuses),
 		SCENARIO(an_instruction_that_cannot_be_read),
 		SCENARIO(xsetbv_without_an_exit),

@@ -15,7 +15,7 @@
 /* links: kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c kernel/vmm/emul/string.c */
 /* links: kernel/vmm/emul/tables.c tests/unit/fake_cpu.c tests/unit/fake_machine.c */
 /* links: tests/unit/fake_threads.c tests/unit/fake_vmcs.c tests/unit/fake_vmcs_rules.c */
-/* links: tests/unit/fake_vmm.c tests/unit/model_guest.c */
+/* links: tests/unit/fake_vmcs_run.c tests/unit/fake_vmm.c tests/unit/model_guest.c */
 #include "tests/unit/vcpu_scenarios.h"
 
 #include <errno.h>

@@ -118,7 +118,8 @@ void vmx_apic_switch(struct vcpu *vcpu, bool on)
 
 	vmwrite(VMCS_POSTED_VECTOR, VECTOR_POSTED);
 	vmwrite(VMCS_POSTED_DESCRIPTOR, directmap_phys(&mx->posted));
-	/* What a new VMCS holds is not said (24.11.3); update_eoi_exits() writes changes alone. */
+	/* What a new VMCS holds is not said (24.11.3); update_eoi_exits() writes changes alone.
+	 */
 	for (unsigned i = 0; i < ARRAY_SIZE(mx->eoi_exits); i++)
 		vmwrite(VMCS_EOI_EXIT + 2 * i, mx->eoi_exits[i]);
 	mx->pin = on ? mx->pin | vmx_apic[VMX_PIN] : mx->pin & ~vmx_apic[VMX_PIN];
