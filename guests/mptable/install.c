@@ -1,10 +1,16 @@
 /* Puts a guest's MP configuration table where it finds it. What it says is build.c's. */
 #include <errno.h>
 
+#include "guests/acpi/acpi.h"
+#include "guests/bios/bios.h"
 #include "guests/mptable/mptable.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/vm.h"
+
+_Static_assert(MPTABLE_BASE >= ACPI_BASE + ACPI_BYTES &&
+		       MPTABLE_BASE + MPTABLE_BYTES <= BIOS_CODE,
+	       "between the ACPI tables and the BIOS's code");
 
 int mptable_install(struct vm *vm)
 {

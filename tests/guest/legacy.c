@@ -6,11 +6,11 @@
  */
 #include "tests/guest/lib/apic.h"
 #include "tests/guest/lib/pci.h"
+#include "tests/guest/lib/rng.h"
 #include "tests/guest/lib/smp.h"
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/time.h"
 #include "tests/guest/lib/traps.h"
-#include "tests/guest/lib/virtio.h"
 
 #define BIOS_AREA	0xf0000u
 #define BIOS_END	0x100000u
@@ -32,12 +32,7 @@
 #define OCW3_IRR	0x0a
 #define ELCR		0x4d0
 #define VECTOR_PIN	0x71
-#define LIMIT_MS	3000
 
-static struct virtio_device rng;
-static struct virtio_ring ring;
-static uint8_t memory[16384] __attribute__((aligned(4096)));
-static uint8_t bytes[64];
 static volatile unsigned interrupts, ignore; /* how many interrupts leave their cause alone */
 static unsigned irq;
 
@@ -114,25 +109,6 @@ static unsigned read_mp_table(unsigned cpus, unsigned slot)
 
 /* ---- the device ---- */
 
-static bool find_rng(void)
-{
-	for (unsigned slot = 1; slot < PCI_SLOTS; slot++)
-		if (virtio_find(slot, &rng) && rng.id == VIRTIO_RNG)
-			return true;
-	return false;
-}
-
-/* Asks for random bytes; whether they came. It then asserts its pin. */
-static bool works(void)
-{
-	const struct virtio_buffer buffer = {(uintptr_t)bytes, sizeof bytes, true};
-	uint32_t got;
-
-	virtio_add(&ring, &buffer, 1);
-	virtio_kick(&rng, 0);
-	return virtio_wait(&ring, &got, LIMIT_MS) && got;
-}
-
 static void on_apic(struct frame *frame)
 {
 	(void)frame;
@@ -172,7 +148,7 @@ static void test_io_apic(unsigned pin)
 	interrupts = 0;
 	trap_handler(VECTOR_PIN, on_apic);
 	ioapic_route(pin, VECTOR_PIN, IOAPIC_LEVEL | IOAPIC_LOW);
-	check(works() && arrive(1), "the pin that it says", "%u interrupts", interrupts);
+	check(rng_works() && arrive(1), "the pin that it says", "%u interrupts", interrupts);
 	ioapic_route(pin, VECTOR_PIN, IOAPIC_MASKED);
 }
 
@@ -208,17 +184,18 @@ static void test_8259(void)
 	trap_handler(VECTOR_PIC + irq, on_pic);
 	interrupts = 0;
 
-	check(works() && requested() && arrive(0), "masked", "%u interrupts", interrupts);
+	check(rng_works() && requested() && arrive(0), "masked", "%u interrupts", interrupts);
 	*rng.isr;
 	check(!requested(), "a level leaves no request", "it is still there");
 
 	set_pic_masks(open);
-	check(works() && arrive(1), "by the 8259 pair", "%u interrupts", interrupts);
+	check(rng_works() && arrive(1), "by the 8259 pair", "%u interrupts", interrupts);
 	ignore = 3;
-	check(works() && arrive(5), "again until its cause is gone", "%u interrupts",
+	check(rng_works() && arrive(5), "again until its cause is gone", "%u interrupts",
 	      interrupts);
 	pci_write(rng.slot, PCI_COMMAND, 2, COMMAND_NO_PIN);
-	check(works() && arrive(5), "none while the pin is off", "%u interrupts", interrupts);
+	check(rng_works() && arrive(5), "none while the pin is off", "%u interrupts",
+	      interrupts);
 	pci_write(rng.slot, PCI_COMMAND, 2, COMMAND_PIN);
 	check(arrive(6), "the one that waited", "%u interrupts", interrupts);
 	set_pic_masks(0xffff);
@@ -228,12 +205,10 @@ void test(void)
 {
 	unsigned pin;
 
-	if (!check(find_rng(), "a random number generator", "there is none"))
+	if (!check(rng_find(), "a random number generator", "there is none"))
 		return;
 	pin = read_mp_table(smp_start(), rng.slot);
-	virtio_negotiate(&rng, 0);
-	virtio_enable(&rng, &ring, 0, 8, memory);
-	virtio_start(&rng);
+	rng_set_up();
 	pci_write(rng.slot, PCI_COMMAND, 2, COMMAND_PIN);
 	test_io_apic(pin);
 	test_8259();

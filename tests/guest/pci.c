@@ -6,11 +6,11 @@
  */
 #include "tests/guest/lib/pci.h"
 #include "tests/guest/lib/apic.h"
+#include "tests/guest/lib/rng.h"
 #include "tests/guest/lib/smp.h"
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/time.h"
 #include "tests/guest/lib/traps.h"
-#include "tests/guest/lib/virtio.h"
 
 #define ECAM	       0xe0000000ull
 #define WINDOW	       0xc0000000u
@@ -40,10 +40,6 @@
 #define VECTOR_PIN     0x71
 #define LIMIT_MS       3000
 
-static struct virtio_device rng;
-static struct virtio_ring ring;
-static uint8_t memory[16384] __attribute__((aligned(4096)));
-static uint8_t bytes[64];
 static volatile unsigned interrupts, pin_interrupts;
 static unsigned cpus;
 
@@ -154,32 +150,6 @@ static void test_sizing(void)
 
 /* ---- the function ---- */
 
-static bool find_rng(void)
-{
-	for (unsigned slot = 1; slot < PCI_SLOTS; slot++)
-		if (virtio_find(slot, &rng) && rng.id == VIRTIO_RNG)
-			return true;
-	return false;
-}
-
-static void set_up(void)
-{
-	virtio_negotiate(&rng, 0);
-	virtio_enable(&rng, &ring, 0, 8, memory);
-	virtio_start(&rng);
-}
-
-/* Asks for random bytes; whether they came. */
-static bool works(void)
-{
-	const struct virtio_buffer buffer = {(uintptr_t)bytes, sizeof bytes, true};
-	uint32_t got;
-
-	virtio_add(&ring, &buffer, 1);
-	virtio_kick(&rng, 0);
-	return virtio_wait(&ring, &got, LIMIT_MS) && got;
-}
-
 /* Lets interrupts in for a moment, or until there are `count` at *of. */
 static bool arrives(volatile unsigned *of, unsigned count)
 {
@@ -225,23 +195,23 @@ static void test_messages(void)
 	rng.common->queue_select = 0;
 	rng.common->queue_vector = 1;
 	msix(MSIX_ENABLE);
-	check(works() && arrives(&interrupts, 1), "a message", "%u", interrupts);
+	check(rng_works() && arrives(&interrupts, 1), "a message", "%u", interrupts);
 
 	msix(MSIX_ENABLE | MSIX_MASK);
-	check(works() && stays(&interrupts, 1) && *pba == 2, "all masked", "%u, 0x%x",
+	check(rng_works() && stays(&interrupts, 1) && *pba == 2, "all masked", "%u, 0x%x",
 	      interrupts, *pba);
 	msix(MSIX_ENABLE);
 	check(arrives(&interrupts, 2) && !*pba, "all unmasked", "%u, 0x%x", interrupts, *pba);
 
 	rng.msix[7] = 1;
-	check(works() && works() && stays(&interrupts, 2) && *pba == 2, "one masked",
+	check(rng_works() && rng_works() && stays(&interrupts, 2) && *pba == 2, "one masked",
 	      "%u, 0x%x", interrupts, *pba);
 	rng.msix[7] = 0;
 	check(arrives(&interrupts, 3) && !*pba, "one unmasked", "%u, 0x%x", interrupts, *pba);
 
 	pci_write(rng.slot, PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY);
-	check(works() && stays(&interrupts, 3), "no messages without mastering the bus", "%u",
-	      interrupts);
+	check(rng_works() && stays(&interrupts, 3), "no messages without mastering the bus",
+	      "%u", interrupts);
 	pci_write(rng.slot, PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER);
 	check(arrives(&interrupts, 4), "with it", "%u", interrupts);
 }
@@ -262,12 +232,12 @@ static void test_nonsense_in_the_table(void)
 		set_vector(1, i % 8 == 3 ? address & ~4ull : address,
 			   address >> 20 == APIC_PAGE >> 20 ? VECTOR_DEVICE : random32(),
 			   false);
-		works();
+		rng_works();
 	}
 	set_vector(1, APIC_PAGE | 1 << 12 << 3, VECTOR_DEVICE | 0x300, false); /* reserved */
-	works();
+	rng_works();
 	set_vector(1, APIC_PAGE, VECTOR_DEVICE | 0x700, false); /* ExtINT */
-	check(works(), "nonsense in the MSI-X table", "the device has stopped");
+	check(rng_works(), "nonsense in the MSI-X table", "the device has stopped");
 	for (unsigned i = 0; i < 64; i++) { /* beyond the vectors, and over the edges */
 		*(volatile uint16_t *)((uintptr_t)rng.msix + 62 * i) = 0xffff;
 		*(volatile uint32_t *)((uintptr_t)rng.msix + 61 * i) = 0xffffffff;
@@ -277,7 +247,7 @@ static void test_nonsense_in_the_table(void)
 	irq_off();
 	interrupts = 0;
 	set_vector(1, APIC_PAGE, VECTOR_DEVICE, false);
-	check(works() && arrives(&interrupts, 1), "messages after it", "%u", interrupts);
+	check(rng_works() && arrives(&interrupts, 1), "messages after it", "%u", interrupts);
 }
 
 static void test_pin(void)
@@ -285,19 +255,20 @@ static void test_pin(void)
 	unsigned pin = 16 + rng.slot % 8;
 
 	msix(0);
-	set_up();
+	rng_set_up();
 	pin_interrupts = 0;
 	pci_write(rng.slot, PCI_COMMAND, 2,
 		  COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_PIN);
 	ioapic_route(pin, VECTOR_PIN, IOAPIC_LEVEL | IOAPIC_LOW);
-	check(works() && stays(&pin_interrupts, 0), "a pin that is off", "%u", pin_interrupts);
+	check(rng_works() && stays(&pin_interrupts, 0), "a pin that is off", "%u",
+	      pin_interrupts);
 	check(pci_read(rng.slot, STATUS, 2) & STATUS_PIN, "interrupt status", "0x%x",
 	      pci_read(rng.slot, STATUS, 2));
 	pci_write(rng.slot, PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER);
 	check(arrives(&pin_interrupts, 1), "a pin that is on", "%u", pin_interrupts);
 	check(!(pci_read(rng.slot, STATUS, 2) & STATUS_PIN), "the ISR clears it", "0x%x",
 	      pci_read(rng.slot, STATUS, 2));
-	check(works() && arrives(&pin_interrupts, 2), "once more", "%u", pin_interrupts);
+	check(rng_works() && arrives(&pin_interrupts, 2), "once more", "%u", pin_interrupts);
 	ioapic_route(pin, VECTOR_PIN, IOAPIC_MASKED);
 }
 
@@ -320,8 +291,8 @@ static void test_function_reset(void)
 		pci_write(rng.slot, BAR(bar), 4, bars[bar]);
 	pci_write(rng.slot, PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER);
 	check(!rng.common->status, "the device too", "status 0x%x", rng.common->status);
-	set_up();
-	check(works(), "and works again", "no random bytes");
+	rng_set_up();
+	check(rng_works(), "and works again", "no random bytes");
 }
 
 /* ---- moving BARs ---- */
@@ -378,14 +349,14 @@ static void test_moving(void)
 	check(!lost, "BARs answer where they are, at once", "%u times not", lost);
 	check(!wrong, "other CPUs read the register or nothing", "%u times else", wrong);
 	print("other CPUs met it %u times\n", seen);
-	check(works(), "after moving", "no random bytes");
+	check(rng_works(), "after moving", "no random bytes");
 }
 
 /* Over RAM, APICs, ECAM, and each other: what was there before stays. It is looked at where the
  * function would have an address that is not zero, and the local APIC has its version. */
 static void test_bars_over_other_things(void)
 {
-	uint32_t ram = (uint32_t)(uintptr_t)memory;
+	uint32_t ram = (uint32_t)(uintptr_t)image_start;
 	const uint32_t taken[] = {ram, APIC_PAGE, IOAPIC_PAGE, ECAM};
 	uint32_t home = pci_read(rng.slot, BAR(2), 4), table = pci_read(rng.slot, BAR(1), 4);
 	uint32_t before[ARRAY_SIZE(taken)], found, changed = 0;
@@ -403,7 +374,7 @@ static void test_bars_over_other_things(void)
 	pci_write(rng.slot, BAR(1), 4, table);
 	*(volatile uint32_t *)(uintptr_t)(table & ~15u);
 	pci_write(rng.slot, BAR(2), 4, home);
-	check(works(), "after that", "no random bytes");
+	check(rng_works(), "after that", "no random bytes");
 }
 
 /* ---- everything at once ---- */
@@ -442,8 +413,8 @@ static void test_nonsense(void)
 		pci_write(rng.slot, BAR(bar), 4, bars[bar]);
 	pci_write(rng.slot, PCI_COMMAND, 2,
 		  COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_PIN);
-	set_up();
-	check(works(), "nonsense on all CPUs", "no random bytes");
+	rng_set_up();
+	check(rng_works(), "nonsense on all CPUs", "no random bytes");
 }
 
 void test(void)
@@ -453,13 +424,13 @@ void test(void)
 	if (!hypervisor_is_ours())
 		return;
 	test_ecam();
-	if (!check(find_rng(), "a random number generator", "there is none"))
+	if (!check(rng_find(), "a random number generator", "there is none"))
 		return;
 	trap_handler(VECTOR_DEVICE, on_interrupt);
 	trap_handler(VECTOR_PIN, on_pin);
 	cpus = smp_start();
-	set_up();
-	check(works(), "random bytes", "there are none");
+	rng_set_up();
+	check(rng_works(), "random bytes", "there are none");
 	test_messages();
 	test_nonsense_in_the_table();
 	test_pin();
