@@ -20,6 +20,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/nested.h"
 #include "kernel/vmm/pvclock.h"
+#include "kernel/vmm/task_switch.h"
 #include "tests/unit/fake_cpu.h"
 #include "tests/unit/fake_threads.h"
 #include "tests/unit/fake_vmm.h"
@@ -191,6 +192,11 @@ int gmem_cmpxchg(struct gmem *gm, uint64_t gpa, uint64_t expected, uint64_t desi
 
 const struct pt_format pt_format_npt = {.name = "NPT"}, pt_format_ept = {.name = "EPT"};
 
+void pvclock_refresh(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
 int pvclock_write_wall(struct vcpu *vcpu, uint64_t gpa)
 {
 	(void)vcpu;
@@ -317,4 +323,21 @@ void machine_trace(const struct model_insn *script, const char *trace)
 	assert_string_equal(models[0].trace, trace);
 	assert_int_equal(fake_stopped, 1);
 	machine_destroy(vm);
+}
+
+/* What it does is test_task_switch's: here it is an exit that the core can do nothing about. */
+int task_switch(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	(void)vcpu, (void)exit;
+	return -ENOSYS;
+}
+
+void thread_sleep_ns(uint64_t ns)
+{
+	fake_now_ns += ns;
+}
+
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+	return ns * FAKE_TSC_PER_NS;
 }

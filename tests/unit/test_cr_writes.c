@@ -12,6 +12,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/cr.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/gva.h"
 #include "kernel/vmm/vlapic.h"
 
 #define PE    BIT(0)
@@ -24,6 +25,7 @@
 
 static uint64_t regs[REG_COUNT], cr8;
 static uint16_t cs_attributes;
+static bool pdptes_valid = true;
 static struct vcpu vcpu;
 
 static uint64_t get_reg(struct vcpu *v, enum vcpu_reg reg)
@@ -43,6 +45,12 @@ static void get_segment(struct vcpu *v, enum vcpu_seg seg, struct vcpu_segment *
 	(void)v;
 	assert_int_equal(seg, SEG_CS);
 	*out = (struct vcpu_segment){.attributes = cs_attributes};
+}
+
+bool gva_pdptes_valid(struct vcpu *v, uint64_t cr3)
+{
+	(void)v, (void)cr3;
+	return pdptes_valid;
 }
 
 static const struct vmm_backend backend = {
@@ -160,12 +168,35 @@ static void cr8_and_others(void **state)
 	assert_int_equal(cr_write(&vcpu, 1, 0), -EPERM);
 }
 
+/* Both writes load the page-directory-pointer-table entries of PAE paging, and only of that. */
+static void entries_of_pae_paging(void **state)
+{
+	(void)state;
+	pdptes_valid = false;
+	begin(PROTECTED);
+	assert_int_equal(cr_write(&vcpu, 0, PE | PG), -EPERM);
+	assert_int_equal(regs[REG_CR0], PE | ET);
+	assert_int_equal(cr_write(&vcpu, 4, PAE | 0x10), 0); /* paging is off */
+	begin(PAE_OFF);
+	regs[REG_EFER] = 0;
+	regs[REG_CR0] |= PG;
+	assert_int_equal(cr_write(&vcpu, 4, PAE), -EPERM);
+	assert_int_equal(regs[REG_CR4], 0);
+	assert_int_equal(cr_write(&vcpu, 4, 0x10), 0);
+	begin(LONG_ENABLED);
+	assert_int_equal(cr_write(&vcpu, 0, PE | PG), 0); /* four levels */
+	pdptes_valid = true;
+	begin(PROTECTED);
+	assert_int_equal(cr_write(&vcpu, 0, PE | PG), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cr0),
 		cmocka_unit_test(cr4),
 		cmocka_unit_test(cr8_and_others),
+		cmocka_unit_test(entries_of_pae_paging),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

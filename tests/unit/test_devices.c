@@ -70,10 +70,10 @@ void thread_yield(void)
 
 static struct blkdev disk = {.bytes = 4096};
 
-int storage_open(const char *source, bool read_only, const char *owner, struct blkdev **dev,
+int storage_open(const char *source, unsigned how, const char *owner, struct blkdev **dev,
 		 char why[STORAGE_WHY_BYTES])
 {
-	(void)source, (void)read_only;
+	(void)source, (void)how;
 	assert_string_equal(owner, "guest");
 	snprintf(why, STORAGE_WHY_BYTES, "is not there");
 	if (refuses())

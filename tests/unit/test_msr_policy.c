@@ -16,6 +16,7 @@
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vtsc.h"
 #include "tests/unit/fake_cpu.h"
 #include "tests/unit/fake_vmm.h"
 
@@ -41,6 +42,22 @@ const struct vmm_backend *vmm_backend = &backend;
 uint64_t features_efer_mask(void)
 {
 	return EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+}
+
+struct cpuid features_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
+{
+	(void)v, (void)leaf, (void)subleaf;
+	return (struct cpuid){0};
+}
+
+void vtsc_write(struct vcpu *v, uint64_t tsc)
+{
+	v->tsc_adjust = tsc;
+}
+
+void vtsc_set_adjust(struct vcpu *v, uint64_t adjust)
+{
+	v->tsc_adjust = adjust;
 }
 
 bool vlapic_owns_msr(uint32_t msr)

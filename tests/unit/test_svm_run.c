@@ -14,6 +14,7 @@
 /* links: kernel/vmm/emul/tables.c tests/unit/fake_cpu.c tests/unit/fake_machine.c */
 /* links: tests/unit/fake_threads.c tests/unit/fake_vmcb.c tests/unit/fake_vmm.c */
 /* links: tests/unit/model_guest.c */
+/* links: kernel/vmm/place.c kernel/vmm/vtsc.c kernel/vmm/bus_lock.c */
 #include "tests/unit/vcpu_scenarios.h"
 
 #include <errno.h>
