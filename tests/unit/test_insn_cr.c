@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/msr.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/vm.h"
@@ -42,6 +43,8 @@ static void get_segment(struct vcpu *v, enum vcpu_seg seg, struct vcpu_segment *
 static uint64_t get_reg(struct vcpu *v, enum vcpu_reg reg)
 {
 	(void)v;
+	if (reg == REG_EFER)
+		return cs_attributes & SEG_ATTR_LONG ? EFER_LME | EFER_LMA : 0;
 	return reg == REG_CR0 ? cr0 : 0;
 }
 

@@ -98,6 +98,7 @@ static int set_up(void **state)
 	fake_cpu_reset(CPU_VENDOR_AMD);
 	memset(regs, 0, sizeof regs);
 	vcpu.counters.msr_unknown_reads = vcpu.counters.msr_unknown_writes = 0;
+	cpu_features.vendor = CPU_VENDOR_INTEL;
 	vcpu.msrs = features_msrs_create(NULL);
 	return 0;
 }
@@ -150,7 +151,15 @@ static void fixed_ones(void **state)
 	refuses(0x3a, 5);
 	assert_int_equal(get(0xfe), 0x508); /* IA32_MTRRCAP */
 	takes(0x8b, 7);			    /* microcode: ignored */
-	assert_int_equal(get(0x8b), 0x1000065);
+	assert_int_equal(get(0x8b), 1ull << 32);
+	cpu_features.vendor = CPU_VENDOR_AMD; /* which has no such control */
+	refuses(0x3a, 1);
+}
+
+/* What the MTRR `msr` can hold: a type and an address of its own. */
+static uint64_t range(uint32_t msr)
+{
+	return (uint64_t)msr << 12 | (msr % 2 ? 0x800 : 6);
 }
 
 /* Each is its own place, and has its bits. */
@@ -158,22 +167,27 @@ static void stored_ones(void **state)
 {
 	(void)state;
 	for (uint32_t msr = 0x200; msr <= 0x20f; msr++)
-		takes(msr, msr);
-	takes(0x250, UINT64_MAX);
-	takes(0x258, 0x258);
-	takes(0x259, 0x259);
+		takes(msr, range(msr));
+	takes(0x250, 0x0606060606060606);
+	refuses(0x250, 0x0606060206060606); /* there is no type 2 */
+	takes(0x258, 0x0500000000000000);
+	takes(0x259, 0x0400000000000000);
+	refuses(0x259, 0x0700000000000000);
 	takes(0x2ff, 0xc06);
-	refuses(0x2ff, 0x1000);
-	takes(0x200, 0x000fffffffffffff);
-	refuses(0x200, 0x0010000000000000);
+	refuses(0x2ff, 0xc02);
+	refuses(0x2ff, 0x1006);
+	takes(0x200, BIT(cpu_features.phys_bits) - 0x1000);
+	refuses(0x200, BIT(cpu_features.phys_bits));
+	refuses(0x200, 0x100); /* reserved in a base, */
+	refuses(0x201, 0x400); /* and in a mask */
 	takes(0x17a, 7);
 	refuses(0x17a, 8);
 	for (uint32_t msr = 0x201; msr <= 0x20f; msr++)
-		assert_int_equal(get(msr), msr);
-	assert_int_equal(get(0x200), 0x000fffffffffffff);
-	assert_int_equal(get(0x250), UINT64_MAX);
-	assert_int_equal(get(0x258), 0x258);
-	assert_int_equal(get(0x259), 0x259);
+		assert_int_equal(get(msr), range(msr));
+	assert_int_equal(get(0x200), BIT(cpu_features.phys_bits) - 0x1000);
+	assert_int_equal(get(0x250), 0x0606060606060606);
+	assert_int_equal(get(0x258), 0x0500000000000000);
+	assert_int_equal(get(0x259), 0x0400000000000000);
 	assert_int_equal(get(0x2ff), 0xc06);
 	assert_int_equal(get(0x17a), 7);
 	features_msrs_reset(vcpu.msrs);

@@ -229,7 +229,7 @@ static void request_after_the_exit(void **state)
 	machine_run(vm);
 	vm->vcpus[0]->in_guest = true; /* as the poster saw it */
 	models[0].vcpu = NULL;	       /* and its kick finds nobody */
-	vcpu_post(vm->vcpus[0], VCPU_REQ_NMI);
+	vcpu_post_nmi(vm->vcpus[0]);
 	vm->vcpus[0]->in_guest = false;
 	models[0].vcpu = vm->vcpus[0];
 	assert_false(fake_threads_pending());

@@ -81,7 +81,7 @@ static void send_41_and_61(void)
 
 static void send_nmi(void)
 {
-	vcpu_post(boot_vcpu(), VCPU_REQ_NMI);
+	vcpu_post_nmi(boot_vcpu());
 }
 
 static bool nmi_sent;
