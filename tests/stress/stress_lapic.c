@@ -18,6 +18,7 @@
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic_internal.h"
 #include "kernel/vmm/vm.h"
+#include "kernel/vmm/vtsc.h"
 
 #define VCPUS		     3
 #define SENDERS		     2 /* devices with messages of their own */
@@ -55,10 +56,21 @@ uint64_t clock_tsc_to_ns(uint64_t tsc)
 	return tsc;
 }
 
-uint64_t vm_tsc(const struct vm *machine)
+uint64_t vtsc_read(const struct vcpu *vcpu)
 {
-	(void)machine;
+	(void)vcpu;
 	return clock_now_ns();
+}
+
+void vcpu_post_nmi(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)
+{
+	(void)gm, (void)gpa, (void)bytes;
+	return false;
 }
 
 /* ---- vCPUs ------------------------------------------------------------------------------- */

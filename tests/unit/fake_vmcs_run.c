@@ -337,6 +337,13 @@ static bool step(struct model *m)
 	return !delivered(m, EVENT_VALID | EVENT_EXCEPTION << EVENT_TYPE_SHIFT | 1, 0);
 }
 
+/* 25.5.2: behind each instruction, or behind the event that came at the entry. */
+static bool trapped(struct model *m)
+{
+	return vmread(VMCS_PROC_CONTROLS) & PROC_MONITOR_TRAP &&
+	       leave(m, VMX_EXIT_MONITOR_TRAP, 0, false);
+}
+
 static void load(struct model *m)
 {
 	uint64_t blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
@@ -405,8 +412,9 @@ int vmx_run(struct vcpu *vcpu, bool launched)
 	event = (uint32_t)vmread(VMCS_ENTRY_EVENT);
 	if (event & EVENT_VALID && EVENT_TYPE(event) >= 4)
 		fake_vmx_entry_length = (unsigned)vmread(VMCS_ENTRY_LENGTH);
-	if (!(event & EVENT_VALID) || delivered(m, event, vmread(VMCS_ENTRY_ERROR)))
-		while (!leave_before_insn(m) && !step(m))
+	if (!(event & EVENT_VALID) ||
+	    (delivered(m, event, vmread(VMCS_ENTRY_ERROR)) && !trapped(m)))
+		while (!leave_before_insn(m) && !step(m) && !trapped(m))
 			;
 	store(m);
 	return 0;

@@ -344,8 +344,14 @@ unsigned gva_fetch(struct vcpu *vcpu, uint64_t gva, uint8_t *buf, unsigned bytes
 
 const uint8_t *gva_executed(struct vcpu *vcpu, uint64_t gva)
 {
-	(void)vcpu, (void)gva;
-	return NULL;
+	static uint8_t code[16];
+
+	(void)gva;
+	if (model_unreadable)
+		return NULL;
+	memset(code, 0x90, sizeof code);
+	model_bytes(model_of(vcpu), code, sizeof code);
+	return code;
 }
 
 int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gpa,

@@ -190,6 +190,15 @@ static void moves(void **state)
 	assert_int_equal(READ("\xf0\x0f\x22\xc0"), 0); /* lock mov %eax, %cr0 is CR8 */
 	assert_int_equal(answer.cr.cr, 8);
 	assert_int_equal(answer.insn_length, 4);
+
+	cs_attributes = 0x9b; /* of 16 bits, with a prefix that does nothing */
+	assert_int_equal(READ("\x2e\x0f\x22\xe0"), 0);
+	assert_int_equal(answer.cr.cr, 4);
+	assert_int_equal(answer.cr.value, 0x11);
+	assert_int_equal(answer.insn_length, 4);
+	cr0 &= ~1ull; /* real mode */
+	assert_int_equal(READ("\x2e\x0f\x22\xe0"), 0);
+	assert_int_equal(answer.cr.cr, 4);
 }
 
 static void lmsw(void **state)
