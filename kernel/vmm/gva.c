@@ -184,10 +184,12 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 	}
 }
 
-/* SDM vol. 3A table 4-8. */
+/* SDM vol. 3A table 4-8. QEMU's TCG, 7.2, itself sets bit 5 as if these entries were accessed. */
 static uint64_t pdpte_reserved(void)
 {
-	return ~(BIT(cpu_features.phys_bits) - 1) | PDPTE_RESERVED;
+	uint64_t bits = ~(BIT(cpu_features.phys_bits) - 1) | PDPTE_RESERVED;
+
+	return cpu_features.tcg ? bits & ~PTE_A : bits;
 }
 
 bool gva_pdptes_valid(struct vcpu *vcpu, uint64_t cr3)

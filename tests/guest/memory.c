@@ -7,6 +7,7 @@
 #include "tests/guest/lib/apic.h"
 #include "tests/guest/lib/test.h"
 
+#define INFO_SECTIONS BIT(5)
 #define INFO_MMAP     BIT(6)
 #define TYPE_RAM      1
 #define LOW_END	      0xa0000ull
@@ -16,7 +17,12 @@
 
 struct info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr;
-	uint32_t syms[4], mmap_length, mmap_addr;
+	uint32_t sections, section_bytes, sections_addr, section_names, mmap_length, mmap_addr;
+};
+
+/* A section header of ELF32. */
+struct section {
+	uint32_t name, type, flags, addr, offset, bytes, link, info, align, entry_bytes;
 };
 
 struct entry {
@@ -27,11 +33,31 @@ struct entry {
 
 static uint64_t checked_bytes, dirty_at, wrong_at;
 
+/* Where the program ends, and behind it the section headers and sections, of symbols perhaps,
+ * that the loader left. */
+static uint64_t loaded_end(const struct info *info)
+{
+	uint64_t end = (uintptr_t)image_end, table = info->sections_addr;
+
+	if (!(info->flags & INFO_SECTIONS))
+		return end;
+	for (uint32_t i = 0; i < info->sections; i++) {
+		uintptr_t at = table + (uint64_t)i * info->section_bytes;
+		const struct section *s = (const struct section *)at;
+
+		if (s->addr && s->addr + (uint64_t)s->bytes > end)
+			end = s->addr + (uint64_t)s->bytes;
+	}
+	table += (uint64_t)info->sections * info->section_bytes;
+	return table > end ? table : end;
+}
+
 /* Pages of RAM that hold neither the program nor what the loader left for it. */
 static void each_page(void (*fn)(uint64_t *page))
 {
 	const struct info *info = (const struct info *)multiboot_info;
 	uint32_t end = info->mmap_addr + info->mmap_length;
+	uint64_t loaded = (loaded_end(info) + 4095) & ~4095ull;
 
 	for (uint32_t at = info->mmap_addr; at < end;) {
 		const struct entry *e = (const struct entry *)(uintptr_t)at;
@@ -41,8 +67,8 @@ static void each_page(void (*fn)(uint64_t *page))
 		at += e->size + sizeof(e->size);
 		if (e->type != TYPE_RAM || last < LOW_END + 1 || first >= 1ull << 32)
 			continue;
-		if (first < (uintptr_t)image_end)
-			first = (uintptr_t)image_end;
+		if (first < loaded)
+			first = loaded;
 		for (uint64_t page = first; page < last; page += 4096)
 			fn((uint64_t *)page);
 	}

@@ -336,6 +336,12 @@ static void pae(void **state)
 		set(CR3 + 0x20 + 8, 0x2000 | BIT(bit)); /* not present: but for bit 0 */
 		assert_true(gva_pdptes_valid(&vcpu, CR3 + 0x20));
 	}
+	set(CR3 + 0x20 + 8, 0x2000 | P | BIT(5));
+	cpu_features.tcg = true; /* QEMU 7.2's walk sets it (findings/) */
+	assert_int_equal(translated(0x40201234, GVA_READ), PAGE + 0x234);
+	assert_true(gva_pdptes_valid(&vcpu, CR3 + 0x20));
+	cpu_features.tcg = false;
+	assert_int_equal(refused(0x40201234, GVA_READ), PF_PRESENT | PF_RSVD);
 }
 
 /* Tables outside RAM, beyond the end, or in themselves: a page fault, nothing else. */
