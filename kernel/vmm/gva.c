@@ -130,15 +130,15 @@ static uint64_t reserved_bits(const struct walk *w)
 
 /* What else is reserved by level. A leaf of 4 MiB has bits 39:32 of its address at 20:13
  * (PSE-36; SDM vol. 3A table 4-4): those that the CPU lacks, and 21, are reserved. PS is
- * reserved in a PML4 entry, and in the level below where the CPU has no 1 GiB pages. */
+ * reserved in a PML4 entry, and in the level below where the CPU has no 1 GiB pages; G is in a
+ * PML4 entry on AMD, and ignored in other entries that are no leaves (APM vol. 2 5.3.3). */
 static uint64_t reserved_at(const struct walk *w, unsigned level, unsigned shift, bool leaf)
 {
 	if (level == 1)
 		return 0;
 	if (!leaf)
-		return level < 3			       ? 0
-		       : cpu_features.vendor == CPU_VENDOR_AMD ? PTE_PS | PTE_G
-							       : PTE_PS;
+		return (level >= 3 ? PTE_PS : 0) |
+		       (level == 4 && cpu_features.vendor == CPU_VENDOR_AMD ? PTE_G : 0);
 	if (w->entry_bytes == 8)
 		return (BIT(shift) - 1) & ~LEAF_LOW;
 	return (BIT(22) - 1) & ~(BIT(MIN(MAX(cpu_features.phys_bits, 32u), 40u) - 19) - 1);

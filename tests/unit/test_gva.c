@@ -258,6 +258,10 @@ static void reserved_by_features(void **state)
 	translated(GVA, GVA_READ);
 	cpu_features.vendor = CPU_VENDOR_AMD;
 	assert_int_equal(refused(GVA, GVA_READ), PF_PRESENT | PF_RSVD);
+	set(CR3 + 8, 0x2000 | P | W); /* below, G is ignored on AMD as well */
+	set(0x2000 + 8, 0x3000 | P | W | BIT(8));
+	set(0x3000 + 8, 0x4000 | P | W | BIT(8));
+	translated(GVA, GVA_READ);
 
 	setup(NULL);
 	cpu_features.phys_bits = 52;
