@@ -180,8 +180,9 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	if (vcpu->event.kind != VMEVENT_NONE) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"vCPU %u: delivering vector %u touches 0x%llx, which is not RAM",
-			vcpu->id, vcpu->event.vector, (unsigned long long)gpa);
+			"vCPU %u: delivering vector %u touches 0x%llx, which is not RAM (%s)",
+			vcpu->id, vcpu->event.vector, (unsigned long long)gpa,
+			vcpu_place(vcpu).text);
 		return;
 	}
 	vcpu->counters.mmio_emulated++;
