@@ -269,6 +269,18 @@ static void bus_locks(void **state)
 	assert_false(translate(SVM_EXIT_CPUID, 0, 0)->bus_lock);
 }
 
+/* UMIP where the CPU has none (APM vol. 2 appendix C). */
+static void reads_of_system_registers(void **state)
+{
+	static const uint64_t codes[] = {0x00, 0x04, 0x66, 0x67, 0x68, 0x69};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++)
+		assert_int_equal(translate(codes[i], 0, 0)->reason, VMEXIT_SYSTEM_READ);
+	assert_int_equal(translate(0x02, 0, 0)->reason, VMEXIT_UNKNOWN);
+	assert_int_equal(translate(0x6a, 0, 0)->reason, VMEXIT_UNKNOWN); /* a load of IDTR */
+}
+
 static void codes_nobody_knows(void **state)
 {
 	(void)state;
@@ -292,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup(iret_is_stepped_over, setup),
 		cmocka_unit_test_setup(iret_that_faults, setup),
 		cmocka_unit_test_setup(bus_locks, setup),
+		cmocka_unit_test_setup(reads_of_system_registers, setup),
 		cmocka_unit_test_setup(codes_nobody_knows, setup),
 	};
 

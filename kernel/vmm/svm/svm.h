@@ -24,6 +24,7 @@ struct svm_vcpu {
 	_Atomic bool flush;
 	bool nmi_blocked;   /* an NMI was delivered and its IRET not yet seen */
 	bool stepping_iret; /* that IRET is being single-stepped */
+	bool umip;	    /* CR4.UMIP, where the CPU has none */
 	bool offered;	    /* V_IRQ is an interrupt for the guest (tcg.c), and no window */
 };
 
