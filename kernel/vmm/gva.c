@@ -190,16 +190,32 @@ static uint64_t pdpte_reserved(void)
 	return ~(BIT(cpu_features.phys_bits) - 1) | PDPTE_RESERVED;
 }
 
+static uint64_t read_pdpte(struct vcpu *vcpu, uint64_t cr3, unsigned i)
+{
+	uint64_t entry = 0;
+
+	gmem_read64(&vcpu->vm->gmem, (cr3 & CR3_PAE) + 8 * i, &entry);
+	return entry;
+}
+
+static bool pdpte_valid(uint64_t entry)
+{
+	return !(entry & PTE_P) || !(entry & pdpte_reserved());
+}
+
 bool gva_pdptes_valid(struct vcpu *vcpu, uint64_t cr3)
 {
-	for (unsigned i = 0; i < 4; i++) {
-		uint64_t entry = 0;
-
-		gmem_read64(&vcpu->vm->gmem, (cr3 & CR3_PAE) + 8 * i, &entry);
-		if (entry & PTE_P && entry & pdpte_reserved())
+	for (unsigned i = 0; i < 4; i++)
+		if (!pdpte_valid(read_pdpte(vcpu, cr3, i)))
 			return false;
-	}
 	return true;
+}
+
+uint64_t gva_pdpte(struct vcpu *vcpu, uint64_t cr3, unsigned i)
+{
+	uint64_t entry = read_pdpte(vcpu, cr3, i);
+
+	return pdpte_valid(entry) ? entry : 0;
 }
 
 static int walk_pae(struct walk *w, uint64_t cr3, uint64_t gva, uint64_t *gpa, uint32_t *error)

@@ -337,6 +337,9 @@ static void pae(void **state)
 		else
 			assert_int_equal(translated(0x40201234, GVA_READ), PAGE + 0x234);
 		assert_int_equal(gva_pdptes_valid(&vcpu, CR3 + 0x20 + bit % 32), !bad);
+		/* One that was good and is not any more is not there. */
+		assert_int_equal(gva_pdpte(&vcpu, CR3 + 0x20 + bit % 32, 1),
+				 bad ? 0 : entry(CR3 + 0x20 + 8));
 		set(CR3 + 0x20 + 8, 0x2000 | BIT(bit)); /* not present: but for bit 0 */
 		assert_true(gva_pdptes_valid(&vcpu, CR3 + 0x20));
 	}
