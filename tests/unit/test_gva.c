@@ -322,6 +322,9 @@ static void pae(void **state)
 	set(0x2000 + 8, 0x3000 | P | W | U);
 	set(0x3000 + 8, PAGE | P | W | U);
 	assert_int_equal(translated(0x40201234, GVA_WRITE), PAGE + 0x234);
+	regs[REG_CR4] |= CR4_PKE; /* keys are long mode's (SDM vol. 3A 4.6.2) */
+	pkru = ~0u;
+	assert_int_equal(translated(0x40201234, GVA_WRITE), PAGE + 0x234);
 	assert_int_equal(refused(0x80201234, GVA_READ), 0);
 	set(0x3000 + 8, PAGE | P | W | U | BIT(52)); /* ignored in long mode alone */
 	assert_int_equal(refused(0x40201234, GVA_READ), PF_PRESENT | PF_RSVD);
