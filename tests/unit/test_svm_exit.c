@@ -229,6 +229,36 @@ static void iret_is_stepped_over(void **state)
 	assert_int_equal(raised, 1); /* the guest's own #DB */
 }
 
+/* The step leaves nothing in the guest's DR6, and takes nothing from it; a breakpoint that the
+ * IRET meets is the guest's. */
+static void breakpoints_of_a_step(void **state)
+{
+	static const struct {
+		uint64_t before, dr7, met, after;
+		bool raises;
+	} cases[] = {
+		{0xffff0ff0, 0x400, 0, 0xffff0ff0, false},
+		{0xffff4ff1, 0x401, 0, 0xffff4ff1, false}, /* its own, from before */
+		{0xffff0ff0, 0x404, 2, 0xffff0ff2, true},
+		{0xffff0ff2, 0x404, 2, 0xffff0ff2, true},  /* once more */
+		{0xffff0ff0, 0x480, 8, 0xffff0ff8, true},  /* G3 */
+		{0xffff0ff0, 0x404, 1, 0xffff0ff1, false}, /* not enabled */
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		setup(state);
+		sv.nmi_blocked = true;
+		vmcb.dr6 = cases[i].before;
+		vmcb.dr7 = cases[i].dr7;
+		translate(SVM_EXIT_IRET, 0, 0);
+		vmcb.dr6 |= cases[i].met | 1 << 14; /* by the CPU */
+		assert_int_equal(translate(SVM_EXIT_EXCEPTION + 1, 0, 0)->reason,
+				 VMEXIT_NMI_WINDOW);
+		assert_int_equal(vmcb.dr6, cases[i].after);
+		assert_int_equal(raised, cases[i].raises ? 1 : 0);
+	}
+}
+
 /* An IRET that faults ends the step: its handler's frame has no TF of ours, and the exceptions
  * are the guest's own again. */
 static void iret_that_faults(void **state)
@@ -302,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup(interrupted_events_are_kept, setup),
 		cmocka_unit_test_setup(control_register_writes, setup),
 		cmocka_unit_test_setup(iret_is_stepped_over, setup),
+		cmocka_unit_test_setup(breakpoints_of_a_step, setup),
 		cmocka_unit_test_setup(iret_that_faults, setup),
 		cmocka_unit_test_setup(bus_locks, setup),
 		cmocka_unit_test_setup(reads_of_system_registers, setup),
