@@ -178,6 +178,30 @@ static void asids_of_an_older_generation(void **state)
 	machine_destroy(vm);
 }
 
+/* No window is opened while the IRET of an NMI is stepped over: the handler of what comes in
+ * would find our TF in its frame. A new state ends the step, and its intercepts. */
+static void windows_of_a_step(void **state)
+{
+	struct vm *vm = machine_create("guest", 1, NULL);
+	struct vcpu *vcpu = vm->vcpus[0];
+	struct svm_vcpu *sv = vcpu->backend;
+	uint32_t as_ever = sv->vmcb->intercept_exceptions;
+	struct vcpu_state reset;
+
+	(void)state;
+	sv->stepping_iret = true;
+	sv->vmcb->intercept_exceptions |= BIT(13);
+	svm_backend.request_window(vcpu, VMEVENT_INTERRUPT);
+	assert_false(sv->vmcb->vintr & VINTR_IRQ);
+	assert_false(svm_backend.can_inject(vcpu, VMEVENT_INTERRUPT));
+	svm_backend.get_state(vcpu, &reset);
+	svm_backend.set_state(vcpu, &reset);
+	assert_int_equal(sv->vmcb->intercept_exceptions, as_ever);
+	svm_backend.request_window(vcpu, VMEVENT_INTERRUPT);
+	assert_true(sv->vmcb->vintr & VINTR_IRQ);
+	machine_destroy(vm);
+}
+
 /* CR4.UMIP on a CPU without it: the guest sees the bit, the VMCB must not have it, and what it
  * is about exits for as long as it is set. On a CPU that has it nothing exits. */
 static void umip_by_exits(void **state)
@@ -323,6 +347,7 @@ int main(void)
 		SCENARIO(asids_run_out),
 		SCENARIO(asids_of_an_older_generation),
 		SCENARIO(umip_by_exits),
+		SCENARIO(windows_of_a_step),
 		SCENARIO(states_that_vmrun_refuses),
 		SCENARIO(an_instruction_that_cannot_be_read),
 		SCENARIO(xsetbv_without_an_exit),
