@@ -27,8 +27,11 @@ enum vmexit_reason {
 	VMEXIT_NESTED_FAULT, /* EPT violation or misconfiguration, #NPF */
 	VMEXIT_XSETBV,
 	VMEXIT_CR_WRITE, /* MOV to CR0/CR4, LMSW, CLTS where the backend intercepts them */
-	VMEXIT_CACHE,	 /* INVD, WBINVD */
-	VMEXIT_MONITOR,	 /* MONITOR, MWAIT */
+	/* SGDT, SIDT, SLDT, STR, SMSW, MOV from CR0/CR4 where the backend intercepts them: to
+	 * be emulated. */
+	VMEXIT_SYSTEM_READ,
+	VMEXIT_CACHE,	/* INVD, WBINVD */
+	VMEXIT_MONITOR, /* MONITOR, MWAIT */
 	VMEXIT_RDPMC,
 	VMEXIT_UNDEFINED, /* an instruction that this CPU model does not have: #UD */
 	VMEXIT_TASK_SWITCH,
@@ -183,6 +186,8 @@ struct vmm_backend {
 	/* Optional. Instructions that the CPU has and that are #UD in guests: BACKEND_NO_*
 	 * bits. Asked once, after probe(). */
 	unsigned (*undefined_in_guests)(void);
+	/* Whether guests have CR4.UMIP on CPUs without it, too. */
+	bool emulates_umip;
 	/* Nested page tables' format, and the largest leaf level. */
 	const struct pt_format *nested_format;
 	unsigned (*nested_max_level)(void);

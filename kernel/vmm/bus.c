@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernel/log/log.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/vm.h"
 
 /* Index of the first range that ends after `addr`; bus->count when none does. Such a range
@@ -104,10 +105,10 @@ void bus_unclaimed(struct bus *bus, struct bus_access *access)
 	    BUS_UNCLAIMED_MANY)
 		return;
 	log_warn(vcpu->vm->name,
-		 "has accessed %s where nothing is %u times so far, now 0x%llx on vCPU %u (RIP "
-		 "0x%llx): `show` counts on",
+		 "has accessed %s where nothing is %u times so far, now 0x%llx on vCPU %u "
+		 "(%s): `show` counts on",
 		 bus == &vcpu->vm->pio ? "ports" : "memory", BUS_UNCLAIMED_MANY,
-		 (unsigned long long)access->addr, vcpu->id, (unsigned long long)vcpu->rip);
+		 (unsigned long long)access->addr, vcpu->id, vcpu_place(access->vcpu).text);
 }
 
 void bus_do(struct bus *bus, struct bus_access *access)

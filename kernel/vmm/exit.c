@@ -33,6 +33,7 @@ static const char *const names[VMEXIT_REASONS] = {
 	[VMEXIT_NESTED_FAULT] = "nested_fault",
 	[VMEXIT_XSETBV] = "xsetbv",
 	[VMEXIT_CR_WRITE] = "cr_write",
+	[VMEXIT_SYSTEM_READ] = "system_read",
 	[VMEXIT_CACHE] = "cache",
 	[VMEXIT_MONITOR] = "monitor",
 	[VMEXIT_RDPMC] = "rdpmc",
@@ -180,8 +181,9 @@ static void on_nested_fault(struct vcpu *vcpu, const struct vmexit *exit)
 	}
 	if (vcpu->event.kind != VMEVENT_NONE) {
 		vm_stop(vm, VM_STOP_CRASH, 0,
-			"vCPU %u: delivering vector %u touches 0x%llx, which is not RAM",
-			vcpu->id, vcpu->event.vector, (unsigned long long)gpa);
+			"vCPU %u: delivering vector %u touches 0x%llx, which is not RAM (%s)",
+			vcpu->id, vcpu->event.vector, (unsigned long long)gpa,
+			vcpu_place(vcpu).text);
 		return;
 	}
 	vcpu->counters.mmio_emulated++;
@@ -234,6 +236,11 @@ static void on_cr_write(struct vcpu *vcpu, const struct vmexit *exit)
 		skip(vcpu, exit);
 }
 
+static void on_system_read(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	insn_emulate(vcpu, exit);
+}
+
 /* Caches are coherent and no device of a guest's bypasses them: nothing to write back. */
 static void on_cache(struct vcpu *vcpu, const struct vmexit *exit)
 {
@@ -282,6 +289,7 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
 	[VMEXIT_NESTED_FAULT] = on_nested_fault,
 	[VMEXIT_XSETBV] = on_xsetbv,
 	[VMEXIT_CR_WRITE] = on_cr_write,
+	[VMEXIT_SYSTEM_READ] = on_system_read,
 	[VMEXIT_CACHE] = on_cache,
 	[VMEXIT_MONITOR] = on_undefined,
 	[VMEXIT_RDPMC] = on_rdpmc,

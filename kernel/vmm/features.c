@@ -48,10 +48,11 @@
 #define LEAF7_EBX_INVPCID    BIT(10)
 #define LEAF7_ECX_RDPID	     BIT(22)
 #define LEAFX1_EDX_RDTSCP    BIT(27)
+#define LEAF7_ECX_UMIP	     BIT(2)
 #define LEAF7_ECX_PKU	     BIT(3)
 #define LEAF7_ECX_OSPKE	     BIT(4)
 #define LEAF7_ECX                                                                     \
-	(BIT(1) | BIT(2) /* UMIP */ | LEAF7_ECX_PKU | BIT(6) | BIT(8) /* GFNI */ |    \
+	(BIT(1) | LEAF7_ECX_UMIP | LEAF7_ECX_PKU | BIT(6) | BIT(8) /* GFNI */ |       \
 	 BIT(9) /* VAES */ | BIT(10) /* VPCLMULQDQ */ | BIT(11) | BIT(12) | BIT(14) | \
 	 BIT(22) /* RDPID */)
 #define LEAF7_EDX	   BIT(4) /* FSRM */
@@ -138,13 +139,15 @@ static void xsave_init(void)
 			xsave.component[i] = cpuid(0x0d, i);
 }
 
-/* What guests could not use, though the CPU has it. */
-static void hide(const struct policy *p, struct cpuid *host)
+/* What guests could not use, though the CPU has it, and the other way round. */
+static void amend(const struct policy *p, struct cpuid *host)
 {
 	unsigned undefined =
 		vmm_backend->undefined_in_guests ? vmm_backend->undefined_in_guests() : 0;
 
 	if (p->leaf == 0x07 && p->subleaf == 0) {
+		if (vmm_backend->emulates_umip)
+			host->ecx |= LEAF7_ECX_UMIP;
 		if (!cpu_features.pku)
 			host->ecx &= ~(uint32_t)LEAF7_ECX_PKU;
 		if (undefined & BACKEND_NO_INVPCID)
@@ -171,7 +174,7 @@ void features_init(void)
 			host = cpuid(p->leaf, p->subleaf);
 		if (p->leaf == 0x02 && cpu_features.vendor != CPU_VENDOR_INTEL)
 			host = (struct cpuid){0};
-		hide(p, &host);
+		amend(p, &host);
 		values[i] = masked(p, host);
 		if (!*index)
 			*index = (uint8_t)(i + 1);
@@ -374,7 +377,7 @@ uint64_t features_cr4_mask(void)
 	uint64_t mask = 0x7ff;
 	struct cpuid leaf1 = lookup(1, 0), leaf7 = lookup(7, 0);
 
-	mask |= leaf7.ecx & BIT(2) ? BIT(11) : 0;	 /* UMIP */
+	mask |= leaf7.ecx & LEAF7_ECX_UMIP ? BIT(11) : 0;
 	mask |= leaf7.ebx & BIT(0) ? BIT(16) : 0;	 /* FSGSBASE */
 	mask |= leaf1.ecx & BIT(17) ? BIT(17) : 0;	 /* PCIDE */
 	mask |= leaf1.ecx & BIT(26) ? BIT(18) : 0;	 /* OSXSAVE */

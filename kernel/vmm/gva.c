@@ -130,15 +130,15 @@ static uint64_t reserved_bits(const struct walk *w)
 
 /* What else is reserved by level. A leaf of 4 MiB has bits 39:32 of its address at 20:13
  * (PSE-36; SDM vol. 3A table 4-4): those that the CPU lacks, and 21, are reserved. PS is
- * reserved in a PML4 entry, and in the level below where the CPU has no 1 GiB pages. */
+ * reserved in a PML4 entry, and in the level below where the CPU has no 1 GiB pages; G is in a
+ * PML4 entry on AMD, and ignored in other entries that are no leaves (APM vol. 2 5.3.3). */
 static uint64_t reserved_at(const struct walk *w, unsigned level, unsigned shift, bool leaf)
 {
 	if (level == 1)
 		return 0;
 	if (!leaf)
-		return level < 3			       ? 0
-		       : cpu_features.vendor == CPU_VENDOR_AMD ? PTE_PS | PTE_G
-							       : PTE_PS;
+		return (level >= 3 ? PTE_PS : 0) |
+		       (level == 4 && cpu_features.vendor == CPU_VENDOR_AMD ? PTE_G : 0);
 	if (w->entry_bytes == 8)
 		return (BIT(shift) - 1) & ~LEAF_LOW;
 	return (BIT(22) - 1) & ~(BIT(MIN(MAX(cpu_features.phys_bits, 32u), 40u) - 19) - 1);
@@ -192,16 +192,32 @@ static uint64_t pdpte_reserved(void)
 	return cpu_features.tcg ? bits & ~PTE_A : bits;
 }
 
+static uint64_t read_pdpte(struct vcpu *vcpu, uint64_t cr3, unsigned i)
+{
+	uint64_t entry = 0;
+
+	gmem_read64(&vcpu->vm->gmem, (cr3 & CR3_PAE) + 8 * i, &entry);
+	return entry;
+}
+
+static bool pdpte_valid(uint64_t entry)
+{
+	return !(entry & PTE_P) || !(entry & pdpte_reserved());
+}
+
 bool gva_pdptes_valid(struct vcpu *vcpu, uint64_t cr3)
 {
-	for (unsigned i = 0; i < 4; i++) {
-		uint64_t entry = 0;
-
-		gmem_read64(&vcpu->vm->gmem, (cr3 & CR3_PAE) + 8 * i, &entry);
-		if (entry & PTE_P && entry & pdpte_reserved())
+	for (unsigned i = 0; i < 4; i++)
+		if (!pdpte_valid(read_pdpte(vcpu, cr3, i)))
 			return false;
-	}
 	return true;
+}
+
+uint64_t gva_pdpte(struct vcpu *vcpu, uint64_t cr3, unsigned i)
+{
+	uint64_t entry = read_pdpte(vcpu, cr3, i);
+
+	return pdpte_valid(entry) ? entry : 0;
 }
 
 static int walk_pae(struct walk *w, uint64_t cr3, uint64_t gva, uint64_t *gpa, uint32_t *error)

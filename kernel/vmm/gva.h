@@ -32,6 +32,9 @@ int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gp
 /* Whether CR3 may be loaded with PAE paging on: no page-directory-pointer entry that is present
  * has a reserved bit set. */
 bool gva_pdptes_valid(struct vcpu *vcpu, uint64_t cr3);
+/* Entry `i`, 0 to 3, for such a load. 0, not present, where it can't be read, or has a reserved
+ * bit set since it was found valid: by another vCPU. */
+uint64_t gva_pdpte(struct vcpu *vcpu, uint64_t cr3, unsigned i);
 
 /* Instruction bytes at linear address `gva`: as many of `bytes` as lie in mapped RAM; returns
  * how many, 0 where none can be read. Raises nothing. */

@@ -15,6 +15,7 @@
 #include "kernel/vmm/vm.h"
 
 #define CR0_PE	     BIT(0)
+#define CR4_UMIP     BIT(11)
 #define RFLAGS_TF    BIT(8)
 #define RFLAGS_VM    BIT(17)
 #define DR6_BS	     BIT(14)
@@ -368,22 +369,40 @@ static int op_io_out(struct emul_ctx *ctx, uint16_t port, const void *value, uns
 
 _Static_assert((int)EMUL_LDTR == SEG_LDTR && (int)EMUL_TR == SEG_TR, "and so are these");
 
-static void op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
+/* What UMIP keeps from user code, and control registers. The CPU has looked where it has UMIP,
+ * but another vCPU may have changed the instruction since; where UMIP is ours nobody has. */
+static bool may_read(struct vcpu *vcpu, unsigned which)
+{
+	if (which < EMUL_LDTR || !vmm_backend->cpl(vcpu))
+		return true;
+	return which < EMUL_CR0 && !(vmm_backend->get_reg(vcpu, REG_CR4) & CR4_UMIP);
+}
+
+static int op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
 {
 	struct vcpu *vcpu = vcpu_of(ctx);
 	struct vcpu_segment seg;
 	struct vcpu_state state;
 
+	if (!may_read(vcpu, which)) {
+		ctx->fault = (struct emul_fault){.vector = EMUL_VECTOR_GP, .has_error = true};
+		return -EFAULT;
+	}
 	if (which <= EMUL_TR) {
 		vmm_backend->get_segment(vcpu, which, &seg);
 		*word = seg.selector;
-	} else if (which == EMUL_MSW) {
-		*word = (uint16_t)vmm_backend->get_reg(vcpu, REG_CR0);
+	} else if (which == EMUL_MSW || which == EMUL_CR0) {
+		*base = vmm_backend->get_reg(vcpu, REG_CR0);
+	} else if (which >= EMUL_CR0) {
+		if (which != EMUL_CR0 + 4) /* another vCPU has changed it: no other exits */
+			return -EAGAIN;
+		*base = vmm_backend->get_reg(vcpu, REG_CR4);
 	} else {
 		vmm_backend->get_state(vcpu, &state);
 		*word = which == EMUL_GDTR ? state.gdtr.limit : state.idtr.limit;
 		*base = which == EMUL_GDTR ? state.gdtr.base : state.idtr.base;
 	}
+	return 0;
 }
 
 /* The guest's XMM registers are in the CPU; FXSAVE shows them (SDM vol. 1 table 10-2: XMM0 at
@@ -550,6 +569,8 @@ int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit)
 	case 0: done(vcpu); return 0;
 	case -EAGAIN: return 0;
 	case -EFAULT: raise(vcpu, &ctx.fault); return 0;
-	default: return refuse(vcpu, exit);
+	default: break;
 	}
+	/* Each that exits so is emulated: another vCPU has changed it, and it runs as it is. */
+	return exit->reason == VMEXIT_SYSTEM_READ ? 0 : refuse(vcpu, exit);
 }

@@ -54,17 +54,16 @@ bool vtsc_agree(const struct vm *vm)
 	return true;
 }
 
+/* The others look at it anew each time: another vCPU may be moving its own right now, so that
+ * whether they agree before and after does not tell what a page says. */
 void vtsc_set_adjust(struct vcpu *vcpu, uint64_t adjust)
 {
 	const struct vm *vm = vcpu->vm;
-	bool agreed = vtsc_agree(vm);
 
 	atomic_store(&vcpu->tsc_adjust, adjust);
 	set_offset(vcpu);
 	vlapic_tsc_moved(vcpu->lapic);
 	pvclock_refresh(vcpu);
-	if (vtsc_agree(vm) == agreed)
-		return;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		if (vm->vcpus[i] != vcpu)
 			vcpu_post(vm->vcpus[i], VCPU_REQ_CLOCK);

@@ -15,6 +15,7 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/backend.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic_internal.h"
 #include "kernel/vmm/vm.h"
@@ -65,6 +66,12 @@ uint64_t vtsc_read(const struct vcpu *vcpu)
 void vcpu_post_nmi(struct vcpu *vcpu)
 {
 	(void)vcpu;
+}
+
+struct vcpu_place vcpu_place(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return (struct vcpu_place){""};
 }
 
 bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint64_t bytes)

@@ -46,6 +46,7 @@ PASSING = {
     "breakpoints": 1,
     "rip_wrap": 1,
     "pku": 3,
+    "umip": 1,
     "pci": 4,
     "virtio_hostile": 1,
     "virtio_requests": 1,

@@ -109,11 +109,14 @@ static int op_io_out(struct emul_ctx *ctx, uint16_t port, const void *value, uns
 	return 0;
 }
 
-static void op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
+static int op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
 {
+	int err = count_call();
+
 	(void)ctx;
 	*word = (uint16_t)(0x1100 + which);
 	*base = 0xffff800012345000 + which;
+	return err;
 }
 
 static void op_read_xmm(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16])

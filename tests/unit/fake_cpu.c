@@ -166,6 +166,7 @@ void int_machine_check(void)
 }
 
 struct cpuid fake_cpuid_svm;
+bool fake_cpuid_umip;
 
 /* No model of any maker, but with what guests are offered. */
 struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf)
@@ -180,7 +181,10 @@ struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf)
 		r.ecx = BIT(17) | BIT(26);
 		r.edx = 0x0183fbff;
 		break;
-	case 7: r.ebx = BIT(0) | BIT(7) | BIT(20); break;
+	case 7:
+		r.ebx = BIT(0) | BIT(7) | BIT(20);
+		r.ecx = fake_cpuid_umip ? BIT(2) : 0;
+		break;
 	case 0x80000000: r.eax = 0x8000001e; break;
 	case 0x80000001: r.edx = 0x2fd3fbff; break;
 	case 0x8000000a: return fake_cpuid_svm;

@@ -42,6 +42,7 @@ void fake_msr(uint32_t msr, uint64_t value);
 
 /* What CPUID 0x8000000A says. */
 extern struct cpuid fake_cpuid_svm;
+extern bool fake_cpuid_umip;
 
 /* Called once by the next irq_disable(), after it: what happens at that moment elsewhere. */
 extern void (*fake_on_irq_disable)(void);

@@ -26,6 +26,7 @@
 #define DR6_BS	      BIT(14)
 #define POISON	      0xdead0000dead0000ull
 #define CR4_RESERVED  (~0x3ffffull & ~(BIT(18) | BIT(20) | BIT(21) | BIT(22) | BIT(23)))
+#define CR4_UMIP      BIT(11)
 #define EFER_DEFINED  0xfd01ull /* SCE LME LMA NXE SVME LMSLE FFXSR TCE */
 #define INTERCEPT_CR8 BIT(16 + 8)
 
@@ -108,6 +109,7 @@ static void check_state(const struct vmcb *v)
 	rule(!(v->cr0 >> 32), "upper half of CR0");
 	rule(!(v->cr3 >> PHYS_BITS), "reserved bits of CR3");
 	rule(!(v->cr4 & CR4_RESERVED), "reserved bits of CR4");
+	rule(cpu_features.umip || !(v->cr4 & CR4_UMIP), "CR4.UMIP without the feature");
 	rule(!(v->dr6 >> 32), "upper half of DR6");
 	rule(!(v->dr7 >> 32), "upper half of DR7");
 	rule(!long_mode || v->cr4 & BIT(5), "long mode without CR4.PAE");

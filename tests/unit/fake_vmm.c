@@ -11,6 +11,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vtsc.h"
 
@@ -50,6 +51,12 @@ __attribute__((weak)) void log_line(enum log_level level, const char *area, cons
 {
 	(void)level, (void)area, (void)fmt;
 	fake_log_lines++;
+}
+
+__attribute__((weak)) struct vcpu_place vcpu_place(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return (struct vcpu_place){"somewhere"};
 }
 
 /* ---- time ---- */

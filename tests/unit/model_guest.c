@@ -362,6 +362,12 @@ int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gp
 	return 0;
 }
 
+uint64_t gva_pdpte(struct vcpu *vcpu, uint64_t cr3, unsigned i)
+{
+	(void)vcpu, (void)cr3, (void)i;
+	return 0;
+}
+
 bool gva_pdptes_valid(struct vcpu *vcpu, uint64_t cr3)
 {
 	(void)vcpu, (void)cr3;

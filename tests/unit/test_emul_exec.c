@@ -214,6 +214,8 @@ static void system_registers_are_stored(void **state)
 		reset();
 		memset(&guest.memory[guest.gpr[EMUL_RBX]], 0xee, 16);
 		memset(expected, 0xee, sizeof expected);
+		if (cases[i].which == EMUL_MSW)
+			word = (uint16_t)base;
 		memcpy(expected, &word, 2);
 		memcpy(expected + 2, &base, cases[i].bytes - 2);
 		assert_int_equal(execute(cases[i].code), 0);
@@ -222,10 +224,55 @@ static void system_registers_are_stored(void **state)
 	}
 }
 
-static const char *const not_to_memory[] = {"8cd8", "0f00c0", "0f01e0", "0f01c1", "0f0003"};
+/* Where UMIP is not the CPU's own, those with a register exit as well: selectors with zeroes
+ * above them, CR0 as much of it as there is room for (APM vol. 3 SLDT, STR, SMSW, MOV CRn). */
+static void system_registers_in_registers(void **state)
+{
+	const uint64_t old = 0x5555555555555555, base = 0xffff800012345000;
+	const struct {
+		const char *code;
+		uint64_t value;
+	} cases[] = {
+		{"0f00c1", 0x1100 + EMUL_LDTR},
+		{"480f00c9", 0x1100 + EMUL_TR},
+		{"660f00c1", (old & ~0xffffull) | (0x1100 + EMUL_LDTR)},
+		{"0f01e1", (uint32_t)base + EMUL_MSW},
+		{"480f01e1", base + EMUL_MSW},
+		{"660f01e1", (old & ~0xffffull) | (uint16_t)(base + EMUL_MSW)},
+		{"0f20c1", base + EMUL_CR0},
+		{"0f20e1", base + EMUL_CR0 + 4},
+		{"660f20e1", base + EMUL_CR0 + 4}, /* no operand size but the mode's */
+		{"0f2021", base + EMUL_CR0 + 4},   /* a register, whatever mod says */
+		{"440f20c1", base + EMUL_CR0 + 8},
+		{"f00f20c1", base + EMUL_CR0 + 8}, /* CR8, on AMD */
+	};
 
-/* With a register they cause no exit that brings us here; nor can it be done without a caller
- * who knows the registers. */
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		reset();
+		guest.gpr[EMUL_RCX] = old;
+		assert_int_equal(execute(cases[i].code), 0);
+		assert_int_equal(guest.gpr[EMUL_RCX], cases[i].value);
+		reset();
+		guest.gpr[EMUL_RCX] = old;
+		guest.fail_at = 1; /* who is not allowed to read it gets nothing */
+		guest.fail_how = -EFAULT;
+		assert_int_equal(execute(cases[i].code), -EFAULT);
+		assert_int_equal(guest.gpr[EMUL_RCX], old);
+		assert_int_equal(guest.ctx.rip, START_RIP);
+	}
+	reset(); /* nor in memory, which is not even looked at */
+	guest.fail_at = 1;
+	guest.fail_how = -EFAULT;
+	assert_int_equal(execute("0f0103"), -EFAULT);
+	assert_int_equal(guest.calls, 1);
+}
+
+static const char *const not_to_memory[] = {"8cd8",   "0f00c0", "0f01e0",
+					    "0f01c1", "0f0003", "0f20c0"};
+
+/* MOV from a segment register to another never exits; nor can any be done without a caller who
+ * knows the registers. */
 static void but_not_to_registers(void **state)
 {
 	struct emul_ops none = all_ops;
@@ -351,6 +398,7 @@ int main(void)
 		cmocka_unit_test(reads_say_what_for),
 		cmocka_unit_test(what_is_not_emulated_says_so),
 		cmocka_unit_test(system_registers_are_stored),
+		cmocka_unit_test(system_registers_in_registers),
 		cmocka_unit_test(but_not_to_registers),
 		cmocka_unit_test(divisions_fail),
 		cmocka_unit_test(scans_find_nothing),

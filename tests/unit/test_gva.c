@@ -258,6 +258,10 @@ static void reserved_by_features(void **state)
 	translated(GVA, GVA_READ);
 	cpu_features.vendor = CPU_VENDOR_AMD;
 	assert_int_equal(refused(GVA, GVA_READ), PF_PRESENT | PF_RSVD);
+	set(CR3 + 8, 0x2000 | P | W); /* below, G is ignored on AMD as well */
+	set(0x2000 + 8, 0x3000 | P | W | BIT(8));
+	set(0x3000 + 8, 0x4000 | P | W | BIT(8));
+	translated(GVA, GVA_READ);
 
 	setup(NULL);
 	cpu_features.phys_bits = 52;
@@ -318,6 +322,9 @@ static void pae(void **state)
 	set(0x2000 + 8, 0x3000 | P | W | U);
 	set(0x3000 + 8, PAGE | P | W | U);
 	assert_int_equal(translated(0x40201234, GVA_WRITE), PAGE + 0x234);
+	regs[REG_CR4] |= CR4_PKE; /* keys are long mode's (SDM vol. 3A 4.6.2) */
+	pkru = ~0u;
+	assert_int_equal(translated(0x40201234, GVA_WRITE), PAGE + 0x234);
 	assert_int_equal(refused(0x80201234, GVA_READ), 0);
 	set(0x3000 + 8, PAGE | P | W | U | BIT(52)); /* ignored in long mode alone */
 	assert_int_equal(refused(0x40201234, GVA_READ), PF_PRESENT | PF_RSVD);
@@ -333,6 +340,9 @@ static void pae(void **state)
 		else
 			assert_int_equal(translated(0x40201234, GVA_READ), PAGE + 0x234);
 		assert_int_equal(gva_pdptes_valid(&vcpu, CR3 + 0x20 + bit % 32), !bad);
+		/* One that was good and is not any more is not there. */
+		assert_int_equal(gva_pdpte(&vcpu, CR3 + 0x20 + bit % 32, 1),
+				 bad ? 0 : entry(CR3 + 0x20 + 8));
 		set(CR3 + 0x20 + 8, 0x2000 | BIT(bit)); /* not present: but for bit 0 */
 		assert_true(gva_pdptes_valid(&vcpu, CR3 + 0x20));
 	}

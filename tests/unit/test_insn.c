@@ -68,16 +68,26 @@ static void end_shadow(struct vcpu *v)
 	shadows_ended++;
 }
 
+static unsigned level = 3;
+
 static unsigned cpl(struct vcpu *v)
 {
 	(void)v;
-	return 3;
+	return level;
+}
+
+static void get_state(struct vcpu *v, struct vcpu_state *out)
+{
+	(void)v;
+	*out = (struct vcpu_state){.gdtr = {0xffff800000001000, 0x7f},
+				   .idtr = {0xffff800000002000, 0xfff}};
 }
 
 static const struct vmm_backend backend = {.get_reg = get_reg,
 					   .set_reg = set_reg,
 					   .get_segment = get_segment,
 					   .clear_interrupt_shadow = end_shadow,
+					   .get_state = get_state,
 					   .cpl = cpl};
 const struct vmm_backend *vmm_backend = &backend;
 
@@ -377,6 +387,68 @@ static void a_moved_apic_answers(void **state)
 	assert_int_equal(vcpu.regs[RAX], 0x1234);
 }
 
+/* SGDT and its like that exited, in memory and registers: user code gets #GP(0) while UMIP is
+ * set, whatever the CPU has of it; of control registers, always. */
+static void system_registers_by_level(void **state)
+{
+	static const struct {
+		const char *code;
+		bool always;		      /* #GP, whatever UMIP says */
+	} cases[] = {{"\x0f\x01\xe0", false}, /* SMSW */
+		     {"\x0f\x00\xc0", false}, /* SLDT */
+		     {"\x0f\x00\xc8", false}, /* STR */
+		     {"\x0f\x20\xc0", true},  /* MOV from CR0 */
+		     {"\x0f\x20\xe0", true}}; /* MOV from CR4 */
+	const struct vmexit exit = {.reason = VMEXIT_SYSTEM_READ};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+		for (unsigned umip = 0; umip < 2; umip++)
+			for (level = 0; level < 4; level += 3) {
+				bool refused = level && (umip || cases[i].always);
+
+				setup(state);
+				cs = (struct vcpu_segment){.attributes = CODE_64,
+							   .selector = 0x33};
+				regs[REG_EFER] = LMA;
+				regs[REG_CR4] = umip << 11;
+				regs[REG_CR0] = 0x50033;
+				vcpu.regs[RAX] = 0x55;
+				vcpu.rip = 0x100;
+				memcpy(ram + 0x100, cases[i].code, 3);
+				assert_int_equal(insn_emulate(&vcpu, &exit), 0);
+				assert_int_equal(raised, refused ? 13 : NOTHING);
+				assert_int_equal(vcpu.rip, refused ? 0x100 : 0x103);
+				assert_int_equal(vcpu.regs[RAX], refused	    ? 0x55
+								 : i == 0 || i == 3 ? 0x50033
+								 : i == 4	    ? umip << 11
+										    : 0x33);
+			}
+	level = 3;
+}
+
+/* Another vCPU has put something else there: it is not ours to judge. */
+static void system_registers_no_more(void **state)
+{
+	static const char *const codes[] = {"\x0f\x20\xd8", /* MOV from CR3 */
+					    "\x0f\x01\xd9", /* VMMCALL */
+					    "\x0f\x22\xc0"};
+	const struct vmexit exit = {.reason = VMEXIT_SYSTEM_READ};
+
+	(void)state;
+	level = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
+		cs = (struct vcpu_segment){.attributes = CODE_64};
+		regs[REG_EFER] = LMA;
+		vcpu.rip = 0x100;
+		memcpy(ram + 0x100, codes[i], 3);
+		assert_int_equal(insn_emulate(&vcpu, &exit), 0);
+		assert_int_equal(vcpu.rip, 0x100);
+		assert_int_equal(raised, NOTHING);
+		assert_int_equal(stopped, 0);
+	}
+	level = 3;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +461,8 @@ int main(void)
 		cmocka_unit_test_setup(and_from_the_page_behind_it, setup),
 		cmocka_unit_test_setup(emulated_instructions_as_well, setup),
 		cmocka_unit_test_setup(a_moved_apic_answers, setup),
+		cmocka_unit_test_setup(system_registers_by_level, setup),
+		cmocka_unit_test_setup(system_registers_no_more, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

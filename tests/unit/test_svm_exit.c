@@ -229,6 +229,36 @@ static void iret_is_stepped_over(void **state)
 	assert_int_equal(raised, 1); /* the guest's own #DB */
 }
 
+/* The step leaves nothing in the guest's DR6, and takes nothing from it; a breakpoint that the
+ * IRET meets is the guest's. */
+static void breakpoints_of_a_step(void **state)
+{
+	static const struct {
+		uint64_t before, dr7, met, after;
+		bool raises;
+	} cases[] = {
+		{0xffff0ff0, 0x400, 0, 0xffff0ff0, false},
+		{0xffff4ff1, 0x401, 0, 0xffff4ff1, false}, /* its own, from before */
+		{0xffff0ff0, 0x404, 2, 0xffff0ff2, true},
+		{0xffff0ff2, 0x404, 2, 0xffff0ff2, true},  /* once more */
+		{0xffff0ff0, 0x480, 8, 0xffff0ff8, true},  /* G3 */
+		{0xffff0ff0, 0x404, 1, 0xffff0ff1, false}, /* not enabled */
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		setup(state);
+		sv.nmi_blocked = true;
+		vmcb.dr6 = cases[i].before;
+		vmcb.dr7 = cases[i].dr7;
+		translate(SVM_EXIT_IRET, 0, 0);
+		vmcb.dr6 |= cases[i].met | 1 << 14; /* by the CPU */
+		assert_int_equal(translate(SVM_EXIT_EXCEPTION + 1, 0, 0)->reason,
+				 VMEXIT_NMI_WINDOW);
+		assert_int_equal(vmcb.dr6, cases[i].after);
+		assert_int_equal(raised, cases[i].raises ? 1 : 0);
+	}
+}
+
 /* An IRET that faults ends the step: its handler's frame has no TF of ours, and the exceptions
  * are the guest's own again. */
 static void iret_that_faults(void **state)
@@ -269,6 +299,18 @@ static void bus_locks(void **state)
 	assert_false(translate(SVM_EXIT_CPUID, 0, 0)->bus_lock);
 }
 
+/* UMIP where the CPU has none (APM vol. 2 appendix C). */
+static void reads_of_system_registers(void **state)
+{
+	static const uint64_t codes[] = {0x00, 0x04, 0x66, 0x67, 0x68, 0x69};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++)
+		assert_int_equal(translate(codes[i], 0, 0)->reason, VMEXIT_SYSTEM_READ);
+	assert_int_equal(translate(0x02, 0, 0)->reason, VMEXIT_UNKNOWN);
+	assert_int_equal(translate(0x6a, 0, 0)->reason, VMEXIT_UNKNOWN); /* a load of IDTR */
+}
+
 static void codes_nobody_knows(void **state)
 {
 	(void)state;
@@ -290,8 +332,10 @@ int main(void)
 		cmocka_unit_test_setup(interrupted_events_are_kept, setup),
 		cmocka_unit_test_setup(control_register_writes, setup),
 		cmocka_unit_test_setup(iret_is_stepped_over, setup),
+		cmocka_unit_test_setup(breakpoints_of_a_step, setup),
 		cmocka_unit_test_setup(iret_that_faults, setup),
 		cmocka_unit_test_setup(bus_locks, setup),
+		cmocka_unit_test_setup(reads_of_system_registers, setup),
 		cmocka_unit_test_setup(codes_nobody_knows, setup),
 	};
 

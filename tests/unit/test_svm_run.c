@@ -21,18 +21,20 @@
 
 #include "kernel/cpu/msr.h"
 #include "kernel/mem/heap.h"
+#include "kernel/vmm/features.h"
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/svm/svm.h"
 #include "tests/unit/fake_vmcb.h"
 
 static uint32_t features = SVM_NPT | SVM_NRIPS;
-static bool tcg;
+static bool tcg, has_umip;
 
 static int restart(void **state)
 {
 	(void)state;
 	fake_cpu_reset(CPU_VENDOR_AMD);
 	fake_machine_reset();
+	cpu_features.umip = fake_cpuid_umip = has_umip;
 	fake_svm_start(features, tcg);
 	return 0;
 }
@@ -176,6 +178,71 @@ static void asids_of_an_older_generation(void **state)
 	machine_destroy(vm);
 }
 
+/* No window is opened while the IRET of an NMI is stepped over: the handler of what comes in
+ * would find our TF in its frame. A new state ends the step, and its intercepts. */
+static void windows_of_a_step(void **state)
+{
+	struct vm *vm = machine_create("guest", 1, NULL);
+	struct vcpu *vcpu = vm->vcpus[0];
+	struct svm_vcpu *sv = vcpu->backend;
+	uint32_t as_ever = sv->vmcb->intercept_exceptions;
+	struct vcpu_state reset;
+
+	(void)state;
+	sv->stepping_iret = true;
+	sv->vmcb->intercept_exceptions |= BIT(13);
+	svm_backend.request_window(vcpu, VMEVENT_INTERRUPT);
+	assert_false(sv->vmcb->vintr & VINTR_IRQ);
+	assert_false(svm_backend.can_inject(vcpu, VMEVENT_INTERRUPT));
+	svm_backend.get_state(vcpu, &reset);
+	svm_backend.set_state(vcpu, &reset);
+	assert_int_equal(sv->vmcb->intercept_exceptions, as_ever);
+	svm_backend.request_window(vcpu, VMEVENT_INTERRUPT);
+	assert_true(sv->vmcb->vintr & VINTR_IRQ);
+	machine_destroy(vm);
+}
+
+/* CR4.UMIP on a CPU without it: the guest sees the bit, the VMCB must not have it, and what it
+ * is about exits for as long as it is set. On a CPU that has it nothing exits. */
+static void umip_by_exits(void **state)
+{
+	static const struct model_insn script[] = {
+		{.op = M_MOV_CR, .a = 4, .b = 0xa0 | BIT(11)}, NOTE('a'), END};
+	const uint32_t reads = BIT(0) | BIT(4), tables = 0xf << 6;
+
+	(void)state;
+	for (unsigned native = 0; native < 2; native++) {
+		struct vm *vm;
+		struct vcpu *vcpu;
+		const struct vmcb *vmcb;
+
+		finish(NULL);
+		has_umip = native;
+		restart(NULL);
+		vm = machine_create("guest", 1, NULL);
+		vcpu = vm->vcpus[0];
+		vmcb = ((struct svm_vcpu *)vcpu->backend)->vmcb;
+		assert_true(features_cpuid(vcpu, 7, 0).ecx & BIT(2));
+		assert_true(features_cr4_mask() & BIT(11));
+		model_script(script);
+		machine_run(vm);
+		assert_string_equal(models[0].trace, "a");
+		assert_int_equal(svm_backend.get_reg(vcpu, REG_CR4), 0xa0 | BIT(11));
+		assert_int_equal(vmcb->cr4, native ? 0xa0 | BIT(11) : 0xa0);
+		assert_int_equal(vmcb->intercept_cr & reads, native ? 0 : reads);
+		assert_int_equal(vmcb->intercepts[0] & tables, native ? 0 : tables);
+		assert_true(vmcb->intercept_cr & BIT(16 + 4)); /* writes, as ever */
+		svm_backend.set_reg(vcpu, REG_CR4, 0xa0);
+		assert_int_equal(svm_backend.get_reg(vcpu, REG_CR4), 0xa0);
+		assert_int_equal(vmcb->intercept_cr & reads, 0);
+		assert_int_equal(vmcb->intercepts[0] & tables, 0);
+		machine_destroy(vm);
+	}
+	finish(NULL);
+	has_umip = false;
+	restart(NULL);
+}
+
 static void states_that_vmrun_refuses(void **state)
 {
 	static const struct model_insn script[] = {NOTE('a'), END};
@@ -279,6 +346,8 @@ int main(void)
 		SCENARIO(start_up_without_memory),
 		SCENARIO(asids_run_out),
 		SCENARIO(asids_of_an_older_generation),
+		SCENARIO(umip_by_exits),
+		SCENARIO(windows_of_a_step),
 		SCENARIO(states_that_vmrun_refuses),
 		SCENARIO(an_instruction_that_cannot_be_read),
 		SCENARIO(xsetbv_without_an_exit),

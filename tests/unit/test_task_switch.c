@@ -411,14 +411,19 @@ static void test_error_without_room(void **state)
 		assert_int_equal(vcpu.event.error, 1);
 		assert_int_equal(vcpu.rip, NEW_EIP);
 	}
-	prepare(TASK_GATE, true, true); /* expands down: from the limit up */
-	descriptor(BAD, 0, 0x1fff, 0x97, 4);
-	put(NEW_TSS + 0x48 + 4 * SEG_SS, BAD, 2);
-	put(NEW_TSS + 0x28 + 4 * RSP, 0x2004, 4);
-	raised(13, true, 7, 0);
-	run();
-	nothing_raised();
-	assert_int_equal(word(0x2000, 4), 7);
+	for (unsigned i = 0; i < 2; i++) { /* expands down: from behind the limit up */
+		prepare(TASK_GATE, true, true);
+		descriptor(BAD, 0, i ? 0x1fff : 0x2000, 0x97, 4);
+		put(NEW_TSS + 0x48 + 4 * SEG_SS, BAD, 2);
+		put(NEW_TSS + 0x28 + 4 * RSP, 0x2004, 4);
+		raised(13, true, 7, 0);
+		run();
+		if (i)
+			nothing_raised();
+		else
+			assert_int_equal(vcpu.event.vector, 12);
+		assert_int_equal(word(0x2000, 4), i ? 7 : 0);
+	}
 }
 
 /* Exceptions of the old task: nothing has changed. */
@@ -535,7 +540,8 @@ static void test_bad_segments(void **state)
 		{SEG_CS, BAD, 0x93, 10},			       /* data */
 		{SEG_CS, BAD, 0x8c, 10},			       /* a gate */
 		{SEG_CS, BAD, 0x1b, 11},    {SEG_CS, CODE3, 0xfb, 10}, /* RPL 0, DPL 3 */
-		{SEG_CS, BAD, 0xff, 10}, /* conforming, DPL above RPL */
+		{SEG_CS, BAD, 0xff, 10},    /* conforming, DPL above RPL */
+		{SEG_CS, CODE0 | 3, 0, 10}, /* RPL 3, DPL 0 */
 		{SEG_SS, 0, 0, 10},	    {SEG_SS, GDT_END, 0, 10},
 		{SEG_SS, BAD, 0x91, 10},    /* not writable */
 		{SEG_SS, BAD, 0x9b, 10},    /* code */

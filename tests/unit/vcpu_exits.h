@@ -200,7 +200,8 @@ static void memory_that_ends_a_guest(void **state)
 		ends(script, VM_STOP_CRASH, cases[i].reason);
 	}
 	fake_populate_next = -14;
-	ends(stack, VM_STOP_CRASH, "delivering vector 65 touches 0xd0000000");
+	ends(stack, VM_STOP_CRASH,
+	     "delivering vector 65 touches 0xd0000000, which is not RAM (RIP 0x");
 	fake_populate_next = 0;
 	restart(NULL);
 }

@@ -374,4 +374,33 @@ static void creation_that_fails(void **state)
 	assert_int_equal(fake_frames_alive, frames);
 }
 
+/* ---- NMIs that are sent at once ---- */
+
+static void send_three_nmis_once(void)
+{
+	for (unsigned i = 0; !nmi_sent && i < 3; i++)
+		send_nmi();
+	nmi_sent = true;
+}
+
+/* A CPU keeps one beside the one it handles; where it is handling none, it begins with the
+ * first at once and keeps one more (SDM vol. 3A 6.7.1). */
+static void nmis_that_merge(void **state)
+{
+	static const struct model_insn handler[] = {HOST(send_three_nmis_once), NOTE('>'),
+						    DO(M_IRET)};
+	static const struct model_insn handled[] = {HOST(send_nmi), NOTE('b'), END};
+	static const struct model_insn idle[] = {NOTE('a'), HOST(send_three_nmis_once),
+						 NOTE('b'), END};
+
+	(void)state;
+	model_handler(2, handler);
+	nmi_sent = false;
+	machine_trace(handled, "nmi > nmi > b");
+	finish(NULL);
+	restart(NULL);
+	nmi_sent = false;
+	machine_trace(idle, "a nmi nmi b");
+}
+
 #endif

@@ -109,7 +109,8 @@ static void send_nmi_and_41(void)
 		SCENARIO(cr8_holds_back), SCENARIO(delivery_that_faults),                      \
 		SCENARIO(nmi_delivery_that_faults), SCENARIO(exception_delivery_that_faults),  \
 		SCENARIO(nmi_whatever_if_says), SCENARIO(nmi_while_one_is_handled),            \
-		SCENARIO(nmi_before_an_interrupt), SCENARIO(nmi_waits_for_the_shadow),         \
+		SCENARIO(nmis_that_merge), SCENARIO(nmi_before_an_interrupt),                  \
+		SCENARIO(nmi_waits_for_the_shadow),                                            \
 		SCENARIO(nmi_behind_an_interrupted_delivery), SCENARIO(events_of_the_host),    \
 		SCENARIO(exceptions_that_exit), SCENARIO(exit_in_a_stepped_shadow),            \
 		SCENARIO(page_fault_with_cr2), SCENARIO(events_in_an_interrupted_shadow),      \

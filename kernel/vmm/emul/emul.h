@@ -61,9 +61,10 @@ struct emul_seg {
 enum emul_system {
 	EMUL_LDTR = 6,
 	EMUL_TR,
-	EMUL_MSW, /* CR0's low half */
+	EMUL_MSW, /* CR0 as SMSW reads it */
 	EMUL_GDTR,
 	EMUL_IDTR,
+	EMUL_CR0 = 16, /* CR1 to CR15 follow */
 };
 
 enum emul_vector {
@@ -123,9 +124,11 @@ struct emul_ops {
 	int (*io_in)(struct emul_ctx *ctx, uint16_t port, void *value, unsigned bytes);
 	int (*io_out)(struct emul_ctx *ctx, uint16_t port, const void *value, unsigned bytes);
 
-	/* A selector, the machine status word, or a table's limit with its base: enum
-	 * emul_segment or emul_system. NULL where they can't be had: -ENOTSUP then. */
-	void (*system)(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base);
+	/* A selector, or a table's limit, in `word`; a table's base, or CR0 (for SMSW too) or
+	 * another control register, in `base`: enum emul_segment or emul_system. Whether the
+	 * guest may read it here is the callee's to know. NULL where they can't be had:
+	 * -ENOTSUP then. */
+	int (*system)(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base);
 
 	/* The guest's XMM registers, 0 to 15. NULL where they can't be had: -ENOTSUP then. */
 	void (*read_xmm)(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16]);
@@ -208,6 +211,7 @@ enum emul_op {
 	EMUL_INS,
 	EMUL_OUTS,
 	EMUL_STORE_SYSTEM, /* SLDT, STR, SGDT, SIDT, SMSW, MOV from a segment register */
+	EMUL_READ_CR,	   /* MOV from a control register */
 	EMUL_XMM_LOAD,
 	EMUL_XMM_STORE,
 	EMUL_CACHE,  /* CLFLUSH, CLFLUSHOPT, CLWB: nothing to do, the access was it */

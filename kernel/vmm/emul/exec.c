@@ -327,9 +327,23 @@ static unsigned system_register(const struct emul_insn *insn)
 	return reg == 0 ? EMUL_GDTR : reg == 1 ? EMUL_IDTR : EMUL_MSW;
 }
 
+/* A selector with zeroes above it, or as much of CR0 as the register takes (APM vol. 3 SLDT,
+ * SMSW). */
+static int store_system_in_register(struct emul_ctx *ctx, const struct emul_insn *insn)
+{
+	unsigned which = system_register(insn);
+	uint64_t base = 0;
+	uint16_t word = 0;
+	int err = ctx->ops->system(ctx, which, &word, &base);
+
+	if (err)
+		return err;
+	emul_reg_write(ctx, insn, insn->rm, which == EMUL_MSW ? base : word, insn->op_bytes);
+	return emul_retire(ctx, insn);
+}
+
 /* To memory; selectors and the status word are 2 bytes there, whatever the operand size, and
- * tables 2 of limit with 4 or, in 64-bit mode, 8 of base (SDM vol. 2B SGDT, SLDT, SMSW). The
- * CPU has checked UMIP before the access that brought us here. */
+ * tables 2 of limit with 4 or, in 64-bit mode, 8 of base (SDM vol. 2B SGDT, SLDT, SMSW). */
 static int exec_store_system(struct emul_ctx *ctx, const struct emul_insn *insn)
 {
 	unsigned which = system_register(insn), bytes = 2;
@@ -340,16 +354,39 @@ static int exec_store_system(struct emul_ctx *ctx, const struct emul_insn *insn)
 
 	if (!ctx->ops->system)
 		return -ENOTSUP;
+	if (!insn->is_memory)
+		return store_system_in_register(ctx, insn);
 	if (which >= EMUL_GDTR)
 		bytes += ctx->mode == EMUL_MODE_64 ? 8 : 4;
-	err = emul_linear(ctx, insn->segment, emul_effective(ctx, insn), bytes, true, &linear);
+	err = ctx->ops->system(ctx, which, &word, &base);
+	if (!err)
+		err = emul_linear(ctx, insn->segment, emul_effective(ctx, insn), bytes, true,
+				  &linear);
 	if (err)
 		return err;
-	ctx->ops->system(ctx, which, &word, &base);
+	if (which == EMUL_MSW)
+		word = (uint16_t)base;
 	memcpy(value, &word, sizeof word);
 	memcpy(value + sizeof word, &base, sizeof base);
 	err = ctx->ops->write(ctx, linear, value, bytes);
 	return err ? err : emul_retire(ctx, insn);
+}
+
+/* The operand size is the mode's alone; LOCK makes CR0 CR8 on AMD (APM vol. 3 MOV CRn). */
+static int exec_read_cr(struct emul_ctx *ctx, const struct emul_insn *insn)
+{
+	unsigned cr = insn->reg | (insn->prefixes & EMUL_PREFIX_LOCK ? 8 : 0);
+	uint64_t value = 0;
+	uint16_t unused;
+	int err;
+
+	if (!ctx->ops->system)
+		return -ENOTSUP;
+	err = ctx->ops->system(ctx, EMUL_CR0 + cr, &unused, &value);
+	if (err)
+		return err;
+	emul_reg_write(ctx, insn, insn->rm, value, ctx->mode == EMUL_MODE_64 ? 8 : 4);
+	return emul_retire(ctx, insn);
 }
 
 static int exec_arithmetic(struct emul_ctx *ctx, const struct emul_insn *insn)
@@ -382,6 +419,7 @@ static int (*const handlers[EMUL_OPS])(struct emul_ctx *, const struct emul_insn
 	[EMUL_JMP] = emul_exec_branch,
 	[EMUL_MOVS... EMUL_OUTS] = emul_exec_string,
 	[EMUL_STORE_SYSTEM] = exec_store_system,
+	[EMUL_READ_CR] = exec_read_cr,
 	[EMUL_XMM_LOAD] = exec_xmm,
 	[EMUL_XMM_STORE] = exec_xmm,
 	[EMUL_CACHE] = emul_retire,

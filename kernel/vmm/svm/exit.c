@@ -9,6 +9,7 @@
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_NT BIT(14)
 #define DR6_BS	  BIT(14)
+#define DR6_B	  0xfull /* B0 to B3 */
 
 enum {
 	VECTOR_DB = 1,
@@ -28,6 +29,12 @@ enum {
 
 /* Exits that say all there is to say by their code. */
 static const uint8_t plain[] = {
+	[SVM_EXIT_CR0_READ] = VMEXIT_SYSTEM_READ,
+	[SVM_EXIT_CR4_READ] = VMEXIT_SYSTEM_READ,
+	[SVM_EXIT_IDTR_READ] = VMEXIT_SYSTEM_READ,
+	[SVM_EXIT_GDTR_READ] = VMEXIT_SYSTEM_READ,
+	[SVM_EXIT_LDTR_READ] = VMEXIT_SYSTEM_READ,
+	[SVM_EXIT_TR_READ] = VMEXIT_SYSTEM_READ,
 	[SVM_EXIT_INTR] = VMEXIT_HOST_INTERRUPT,
 	[SVM_EXIT_NMI] = VMEXIT_HOST_INTERRUPT,
 	[SVM_EXIT_INIT] = VMEXIT_INIT,
@@ -107,20 +114,28 @@ static void translate_cr(struct vcpu *vcpu, struct vmexit *exit)
 	exit->cr.value = vcpu_is_64bit(vcpu, &cs) ? operand : (uint32_t)operand;
 }
 
-/* The step is over: the IRET has run, or has faulted. */
-static void end_step(struct svm_vcpu *sv)
+/* What the step would add to is kept aside. */
+static void begin_step(struct svm_vcpu *sv)
 {
-	sv->stepping_iret = sv->nmi_blocked = false;
-	sv->vmcb->intercept_exceptions &= ~(uint32_t)INTERCEPT_IRET_FAULTS;
+	sv->step_dr6 = sv->vmcb->dr6 & (DR6_BS | DR6_B);
+	sv->vmcb->dr6 &= ~(DR6_BS | DR6_B);
+	sv->vmcb->intercept_exceptions |= INTERCEPT_IRET_FAULTS;
 }
 
-static bool stepped_over_iret(struct svm_vcpu *sv)
+/* The step is over: the IRET has run, or has faulted. Whether it has met a breakpoint of the
+ * guest's: B0 to B3 are set of those that are not enabled in DR7, too (APM vol. 2 13.1.1.3). */
+static bool end_step(struct svm_vcpu *sv)
 {
-	if (!sv->stepping_iret)
-		return false;
-	end_step(sv);
-	sv->vmcb->dr6 &= ~DR6_BS;
-	return true;
+	struct vmcb *vmcb = sv->vmcb;
+	uint64_t met = vmcb->dr6 & DR6_B;
+	bool enabled = false;
+
+	sv->stepping_iret = sv->nmi_blocked = false;
+	vmcb->intercept_exceptions &= ~(uint32_t)INTERCEPT_IRET_FAULTS;
+	for (unsigned i = 0; i < 4; i++)
+		enabled = enabled || (met >> i & 1 && vmcb->dr7 >> 2 * i & 3);
+	vmcb->dr6 = (vmcb->dr6 & ~DR6_BS) | sv->step_dr6;
+	return enabled;
 }
 
 /* The IRET that was to be stepped over faults: that ends the blocking of NMIs as well (SDM vol.
@@ -151,10 +166,12 @@ static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
 	}
 	switch (vector) {
 	case VECTOR_DB:
-		if (stepped_over_iret(svm_of(vcpu)))
+		if (svm_of(vcpu)->stepping_iret) {
 			exit->reason = VMEXIT_NMI_WINDOW;
-		else
-			vcpu_raise(vcpu, vector);
+			if (likely(!end_step(svm_of(vcpu))))
+				break;
+		}
+		vcpu_raise(vcpu, vector);
 		break;
 	case VECTOR_AC: vcpu_raise_error(vcpu, vector, (uint32_t)exit->raw_info[0]); break;
 	case VECTOR_MC: int_machine_check(); break;
@@ -217,7 +234,7 @@ static void translate_iret(struct vcpu *vcpu, struct vmexit *exit)
 	if (!sv->stepping_iret)
 		return;
 	vcpu->rflags |= RFLAGS_TF;
-	sv->vmcb->intercept_exceptions |= INTERCEPT_IRET_FAULTS;
+	begin_step(sv);
 }
 
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)

@@ -20,6 +20,7 @@
 struct svm_features svm_features;
 
 #define RFLAGS_IF BIT(9)
+#define CR4_UMIP  BIT(11)
 
 /* Always intercepted. HLT, I/O and MSRs so that the guest has its own; instructions that its
  * CPUID does not offer so that they raise #UD. */
@@ -34,6 +35,8 @@ struct svm_features svm_features;
 	 INTERCEPT_RDPRU)
 #define INTERCEPTS_5 \
 	(INTERCEPT_INVLPGB | INTERCEPT_INVLPGB_ILLEGAL | INTERCEPT_MCOMMIT | INTERCEPT_TLBSYNC)
+#define INTERCEPT_CR0_READ   BIT(0)
+#define INTERCEPT_CR4_READ   BIT(4)
 #define INTERCEPT_CR4_WRITE  BIT(16 + 4)
 #define INTERCEPT_CR8_WRITE  BIT(16 + 8)
 #define INTERCEPT_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18)) /* #DB #AC #MC; see exit.c */
@@ -313,16 +316,40 @@ static struct vmcb_segment *seg_slot(struct vcpu *vcpu, enum vcpu_seg seg)
 	return (struct vmcb_segment *)((char *)svm_of(vcpu)->vmcb + seg_offset[seg]);
 }
 
+/* UMIP on a CPU without it: while the guest has set it, what it is about exits, and so does MOV
+ * from CR4, where the CPU cannot keep the bit. SMSW exits as a read of CR0 (APM vol. 2
+ * 15.8, 15.9, table 15-7), and so does MOV from it. */
+static uint64_t set_umip(struct svm_vcpu *sv, uint64_t cr4)
+{
+	static const uint32_t reads = INTERCEPT_CR0_READ | INTERCEPT_CR4_READ,
+			      tables = INTERCEPT_IDTR_READ | INTERCEPT_GDTR_READ |
+				       INTERCEPT_LDTR_READ | INTERCEPT_TR_READ;
+	struct vmcb *vmcb = sv->vmcb;
+
+	if (cpu_features.umip)
+		return cr4;
+	sv->umip = cr4 & CR4_UMIP;
+	vmcb->intercept_cr =
+		sv->umip ? vmcb->intercept_cr | reads : vmcb->intercept_cr & ~reads;
+	vmcb->intercepts[0] =
+		sv->umip ? vmcb->intercepts[0] | tables : vmcb->intercepts[0] & ~tables;
+	return cr4 & ~CR4_UMIP;
+}
+
 /* EFER.SVME must be set for VMRUN and is ours alone (APM vol. 2 15.5.1). */
 static uint64_t svm_get_reg(struct vcpu *vcpu, enum vcpu_reg reg)
 {
 	uint64_t value = *reg_slot(vcpu, reg);
 
+	if (reg == REG_CR4 && svm_of(vcpu)->umip)
+		return value | CR4_UMIP;
 	return reg == REG_EFER ? value & ~EFER_SVME : value;
 }
 
 static void svm_set_reg(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
 {
+	if (reg == REG_CR4)
+		value = set_umip(svm_of(vcpu), value);
 	*reg_slot(vcpu, reg) = reg == REG_EFER ? value | EFER_SVME : value;
 	if (reg == REG_CR0 || reg == REG_CR3 || reg == REG_CR4 || reg == REG_EFER)
 		svm_of(vcpu)->flush = true; /* a guest's own MOV would have flushed */
@@ -409,6 +436,7 @@ const struct vmm_backend svm_backend = {
 	.probe = svm_probe,
 	.cpu_enable = svm_cpu_enable,
 	.shuns_cpu = svm_tcg_shuns_cpu,
+	.emulates_umip = true,
 	.nested_format = &pt_format_npt,
 	.nested_max_level = svm_nested_max_level,
 	.vm_init = svm_vm_init,

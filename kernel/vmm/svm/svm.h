@@ -22,8 +22,10 @@ struct svm_vcpu {
 	struct svm_cpu *cpu; /* whose ASID it has */
 	uint64_t generation;
 	_Atomic bool flush;
+	uint64_t step_dr6;  /* of the guest's DR6, while stepping_iret */
 	bool nmi_blocked;   /* an NMI was delivered and its IRET not yet seen */
 	bool stepping_iret; /* that IRET is being single-stepped */
+	bool umip;	    /* CR4.UMIP, where the CPU has none */
 	bool offered;	    /* V_IRQ is an interrupt for the guest (tcg.c), and no window */
 };
 

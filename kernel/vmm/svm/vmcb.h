@@ -22,6 +22,10 @@
 #define INTERCEPT_INIT	      BIT(3)
 #define INTERCEPT_VINTR	      BIT(4)
 #define INTERCEPT_CR0_SEL     BIT(5)
+#define INTERCEPT_IDTR_READ   BIT(6)
+#define INTERCEPT_GDTR_READ   BIT(7)
+#define INTERCEPT_LDTR_READ   BIT(8)
+#define INTERCEPT_TR_READ     BIT(9)
 #define INTERCEPT_RDPMC	      BIT(15)
 #define INTERCEPT_CPUID	      BIT(18)
 #define INTERCEPT_RSM	      BIT(19)
@@ -57,6 +61,8 @@
 
 /* Exit codes (APM vol. 2 appendix C). */
 enum svm_exit {
+	SVM_EXIT_CR0_READ = 0x00, /* SMSW as well */
+	SVM_EXIT_CR4_READ = 0x04,
 	SVM_EXIT_CR0_WRITE = 0x10,
 	SVM_EXIT_CR4_WRITE = 0x14,
 	SVM_EXIT_CR8_WRITE = 0x18,
@@ -66,6 +72,10 @@ enum svm_exit {
 	SVM_EXIT_INIT = 0x63,
 	SVM_EXIT_VINTR = 0x64,
 	SVM_EXIT_CR0_SEL = 0x65,
+	SVM_EXIT_IDTR_READ = 0x66,
+	SVM_EXIT_GDTR_READ = 0x67,
+	SVM_EXIT_LDTR_READ = 0x68,
+	SVM_EXIT_TR_READ = 0x69,
 	SVM_EXIT_RDTSC = 0x6e,
 	SVM_EXIT_RDPMC = 0x6f,
 	SVM_EXIT_CPUID = 0x72,

@@ -1,5 +1,6 @@
 /* A vCPU's registers: in the VMCS, in the CPU while it is loaded, or kept beside them. */
 #include "kernel/cpu/msr.h"
+#include "kernel/vmm/gva.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/vmx.h"
@@ -101,20 +102,17 @@ static void set_efer(uint64_t value)
 }
 
 /* With EPT, the four entries of PAE paging are loaded from the VMCS, not from memory (SDM vol.
- * 3C 26.3.2.4). Reserved bits fail the entry, so whoever sets these registers has looked. */
+ * 3C 26.3.2.4). Reserved bits fail the entry: whoever sets these registers has looked, and gva
+ * looks again at what is loaded. */
 static void load_pdptes(struct vcpu *vcpu)
 {
-	uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0;
+	uint64_t cr3 = vmread(VMCS_GUEST_CR3);
 
 	if (!(vmread(VMCS_GUEST_CR0) & CR0_PG) || !(vmread(VMCS_GUEST_CR4) & CR4_PAE) ||
 	    vmread(VMCS_GUEST_EFER) & EFER_LMA)
 		return;
-	for (unsigned i = 0; i < 4; i++) {
-		uint64_t entry = 0;
-
-		gmem_read64(&vcpu->vm->gmem, cr3 + 8 * i, &entry);
-		vmwrite(VMCS_GUEST_PDPTE + 2 * i, entry);
-	}
+	for (unsigned i = 0; i < 4; i++)
+		vmwrite(VMCS_GUEST_PDPTE + 2 * i, gva_pdpte(vcpu, cr3, i));
 }
 
 void vmx_set_reg(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
