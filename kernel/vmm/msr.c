@@ -9,6 +9,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
@@ -283,8 +284,8 @@ static int unknown(struct vcpu *vcpu, _Atomic uint64_t *counter, uint32_t msr)
 	if (atomic_fetch_add(counter, 1) + 1 == BUS_UNCLAIMED_MANY)
 		log_warn(vcpu->vm->name,
 			 "vCPU %u has accessed MSRs that do not exist %u times so far, now "
-			 "0x%x (RIP 0x%llx): `show` counts on",
-			 vcpu->id, BUS_UNCLAIMED_MANY, msr, (unsigned long long)vcpu->rip);
+			 "0x%x (%s): `show` counts on",
+			 vcpu->id, BUS_UNCLAIMED_MANY, msr, vcpu_place(vcpu).text);
 	return -EPERM;
 }
 

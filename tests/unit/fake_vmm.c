@@ -2,6 +2,7 @@
  * links that. */
 #include "tests/unit/fake_vmm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
+#include "kernel/vmm/place.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vtsc.h"
 
@@ -67,6 +69,14 @@ uint64_t clock_tsc_to_ns(uint64_t tsc)
 	    BIT(53)) /* a century: nobody should mean that, and the real one may overflow */
 		abort();
 	return tsc / FAKE_TSC_PER_NS;
+}
+
+__attribute__((weak)) struct vcpu_place vcpu_place(struct vcpu *vcpu)
+{
+	struct vcpu_place place;
+
+	snprintf(place.text, sizeof place.text, "place %llx", (unsigned long long)vcpu->rip);
+	return place;
 }
 
 __attribute__((weak)) uint64_t vtsc_read(const struct vcpu *vcpu)
