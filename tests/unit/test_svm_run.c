@@ -242,6 +242,35 @@ static void send_41_in_vain(void)
 	send_41();
 }
 
+static void pic_lines_in_vain(void)
+{
+	fake_svm_virq_undone = tcg;
+	pic_lines();
+}
+
+/* Behind the one that is held the next of the 8259's follows its IRET, as ever. */
+static void an_offer_before_another(void **state)
+{
+	static const struct model_insn handler[] = {DO(M_IRET)};
+	static const struct model_insn script[] = {
+		{.op = M_OUT, .a = 0x20, .b = 0x11, .bytes = 1},
+		{.op = M_OUT, .a = 0x21, .b = 0x20, .bytes = 1},
+		{.op = M_OUT, .a = 0x21, .b = 0x04, .bytes = 1},
+		{.op = M_OUT, .a = 0x21, .b = 0x03, .bytes = 1}, /* auto EOI */
+		{.op = M_OUT, .a = 0x21, .b = 0x00, .bytes = 1},
+		DO(M_STI),
+		HOST(pic_lines_in_vain),
+		DO(M_WBINVD),
+		NOTE('b'),
+		NOTE('c'),
+		END};
+
+	(void)state;
+	model_handler(0x21, handler);
+	model_handler(0x24, handler);
+	machine_trace(script, "21 24 b c");
+}
+
 static void again(void)
 {
 	finish(NULL);
@@ -333,6 +362,7 @@ int main(void)
 		SCENARIO(an_instruction_that_cannot_be_read),
 		SCENARIO(xsetbv_without_an_exit),
 		SCENARIO(an_offer_that_is_not_taken),
+		SCENARIO(an_offer_before_another),
 		SCENARIO(pause_filter),
 		SCENARIO(the_shunned_cpu),
 	};
