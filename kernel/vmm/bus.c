@@ -97,18 +97,19 @@ static void do_byte(void *bus, struct bus_access *byte)
 
 void bus_unclaimed(struct bus *bus, struct bus_access *access)
 {
-	const struct vcpu *vcpu = access->vcpu;
+	struct vcpu *vcpu = access->vcpu;
 
 	if (!access->write)
 		access->value = all_ones(access->bytes);
 	if (atomic_fetch_add_explicit(&bus->unclaimed, 1, memory_order_relaxed) + 1 !=
 	    BUS_UNCLAIMED_MANY)
 		return;
-	log_warn(vcpu->vm->name,
-		 "has accessed %s where nothing is %u times so far, now 0x%llx on vCPU %u "
-		 "(%s): `show` counts on",
-		 bus == &vcpu->vm->pio ? "ports" : "memory", BUS_UNCLAIMED_MANY,
-		 (unsigned long long)access->addr, vcpu->id, vcpu_place(access->vcpu).text);
+	log_warn(
+		vcpu->vm->name,
+		"has accessed %s where nothing is %u times so far, now 0x%llx on vCPU %u (%s): "
+		"`show` counts on",
+		bus == &vcpu->vm->pio ? "ports" : "memory", BUS_UNCLAIMED_MANY,
+		(unsigned long long)access->addr, vcpu->id, vcpu_place(vcpu).text);
 }
 
 void bus_do(struct bus *bus, struct bus_access *access)

@@ -63,5 +63,6 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu->rip = 0xfff0;
 	vcpu->rflags = RFLAGS_RESET;
 	vcpu->event.kind = VMEVENT_NONE;
+	vcpu->held = false;
 	vcpu->nmis_pending = 0;
 }

@@ -278,6 +278,21 @@ static void inject_interrupt(struct vcpu *vcpu, int vector, bool extint)
 	deliver(vcpu, &event);
 }
 
+/* Of all interrupts the one that was acknowledged already is first. Returns whether it has gone
+ * in. */
+static bool inject_held(struct vcpu *vcpu, bool taken)
+{
+	struct vmevent event = {.kind = VMEVENT_INTERRUPT, .vector = vcpu->held_vector};
+
+	if (taken || !vmm_backend->can_inject(vcpu, VMEVENT_INTERRUPT)) {
+		vmm_backend->request_window(vcpu, VMEVENT_INTERRUPT);
+		return false;
+	}
+	vcpu->held = false;
+	deliver(vcpu, &event);
+	return true;
+}
+
 /* One event at most goes in; where another waits, the window that exits for it is opened. */
 static void inject(struct vcpu *vcpu)
 {
@@ -298,6 +313,11 @@ static void inject(struct vcpu *vcpu)
 		}
 		if (vcpu->nmis_pending)
 			b->request_window(vcpu, VMEVENT_NMI);
+	}
+	if (unlikely(vcpu->held)) {
+		if (!inject_held(vcpu, taken))
+			return;
+		taken = true;
 	}
 	vector = vlapic_by_hardware(vcpu->lapic) ? -1 : vlapic_pending(vcpu->lapic);
 	extint = extint_pending(vcpu);
@@ -400,7 +420,7 @@ static bool halt_ends(struct vcpu *vcpu)
 {
 	return vcpu->nmis_pending || vcpu->event.kind != VMEVENT_NONE ||
 	       (vcpu->rflags & RFLAGS_IF &&
-		(vlapic_pending(vcpu->lapic) >= 0 || extint_pending(vcpu)));
+		(vcpu->held || vlapic_pending(vcpu->lapic) >= 0 || extint_pending(vcpu)));
 }
 
 /* Who posted while `in_guest` still seemed set has only kicked: once it is seen to be clear,

@@ -59,6 +59,8 @@ struct vcpu {
 	/* The vCPU thread's own. */
 	enum vcpu_run_state state;
 	struct vmevent event; /* to be delivered at the next entry; kind NONE: nothing */
+	bool held; /* an interrupt was acknowledged, but its delivery has not begun: it is */
+	uint8_t held_vector; /* the next to go in. A backend says so after an exit. */
 	struct vmexit exit;
 	struct bucket bus_locks; /* what it may still do: bus_lock.h */
 	uint8_t nmis_pending;	 /* 2 at most: see take_nmis() */

@@ -33,7 +33,7 @@
 uint32_t fake_svm_asids;
 unsigned fake_svm_flushes;
 uint64_t fake_svm_refuse, fake_svm_refuse_next;
-bool fake_svm_no_xsetbv_exit;
+bool fake_svm_no_xsetbv_exit, fake_svm_virq_undone;
 
 static uint32_t edx;
 #define OLD ((const struct vcpu *)1) /* nobody may find them any more */
@@ -56,7 +56,7 @@ void fake_svm_start(uint32_t features, bool tcg)
 	fake_svm_asids = ASIDS;
 	fake_svm_flushes = 0;
 	fake_svm_refuse = fake_svm_refuse_next;
-	fake_svm_no_xsetbv_exit = false;
+	fake_svm_no_xsetbv_exit = fake_svm_virq_undone = false;
 	memset(owner, 0, sizeof owner);
 	cpu_features.tcg = tcg;
 	fake_msr(MSR_VM_CR, 0);
@@ -185,6 +185,7 @@ static void check_asid(const struct svm_vcpu *sv, const struct vcpu *vcpu)
 struct run {
 	struct model *m;
 	struct vmcb *v;
+	bool virq_undone;
 };
 
 static bool leave(struct run *r, uint64_t code, uint64_t info_1, uint64_t info_2, bool insn)
@@ -222,7 +223,8 @@ static bool virtual_interrupt_due(const struct run *r)
 	const struct model *m = r->m;
 	uint64_t v = r->v->vintr;
 
-	return v & VINTR_IRQ && m->rflags & RFLAGS_IF && !m->by_sti && !m->by_mov_ss &&
+	return v & VINTR_IRQ && !r->virq_undone && m->rflags & RFLAGS_IF && !m->by_sti &&
+	       !m->by_mov_ss &&
 	       (v & VINTR_IGN_TPR || (v >> VINTR_PRIO_SHIFT & 0xf) > (v & 0xf));
 }
 
@@ -252,7 +254,11 @@ static bool leave_before_insn(struct run *r)
 	if (r->v->intercepts[0] & INTERCEPT_VINTR)
 		return leave(r, SVM_EXIT_VINTR, 0, 0, false);
 	r->v->vintr &= ~VINTR_IRQ;
-	return !delivered(r, EVENT_VALID | (r->v->vintr >> VINTR_VECTOR_SHIFT & 0xff));
+	if (delivered(r, EVENT_VALID | (r->v->vintr >> VINTR_VECTOR_SHIFT & 0xff)))
+		return false;
+	if (cpu_features.tcg) /* QEMU clears it when all is done */
+		r->v->vintr |= VINTR_IRQ;
+	return true;
 }
 
 static bool is_intercepted(const struct run *r, uint64_t code)
@@ -434,8 +440,10 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 {
 	struct vmcb *v = directmap(vmcb_phys);
 	const struct vmcb *host = directmap(host_vmcb_phys);
-	struct run r = {model_of(vcpu), v};
+	struct run r = {model_of(vcpu), v, fake_svm_virq_undone && v->vintr & VINTR_IRQ};
 
+	if (r.virq_undone)
+		fake_svm_virq_undone = false;
 	rule(!fake_cpu->interrupts, "interrupts are on");
 	rule(vcpu->in_guest, "nobody would kick it");
 	rule(fake_cpu->cpu.loaded == vcpu, "its state is not in the CPU");

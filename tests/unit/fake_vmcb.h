@@ -22,5 +22,7 @@ extern unsigned fake_svm_flushes; /* of the whole TLB */
 extern uint64_t fake_svm_refuse, fake_svm_refuse_next; /* that of the next start */
 /* QEMU 7.2: XSETBV does not exit. */
 extern bool fake_svm_no_xsetbv_exit;
+/* QEMU 7.2: the next V_IRQ is not seen until the guest has exited, and stays set. */
+extern bool fake_svm_virq_undone;
 
 #endif

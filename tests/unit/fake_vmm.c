@@ -2,6 +2,7 @@
  * links that. */
 #include "tests/unit/fake_vmm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

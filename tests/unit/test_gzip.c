@@ -182,6 +182,34 @@ static void test_limits(void **state)
 	free(bad);
 }
 
+/* Header and trailer are the least that a file has which is taken for gzip'd, and damaged. */
+static void test_probe(void **state)
+{
+	struct boot_image out;
+
+	(void)state;
+	assert_false(gzip_probe(&(struct boot_image){packed.data, 17}));
+	assert_true(gzip_probe(&(struct boot_image){packed.data, 18}));
+	assert_int_equal(unpack(packed.data, 18, &out), -ENOEXEC);
+}
+
+/* What follows the stream is not its length: a kernel must not be longer than was packed. */
+static void test_trailing_bytes(void **state)
+{
+	uint32_t lengths[] = {5001, 4999};
+	uint8_t *longer = malloc(packed.bytes + 4);
+	struct boot_image out;
+
+	(void)state;
+	memcpy(longer, packed.data, packed.bytes);
+	for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+		memcpy(longer + packed.bytes, &lengths[i], 4);
+		assert_int_equal(unpack(longer, packed.bytes + 4, &out), -ENOEXEC);
+		assert_non_null(strstr(why, "its length is wrong"));
+	}
+	free(longer);
+}
+
 static void test_each_allocation_may_fail(void **state)
 {
 	struct boot_image out;
@@ -227,6 +255,8 @@ int main(void)
 		cmocka_unit_test(test_every_truncation),
 		cmocka_unit_test(test_every_byte_counts),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_trailing_bytes),
 		cmocka_unit_test(test_each_allocation_may_fail),
 	};
 

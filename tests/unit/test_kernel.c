@@ -188,6 +188,36 @@ static void test_what_is_missing(void **state)
 	assert_int_equal(try("esp:/empty", "esp:/empty", CONFIG_PROTOCOL_LINUX), -ENOEXEC);
 }
 
+/* Each file in its place, with the string that goes with it. */
+static void test_all_is_handed_on(void **state)
+{
+	struct config_boot boot = {
+		.kernel = "esp:/one.elf",
+		.cmdline = "quiet",
+		.module_count = 2,
+		.modules = {{.file = "esp:/module", .cmdline = "first"},
+			    {.file = "esp:/two.elf", .cmdline = "second"}},
+	};
+	struct kernel_files opened;
+	const struct boot_source *source = &opened.source;
+
+	(void)state;
+	assert_int_equal(kernel_open(&boot, NULL, &opened, why), 0);
+	assert_string_equal(source->name, "esp:/one.elf");
+	assert_string_equal(source->cmdline, "quiet");
+	assert_int_equal(source->kernel.bytes, sizeof(kernel_1));
+	assert_int_equal(source->initrd.bytes, 0);
+	assert_int_equal(source->module_count, 2);
+	assert_string_equal(source->modules[0].string, "first");
+	assert_string_equal(source->modules[1].string, "second");
+	assert_int_equal(source->modules[0].image.bytes, 5);
+	assert_memory_equal(source->modules[0].image.data, "12345", 5);
+	assert_int_equal(source->modules[1].image.bytes, sizeof(kernel_2));
+	assert_memory_equal(source->modules[1].image.data, kernel_2, sizeof(kernel_2));
+	kernel_close(&opened);
+	assert_int_equal(held, 0);
+}
+
 static void test_each_step_may_fail(void **state)
 {
 	static const char *const kernels[] = {"esp:/one.elf", "esp:/two.elf", "esp:/one.gz"};
@@ -213,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_what_is_missing),
+		cmocka_unit_test(test_all_is_handed_on),
 		cmocka_unit_test(test_each_step_may_fail),
 	};
 

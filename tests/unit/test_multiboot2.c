@@ -555,10 +555,33 @@ static void test_each_step_may_fail(void **state)
 	fake_gmem_fini(&fake);
 }
 
+/* The header is at a multiple of 8 bytes, and whole within 32 KiB (3.1.1). */
+static void test_where_a_header_is(void **state)
+{
+	static const uint32_t header[] = {MAGIC, 0, 16, -(MAGIC + 16)};
+	static const struct {
+		size_t at;
+		bool found;
+	} places[] = {{0, true},  {8, true},	      {4, false},
+		      {2, false}, {32768 - 16, true}, {32768 - 8, false}};
+	uint8_t *file = calloc(1, 33000);
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+		memset(file, 0, 33000);
+		memcpy(file + places[i].at, header, sizeof(header));
+		assert_int_equal(
+			multiboot_probe(&(struct boot_image){file, 33000}, MULTIBOOT_2),
+			places[i].found);
+	}
+	free(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_where_a_header_is),
 		cmocka_unit_test(test_information),
 		cmocka_unit_test(test_acpi),
 		cmocka_unit_test(test_sections),

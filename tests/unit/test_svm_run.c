@@ -303,6 +303,85 @@ static void xsetbv_without_an_exit(void **state)
 	machine_destroy(vm);
 }
 
+static void send_41_in_vain(void)
+{
+	fake_svm_virq_undone = tcg;
+	send_41();
+}
+
+static void pic_lines_in_vain(void)
+{
+	fake_svm_virq_undone = tcg;
+	pic_lines();
+}
+
+/* Behind the one that is held the next of the 8259's follows its IRET, as ever. */
+static void an_offer_before_another(void **state)
+{
+	static const struct model_insn handler[] = {DO(M_IRET)};
+	static const struct model_insn script[] = {
+		{.op = M_OUT, .a = 0x20, .b = 0x11, .bytes = 1},
+		{.op = M_OUT, .a = 0x21, .b = 0x20, .bytes = 1},
+		{.op = M_OUT, .a = 0x21, .b = 0x04, .bytes = 1},
+		{.op = M_OUT, .a = 0x21, .b = 0x03, .bytes = 1}, /* auto EOI */
+		{.op = M_OUT, .a = 0x21, .b = 0x00, .bytes = 1},
+		DO(M_STI),
+		HOST(pic_lines_in_vain),
+		DO(M_WBINVD),
+		NOTE('b'),
+		NOTE('c'),
+		END};
+
+	(void)state;
+	model_handler(0x21, handler);
+	model_handler(0x24, handler);
+	machine_trace(script, "21 24 b c");
+}
+
+static void again(void)
+{
+	finish(NULL);
+	restart(NULL);
+}
+
+/* An interrupt that was offered and not taken is not lost by what the guest does meanwhile, and
+ * comes when it may: its vector is in service already, and would hold others back for ever. */
+static void an_offer_that_is_not_taken(void **state)
+{
+	static const struct model_insn faults[] = {
+		X2APIC, DO(M_STI), HOST(send_41_in_vain), WRMSR(0x12345, 0), NOTE('a'), END};
+	static const struct model_insn masks[] = {
+		X2APIC,	   DO(M_STI),	 HOST(send_41_in_vain),
+		DO(M_CLI), DO(M_WBINVD), WRMSR(0x12345, 0),
+		NOTE('a'), DO(M_STI),	 NOTE('b'),
+		NOTE('c'), END};
+	static const struct model_insn touches[] = {
+		X2APIC,
+		DO(M_STI),
+		HOST(send_41_in_vain),
+		{.op = M_TOUCH, .a = 0xd0000000, .b = VMEXIT_WRITE},
+		NOTE('a'),
+		END};
+	static const struct model_insn halts[] = {X2APIC,    DO(M_STI), HOST(send_41_in_vain),
+						  DO(M_HLT), NOTE('a'), END};
+	static const struct model_insn more[] = {X2APIC,       DO(M_STI), HOST(send_41_in_vain),
+						 DO(M_WBINVD), NOTE('a'), HOST(send_nmi_and_41),
+						 NOTE('b'),    END};
+
+	(void)state;
+	machine_trace(faults, tcg ? "#13:0 41 a" : "41 #13:0 a");
+	again();
+	machine_trace(masks, tcg ? "#13:0 a b 41 c" : "41 #13:0 a b c");
+	again();
+	fake_populate_result = -EFAULT;
+	machine_trace(touches, "41 a");
+	again();
+	if (tcg)
+		machine_trace(halts, "41 a");
+	again();
+	machine_trace(more, "41 a nmi 41 b");
+}
+
 /* Only loops of PAUSE exit, where the CPU can tell them. */
 static void pause_filter(void **state)
 {
@@ -351,6 +430,8 @@ int main(void)
 		SCENARIO(states_that_vmrun_refuses),
 		SCENARIO(an_instruction_that_cannot_be_read),
 		SCENARIO(xsetbv_without_an_exit),
+		SCENARIO(an_offer_that_is_not_taken),
+		SCENARIO(an_offer_before_another),
 		SCENARIO(pause_filter),
 		SCENARIO(the_shunned_cpu),
 	};

@@ -148,6 +148,7 @@ static void check_registers(bool init)
 	assert_int_equal(vcpu.rflags, 2);
 	assert_int_equal(vcpu.event.kind, VMEVENT_NONE);
 	assert_int_equal(vcpu.nmis_pending, 0);
+	assert_false(vcpu.held);
 }
 
 static void test_reset(void **state)

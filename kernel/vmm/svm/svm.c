@@ -210,7 +210,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vmcb->event_inj = 0;
 	vmcb->tlb_control = 0;
 	if (unlikely(virq && cpu_features.tcg))
-		svm_tcg_exited(sv);
+		svm_tcg_exited(vcpu);
 	if (unlikely((vmcb->vintr & VINTR_TPR_MASK) != tpr))
 		vlapic_set_cr8(vcpu->lapic, vmcb->vintr & 0xf);
 	svm_translate_exit(vcpu, exit);

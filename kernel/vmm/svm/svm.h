@@ -55,7 +55,7 @@ void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit);
  * after the exit of a guest that was entered with V_IRQ set. */
 bool svm_tcg_shuns_cpu(unsigned cpu);
 void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector);
-void svm_tcg_exited(struct svm_vcpu *sv);
+void svm_tcg_exited(struct vcpu *vcpu);
 
 /* MSR and I/O permission maps: everything intercepted but what is listed. 0 or -ENOMEM. */
 int svm_maps_init(void);

@@ -19,6 +19,8 @@
  * VMRUN sets CPU_INTERRUPT_VIRQ without the lock that other threads hold for theirs, so that it
  * may undo an interrupt of ours at that moment: the local APIC is made to look again after the
  * exit, and its timer, which might have been what ends the guest's run, is periodic (apic.c).
+ * They may undo it as well: the guest then runs on, whatever it does, with its interrupt not
+ * taken and V_IRQ still set.
  */
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/cpu.h"
@@ -41,17 +43,21 @@ void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector)
 }
 
 /* After an exit of a guest that was entered with V_IRQ set. An interrupt that was not taken is
- * reported as one whose delivery the exit interrupted. */
-void svm_tcg_exited(struct svm_vcpu *sv)
+ * held for the next entry that may take it: what the guest has done since is its own, an
+ * exception for one, and must not take its place. One whose delivery began and was interrupted
+ * has V_IRQ set as well; that exit reports it. */
+void svm_tcg_exited(struct vcpu *vcpu)
 {
+	struct svm_vcpu *sv = svm_of(vcpu);
 	struct vmcb *vmcb = sv->vmcb;
 
 	apic_look_again();
 	if (!sv->offered)
 		return;
 	sv->offered = false;
-	if (vmcb->vintr & VINTR_IRQ)
-		vmcb->exit_int_info = (uint8_t)(vmcb->vintr >> VINTR_VECTOR_SHIFT) |
-				      EVENT_TYPE_INTR << EVENT_TYPE_SHIFT | EVENT_VALID;
+	if (vmcb->vintr & VINTR_IRQ && !(vmcb->exit_int_info & EVENT_VALID)) {
+		vcpu->held = true;
+		vcpu->held_vector = (uint8_t)(vmcb->vintr >> VINTR_VECTOR_SHIFT);
+	}
 	vmcb->vintr &= ~VINTR_IRQ;
 }
