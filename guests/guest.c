@@ -307,7 +307,7 @@ int guest_add(const struct guest_config *config, const struct cpumask *shared)
 		return -ENOMEM;
 	g->config = *config;
 	g->shared = *shared;
-	mutex_init(&g->lock);
+	mutex_init(&g->lock, "guest");
 	g->console = console_create(config->name);
 	if (!g->console) {
 		heap_free(g);

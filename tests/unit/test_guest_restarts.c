@@ -66,8 +66,9 @@ void thread_block_until(uint64_t deadline_ns)
 	now_ns = MAX(now_ns, deadline_ns);
 }
 
-void mutex_init(struct mutex *m)
+void mutex_init(struct mutex *m, const char *what)
 {
+	(void)what;
 	(void)m;
 }
 
