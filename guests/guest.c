@@ -19,6 +19,10 @@
 #include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
 
+/* From one start to the next by a policy, at least, whatever `restart_limit` allows: what ends
+ * and begins costs all CPUs a little. */
+#define RESTART_LEAST_NS (100 * NSEC_PER_MSEC)
+
 enum guest_request {
 	REQUEST_START = 1,
 	REQUEST_ENDED = 2, /* the VM has stopped by itself or on request */
@@ -34,6 +38,8 @@ struct guest {
 	struct guest_config config;
 	struct console *console;
 	_Atomic uint32_t requests; /* enum guest_request */
+	_Atomic uint64_t again_ns; /* when it is to start again; 0: it is not */
+	uint64_t started_ns;	   /* last; the control thread's */
 
 	struct mutex lock;
 	enum guest_state state;
@@ -112,8 +118,10 @@ static void start(struct guest *g)
 	struct launch launch;
 	int err;
 
+	atomic_store(&g->again_ns, 0);
 	if (g->state == GUEST_RUNNING)
 		return;
+	g->started_ns = clock_now_ns();
 	set_state(g, GUEST_STARTING);
 	err = launch_prepare(&g->config, &g->shared, g->console, vm_ended, g, &launch, why);
 	mutex_lock(&g->lock);
@@ -207,24 +215,34 @@ static bool ended(struct guest *g, struct launch *launch, bool reset)
 
 /* Requests are taken under the lock, as press_reset() makes its own: with the VM that it is for
  * still there, and so not left over for a later life. */
-static void serve(struct guest *g)
+static uint32_t take_requests(struct guest *g, struct launch *launch)
 {
-	bool again = false;
-	struct launch launch;
 	uint32_t requests;
 
 	if (!atomic_load(&g->requests))
-		return;
+		return 0;
 	mutex_lock(&g->lock);
 	requests = atomic_exchange(&g->requests, 0);
 	if (requests & REQUEST_ENDED)
-		launch = take_away(g);
+		*launch = take_away(g);
 	else if (requests & REQUEST_RESET) /* it has not stopped yet: then */
 		atomic_fetch_or(&g->requests, REQUEST_RESET);
 	mutex_unlock(&g->lock);
-	if (requests & REQUEST_ENDED)
-		again = ended(g, &launch, requests & REQUEST_RESET);
-	if (again || requests & REQUEST_START)
+	return requests;
+}
+
+static void serve(struct guest *g)
+{
+	struct launch launch;
+	uint32_t requests = take_requests(g, &launch);
+	uint64_t again;
+
+	if (requests & REQUEST_ENDED && ended(g, &launch, requests & REQUEST_RESET))
+		atomic_store(&g->again_ns, g->started_ns + RESTART_LEAST_NS);
+	again = atomic_load(&g->again_ns);
+	if (requests & REQUEST_START ||
+	    (again && again <= clock_now_ns() &&
+	     atomic_compare_exchange_strong(&g->again_ns, &again, 0)))
 		start(g);
 }
 
@@ -239,6 +257,20 @@ static bool anything_to_do(void)
 	return false;
 }
 
+/* When the next guest is to start again; UINT64_MAX: none is. */
+static uint64_t next_start_ns(void)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t again = atomic_load(&guests[i]->again_ns);
+
+		if (again)
+			next = MIN(next, again);
+	}
+	return next;
+}
+
 static void control_thread(void *arg)
 {
 	(void)arg;
@@ -246,7 +278,7 @@ static void control_thread(void *arg)
 		for (unsigned i = 0; i < count; i++)
 			serve(guests[i]);
 		if (!anything_to_do())
-			thread_block();
+			thread_block_until(next_start_ns());
 	}
 }
 
@@ -275,7 +307,7 @@ int guest_add(const struct guest_config *config, const struct cpumask *shared)
 		return -ENOMEM;
 	g->config = *config;
 	g->shared = *shared;
-	mutex_init(&g->lock);
+	mutex_init(&g->lock, "guest");
 	g->console = console_create(config->name);
 	if (!g->console) {
 		heap_free(g);
@@ -352,9 +384,10 @@ int guest_shutdown(struct guest *g)
 	return with_vm(g, press_power);
 }
 
+/* One that is about to start again is not. */
 int guest_stop(struct guest *g)
 {
-	return with_vm(g, power_off);
+	return atomic_exchange(&g->again_ns, 0) ? 0 : with_vm(g, power_off);
 }
 
 int guest_reset(struct guest *g)

@@ -66,7 +66,7 @@ struct console *guest_console(struct guest *guest);
 int guest_start(struct guest *guest);
 /* Power button: the guest's own decision. -EOPNOTSUPP: nobody in the guest listens to it. */
 int guest_shutdown(struct guest *guest);
-int guest_stop(struct guest *guest); /* power off, now */
+int guest_stop(struct guest *guest); /* power off, now; or no restart, if one is due */
 int guest_reset(
 	struct guest *guest); /* reset button, now: starts again whatever on_reboot says */
 

@@ -112,6 +112,7 @@ void balloon_command(char *line)
 {
 	struct words words = words_split(line);
 	struct guest *guest = words.count ? guest_find(words.at[0]) : NULL;
+	unsigned size_words;
 	uint64_t bytes;
 	bool insists;
 	int err;
@@ -127,7 +128,8 @@ void balloon_command(char *line)
 		return;
 	}
 	insists = !strcmp(words.at[words.count - 1], "anyway");
-	if (words_size(&words, 1, &bytes) != words.count - 1 - insists) {
+	size_words = words_size(&words, 1, &bytes);
+	if (!size_words || size_words != words.count - 1 - insists) {
 		operator_say("That is no size; write one such as 256 MiB.\n");
 		return;
 	}

@@ -21,7 +21,7 @@ static uint64_t rflags(void)
 }
 
 /* Once something panics the rules end: the log goes round its locks. */
-struct check_cpu *checks_this_cpu(void)
+struct check_held *checks_this_cpu(void)
 {
 	return log_in_panic() ? NULL : &cpu_this()->checks;
 }

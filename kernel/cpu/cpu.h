@@ -50,7 +50,7 @@ struct cpu {
 	uint8_t tss[104];		   /* SDM vol. 3A fig. 8-11 */
 	_Atomic uint64_t interrupts, ipis; /* counters */
 #ifdef CHECKS
-	struct check_cpu checks;
+	struct check_held checks;
 #endif
 };
 

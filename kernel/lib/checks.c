@@ -1,4 +1,4 @@
-/* See checks.h: what may wait, and the order of spinlocks. Whose frames are whose is
+/* See checks.h: what may wait, and the order of locks. Whose frames are whose is
  * kernel/mem/owners.c. Empty in builds without checks. */
 #include "kernel/lib/checks.h"
 
@@ -189,38 +189,90 @@ static unsigned class_of(struct check_lock *lock)
 	return class;
 }
 
+static unsigned named_class(struct check_lock *lock, const char *site)
+{
+	unsigned class = class_of(lock);
+
+	if (!__STDC_HOSTED__ && !class) /* tests make objects without their create functions */
+		check_failed("the lock at %s has no name: spin_lock_init() or mutex_init()",
+			     site);
+	return class;
+}
+
+static void check_not_held(const struct check_held *by, const struct check_lock *lock,
+			   const char *site)
+{
+	for (unsigned i = 0; i < by->count; i++)
+		if (by->held[i].lock == lock)
+			check_failed("'%s', taken at %s, is held since %s",
+				     lock->name ? lock->name : "?", site, by->held[i].site);
+}
+
+static void check_orders(const struct check_held *by, unsigned class, const char *site)
+{
+	for (unsigned i = 0; i < by->count; i++)
+		if (by->held[i].lock->class)
+			check_order(by->held[i].lock->class, by->held[i].site, class, site);
+}
+
 void check_lock_take(struct check_lock *lock, const char *site)
 {
-	const struct check_cpu *cpu = checks_this_cpu();
+	const struct check_held *cpu = checks_this_cpu();
 	unsigned class;
 
 	if (!cpu)
 		return;
-	class = class_of(lock);
-	if (!__STDC_HOSTED__ && !class) /* tests make objects without their create functions */
-		check_failed("the lock at %s has no name: spin_lock_init()", site);
-	for (unsigned i = 0; i < cpu->count; i++)
-		if (cpu->held[i].lock == lock)
-			check_failed("'%s', taken at %s, is held since %s",
-				     lock->name ? lock->name : "?", site, cpu->held[i].site);
+	class = named_class(lock, site);
+	check_not_held(cpu, lock, site);
 	if (!class)
 		return;
 	check_context(class, site);
-	for (unsigned i = 0; i < cpu->count; i++)
-		if (cpu->held[i].lock->class)
-			check_order(cpu->held[i].lock->class, cpu->held[i].site, class, site);
+	check_orders(cpu, class, site);
+}
+
+void check_mutex_take(struct check_lock *lock, const char *site)
+{
+	const struct check_held *thread = checks_this_thread();
+	unsigned class;
+
+	if (!thread)
+		return;
+	class = named_class(lock, site);
+	check_not_held(thread, lock, site);
+	if (class)
+		check_orders(thread, class, site);
+}
+
+/* Returns false where there is no room. */
+static bool hold(struct check_held *by, struct check_lock *lock, const char *site)
+{
+	if (!by)
+		return true;
+	if (by->count == CHECK_HELD_MAX)
+		return false;
+	by->held[by->count].lock = lock;
+	by->held[by->count++].site = site;
+	return true;
+}
+
+static void let_go(struct check_held *by, const struct check_lock *lock)
+{
+	unsigned at = by ? by->count : 0;
+
+	while (at && by->held[at - 1].lock != lock)
+		at--;
+	if (!at)
+		return;
+	for (; at < by->count; at++)
+		by->held[at - 1] = by->held[at];
+	by->count--;
 }
 
 void check_lock_taken(struct check_lock *lock, const char *site)
 {
 	uint64_t flags = check_irq_save(); /* a handler's locks lie above ours, or not at all */
-	struct check_cpu *cpu = checks_this_cpu();
-	bool fits = !cpu || cpu->count < CHECK_HELD_MAX;
+	bool fits = hold(checks_this_cpu(), lock, site);
 
-	if (cpu && fits) {
-		cpu->held[cpu->count].lock = lock;
-		cpu->held[cpu->count++].site = site;
-	}
 	check_irq_restore(flags);
 	if (!fits)
 		check_failed("more than %u spinlocks held, at %s", CHECK_HELD_MAX, site);
@@ -229,22 +281,25 @@ void check_lock_taken(struct check_lock *lock, const char *site)
 void check_lock_give(struct check_lock *lock)
 {
 	uint64_t flags = check_irq_save();
-	struct check_cpu *cpu = checks_this_cpu();
-	unsigned at = cpu ? cpu->count : 0;
 
-	while (at && cpu->held[at - 1].lock != lock)
-		at--;
-	if (at) {
-		for (; at < cpu->count; at++)
-			cpu->held[at - 1] = cpu->held[at];
-		cpu->count--;
-	}
+	let_go(checks_this_cpu(), lock);
 	check_irq_restore(flags);
+}
+
+void check_mutex_taken(struct check_lock *lock, const char *site)
+{
+	if (!hold(checks_this_thread(), lock, site))
+		check_failed("more than %u mutexes held, at %s", CHECK_HELD_MAX, site);
+}
+
+void check_mutex_give(struct check_lock *lock)
+{
+	let_go(checks_this_thread(), lock);
 }
 
 void check_wait_at(const char *what, const char *site)
 {
-	const struct check_cpu *cpu = checks_this_cpu();
+	const struct check_held *cpu = checks_this_cpu();
 
 	if (!cpu || check_starting())
 		return;

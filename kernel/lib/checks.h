@@ -8,6 +8,7 @@
  * - Spinlocks are taken in one order. A lock's class is what it guards (spin_lock_init()). The
  *   first time that one class is taken under another sets their order; whoever takes them the
  *   other way round later, directly or by way of others, is told of both places.
+ * - So are mutexes among themselves: a thread that waits for one holds those it has.
  * - A class that interrupt handlers take is never taken with interrupts on, nor under it one
  *   that is.
  * That frames have one owner is kernel/mem/owners.h.
@@ -25,7 +26,7 @@
 #define CHECK_TEXT(text)  CHECK_TEXT_(text)
 #define CHECK_SITE	  __FILE__ ":" CHECK_TEXT(__LINE__)
 
-/* In every spinlock. */
+/* In every spinlock and mutex. */
 struct check_lock {
 	const char *name;	/* what it guards; NULL: it was never named */
 	_Atomic unsigned class; /* 1 and more once it was taken */
@@ -33,8 +34,8 @@ struct check_lock {
 
 #define CHECK_HELD_MAX 16
 
-/* The spinlocks that one CPU holds. */
-struct check_cpu {
+/* The spinlocks that one CPU holds, or the mutexes that one thread does. */
+struct check_held {
 	struct {
 		const struct check_lock *lock;
 		const char *site;
@@ -43,7 +44,9 @@ struct check_cpu {
 };
 
 /* Kept by kernel/cpu/checks.c; on the build machine by tests/unit/checks_host.c. */
-struct check_cpu *checks_this_cpu(void); /* NULL: too early */
+struct check_held *checks_this_cpu(void); /* NULL: too early */
+/* Kept by kernel/sched/thread.c, and there likewise. NULL: no thread yet. */
+struct check_held *checks_this_thread(void);
 bool check_irqs_on(void);
 bool check_in_irq(void);
 bool check_starting(void);    /* this CPU runs no threads yet: nobody waits for it */
@@ -57,6 +60,11 @@ void check_failed(const char *fmt, ...) printf_like(1, 2);
 void check_lock_take(struct check_lock *lock, const char *site);
 void check_lock_taken(struct check_lock *lock, const char *site);
 void check_lock_give(struct check_lock *lock);
+
+/* The same for a mutex, in thread context. */
+void check_mutex_take(struct check_lock *lock, const char *site);
+void check_mutex_taken(struct check_lock *lock, const char *site);
+void check_mutex_give(struct check_lock *lock);
 
 void check_wait_at(const char *what, const char *site);
 /* The caller may wait for others now. Any context. */

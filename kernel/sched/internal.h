@@ -37,6 +37,9 @@ struct thread {
 	struct mem_account *account;
 	bool owns_cpu, ends_slices;
 	struct timer timer; /* thread_block_until */
+#ifdef CHECKS
+	struct check_held mutexes;
+#endif
 	struct _reent reent;
 	char name[THREAD_NAME_BYTES];
 };

@@ -34,9 +34,21 @@ static struct thread *give(struct wait_queue *q)
 	return thread;
 }
 
-void mutex_init(struct mutex *m)
+/* Where it is taken is the caller's business: its address would say no more than its name. */
+#ifdef CHECKS
+#define CHECK_TAKE(m)  check_mutex_take(&(m)->check, (m)->check.name)
+#define CHECK_TAKEN(m) check_mutex_taken(&(m)->check, (m)->check.name)
+#define CHECK_GIVE(m)  check_mutex_give(&(m)->check)
+#else
+#define CHECK_TAKE(m)  ((void)0)
+#define CHECK_TAKEN(m) ((void)0)
+#define CHECK_GIVE(m)  ((void)0)
+#endif
+
+void mutex_init(struct mutex *m, const char *what)
 {
-	*m = (struct mutex){.lock = SPINLOCK("mutex")};
+	(void)what;
+	*m = (struct mutex){MUTEX_CHECK(what).lock = SPINLOCK("mutex")};
 	list_init(&m->queue.waiters);
 }
 
@@ -48,6 +60,8 @@ bool mutex_trylock(struct mutex *m)
 	if (free)
 		m->owner = thread_current();
 	spin_unlock_irqrestore(&m->lock, flags);
+	if (free)
+		CHECK_TAKEN(m);
 	return free;
 }
 
@@ -57,6 +71,7 @@ void mutex_lock(struct mutex *m)
 	uint64_t flags;
 
 	check_may_wait("a mutex");
+	CHECK_TAKE(m);
 	flags = spin_lock_irqsave(&m->lock);
 	w.given = !m->owner;
 	if (w.given)
@@ -66,13 +81,16 @@ void mutex_lock(struct mutex *m)
 	spin_unlock_irqrestore(&m->lock, flags);
 	while (!w.given)
 		thread_block();
+	CHECK_TAKEN(m);
 }
 
 /* Wakes under the lock: the next owner cannot end, nor free the mutex, before. */
 void mutex_unlock(struct mutex *m)
 {
-	uint64_t flags = spin_lock_irqsave(&m->lock);
+	uint64_t flags;
 
+	CHECK_GIVE(m);
+	flags = spin_lock_irqsave(&m->lock);
 	m->owner = give(&m->queue);
 	if (m->owner)
 		thread_wake(m->owner);

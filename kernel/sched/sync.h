@@ -18,15 +18,25 @@ struct mutex {
 	struct spinlock lock; /* guards the rest */
 	struct thread *owner;
 	struct wait_queue queue;
+#ifdef CHECKS
+	struct check_lock check;
+#endif
 };
 
-/* A static one that needs no mutex_init(); `m` is its own name. */
-#define MUTEX(m)                                                           \
+#ifdef CHECKS
+#define MUTEX_CHECK(what) .check.name = (what),
+#else
+#define MUTEX_CHECK(what)
+#endif
+
+/* A static one that needs no mutex_init(); `m` is its own name, `what` says what it guards, as
+ * a spinlock's does. */
+#define MUTEX(m, what)                                                     \
 	{                                                                  \
-		.lock = SPINLOCK("mutex"),                                 \
+		MUTEX_CHECK(what).lock = SPINLOCK("mutex"),                \
 		.queue.waiters = {&(m).queue.waiters, &(m).queue.waiters}, \
 	}
-void mutex_init(struct mutex *m);
+void mutex_init(struct mutex *m, const char *what);
 void mutex_lock(struct mutex *m); /* thread context, no spinlock held, as all that sleeps */
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m); /* by the owner; passes it to the first that waits */

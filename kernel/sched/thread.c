@@ -151,6 +151,15 @@ struct _reent *thread_reent(void)
 	return t ? &t->reent : _GLOBAL_REENT;
 }
 
+#ifdef CHECKS
+struct check_held *checks_this_thread(void)
+{
+	struct thread *t = thread_current();
+
+	return t && !log_in_panic() ? &t->mutexes : NULL;
+}
+#endif
+
 void *thread_arg(const struct thread *t)
 {
 	return t->arg;

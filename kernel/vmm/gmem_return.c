@@ -132,7 +132,9 @@ static void free_frame(struct gmem *gm, uint64_t chunk, uint64_t gpa)
 
 	if (!block->split && !gm->frames[chunk]) {
 		guest_frames_split(block->hpa, block->order);
-		block->split = true;
+		spin_lock(&gm->lock);
+		block->split = block->broken = true; /* were it ever touched, or not */
+		spin_unlock(&gm->lock);
 	}
 	atomic_store(&gm->frames[chunk], GMEM_AWAY);
 	atomic_fetch_add(&gm->away_bytes, CHUNK_BYTES);

@@ -314,6 +314,6 @@ void switch_init(void)
 	static const struct network_provider provider = {
 		.create = create, .attach = attach, .visit = visit};
 
-	mutex_init(&lock);
+	mutex_init(&lock, "networks");
 	network_init(&provider);
 }

@@ -7,13 +7,18 @@
 
 #define IF BIT(9)
 
-static _Thread_local struct check_cpu cpu;
+static _Thread_local struct check_held cpu, thread;
 _Thread_local bool checks_irqs_off, checks_in_irq, checks_window_open;
 char *checks_expected;
 
-struct check_cpu *checks_this_cpu(void)
+struct check_held *checks_this_cpu(void)
 {
 	return &cpu;
+}
+
+struct check_held *checks_this_thread(void)
+{
+	return &thread;
 }
 
 bool check_irqs_on(void)

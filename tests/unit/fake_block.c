@@ -133,8 +133,9 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 	va_end(args);
 }
 
-void mutex_init(struct mutex *m)
+void mutex_init(struct mutex *m, const char *what)
 {
+	(void)what;
 	*m = (struct mutex){0};
 }
 

@@ -237,6 +237,44 @@ static void irqs_off_is_no_offence(void **state)
 	spin_unlock(&third);
 }
 
+/* ---- mutexes ---- */
+
+static void mutex_take(struct check_lock *lock, const char *site)
+{
+	check_mutex_take(lock, site);
+	check_mutex_taken(lock, site);
+}
+
+/* They have an order among themselves, whatever is slept in between, and none with spinlocks:
+ * with one of those held nobody waits for a mutex. */
+static void mutexes_have_an_order(void **state)
+{
+	struct check_lock one = {.name = "one"}, two = {.name = "two"},
+			  three = {.name = "three"};
+
+	(void)state;
+	mutex_take(&one, "a");
+	mutex_take(&two, "b");
+	check_may_wait("sleeping");
+	under(&first, &second);
+	says("");
+	check_mutex_take(&one, "c");
+	says("'one', taken at c, is held since a");
+	check_mutex_give(&one);
+	mutex_take(&three, "d");
+	says("");
+	check_mutex_take(&one, "e"); /* one, two, three, one */
+	says("'one', taken at e under 'two' of b; but 'two' was taken at b under 'one' of a");
+	check_mutex_give(&two);
+	check_mutex_take(&one, "f");
+	says("'one', taken at f under 'three' of d");
+	check_mutex_give(&three);
+	mutex_take(&one, "g");
+	check_mutex_give(&one);
+	says("");
+	assert_int_equal(check_counts().orders, 3); /* of first and second, too */
+}
+
 /* ---- frames ---- */
 
 #define FRAME (64 * GIB)
@@ -284,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup(taken_by_interrupts_later, setup),
 		cmocka_unit_test_setup(under_what_interrupts_take, setup),
 		cmocka_unit_test_setup(irqs_off_is_no_offence, setup),
+		cmocka_unit_test_setup(mutexes_have_an_order, setup),
 		cmocka_unit_test_setup(frames_have_one_owner, setup),
 	};
 

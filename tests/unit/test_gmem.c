@@ -6,6 +6,7 @@
 /* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
  */
 #define _GNU_SOURCE
+#include "tests/unit/checks_host.h"
 #include "tests/unit/gmem_machine.h"
 
 /* 4 GiB and 2 MiB: three below the hole, the rest from 4 GiB on. */
@@ -62,6 +63,60 @@ static void first_touch_finds_zeroes(void **state)
 	assert_int_equal(gm.populated_bytes, 2 * PAGE_2M);
 	assert_int_equal(gmem_write(&gm, 64 * MIB - 1, "ab", 2), -EFAULT);
 	assert_int_equal(gmem_read(&gm, 0, bytes, 0), -EFAULT);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* Where a frame was zeroed nothing is mapped any more: it may be another guest's tomorrow. */
+static void nothing_stays_where_it_was_zeroed(void **state)
+{
+	struct gmem gm;
+	unsigned prot;
+	uint64_t hpa;
+
+	(void)state;
+	create(&gm, 64 * MIB, 3);
+	for (uint64_t at = 0; at < 64 * PAGE_2M; at += PAGE_2M)
+		assert_int_equal(pagetable_lookup(&gm.as.window,
+						  GUEST_WINDOW_BASE + GMEM_LOW_MAX + at, &hpa,
+						  &prot),
+				 0);
+	assert_int_equal(gm.staging, 0);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
+/* Whoever touches a guest's memory says that it may wait, though it is all there this time. */
+static void touching_may_always_wait(void **state)
+{
+	static char text[CHECKS_TEXT_BYTES];
+	struct spinlock lock = SPINLOCK("any");
+	uint64_t value = 0, hpa, bytes = 1;
+	struct gmem gm;
+
+	(void)state;
+	create(&gm, 64 * MIB, 1);
+	checks_expected = text;
+	spin_lock(&lock);
+	for (unsigned i = 0; i < 7; i++) {
+		text[0] = 0;
+		switch (i) {
+		case 0: gmem_read(&gm, 0, &value, 8); break;
+		case 1: gmem_write(&gm, 0, &value, 8); break;
+		case 2: gmem_read64(&gm, 0, &value); break;
+		case 3: gmem_cmpxchg(&gm, 0, 0, 1, 8); break;
+		case 4: gmem_populate(&gm, 0); break;
+		case 5:
+			gmem_pin(&gm, 0, &hpa, &bytes);
+			gmem_unpin(&gm, 0);
+			break;
+		case 6: gmem_discard(&gm, 0, PAGE_2M); break;
+		}
+		if (!strstr(text, "with 'any' held since"))
+			fail_msg("nothing is said of call %u", i);
+	}
+	spin_unlock(&lock);
+	checks_expected = NULL;
 	gmem_fini(&gm);
 	nothing_is_left();
 }
@@ -188,6 +243,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(ram_has_a_hole, setup),
 		cmocka_unit_test_setup(first_touch_finds_zeroes, setup),
+		cmocka_unit_test_setup(nothing_stays_where_it_was_zeroed, setup),
+		cmocka_unit_test_setup(touching_may_always_wait, setup),
 		cmocka_unit_test_setup(whole_gigabytes_become_one_page, setup),
 		cmocka_unit_test_setup(entries_change_atomically, setup),
 		cmocka_unit_test_setup(no_memory_leaves_nothing, setup),

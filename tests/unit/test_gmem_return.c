@@ -281,6 +281,26 @@ static void a_broken_gigabyte_stays_broken(void **state)
 	nothing_is_left();
 }
 
+/* A chunk of it that goes before it was ever touched comes back elsewhere: an entry for all
+ * would show the frame that is another's now. */
+static void a_gigabyte_with_a_stranger_is_never_one_page(void **state)
+{
+	struct gmem gm;
+	uint64_t hpa, old;
+
+	(void)state;
+	create(&gm, GIB, 511);
+	old = gm.blocks[0].hpa + 511 * PAGE_2M;
+	assert_int_equal(gmem_give_away(&gm, 511 * PAGE_2M), 0);
+	assert_int_equal(gmem_populate(&gm, 511 * PAGE_2M), 0);
+	assert_int_equal(gm.populated_bytes, GIB);
+	assert_int_equal(level_of(&gm, 511 * PAGE_2M, &hpa), 2);
+	assert_int_not_equal(hpa, old);
+	assert_int_equal(level_of(&gm, 0, &hpa), 2);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +314,7 @@ int main(void)
 		cmocka_unit_test_setup(what_cannot_be_given_away_is_flushed, setup),
 		cmocka_unit_test_setup(what_is_kept_comes_back, setup),
 		cmocka_unit_test_setup(a_broken_gigabyte_stays_broken, setup),
+		cmocka_unit_test_setup(a_gigabyte_with_a_stranger_is_never_one_page, setup),
 	};
 
 	return map_window() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

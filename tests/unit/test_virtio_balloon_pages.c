@@ -147,10 +147,9 @@ static void test_calls_are_bounded(void **state)
 	assert_int_equal(info().away_bytes, 0); /* and nothing goes that is wanted again */
 }
 
-/* What waits for its turn goes without being asked again. */
-static void test_due_later(void **state)
+/* Chunks that are to go, once CPUs may be interrupted again. */
+static void make_due(void)
 {
-	(void)state;
 	pool = UINT32_MAX;
 	inflate(4 * CHUNK_PAGES, FULL * CHUNK_PAGES);
 	for (unsigned i = 0; i < 100; i++) {
@@ -158,10 +157,55 @@ static void test_due_later(void **state)
 		one_page_of_each(INFLATE);
 	}
 	assert_int_equal(info().away_bytes, 0);
+	assert_int_equal(fake_timers_armed(), 1);
+}
+
+/* What waits for its turn goes without being asked again. */
+static void test_due_later(void **state)
+{
+	(void)state;
+	make_due();
 	fake_run_until(fake_now_ns + NSEC_PER_SEC);
 	fake_threads_run();
 	assert_int_equal(info().away_bytes, FULL * PAGE_2M);
 	assert_int_equal(fake_timers_armed(), 0);
+}
+
+/* ... and stays where a page of it is wanted again first: the guest has it back. */
+static void test_due_no_more(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	make_due();
+	before = given;
+	one_page_of_each(DEFLATE);
+	fake_run_until(fake_now_ns + NSEC_PER_SEC);
+	fake_threads_run();
+	assert_int_equal(given, before);
+	assert_int_equal(info().away_bytes, 0);
+}
+
+/* A driver that begins anew has nothing that is to go; what it then gives does. */
+static void test_reset_with_some_due(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	make_due();
+	before = given;
+	common_write(&pci, STATUS, 1, 0);
+	fake_threads_run();
+	assert_int_equal(fake_timers_armed(), 0);
+	drive(ALL);
+	fake_run_until(fake_now_ns + NSEC_PER_SEC);
+	tell(INFLATE, 20 * CHUNK_PAGES, 1);
+	assert_true(answered(INFLATE));
+	fake_threads_run();
+	assert_int_equal(given, before);
+	inflate(4 * CHUNK_PAGES, FULL * CHUNK_PAGES);
+	assert_int_equal(given, before + FULL);
+	assert_false(broken());
 }
 
 /* ---- waiting for memory ---- */
@@ -249,10 +293,18 @@ static void test_end_amid_waiting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_inflate),	     TEST(test_deflate), TEST(test_no_ram),
-		TEST(test_half_a_number),    TEST(test_large),	 TEST(test_calls_are_bounded),
-		TEST(test_due_later),	     TEST(test_wait),	 TEST(test_reset_amid_waiting),
+		TEST(test_inflate),
+		TEST(test_deflate),
+		TEST(test_no_ram),
+		TEST(test_half_a_number),
+		TEST(test_large),
+		TEST(test_calls_are_bounded),
+		TEST(test_due_later),
+		TEST(test_wait),
+		TEST(test_reset_amid_waiting),
 		TEST(test_end_amid_waiting),
+		TEST(test_due_no_more),
+		TEST(test_reset_with_some_due),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

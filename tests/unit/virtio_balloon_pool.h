@@ -107,8 +107,9 @@ static inline void flush(void *arg)
 
 /* ---- the rest of the hypervisor ---- */
 
-void mutex_init(struct mutex *mutex)
+void mutex_init(struct mutex *mutex, const char *what)
 {
+	(void)what;
 	(void)mutex;
 }
 

@@ -178,7 +178,7 @@ static int probe(struct pci_device *d)
 	c->pci = d;
 	c->host.ops = &host_ops;
 	c->host.timeout_ns = NVME_REQUEST_LIMIT_NS;
-	mutex_init(&c->admin_lock);
+	mutex_init(&c->admin_lock, "NVMe admin");
 	pci_enable(d, PCI_ENABLE_MEMORY);
 	err = set_up(c);
 	if (err) {

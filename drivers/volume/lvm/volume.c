@@ -25,7 +25,7 @@ struct volume {
 static struct list open_volumes = {&open_volumes, &open_volumes};
 
 /* Ready without an initialisation. */
-static struct mutex lock = MUTEX(lock);
+static struct mutex lock = MUTEX(lock, "volumes");
 
 void lvm_volume_lock(void)
 {

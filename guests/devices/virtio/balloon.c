@@ -445,7 +445,7 @@ struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *roo
 	balloon->pages = heap_zalloc(chunks * PAGES_PER_CHUNK / 8, &vm->account);
 	balloon->filled = heap_zalloc(chunks * sizeof *balloon->filled, &vm->account);
 	balloon->due = heap_zalloc(due_bytes(balloon->gm), &vm->account);
-	mutex_init(&balloon->lock);
+	mutex_init(&balloon->lock, "balloon");
 	timer_init(&balloon->retry, retry);
 	timer_init(&balloon->limit, limit_over);
 	bucket_init(&balloon->calls, CALLS_PER_S, CALLS_BURST);
