@@ -21,6 +21,7 @@ uint64_t fake_now_ns;
 unsigned fake_warnings, fake_errors, fake_sleeps;
 char fake_line[512];
 bool (*fake_hardware)(void);
+void (*fake_polled)(void);
 
 struct pci_device fake_pci;
 volatile void *fake_registers;
@@ -44,7 +45,14 @@ struct armed {
 
 uint64_t clock_now_ns(void)
 {
+	if (fake_polled)
+		fake_polled();
 	return fake_now_ns;
+}
+
+void clock_delay_us(uint64_t us)
+{
+	fake_now_ns += us * 1000;
 }
 
 static bool work(void)
@@ -289,6 +297,7 @@ void fake_block_start(void)
 	fake_warnings = fake_errors = fake_sleeps = 0;
 	fake_line[0] = '\0';
 	fake_hardware = NULL;
+	fake_polled = NULL;
 	fake_pci = (struct pci_device){.name = "pci:00:03.0"};
 	fake_vectors = FAKE_VECTORS;
 	fake_pin = fake_master = false;

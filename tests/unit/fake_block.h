@@ -16,6 +16,8 @@ extern uint64_t fake_now_ns;
 extern unsigned fake_warnings, fake_errors, fake_sleeps;
 extern char fake_line[512];	    /* the last that was logged */
 extern bool (*fake_hardware)(void); /* whether it did anything; NULL: none */
+/* Called whenever the clock is read, for drivers that wait by looking; it may not interrupt. */
+extern void (*fake_polled)(void);
 
 extern struct pci_device fake_pci;
 extern volatile void *fake_registers; /* of any BAR */

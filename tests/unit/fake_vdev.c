@@ -282,6 +282,13 @@ void fake_vdev_finish_quietly(unsigned queue, uint32_t id, uint32_t bytes)
 		(struct vring_used_entry){id, bytes};
 }
 
+void fake_vdev_publish(unsigned queue)
+{
+	struct fake_vqueue *q = running(queue);
+
+	used_of(q)->index = q->used_index;
+}
+
 bool fake_vdev_finish(unsigned queue, uint32_t id, uint32_t bytes)
 {
 	struct fake_vqueue *q = running(queue);

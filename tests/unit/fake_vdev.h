@@ -87,6 +87,8 @@ unsigned fake_vdev_available(unsigned queue);
 bool fake_vdev_finish(unsigned queue, uint32_t id, uint32_t bytes);
 /* As fake_vdev_finish(), and the driver learns of it with the next: several at once. */
 void fake_vdev_finish_quietly(unsigned queue, uint32_t id, uint32_t bytes);
+/* The driver can see them all; whether and when to interrupt is the test's. */
+void fake_vdev_publish(unsigned queue);
 /* The configuration has changed, or the device is in trouble. */
 void fake_vdev_config_interrupt(void);
 /* The pin's interrupt, which another device may have asked for; whether it was this one's. */
