@@ -189,7 +189,7 @@ struct aspace *thread_set_aspace(struct aspace *as)
 
 unsigned fake_calls, fake_fail_at, fake_allocated;
 
-static bool fails(void)
+bool fake_fails(void)
 {
 	return ++fake_calls == fake_fail_at;
 }
@@ -199,7 +199,7 @@ static bool fails(void)
 void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
 	(void)account;
-	if (fails())
+	if (fake_fails())
 		return NULL;
 	fake_allocated++;
 	return calloc(1, bytes);
@@ -216,7 +216,7 @@ uint64_t frames_alloc(unsigned order, struct mem_account *account)
 	void *p;
 
 	(void)account;
-	if (fails())
+	if (fake_fails())
 		return 0;
 	fake_allocated++;
 	p = aligned_alloc(PAGE_BYTES << order, PAGE_BYTES << order);
@@ -253,12 +253,12 @@ void pci_disable(struct pci_device *d, unsigned what)
 volatile void *pci_map_bar(struct pci_device *d, unsigned bar)
 {
 	(void)d, (void)bar;
-	return fails() ? NULL : fake_registers;
+	return fake_fails() ? NULL : fake_registers;
 }
 
 int pci_irq_setup(struct pci_device *d, unsigned wanted)
 {
-	if (fails())
+	if (fake_fails())
 		return -ENOSPC;
 	d->irqs = (struct pci_irqs *)vectors;
 	return (int)MIN(wanted, fake_vectors);
@@ -268,7 +268,7 @@ int pci_irq_connect(struct pci_device *d, unsigned index, unsigned cpu, irq_hand
 		    void *arg)
 {
 	(void)d, (void)cpu;
-	if (vectors[index].handler || fails())
+	if (vectors[index].handler || fake_fails())
 		return -EBUSY;
 	vectors[index].handler = handler;
 	vectors[index].arg = arg;

@@ -27,6 +27,8 @@ extern bool fake_pin, fake_master;
 /* Everything that a driver asks of the kernel and that may fail is counted: memory, frames,
  * mappings, interrupts, threads. The call of that number fails; 0: none. */
 extern unsigned fake_calls, fake_fail_at;
+/* Counts such a call, of a test's own part of the kernel; whether it shall fail. */
+bool fake_fails(void);
 extern unsigned fake_allocated; /* pieces of the heap and frames that are not given back */
 
 /* Everything as at the start of a test. */
