@@ -319,12 +319,14 @@ struct fake_request *fake_request_make(enum blk_op op, uint64_t at, unsigned off
 				       const uint32_t sizes[4])
 {
 	struct fake_request *r = calloc(1, sizeof(*r));
-	uint64_t place = offset;
+	uint64_t place = offset, room = offset + PAGE_BYTES;
 
+	for (unsigned i = 0; i < 3 && sizes && sizes[i]; i++)
+		room += ALIGN_UP(sizes[i], PAGE_BYTES) + 2 * PAGE_BYTES;
 	r->result = 1;
 	r->io = (struct blk_request){
 		.op = op, .offset = at, .segments = r->segments, .done = request_done};
-	r->data = aligned_alloc(PAGE_BYTES, 4 * MIB);
+	r->data = aligned_alloc(PAGE_BYTES, ALIGN_UP(room, PAGE_BYTES));
 	for (unsigned i = 0; i < 3 && sizes && sizes[i]; i++) {
 		r->segments[i] = (struct io_segment){directmap_phys(r->data + place),
 						     r->data + place, sizes[i]};
