@@ -39,7 +39,8 @@ static struct channel {
 	uint8_t status, error, control;
 	uint8_t bm_command, bm_status;
 	uint32_t table;
-	unsigned word; /* of IDENTIFY, that is read next */
+	uint64_t last_block; /* where the last transfer began */
+	unsigned word;	     /* of IDENTIFY, that is read next */
 	uint8_t pending;
 	bool signature;
 	irq_handler handler;
@@ -118,7 +119,7 @@ void ide_prd_fill(struct ide_prd *table, const struct gather_piece *pieces, unsi
 /* SFF-8038i 1.0, 1.2: what the table leads to, in order. */
 static void transfer(struct channel *c, struct drive *d, bool ext, bool read)
 {
-	uint64_t at = block_of(c, ext) * 512;
+	uint64_t at = block_of(c, ext) * 512 % DISK_BYTES; /* of a large disk, over and over */
 	uint32_t left = (ext ? c->before[2] << 8 | c->now[2] : c->now[2]) * 512u;
 	unsigned n = (uint32_t)directmap_phys(filled[0].table) != c->table;
 	const struct ide_prd *prd = filled[n].table;
@@ -126,6 +127,7 @@ static void transfer(struct channel *c, struct drive *d, bool ext, bool read)
 	if (!left)
 		left = (ext ? 65536u : 256u) * 512;
 	assert_int_equal((uint32_t)directmap_phys(prd), c->table);
+	c->last_block = block_of(c, ext);
 	assert_int_equal(!!(c->bm_command & 8), read);
 	assert_true(at + left <= DISK_BYTES);
 	for (;; prd++) {
@@ -436,6 +438,27 @@ static void test_data_goes_where_the_segments_say(void **state)
 	assert_int_equal(fake_warnings + fake_errors, 0);
 }
 
+/* Every bit of a block's number, with 48 and with 28. */
+static void test_addresses(void **state)
+{
+	struct channel *c = &channels[0];
+	struct blkdev *master, *slave;
+
+	(void)state;
+	c->drives[0].words[102] = 0xffff;
+	c->drives[1].words[61] = 0x0fff;
+	slave = take_controller(&ide_driver);
+	master = disk_before(slave);
+	for (unsigned bit = 0; bit < 48; bit++) {
+		assert_int_equal(request(master, BLK_READ, 512ull << bit, 512), 0);
+		assert_true(c->last_block == 1ull << bit);
+	}
+	for (unsigned bit = 0; bit < 28; bit++) {
+		assert_int_equal(request(slave, BLK_READ, 512ull << bit, 512), 0);
+		assert_true(c->last_block == 1ull << bit);
+	}
+}
+
 static void test_a_flush_follows_a_write_that_must_be_safe(void **state)
 {
 	struct blkdev *dev = take_controller(&ide_driver);
@@ -511,6 +534,17 @@ static void test_interrupts_that_mean_nothing(void **state)
 	assert_int_equal(r->data[0], 0x5a);
 	assert_int_equal(c->resets, 1);
 	assert_int_equal(c->modes, 2); /* of both drives, as before */
+
+	r->result = 1; /* one that comes while the drive is at work */
+	c->deaf = true;
+	submit(dev, r);
+	c->bm_status |= BM_IRQ;
+	assert_true(c->handler(c->arg));
+	assert_int_equal(r->result, 1);
+	c->deaf = false;
+	fake_pass(33 * NSEC_PER_SEC); /* its transfer was stopped: it is sent again */
+	assert_int_equal(r->result, 0);
+	assert_int_equal(c->resets, 2);
 	fake_request_free(r);
 }
 
@@ -641,6 +675,7 @@ int main(void)
 		cmocka_unit_test_setup(test_controllers_that_are_not_ours, start),
 		cmocka_unit_test_setup(test_a_controller_without_disks, start),
 		cmocka_unit_test_setup(test_data_goes_where_the_segments_say, start),
+		cmocka_unit_test_setup(test_addresses, start),
 		cmocka_unit_test_setup(test_a_flush_follows_a_write_that_must_be_safe, start),
 		cmocka_unit_test_setup(test_errors, start),
 		cmocka_unit_test_setup(test_interrupts_that_mean_nothing, start),
