@@ -474,6 +474,13 @@ static void test_a_flush_follows_a_write_that_must_be_safe(void **state)
 	assert_int_equal(channels[0].writes, 2); /* of 256 blocks, which is 0 */
 	assert_int_equal(channels[0].flushes, 2);
 	fake_request_free(w);
+	w = fake_request_make(BLK_WRITE, 0, 1, one_block); /* bounces */
+	w->io.fua = true;
+	submit(dev, w);
+	fake_pass(NSEC_PER_MSEC);
+	assert_int_equal(w->result, 0);
+	assert_int_equal(channels[0].flushes, 3);
+	fake_request_free(w);
 }
 
 static void test_errors(void **state)
