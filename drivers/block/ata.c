@@ -42,6 +42,8 @@
 
 #define BLOCK_BYTES	   512u
 #define BLOCK_BYTES_MAX	   4096u
+#define BLOCKS_LBA28	   (UINT64_C(1) << 28)
+#define BLOCKS_LBA48	   (UINT64_C(1) << 48)
 
 /* Strings have their first character in a word's high byte, and blanks around. */
 static void read_string(const uint16_t *words, unsigned count, char *out)
@@ -101,7 +103,11 @@ static int read_sizes(const uint16_t *words, struct ata_identity *identity)
 		identity->physical_block_bytes <<= sector & 0xf;
 	identity->blocks = identity->lba48 ? read_number(&words[WORD_LBA48], 4)
 					   : read_number(&words[WORD_LBA28], 2);
-	return identity->blocks && identity->blocks <= UINT64_MAX / bytes ? 0 : -ENODEV;
+	/* No more than commands can address. */
+	return identity->blocks && identity->blocks <=
+					   (identity->lba48 ? BLOCKS_LBA48 : BLOCKS_LBA28)
+		       ? 0
+		       : -ENODEV;
 }
 
 int ata_identify(const uint16_t words[ATA_WORDS], struct ata_identity *identity)

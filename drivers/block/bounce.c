@@ -2,6 +2,7 @@
 #include "drivers/block/bounce.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "kernel/lib/lock.h"
 #include "kernel/mem/frames.h"
@@ -130,6 +131,14 @@ void block_bounce(struct blk_request *request)
 	thread_wake(worker);
 }
 
+static void free_buffers(void)
+{
+	for (unsigned i = 0; i < BUFFERS; i++)
+		if (bounces[i].segment.phys)
+			frames_free(bounces[i].segment.phys, BUFFER_ORDER, NULL);
+	memset(bounces, 0, sizeof(bounces));
+}
+
 int block_bounce_init(void)
 {
 	const struct thread_params params = {
@@ -141,11 +150,18 @@ int block_bounce_init(void)
 		struct bounce *b = &bounces[i];
 
 		b->segment.phys = frames_alloc(BUFFER_ORDER, NULL);
-		if (!b->segment.phys)
+		if (!b->segment.phys) {
+			free_buffers();
 			return -ENOMEM;
+		}
 		b->segment.virt = directmap(b->segment.phys);
-		list_push_back(&idle, &b->link);
 	}
 	worker = thread_create(&params);
-	return worker ? 0 : -ENOMEM;
+	if (!worker) {
+		free_buffers();
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < BUFFERS; i++)
+		list_push_back(&idle, &bounces[i].link);
+	return 0;
 }

@@ -119,7 +119,6 @@ static unsigned find_channels(struct ide *ide)
 	return count;
 }
 
-/* Threads and interrupts stay, and so does the memory that they use, whatever fails. */
 static int start_channels(struct ide *ide)
 {
 	int err = 0;
@@ -138,6 +137,22 @@ static int start_channels(struct ide *ide)
 	return err;
 }
 
+/* Threads and interrupts stay, and so does the memory that they use. */
+static void give_up(struct ide *ide)
+{
+	bool stays = false;
+
+	pci_disable(ide->pci, PCI_ENABLE_MASTER);
+	for (unsigned n = 0; n < CHANNELS; n++) {
+		if (!ide->used[n])
+			continue;
+		ide_channel_stop(&ide->channels[n]);
+		stays |= ide->channels[n].host.thread != NULL;
+	}
+	if (!stays)
+		heap_free(ide);
+}
+
 static int probe(struct pci_device *pci)
 {
 	struct ide *ide = heap_zalloc(sizeof(*ide), NULL);
@@ -153,8 +168,10 @@ static int probe(struct pci_device *pci)
 	}
 	pci_enable(pci, PCI_ENABLE_MASTER); /* not before: firmware may have left it on */
 	err = start_channels(ide);
-	if (err)
+	if (err) {
 		log_error("ide", "%s: not usable: error %d", pci->name, err);
+		give_up(ide);
+	}
 	return err;
 }
 

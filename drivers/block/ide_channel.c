@@ -135,9 +135,11 @@ static enum ata_command data_command(const struct ide_drive *drive, bool read)
 	return read ? ATA_READ_DMA : ATA_WRITE_DMA;
 }
 
-/* A channel that is busy when it should not be is left to the reset. */
+/* A channel that is busy when it should not be is left to the reset. Nothing was sent, so that
+ * what it says until then is not of the request. */
 static int busy(struct ide_channel *c)
 {
+	c->request = NULL;
 	block_host_fault(&c->host, "the channel is busy with nothing to do");
 	return 0;
 }
@@ -185,11 +187,15 @@ static int send_flush(struct ide_channel *c, const struct blk_request *r)
 static int start(struct block_queue *q, struct blk_request *request)
 {
 	struct ide_channel *c = container_of(q, struct ide_channel, queue);
+	int err;
 
 	c->request = request;
 	c->gather = (struct gather){0};
 	c->flushing = request->op == BLK_FLUSH;
-	return c->flushing ? send_flush(c, request) : send_data(c, request);
+	err = c->flushing ? send_flush(c, request) : send_data(c, request);
+	if (err)
+		c->request = NULL; /* it fails, and is its owner's again */
+	return err;
 }
 
 /* What comes after a command that went well: 1 where another was sent, 0: the request is done.
@@ -414,7 +420,7 @@ static int alloc_table(struct ide_channel *c)
 {
 	uint64_t phys = frames_alloc(0, NULL);
 
-	if (phys >= 4 * GIB) {
+	if (phys && !ide_prd_reaches_page(phys)) {
 		frames_free(phys, 0, NULL);
 		phys = 0;
 	}
@@ -436,7 +442,18 @@ int ide_channel_init(struct ide_channel *c)
 	c->host.timeout_ns = TIMEOUT_NS;
 	snprintf(c->host.name, sizeof(c->host.name), "%s", first->name);
 	err = block_host_init(&c->host);
-	return err ? err : block_queue_init(&c->queue, &c->host, 1);
+	if (err) {
+		frames_free(directmap_phys(c->table), 0, NULL);
+		c->table = NULL;
+		return err;
+	}
+	return block_queue_init(&c->queue, &c->host, 1);
+}
+
+void ide_channel_stop(struct ide_channel *c)
+{
+	c->host.lost = true;
+	outb(c->control, CONTROL_NO_INTERRUPTS);
 }
 
 void ide_channel_go(struct ide_channel *c)

@@ -35,8 +35,11 @@ struct ide_channel {
  * Returns how many there are. The ports are set. */
 unsigned ide_channel_find(struct ide_channel *c, const char *location, unsigned number);
 
-/* For channels with disks: memory, the queue and its thread. 0 or -ENOMEM. */
+/* For channels with disks: memory, the queue and its thread. 0 or -ENOMEM. With a thread
+ * (c->host.thread) the channel stays, whatever comes. */
 int ide_channel_init(struct ide_channel *c);
+/* Gives the channel up before ide_channel_go(). */
+void ide_channel_stop(struct ide_channel *c);
 
 /* Lets the disks interrupt, once the interrupt is connected to this, with the channel. */
 void ide_channel_go(struct ide_channel *c);

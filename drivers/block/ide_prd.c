@@ -3,6 +3,11 @@
 
 #define PRD_END 0x8000
 
+bool ide_prd_reaches_page(uint64_t phys)
+{
+	return phys <= 4 * GIB - PAGE_BYTES;
+}
+
 bool ide_prd_reaches(const struct blk_request *request)
 {
 	for (unsigned i = 0; i < request->segment_count; i++) {

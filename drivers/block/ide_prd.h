@@ -15,6 +15,8 @@ struct ide_prd {
 };
 _Static_assert(sizeof(struct ide_prd) == 8, "SFF-8038i 1.2");
 
+/* Whether it can reach a page at `phys`, for a table. */
+bool ide_prd_reaches_page(uint64_t phys);
 /* Whether it can reach all of the request's memory: below 4 GiB, even. */
 bool ide_prd_reaches(const struct blk_request *request);
 

@@ -244,6 +244,18 @@ static unsigned cpu_of(const struct vblk *disk, unsigned i)
 	return 0;
 }
 
+/* A chain without a table is no longer than the ring: with header and status. -EINVAL where
+ * that leaves no room for data. */
+static int fit_chains(struct vblk *disk, unsigned ring)
+{
+	if (vdev_has(&disk->v, VDEV_F_INDIRECT_DESC))
+		return 0;
+	if (ring < 3)
+		return -EINVAL;
+	disk->limits.pieces = MIN(disk->limits.pieces, ring - 2);
+	return 0;
+}
+
 /* As many queues as there are interrupts for. */
 static int alloc_queues(struct vblk *disk, const struct config *c)
 {
@@ -266,6 +278,8 @@ static int alloc_queues(struct vblk *disk, const struct config *c)
 		vq->disk = disk;
 		vq->dma = directmap(phys);
 		err = vdev_queue_init(&disk->v, &vq->vq, (uint16_t)i, VBLK_DEPTH, VBLK_ENTRIES);
+		if (!err)
+			err = fit_chains(disk, vq->vq.ring.size);
 		if (err)
 			return err;
 		vq->vq.vector = (uint16_t)i;
@@ -301,12 +315,12 @@ static int prepare(struct vblk *disk)
 	return err ? err : start_queues(disk);
 }
 
-/* What can't: the host's thread, interrupts. */
+/* What can't, once the host has its thread: queues, interrupts. */
 static int go(struct vblk *disk)
 {
 	unsigned per_request =
 		vdev_has(&disk->v, VDEV_F_INDIRECT_DESC) ? 1 : VBLK_DIRECT_SEGMENTS + 2;
-	int err = block_host_init(&disk->host);
+	int err = 0;
 
 	for (unsigned i = 0; !err && i < disk->queue_count; i++) {
 		struct vblk_queue *vq = &disk->queues[i];
@@ -347,10 +361,14 @@ static int probe(struct pci_device *pci)
 	if (err)
 		goto close;
 	name_it(disk);
+	err = block_host_init(&disk->host);
+	if (err)
+		goto close;
 	err = go(disk);
 	if (err) {
-		vdev_reset(&disk->v); /* the rest stays: its thread may look at it */
-		disk->host.lost = true;
+		disk->host.lost = true; /* it stays, as its thread may look at it */
+		vdev_reset(&disk->v);
+		pci_disable(pci, PCI_ENABLE_MASTER);
 		log_error("virtio", "%s: not usable: error %d", pci->name, err);
 		return err;
 	}

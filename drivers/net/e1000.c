@@ -281,6 +281,7 @@ static void release(struct e1000 *e)
 {
 	if (e->hw.registers)
 		e1000_reset(&e->hw); /* no more DMA */
+	pci_disable(e->pci, PCI_ENABLE_MASTER);
 	for (unsigned i = 0; i < RX_COUNT; i++)
 		if (e->rx_packets[i])
 			packet_put(e->rx_packets[i]);

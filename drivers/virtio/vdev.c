@@ -164,6 +164,7 @@ void vdev_close(struct vdev *v)
 {
 	if (v->common)
 		vdev_reset(v);
+	pci_disable(v->pci, PCI_ENABLE_MASTER);
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		vmap_free((void *)(uintptr_t)v->bars[i]);
 	*v = (struct vdev){.pci = v->pci};

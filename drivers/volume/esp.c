@@ -122,8 +122,11 @@ static int open_partition(struct blkdev **dev, char why[STORAGE_WHY_BYTES])
 
 	for (unsigned i = 0; boot->kind && (disk = blkdev_at(i)); i++) {
 		struct partition_table table;
+		int error = disk->gone ? -ENODEV : partitions_read(disk, &table);
 
-		if (disk->gone || partitions_read(disk, &table))
+		if (error == -ENOMEM)
+			return error;
+		if (error)
 			continue;
 		for (unsigned p = 0; p < table.count; p++) {
 			if (!is_boot(boot, disk, &table, &table.at[p]))

@@ -38,7 +38,11 @@ static void move_data(struct fake_disk *disk, struct blk_request *request)
 
 static void answer(struct fake_disk *disk, struct blk_request *request)
 {
-	if (!disk->fail) {
+	int error = disk->fail;
+
+	if (++disk->answers == disk->fail_at)
+		error = -EIO;
+	if (!error) {
 		if (request->op == BLK_READ || request->op == BLK_WRITE)
 			move_data(disk, request);
 		else if (request->op == BLK_WRITE_ZEROES)
@@ -48,7 +52,7 @@ static void answer(struct fake_disk *disk, struct blk_request *request)
 		else
 			disk->flushes++;
 	}
-	blk_done(request, disk->fail);
+	blk_done(request, error);
 }
 
 static void fake_submit(struct blkdev *dev, struct blk_request *request)

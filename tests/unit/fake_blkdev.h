@@ -12,6 +12,7 @@ struct fake_disk {
 	unsigned submits, commits, flushes;
 	unsigned largest_segments; /* of any request */
 	int fail;		   /* the error that all requests end with, if not 0 */
+	unsigned answers, fail_at; /* so far; the one of this number is -EIO */
 };
 
 /* `bytes` of zeroes; free() of `data` is the caller's. */

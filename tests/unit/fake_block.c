@@ -21,6 +21,7 @@ uint64_t fake_now_ns;
 unsigned fake_warnings, fake_errors, fake_sleeps;
 char fake_line[512];
 bool (*fake_hardware)(void);
+void (*fake_polled)(void);
 
 struct pci_device fake_pci;
 volatile void *fake_registers;
@@ -44,7 +45,14 @@ struct armed {
 
 uint64_t clock_now_ns(void)
 {
+	if (fake_polled)
+		fake_polled();
 	return fake_now_ns;
+}
+
+void clock_delay_us(uint64_t us)
+{
+	fake_now_ns += us * 1000;
 }
 
 static bool work(void)
@@ -182,7 +190,7 @@ struct aspace *thread_set_aspace(struct aspace *as)
 
 unsigned fake_calls, fake_fail_at, fake_allocated;
 
-static bool fails(void)
+bool fake_fails(void)
 {
 	return ++fake_calls == fake_fail_at;
 }
@@ -192,7 +200,7 @@ static bool fails(void)
 void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
 	(void)account;
-	if (fails())
+	if (fake_fails())
 		return NULL;
 	fake_allocated++;
 	return calloc(1, bytes);
@@ -209,7 +217,7 @@ uint64_t frames_alloc(unsigned order, struct mem_account *account)
 	void *p;
 
 	(void)account;
-	if (fails())
+	if (fake_fails())
 		return 0;
 	fake_allocated++;
 	p = aligned_alloc(PAGE_BYTES << order, PAGE_BYTES << order);
@@ -246,12 +254,12 @@ void pci_disable(struct pci_device *d, unsigned what)
 volatile void *pci_map_bar(struct pci_device *d, unsigned bar)
 {
 	(void)d, (void)bar;
-	return fails() ? NULL : fake_registers;
+	return fake_fails() ? NULL : fake_registers;
 }
 
 int pci_irq_setup(struct pci_device *d, unsigned wanted)
 {
-	if (fails())
+	if (fake_fails())
 		return -ENOSPC;
 	d->irqs = (struct pci_irqs *)vectors;
 	return (int)MIN(wanted, fake_vectors);
@@ -261,7 +269,7 @@ int pci_irq_connect(struct pci_device *d, unsigned index, unsigned cpu, irq_hand
 		    void *arg)
 {
 	(void)d, (void)cpu;
-	if (vectors[index].handler || fails())
+	if (vectors[index].handler || fake_fails())
 		return -EBUSY;
 	vectors[index].handler = handler;
 	vectors[index].arg = arg;
@@ -290,6 +298,7 @@ void fake_block_start(void)
 	fake_warnings = fake_errors = fake_sleeps = 0;
 	fake_line[0] = '\0';
 	fake_hardware = NULL;
+	fake_polled = NULL;
 	fake_pci = (struct pci_device){.name = "pci:00:03.0"};
 	fake_vectors = FAKE_VECTORS;
 	fake_pin = fake_master = false;
@@ -311,12 +320,14 @@ struct fake_request *fake_request_make(enum blk_op op, uint64_t at, unsigned off
 				       const uint32_t sizes[4])
 {
 	struct fake_request *r = calloc(1, sizeof(*r));
-	uint64_t place = offset;
+	uint64_t place = offset, room = offset + PAGE_BYTES;
 
+	for (unsigned i = 0; i < 3 && sizes && sizes[i]; i++)
+		room += ALIGN_UP(sizes[i], PAGE_BYTES) + 2 * PAGE_BYTES;
 	r->result = 1;
 	r->io = (struct blk_request){
 		.op = op, .offset = at, .segments = r->segments, .done = request_done};
-	r->data = aligned_alloc(PAGE_BYTES, 4 * MIB);
+	r->data = aligned_alloc(PAGE_BYTES, ALIGN_UP(room, PAGE_BYTES));
 	for (unsigned i = 0; i < 3 && sizes && sizes[i]; i++) {
 		r->segments[i] = (struct io_segment){directmap_phys(r->data + place),
 						     r->data + place, sizes[i]};

@@ -16,6 +16,8 @@ extern uint64_t fake_now_ns;
 extern unsigned fake_warnings, fake_errors, fake_sleeps;
 extern char fake_line[512];	    /* the last that was logged */
 extern bool (*fake_hardware)(void); /* whether it did anything; NULL: none */
+/* Called whenever the clock is read, for drivers that wait by looking; it may not interrupt. */
+extern void (*fake_polled)(void);
 
 extern struct pci_device fake_pci;
 extern volatile void *fake_registers; /* of any BAR */
@@ -25,6 +27,8 @@ extern bool fake_pin, fake_master;
 /* Everything that a driver asks of the kernel and that may fail is counted: memory, frames,
  * mappings, interrupts, threads. The call of that number fails; 0: none. */
 extern unsigned fake_calls, fake_fail_at;
+/* Counts such a call, of a test's own part of the kernel; whether it shall fail. */
+bool fake_fails(void);
 extern unsigned fake_allocated; /* pieces of the heap and frames that are not given back */
 
 /* Everything as at the start of a test. */

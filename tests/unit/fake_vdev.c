@@ -7,15 +7,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <string.h>
 
 #include "drivers/virtio/vring.h"
-#include "kernel/lib/cpumask.h"
-#include "kernel/mem/frames.h"
-#include "kernel/sched/thread.h"
 #include "tests/unit/fake_mmio.h"
-#include "tests/unit/fake_vmm.h"
 
 /* Where its registers are in the BAR. */
 enum { COMMON = 0, ISR = 0x100, CONFIG = 0x200, NOTIFY = 0x400, NOTIFY_BYTES = 0x40 };
@@ -52,20 +47,12 @@ enum {
 #define DESC_INDIRECT 4
 
 #define CAPABILITIES  0x40 /* and one each 0x20 bytes */
-#define PAGES	      2048
 
 struct fake_vdev fake_vdev;
-struct pci_device fake_pci;
 
 static struct fake_vdev *const dev = &fake_vdev;
 static volatile uint8_t *registers;
-static _Alignas(PAGE_BYTES) uint8_t memory[PAGES][PAGE_BYTES];
-static uint8_t page_used[PAGES];
 static unsigned capability_reads;
-static struct {
-	irq_handler handler;
-	void *arg;
-} vectors[2];
 
 /* ---- registers --------------------------------------------------------------------------- */
 
@@ -133,7 +120,7 @@ static void set_status(uint8_t status)
 		return;
 	dev->status = status;
 	if (status & DRIVER_OK) {
-		assert_true(dev->master);
+		assert_true(fake_vdev_is_master());
 		dev->status |= dev->status_added;
 		dev->starts++;
 	}
@@ -217,27 +204,14 @@ static void reading(unsigned offset)
 
 /* ---- rings ------------------------------------------------------------------------------- */
 
-/* Memory that the driver has told of: all of it was allocated. */
-static void *reach(uint64_t phys, uint64_t bytes)
-{
-	uint8_t *at = directmap(phys);
-	size_t first = (size_t)(at - memory[0]) / PAGE_BYTES;
-	size_t last = (size_t)(at + bytes - 1 - memory[0]) / PAGE_BYTES;
-
-	assert_true(bytes && at >= memory[0] && last < PAGES);
-	for (; first <= last; first++)
-		assert_true(page_used[first]);
-	return at;
-}
-
 static struct vring_avail *avail_of(const struct fake_vqueue *q)
 {
-	return reach(q->avail, 6 + 2u * q->taken_size);
+	return fake_vdev_reach(q->avail, 6 + 2u * q->taken_size);
 }
 
 static struct vring_used *used_of(const struct fake_vqueue *q)
 {
-	return reach(q->used, 6 + 8u * q->taken_size);
+	return fake_vdev_reach(q->used, 6 + 8u * q->taken_size);
 }
 
 static struct fake_vqueue *running(unsigned queue)
@@ -254,14 +228,14 @@ static void add_part(struct fake_chain *chain, const struct vring_desc *desc)
 	assert_true(chain->count < FAKE_CHAIN_MAX);
 	assert_true(in || chain->out == chain->count); /* 2.7.4.2 */
 	chain->out += !in;
-	chain->parts[chain->count].data = reach(desc->address, desc->bytes);
+	chain->parts[chain->count].data = fake_vdev_reach(desc->address, desc->bytes);
 	chain->parts[chain->count++].bytes = desc->bytes;
 }
 
 bool fake_vdev_take(unsigned queue, struct fake_chain *chain)
 {
 	struct fake_vqueue *q = running(queue);
-	const struct vring_desc *table = reach(q->desc, 16u * q->taken_size), *desc;
+	const struct vring_desc *table = fake_vdev_reach(q->desc, 16u * q->taken_size), *desc;
 	unsigned entries = q->taken_size;
 
 	if (!fake_vdev_available(queue))
@@ -276,7 +250,7 @@ bool fake_vdev_take(unsigned queue, struct fake_chain *chain)
 		assert_true(dev->accepted & BIT(28));
 		assert_int_equal(desc->flags, DESC_INDIRECT);
 		entries = desc->bytes / 16;
-		desc = table = reach(desc->address, desc->bytes);
+		desc = table = fake_vdev_reach(desc->address, desc->bytes);
 	}
 	for (add_part(chain, desc); desc->flags & DESC_NEXT; add_part(chain, desc)) {
 		assert_true(desc->next < entries);
@@ -297,8 +271,7 @@ static bool interrupt(unsigned vector, uint8_t isr)
 	dev->isr |= isr;
 	if (!dev->vectors)
 		vector = 0;
-	return vector != NO_VECTOR && vectors[vector].handler &&
-	       vectors[vector].handler(vectors[vector].arg);
+	return vector != NO_VECTOR && fake_vdev_vector(vector);
 }
 
 void fake_vdev_finish_quietly(unsigned queue, uint32_t id, uint32_t bytes)
@@ -307,6 +280,13 @@ void fake_vdev_finish_quietly(unsigned queue, uint32_t id, uint32_t bytes)
 
 	used_of(q)->ring[q->used_index++ % q->taken_size] =
 		(struct vring_used_entry){id, bytes};
+}
+
+void fake_vdev_publish(unsigned queue)
+{
+	struct fake_vqueue *q = running(queue);
+
+	used_of(q)->index = q->used_index;
 }
 
 bool fake_vdev_finish(unsigned queue, uint32_t id, uint32_t bytes)
@@ -332,76 +312,10 @@ void fake_vdev_config_interrupt(void)
 
 bool fake_vdev_pin(void)
 {
-	return vectors[0].handler(vectors[0].arg);
+	return fake_vdev_vector(0);
 }
 
-/* ---- the kernel around ------------------------------------------------------------------- */
-
-uint64_t frames_alloc(unsigned order, struct mem_account *account)
-{
-	unsigned pages = 1u << order;
-
-	(void)account;
-	if (dev->pages_left < pages)
-		return 0;
-	for (unsigned at = 0; at + pages <= PAGES; at += pages) {
-		if (memchr(&page_used[at], 1, pages))
-			continue;
-		memset(&page_used[at], 1, pages);
-		memset(memory[at], 0, pages * PAGE_BYTES);
-		dev->pages_left -= pages;
-		dev->pages_out += pages;
-		return directmap_phys(memory[at]);
-	}
-	return 0;
-}
-
-void frames_free(uint64_t phys, unsigned order, struct mem_account *account)
-{
-	uint8_t *at = reach(phys, PAGE_BYTES << order);
-
-	(void)account;
-	memset(&page_used[(size_t)(at - memory[0]) / PAGE_BYTES], 0, 1u << order);
-	dev->pages_out -= 1u << order;
-}
-
-void vmap_free(void *virt)
-{
-	assert_true(!virt || virt == registers);
-}
-
-void thread_sleep_ns(uint64_t ns)
-{
-	fake_now_ns += ns;
-	if (dev->while_asleep)
-		dev->while_asleep();
-}
-
-const struct cpumask *sched_housekeeping(void)
-{
-	static const struct cpumask one = {.bits = {1}};
-
-	return &one;
-}
-
-void pci_enable(struct pci_device *d, unsigned what)
-{
-	(void)d;
-	dev->master |= (what & PCI_ENABLE_MASTER) != 0;
-}
-
-void pci_disable(struct pci_device *d, unsigned what)
-{
-	(void)d;
-	dev->master &= !(what & PCI_ENABLE_MASTER);
-}
-
-volatile void *pci_map_bar(struct pci_device *d, unsigned bar)
-{
-	(void)d;
-	assert_int_equal(bar, 0);
-	return registers;
-}
+/* ---- configuration space -------------------------------------------------------------- */
 
 /* The vendor capabilities: 4.1.4. */
 static const struct {
@@ -441,43 +355,15 @@ uint32_t pci_read(const struct pci_device *d, unsigned offset, unsigned bytes)
 	}
 }
 
-int pci_irq_setup(struct pci_device *d, unsigned wanted)
-{
-	(void)d;
-	return (int)MAX(MIN(wanted, dev->vectors), 1u);
-}
-
-int pci_irq_connect(struct pci_device *d, unsigned index, unsigned cpu, irq_handler handler,
-		    void *arg)
-{
-	(void)d;
-	assert_int_equal(cpu, 0);
-	assert_null(vectors[index].handler);
-	if (dev->connect_error)
-		return dev->connect_error;
-	vectors[index].handler = handler;
-	vectors[index].arg = arg;
-	return 0;
-}
-
-bool pci_irq_is_message(const struct pci_device *d)
-{
-	(void)d;
-	return dev->vectors;
-}
-
 void fake_vdev_start(uint16_t device_id, uint64_t features)
 {
 	static const struct fake_mmio_ops ops = {.reading = reading, .written = written};
 
 	capability_reads = 0;
-	memset(page_used, 0, sizeof(page_used));
-	memset(vectors, 0, sizeof(vectors));
-	fake_now_ns = 1000 * NSEC_PER_SEC;
 	*dev = (struct fake_vdev){.features = features,
 				  .notify_multiplier = 4,
-				  .vectors = ARRAY_SIZE(vectors),
-				  .pages_left = PAGES};
+				  .vectors = FAKE_VDEV_VECTORS,
+				  .pages_left = FAKE_VDEV_PAGES};
 	for (unsigned i = 0; i < FAKE_VQUEUES; i++)
 		dev->queues[i] = (struct fake_vqueue){.size = 256, .notify_off = (uint16_t)i};
 	reset();
@@ -487,4 +373,5 @@ void fake_vdev_start(uint16_t device_id, uint64_t features)
 				       .device_id = device_id,
 				       .bars[0] = {.address = 1, .bytes = PAGE_BYTES}};
 	registers = fake_mmio_start(&ops);
+	fake_vdev_around_start(registers);
 }

@@ -1,8 +1,8 @@
 /*
  * A virtio device over PCI, for tests of drivers: registers that answer as they should, rings
  * that are followed in memory, and nothing done unless the test does it. It is strict: what a
- * driver must not do (virtio 1.2, 2.1, 2.7, 3.1, 4.1) ends the test. With the kernel around
- * the driver, as far as fake_vmm and fake_threads do not have it.
+ * driver must not do (virtio 1.2, 2.1, 2.7, 3.1, 4.1) ends the test. The kernel around the
+ * driver is fake_vdev_around.c's, or the test's.
  */
 #ifndef TESTS_UNIT_FAKE_VDEV_H
 #define TESTS_UNIT_FAKE_VDEV_H
@@ -10,9 +10,11 @@
 #include "drivers/bus/pci.h"
 
 #define FAKE_VQUEUES	  3
-#define FAKE_CHAIN_MAX	  32
+#define FAKE_CHAIN_MAX	  130
 #define FAKE_NEEDS_RESET  64
-#define FAKE_CONFIG_BYTES 32
+#define FAKE_CONFIG_BYTES 64
+#define FAKE_VDEV_VECTORS 2
+#define FAKE_VDEV_PAGES	  2048
 
 struct fake_vqueue {
 	uint16_t size, notify_off; /* offered */
@@ -53,6 +55,14 @@ extern struct fake_vdev {
 
 extern struct pci_device fake_pci;
 
+/* What the device needs of who plays the kernel: a start, memory that the driver has told of
+ * (all of it was allocated), whether it may reach memory at all, and an interrupt, which says
+ * whether anybody felt meant. */
+void fake_vdev_around_start(volatile uint8_t *registers);
+void *fake_vdev_reach(uint64_t phys, uint64_t bytes);
+bool fake_vdev_is_master(void);
+bool fake_vdev_vector(unsigned vector);
+
 /* The device as after power-on: `features` on offer, queues of 256, MSI-X; the memory of the
  * last test is gone. From the test's own body. */
 void fake_vdev_start(uint16_t device_id, uint64_t features);
@@ -77,6 +87,8 @@ unsigned fake_vdev_available(unsigned queue);
 bool fake_vdev_finish(unsigned queue, uint32_t id, uint32_t bytes);
 /* As fake_vdev_finish(), and the driver learns of it with the next: several at once. */
 void fake_vdev_finish_quietly(unsigned queue, uint32_t id, uint32_t bytes);
+/* The driver can see them all; whether and when to interrupt is the test's. */
+void fake_vdev_publish(unsigned queue);
 /* The configuration has changed, or the device is in trouble. */
 void fake_vdev_config_interrupt(void);
 /* The pin's interrupt, which another device may have asked for; whether it was this one's. */

@@ -33,7 +33,7 @@ static int set_up(void **state)
 	put(27, "A disk, of a name that has 40 characters", 40);
 	words[49] = 0x300;
 	words[60] = 0x5678;
-	words[61] = 0x1234;
+	words[61] = 0x0234;
 	return 0;
 }
 
@@ -43,11 +43,37 @@ static void test_old(void **state)
 	assert_int_equal(ata_identify(words, &identity), 0);
 	assert_string_equal(identity.serial, "BX 1234");
 	assert_string_equal(identity.model, "A disk, of a name that has 40 characters");
-	assert_int_equal(identity.blocks, 0x12345678);
+	assert_int_equal(identity.blocks, 0x02345678);
 	assert_int_equal(identity.block_bytes, 512);
 	assert_int_equal(identity.physical_block_bytes, 512);
 	assert_false(identity.lba48 || identity.flush || identity.flush_ext);
 	assert_true(identity.rotational);
+}
+
+/* What a command cannot address is not there. */
+static void test_no_more_than_can_be_addressed(void **state)
+{
+	(void)state;
+	words[60] = 0xffff;
+	words[61] = 0x0fff;
+	assert_int_equal(ata_identify(words, &identity), 0);
+	assert_int_equal(identity.blocks, 0x0fffffff);
+	words[60] = 1;
+	words[61] = 0x1000;
+	assert_int_equal(ata_identify(words, &identity), -ENODEV);
+	words[60] = 0;
+	assert_int_equal(ata_identify(words, &identity), 0);
+	assert_int_equal(identity.blocks, 0x10000000);
+	words[83] = 0x7400;
+	words[102] = 0xffff;
+	assert_int_equal(ata_identify(words, &identity), 0);
+	assert_true(identity.blocks == 0xffff00000000);
+	words[102] = 0;
+	words[103] = 1;
+	assert_int_equal(ata_identify(words, &identity), 0);
+	assert_true(identity.blocks == 0x1000000000000);
+	words[100] = 1;
+	assert_int_equal(ata_identify(words, &identity), -ENODEV);
 }
 
 static void test_new(void **state)
@@ -173,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_ranges_are_of_65535_blocks),
 		cmocka_unit_test(test_errors_in_words),
 		cmocka_unit_test_setup(test_old, set_up),
+		cmocka_unit_test_setup(test_no_more_than_can_be_addressed, set_up),
 		cmocka_unit_test_setup(test_new, set_up),
 		cmocka_unit_test_setup(test_dma_mode, set_up),
 		cmocka_unit_test_setup(test_long_blocks, set_up),

@@ -29,6 +29,8 @@ static void test_reach(void **state)
 	assert_true(reaches(0xfffff000, 4096));
 	assert_false(reaches(0xfffff000, 4098));
 	assert_false(reaches(0x100000000, 512));
+	assert_true(ide_prd_reaches_page(0xfffff000));
+	assert_false(ide_prd_reaches_page(0x100000000));
 }
 
 /* Whatever the segments, a region is even, within its 64 KiB, and the last ends the table. */

@@ -6,7 +6,8 @@
 /* links: drivers/net/virtio_net.c drivers/net/virtio_net_rx.c drivers/net/virtio_net_hdr.c */
 /* links: drivers/net/nic.c drivers/virtio/vdev.c drivers/virtio/vring.c */
 /* links: kernel/io/packet.c kernel/io/netdev.c tests/unit/fake_vdev.c tests/unit/fake_mmio.c */
-/* links: tests/unit/fake_vmm.c tests/unit/fake_threads.c kernel/vmm/bus.c */
+/* links: tests/unit/fake_vdev_around.c tests/unit/fake_vmm.c tests/unit/fake_threads.c */
+/* links: kernel/vmm/bus.c */
 #include "tests/unit/virtio_net_nic.h"
 
 /* Two frames are on their way when it happens. */

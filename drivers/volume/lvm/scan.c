@@ -11,22 +11,29 @@
 #include "drivers/volume/lvm/choose.h"
 #include "kernel/lib/sort.h"
 
-#define EXTENSION_VERSION_MAX 2 /* PV_HEADER_EXTENSION_VSN of LVM2 2.03 */
+#define COMPARE_STEP_BYTES    64 /* one of turns.h's steps */
+#define EXTENSION_VERSION_MAX 2	 /* PV_HEADER_EXTENSION_VSN of LVM2 2.03 */
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-static struct lvm_vg *find_text(struct lvm_scan *scan, const struct lvm_raw_location *slot)
+/* By every byte: whoever writes a disk can give his text the checksum of another's. */
+static struct lvm_vg *find_text(struct lvm_scan *scan, const struct lvm_raw_location *slot,
+				const char *text)
 {
 	for (struct lvm_vg *vg = scan->vgs; vg; vg = vg->next) {
 		turns_take(&scan->turns, 1);
-		if (vg->crc == slot->crc && vg->bytes == slot->bytes)
+		if (vg->crc != slot->crc || vg->bytes != slot->bytes)
+			continue;
+		turns_take(&scan->turns, vg->bytes / COMPARE_STEP_BYTES);
+		if (memcmp(vg->raw, text, vg->bytes) == 0)
 			return vg;
 	}
 	return NULL;
 }
 
-/* Takes a new group into the scan, if all together are not too much then; else it is freed. */
-static int add_group(struct lvm_scan *scan, const struct lvm_raw_location *slot,
+/* Takes a new group into the scan, and its text, if all together are not too much then; else
+ * it is freed. */
+static int add_group(struct lvm_scan *scan, const struct lvm_raw_location *slot, char **text,
 		     struct lvm_vg *vg, char why[LVM_WHY_BYTES])
 {
 	if (vg->text.nodes > LVM_SCAN_NODES_MAX - scan->nodes) {
@@ -38,6 +45,8 @@ static int add_group(struct lvm_scan *scan, const struct lvm_raw_location *slot,
 		return -EINVAL;
 	}
 	scan->nodes += vg->text.nodes;
+	vg->raw = *text;
+	*text = NULL;
 	vg->crc = slot->crc;
 	vg->bytes = slot->bytes;
 	vg->next = scan->vgs;
@@ -46,23 +55,23 @@ static int add_group(struct lvm_scan *scan, const struct lvm_raw_location *slot,
 	return 0;
 }
 
-/* The area's text as a group, parsed unless another area had the same. A text that does not
- * list the disk that it is on speaks for nobody: -ENOENT. */
+/* The area's text as a group, parsed unless another area had the same; *text is NULL if it is
+ * kept. A text that does not list the disk that it is on speaks for nobody: -ENOENT. */
 static int read_vg(struct lvm_scan *scan, const struct lvm_label *label,
-		   const struct lvm_raw_location *slot, const char *text, struct lvm_vg **vg,
+		   const struct lvm_raw_location *slot, char **text, struct lvm_vg **vg,
 		   char why[LVM_WHY_BYTES])
 {
 	bool is_new;
 	int error = 0;
 
-	*vg = find_text(scan, slot);
+	*vg = find_text(scan, slot, *text);
 	is_new = !*vg;
 	if (is_new)
-		error = lvm_vg_parse(text, slot->bytes, vg, why);
+		error = lvm_vg_parse(*text, slot->bytes, vg, why);
 	if (error)
 		return error;
 	if (lvm_vg_find_id(*vg, label->id))
-		return is_new ? add_group(scan, slot, *vg, why) : 0;
+		return is_new ? add_group(scan, slot, text, *vg, why) : 0;
 	snprintf(why, LVM_WHY_BYTES, "has the metadata of %.40s, which it is not part of",
 		 (*vg)->name);
 	if (is_new)
@@ -80,7 +89,7 @@ static int read_area(struct lvm_scan *scan, struct lvm_label *label, unsigned in
 
 	if (error)
 		return error == -ENOMEM ? error : 0;
-	error = read_vg(scan, label, slot, text, &vg, why);
+	error = read_vg(scan, label, slot, &text, &vg, why);
 	free(text);
 	if (error == -ENOMEM)
 		return error;

@@ -404,7 +404,9 @@ int lvm_vg_parse(const char *text, size_t bytes, struct lvm_vg **made, char why[
 
 void lvm_vg_free(struct lvm_vg *vg)
 {
-	if (vg)
-		lvm_text_free(&vg->text);
+	if (!vg)
+		return;
+	lvm_text_free(&vg->text);
+	free(vg->raw);
 	free(vg);
 }

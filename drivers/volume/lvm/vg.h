@@ -72,7 +72,8 @@ struct lvm_vg {
 	char note[LVM_WHY_BYTES];     /* "", or what to know besides */
 	struct lvm_vg *next;	      /* scan.c's */
 	bool is_old;		      /* scan.c's */
-	uint32_t crc;		      /* scan.c's: of the text */
+	char *raw;		      /* scan.c's: the text, of this checksum and length */
+	uint32_t crc;
 	size_t bytes;
 };
 
