@@ -15,11 +15,12 @@ from tools.qemu.machine import CPU, Machine
 
 PROGRAMS = ("hostile", "neighbour", "disk_neighbour")
 STAMP = r"^\[ *\d+\.\d+\] "
-STALL_S = 20  # by the build machine's clock, which has other work; see neighbour() for the machine's
-RATE_S = 600  # operations a second of a machine that has others beside it, at the least
+STALL_S = 20  # as long as disk_neighbour.c waits for a request, by another clock
+RATE_S = 600  # operations a second, at the least, where the build machine has other work
 
-# Each found a fault once, of the program or of what it runs on; they are tried for ever.
-SEEDS = (1, 2, 3)
+# Each found something once: QEMU's answers to MOV to CR3 and CR8, and to DR7 (1, 3), and ways in
+# which the program hurt itself (2, 8). They are tried for ever.
+SEEDS = (1, 2, 3, 8)
 
 DOCUMENT = """
 host: {{housekeeping: [0, 1]}}
@@ -55,14 +56,15 @@ HOSTILE = """
 class House:
     """The machine with the hostile guests, one for each seed, and their neighbours."""
 
-    def __init__(self, directory, seeds, operations):
+    def __init__(self, directory, lives, operations):
+        seeds = sorted(set(lives))
         self._names = [f"hostile-{seed}" for seed in seeds]
         self._operations = operations
         guests = "".join(HOSTILE.format(seed=seed, operations=operations) for seed in seeds)
         image = make_image(directory / "hostile.img", DOCUMENT.format(hostile=guests),
                            {f"{name}.elf": ROOT / f"build/guest/{name}.elf" for name in PROGRAMS},
                            CHECKED)
-        limit_s = 300 + len(seeds) * operations // RATE_S
+        limit_s = 300 + len(lives) * (120 + operations // RATE_S)
         self.machine = Machine(image, name="hostile", limit_s=limit_s, cpu=CPU + ",+pku").start()
         self.terminal = Terminal(self.machine, [*self._names, "neighbour", "disk-neighbour"])
         for name in ("neighbour", "disk-neighbour"):
@@ -112,9 +114,9 @@ class House:
 
 @pytest.mark.parametrize("lives, operations", [
     pytest.param(SEEDS[:1] * 2, 500_000, id="a-million"),  # the second start is the restart
-    pytest.param(SEEDS + SEEDS[:1], 1_000_000, id="millions", marks=pytest.mark.long)])
+    pytest.param(SEEDS, 2_000_000, id="millions", marks=pytest.mark.long)])
 def test_a_hostile_guest_hurts_itself_alone(tmp_path, lives, operations):
-    house = House(tmp_path, sorted(set(lives)), operations)
+    house = House(tmp_path, lives, operations)
     try:
         done = 0
         for seed in lives:

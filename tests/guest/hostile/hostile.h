@@ -4,9 +4,9 @@
  *
  * Memory: below 8 MiB are the program and what it needs to live. From there on, chunks of
  * 2 MiB: the even ones come and go with the balloon, and hold data and code; the odd ones hold
- * rings and data. Nothing random is written to the first and last 64 KiB of a chunk: code is at
- * the end of the even ones, and what catches who runs on from there at the begin of the odd
- * ones.
+ * data, the first of them rings alone. Nothing random is written to the first and last 64 KiB
+ * of a chunk: code is at the end of the even ones, and what catches who runs on from there at
+ * the begin of the odd ones.
  */
 #ifndef TESTS_GUEST_HOSTILE_HOSTILE_H
 #define TESTS_GUEST_HOSTILE_HOSTILE_H
