@@ -195,7 +195,7 @@ static uint64_t argument(const char *name, uint64_t otherwise)
 void test(void)
 {
 	uint64_t seed = argument("seed=", 1), all = argument("operations=", 100000);
-	uint64_t sum = 0, least = ~0ull;
+	uint64_t sum = 0, least = ~0ull, next = 0;
 
 	without = argument("without=", 0);
 	cpus = smp_start();
@@ -214,6 +214,10 @@ void test(void)
 			one_operation(0);
 		look_after();
 		sum = sum_done();
+		if (sum >= next) {
+			print("%lu operations so far\n", sum);
+			next += 4096;
+		}
 	}
 	over = true;
 	for (unsigned i = 1; i < cpus; i++)

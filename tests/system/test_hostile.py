@@ -80,7 +80,7 @@ class House:
         begin = len(self.machine.output)
         self.terminal.operator(f"start {name}")
         deadline = time.monotonic() + 120 + self._operations // RATE_S
-        end = re.compile(rf"{STAMP}{name}: (?:error: )?((?:exited|crashed|stopped|reset|switched).*)$",
+        end = re.compile(rf"{STAMP}{name}: (?:error: )?((?:exited|crashed|stopped|reset|switched).*)\n",
                          re.M)
         heard = {each: (self._said(each), time.monotonic())
                  for each in ("neighbour", "disk-neighbour")}
@@ -92,10 +92,12 @@ class House:
                 if (said := self._said(each)) > count:
                     heard[each] = (said, now)
                 assert now - then < STALL_S, f"{each} stands still"
-        assert ended[1] == "exited with status 0", ended[1]
         said = self.machine.output[begin:]
+        # By a jump to anywhere it may end itself, and only itself; what it did until then counts.
+        assert re.match("exited with status 0$|crashed: .*(executes at|triple fault)", ended[1]), \
+            ended[1]
         assert not re.findall(rf"^{name}\| FAIL.*", said, re.M)
-        return int(re.search(rf"^{name}\| (\d+) operations, seed \d+:", said, re.M)[1])
+        return max(map(int, re.findall(rf"^{name}\| (\d+) operations", said, re.M)))
 
     def is_well(self):
         """Nobody was hurt: neither the neighbours nor the kernel, and the operator is answered."""
@@ -118,10 +120,12 @@ class House:
 def test_a_hostile_guest_hurts_itself_alone(tmp_path, lives, operations):
     house = House(tmp_path, lives, operations)
     try:
-        done = 0
-        for seed in lives:
-            done += house.run(f"hostile-{seed}")
+        done = starts = 0
+        while done < len(lives) * operations:
+            assert starts < 5 * len(lives), f"{done} operations in {starts} lives"
+            done += house.run(f"hostile-{lives[starts % len(lives)]}")
+            starts += 1
             house.is_well()
-        assert done >= len(lives) * operations
+        print(f"{done} operations in {starts} lives")
     finally:
         house.machine.stop()
