@@ -150,6 +150,53 @@ def test_slices_end_from_outside(boot, model):
         assert exits.get(by, 0) >= 1000 > 10 * exits.get(other, 0), f"{name}: {exits}"
 
 
+HOSTILE = """
+host: {{housekeeping: [0, 1]}}
+networks: [{{name: inner}}]
+guests:
+  - name: hostile
+    cpus: {{count: 4}}
+    memory: 32 MiB
+    boot: {{kernel: "esp:/hostile.elf", cmdline: "seed={seed} operations={operations}"}}
+    on_crash: stop
+    on_reboot: stop
+    debug_exit: true
+    disks: [{{source: "ram:8 MiB"}}]
+    nics: [{{network: inner}}]
+  - name: neighbour
+    memory: 16 MiB
+    boot: {{kernel: "esp:/neighbour.elf"}}
+    on_crash: stop
+  - name: disk-neighbour
+    memory: 16 MiB
+    boot: {{kernel: "esp:/disk_neighbour.elf"}}
+    on_crash: stop
+    disks: [{{source: "ram:8 MiB"}}]
+"""
+
+
+def test_a_hostile_guest_hurts_itself_alone(boot):
+    """test_hostile.py's guest, with as much as Bochs can do in a minute or so."""
+    operations = 100_000
+    files = {f"{name}.elf": ROOT / f"build/guest/{name}.elf"
+             for name in ("hostile", "neighbour", "disk_neighbour")}
+    machine = boot(HOSTILE.format(seed=1, operations=operations), files, build=CHECKED, cpus=4,
+                   ips=IPS)
+    end = machine.expect(r"\] hostile: (?:error: )?((?:exited|crashed|stopped|reset|switched).*)\n",
+                         LIMIT_S)
+    assert end[1] == "exited with status 0"
+    done = re.search(r"^hostile\| (\d+) operations, seed 1:", machine.output, re.M)
+    assert int(done[1]) >= operations
+    begin = machine.mark()
+    for name in ("neighbour", "disk-neighbour"):
+        machine.rewind(begin)
+        machine.expect(rf"^{name}\| neighbour \d+$", 60)
+    assert not machine.count(r"panic:|^\S+\| FAIL")
+    listed = "\n".join(Terminal(machine, []).operator("list"))
+    for name in ("neighbour", "disk-neighbour"):
+        assert re.search(rf"^{name} +running ", listed, re.M), listed
+
+
 DEVICES = """
 networks: [{name: outside, uplink: nic0}]
 guests:

@@ -16,9 +16,20 @@ trap_entries:
 	push $0
 	.endif
 	push $vector
+	.if has_error
+	jmp with_error
+	.else
 	jmp common
+	.endif
 	.set vector, vector + 1
 	.endr
+
+/* What comes as an interrupt brings none, whatever its vector: then CS is one place nearer. */
+with_error:
+	cmpq $8, 16(%rsp)
+	jne common
+	push (%rsp)
+	movq $0, 8(%rsp)
 
 common:
 	push %rax

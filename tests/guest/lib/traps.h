@@ -38,17 +38,18 @@ void traps_load(void); /* this CPU's IDT */
  * TRY(instruction, OUT(...), IN(...)) runs an instruction that must not move RSP and gives the
  * struct trap of what it raised; .vector is NO_TRAP if nothing. Execution goes on behind it
  * either way. Operands are as in asm; outputs want "+", since a fault leaves them alone.
+ * Registers that it spoils beside these follow as strings.
  */
 #define OUT(...) , ##__VA_ARGS__
 #define IN(...)	 __VA_ARGS__
-#define TRY(insn, out, in)                                                               \
+#define TRY(insn, out, in, ...)                                                          \
 	({                                                                               \
 		struct cpu *cpu_ = cpu_self();                                           \
                                                                                          \
 		cpu_->trap = (struct trap){.vector = NO_TRAP};                           \
 		asm volatile("movq $99f, %[resume]\n\t" insn "\n99:\tmovq $0, %[resume]" \
 			     : [resume] "+m"(cpu_->resume)out:in                         \
-			     : "memory", "cc");                                          \
+			     : "memory", "cc", ##__VA_ARGS__);                           \
 		cpu_->trap;                                                              \
 	})
 
