@@ -2,7 +2,7 @@
  * The table of MSRs on CPUs of each vendor, at the numbers' and values' edges, and docs/cpu.md,
  * which has every row of it and of the guest program's list of instructions.
  */
-/* links: kernel/vmm/msr.c kernel/vmm/place.c */
+/* links: kernel/vmm/msr.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
