@@ -5,7 +5,7 @@
  * pending already, is taken; a vCPU that sleeps is woken.
  */
 /* links: kernel/vmm/vlapic.c kernel/vmm/vlapic_ipi.c kernel/vmm/vlapic_timer.c */
-/* links: kernel/vmm/vioapic.c kernel/vmm/bus.c kernel/vmm/place.c tests/stress/stress.c */
+/* links: kernel/vmm/vioapic.c kernel/vmm/bus.c tests/stress/stress.c */
 #include "tests/stress/stress.h"
 
 #include <sched.h>
