@@ -89,6 +89,7 @@ struct thread {
 	struct cpu cpu; /* "the CPU it runs on": its own */
 	void (*fn)(void *arg);
 	void *arg;
+	struct thread *ended; /* the one that was joined before */
 };
 
 static void bind(struct thread *t)
@@ -129,10 +130,13 @@ struct thread *thread_create(const struct thread_params *params)
 	return stress_thread("device", params->fn, params->arg);
 }
 
+static struct thread *_Atomic ended;
+
+/* It stays allocated: who told it last that it may end may still be waking it. */
 void thread_join(struct thread *t)
 {
 	demand(!pthread_join(t->pthread, NULL));
-	free(t);
+	t->ended = atomic_exchange(&ended, t);
 }
 
 void thread_wake(struct thread *t)
