@@ -277,6 +277,22 @@ static void an_instruction_that_cannot_be_read(void **state)
 	machine_destroy(vm);
 }
 
+/* The guest has CR8 to itself, but QEMU's TCG cannot be let to have it. */
+static void cr8_is_the_guests_own(void **state)
+{
+	static const struct model_insn script[] = {
+		{.op = M_MOV_CR, .a = 8, .b = 5}, NOTE('a'), END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+
+	(void)state;
+	model_script(script);
+	machine_run(vm);
+	assert_string_equal(models[0].trace, "a");
+	assert_int_equal(vlapic_get_cr8(vm->vcpus[0]->lapic), 5);
+	assert_int_equal(vm->vcpus[0]->counters.exits[VMEXIT_CR_WRITE], tcg);
+	machine_destroy(vm);
+}
+
 /* QEMU 7.2 does not intercept XSETBV: what the guest has set is its own all the same. */
 static void xsetbv_without_an_exit(void **state)
 {
@@ -429,6 +445,7 @@ int main(void)
 		SCENARIO(windows_of_a_step),
 		SCENARIO(states_that_vmrun_refuses),
 		SCENARIO(an_instruction_that_cannot_be_read),
+		SCENARIO(cr8_is_the_guests_own),
 		SCENARIO(xsetbv_without_an_exit),
 		SCENARIO(an_offer_that_is_not_taken),
 		SCENARIO(an_offer_before_another),

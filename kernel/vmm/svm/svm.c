@@ -176,10 +176,10 @@ static void assign_asid(struct svm_vcpu *sv, struct svm_cpu *sc)
 }
 
 /* The guest has CR8 to itself, but for while TPR alone holds an interrupt back: then we must
- * see it fall. */
+ * see it fall. And but for QEMU (tcg.c). */
 static void watch_cr8(struct vcpu *vcpu, struct vmcb *vmcb)
 {
-	if (unlikely(vlapic_tpr_threshold(vcpu->lapic)))
+	if (unlikely(vlapic_tpr_threshold(vcpu->lapic) || cpu_features.tcg))
 		vmcb->intercept_cr |= INTERCEPT_CR8_WRITE;
 	else
 		vmcb->intercept_cr &= ~(uint32_t)INTERCEPT_CR8_WRITE;

@@ -21,6 +21,9 @@
  * exit, and its timer, which might have been what ends the guest's run, is periodic (apic.c).
  * They may undo it as well: the guest then runs on, whatever it does, with its interrupt not
  * taken and V_IRQ still set.
+ *
+ * A guest's own write of CR8 while V_IRQ is set ends QEMU by an assertion, as it changes the
+ * CPU's interrupts without the lock. So each exits, and is done here.
  */
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/cpu.h"
