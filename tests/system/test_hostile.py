@@ -93,9 +93,10 @@ class House:
                     heard[each] = (said, now)
                 assert now - then < STALL_S, f"{each} stands still"
         said = self.machine.output[begin:]
-        # By a jump to anywhere it may end itself, and only itself; what it did until then counts.
-        assert re.match("exited with status 0$|crashed: .*(executes at|triple fault)", ended[1]), \
-            ended[1]
+        # By a jump to anywhere, or what that comes to, it may end itself, and only itself: what it
+        # did until then counts.
+        assert re.match("exited with status 0$|reset: the guest reset itself|"
+                        "crashed: .*(executes at|triple fault)", ended[1]), ended[1]
         assert not re.findall(rf"^{name}\| FAIL.*", said, re.M)
         return max(map(int, re.findall(rf"^{name}\| (\d+) operations", said, re.M)))
 

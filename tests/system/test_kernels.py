@@ -62,7 +62,7 @@ def test_xen_builds_its_dom0(house, name):
     machine = start(house, name)
     machine.expect(rf"^{name}\| .*Xen version", LIMIT_S)
     machine.expect(rf"^{name}\| .*Bootloader: Bulkhead", LIMIT_S)
-    base = machine.expect(rf"^{name}\| .*image load base address: (\w+)", LIMIT_S)[1]
+    base = machine.expect(rf"^{name}\| .*image load base address: (\w+)\s*\n", LIMIT_S)[1]
     assert (int(base, 16) != 0) == (name == "xen2")  # it asks to be moved up, where it can
     cpus = 2 if name == "xen" else 1
     machine.expect(rf"^{name}\| .*Brought up {cpus} CPUs", LIMIT_S)
