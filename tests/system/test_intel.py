@@ -66,7 +66,8 @@ def programs_config(programs):
 def run_programs(boot, model, programs, build=BUILD):
     """Runs them side by side on one machine of 4 CPUs; each must end with status 0."""
     files = {f"{name}.elf": ROOT / f"build/guest/{name}.elf" for name in programs}
-    machine = boot(programs_config(programs), files, build=build, model=model, cpus=4, ips=IPS)
+    machine = boot(programs_config(programs), files, build=build, model=model, cpus=4, ips=IPS,
+                   memory_mib=384 + 32 * len(programs))
     failed = []
     for name in (name.replace("_", "-") for name in programs):
         machine.rewind(0)

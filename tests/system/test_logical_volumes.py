@@ -4,6 +4,7 @@ operator makes, resizes and removes others, and LVM2 agrees with all of it after
 
 import hashlib
 import re
+import shutil
 
 import pytest
 
@@ -83,8 +84,10 @@ def fixture_stray(tmp_path_factory):
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(disks, namesake, stray):
     extra = []
-    for serial, image in zip(("lvm0", "lvm1", "whole", "stray"),
-                             (*disks.images, namesake, stray)):
+    spare = stray.with_name("spare.img")  # the same, that no guest is to have
+    shutil.copyfile(stray, spare)
+    for serial, image in zip(("lvm0", "lvm1", "whole", "stray", "spare"),
+                             (*disks.images, namesake, stray, spare)):
         extra += ["-drive", f"if=none,id={serial},format=raw,file={image}",
                   "-device", f"nvme,drive={serial},serial={serial}"]
     image = make_image(disks.folder / "esp.img", DOCUMENT, LINUX)
@@ -136,17 +139,17 @@ def test_a_physical_volume_is_no_plain_disk(machine):
     """It is told, whatever is wrong with it, and a guest has it whole only by a word."""
     qemu = machine.machine
     qemu.rewind(0)
-    qemu.expect(rf"lvm: warning: nvme3 {DAMAGED}", 10)
+    qemu.expect(rf"lvm: warning: nvme5 {DAMAGED}", 10)
     qemu.rewind(0)
     qemu.expect(r"greedy: .*disks\[0\]\.source 'disk:stray' is a physical volume of LVM2's, and "
                 rf"{DAMAGED}; if the guest is to have it whole, write 'physical_volume: true'", 10)
-    assert f"  nvme3 {DAMAGED}." in machine.operator("groups")
+    assert f"  nvme5 {DAMAGED}." in machine.operator("groups")
     listed = "\n".join(machine.operator("disks"))
     assert re.search(rf"disk:stray .*\n +It is a physical volume of LVM2's, and {DAMAGED}\.",
                      listed), listed
     assert re.search(r"disk:whole .*has: web\n +It is a physical volume of LVM2's, of the group "
                      r"vg0\.", listed), listed
-    assert "names no volume group; this machine has vg0; nvme3 has" in tell(
+    assert "names no volume group; this machine has vg0; nvme5 has" in tell(
         machine, "lvcreate vg1/x 1 MiB")
 
 
@@ -167,8 +170,8 @@ def test_mistakes_are_answered(machine):
             ("lvcreate", "Say which and how large"),
             ("lvcreate vg0/x 10", "Say which and how large"),
             ("lvcreate vg0/x 10 GiB", "vg0/x finds no room in vg0 for 10 GiB"),
-            ("lvcreate vg1/x 10 MiB", "vg1/x names no volume group; this machine has vg0; not "
-                                      "looked at, as guests have them: nvme3"),
+            ("lvcreate vg1/x 10 MiB", "vg1/x names no volume group; this machine has vg0; nvme5 "),
+            ("lvcreate vg1/x 10 MiB", "not looked at, as guests have them: nvme3, nvme4"),
             ("lvcreate vg0/web 10 MiB", "vg0/web exists already"),
             ("lvresize vg0/none 10 MiB", "vg0/none names no volume"),
             ("lvremove vg0/old yes", "Say which"),
