@@ -4,7 +4,8 @@
 #define SVM_H
 #include "bare.h"
 
-static u8 vmcb[4096] __attribute__((aligned(4096))), host_save[4096] __attribute__((aligned(4096)));
+static u8 vmcb[4096] __attribute__((aligned(4096))),
+	host_save[4096] __attribute__((aligned(4096)));
 static u8 guest_stack[4096] __attribute__((aligned(16)));
 #define V32(offset) (*(volatile u32 *)(vmcb + (offset)))
 #define V64(offset) (*(volatile u64 *)(vmcb + (offset)))
@@ -28,7 +29,10 @@ static inline void vmcb_segment(int offset, u16 selector, u16 attributes)
 /* A guest as flat as we are, that begins at `entry` and exits on VMMCALL and SHUTDOWN. */
 static inline void svm_start(void (*entry)(void))
 {
-	struct { u16 limit; u32 base; } __attribute__((packed)) gdtr, idtr;
+	struct {
+		u16 limit;
+		u32 base;
+	} __attribute__((packed)) gdtr, idtr;
 	u32 cr0;
 
 	wrmsr(0xc0000080, rdmsr(0xc0000080) | 1 << 12); /* EFER.SVME */
@@ -56,6 +60,8 @@ static inline void svm_start(void (*entry)(void))
 static inline void vmrun(void)
 {
 	asm volatile("pushal; clgi; mov %0, %%eax; vmload; vmrun; vmsave; stgi; popal"
-		     : : "r"(vmcb) : "memory", "cc");
+		     :
+		     : "r"(vmcb)
+		     : "memory", "cc");
 }
 #endif

@@ -184,7 +184,8 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 	}
 }
 
-/* SDM vol. 3A table 4-8. QEMU's TCG, 7.2, itself sets bit 5 as if these entries were accessed. */
+/* SDM vol. 3A table 4-8. QEMU's TCG, 7.2, itself sets bit 5 as if these entries were accessed.
+ */
 static uint64_t pdpte_reserved(void)
 {
 	uint64_t bits = ~(BIT(cpu_features.phys_bits) - 1) | PDPTE_RESERVED;

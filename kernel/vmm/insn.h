@@ -22,8 +22,8 @@ void insn_advance(struct vcpu *vcpu, unsigned bytes);
 /*
  * Emulates the instruction at RIP: MMIO (the exit was a nested fault), string I/O, and reads of
  * system registers that exited. Device accesses go to the VM's buses. 0 when done or when the
- * guest is to run it again (exceptions are raised on the vCPU); -ENOTSUP with the VM stopped and
- * the bytes in the log.
+ * guest is to run it again (exceptions are raised on the vCPU); -ENOTSUP with the VM stopped
+ * and the bytes in the log.
  */
 int insn_emulate(struct vcpu *vcpu, const struct vmexit *exit);
 
