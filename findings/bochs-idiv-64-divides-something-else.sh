@@ -9,11 +9,8 @@
 # numbers, so that a kernel's clocks and sizes go wrong while everything else works.
 . "$(dirname "$0")/lib/bochs.sh"
 bare_program "$work/program" <<'C'
-#include "bare.h"
+#include "long.h"
 
-static u64 pml4[512] __attribute__((aligned(4096))), pdpt[512] __attribute__((aligned(4096)));
-static u64 directory[512] __attribute__((aligned(4096)));
-static u64 gdt[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff};
 static struct { u64 dividend, divisor, quotient, rest, is_signed; } job asm("job");
 
 /* In 64-bit mode: job.dividend / job.divisor. */
@@ -31,20 +28,10 @@ static void show(const char *what, u64 dividend, u64 divisor, u32 is_signed, u64
 
 int main(void)
 {
-	struct { u16 limit; u32 base; } __attribute__((packed)) gdtr = {sizeof gdt - 1, (u32)gdt};
 	u32 cr;
 
-	asm volatile("lgdt %0" : : "m"(gdtr));
-	pml4[0] = (u32)pdpt | 3;
-	pdpt[0] = (u32)directory | 3;
-	for (u32 i = 0; i < 512; i++)
-		directory[i] = (u64)i << 21 | 0x83;
-	asm volatile("mov %%cr4, %0" : "=r"(cr));
-	asm volatile("mov %0, %%cr4" : : "r"(cr | 1 << 5)); /* PAE */
-	asm volatile("mov %0, %%cr3" : : "r"(pml4));
-	wrmsr(0xc0000080, rdmsr(0xc0000080) | 1 << 8); /* LME */
-	asm volatile("mov %%cr0, %0" : "=r"(cr));
-	asm volatile("mov %0, %%cr0" : : "r"(cr | 1u << 31) : "memory");
+	long_load_gdt();
+	long_enter();
 	show("1000000000 / 1 by DIV:  ", 1000000000, 1, 0, 1000000000);
 	show("1000000000 / 1 by IDIV: ", 1000000000, 1, 1, 1000000000);
 	show("-7 / 2 by IDIV:         ", -7ull, 2, 1, -3ull);

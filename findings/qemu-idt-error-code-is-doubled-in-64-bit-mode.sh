@@ -9,11 +9,8 @@
 # #GP that says which vector has no gate names another.
 . "$(dirname "$0")/lib/qemu.sh"
 bare_program "$work/program" <<'C'
-#include "bare.h"
+#include "long.h"
 
-static u64 pml4[512] __attribute__((aligned(4096))), pdpt[512] __attribute__((aligned(4096)));
-static u64 directory[512] __attribute__((aligned(4096)));
-static u64 gdt[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff};
 static u64 idt64[512] __attribute__((aligned(16), used));
 static struct { u16 limit; u32 base, high; } __attribute__((packed)) idtr64 asm("idtr64") __attribute__((used)) = {sizeof idt64 - 1};
 static volatile u32 error asm("error");
@@ -29,26 +26,16 @@ void long_mode(void);
 
 int main(void)
 {
-	struct { u16 limit; u32 base; } __attribute__((packed)) gdtr = {sizeof gdt - 1, (u32)gdt};
-	u32 cr, at = (u32)on_np64;
+	u32 at = (u32)on_np64;
 
-	asm volatile("lgdt %0" : : "m"(gdtr));
+	long_load_gdt();
 	set_gate(11, on_np);
 	idt[0x50].type = 0x0e00, idt[0x50].selector = 8;
 	load_idt();
 	asm volatile("int $0x50" : : : "memory");
 	text("32-bit: "), hex(error, 3);
 
-	pml4[0] = (u32)pdpt | 3;
-	pdpt[0] = (u32)directory | 3;
-	for (u32 i = 0; i < 512; i++)
-		directory[i] = (u64)i << 21 | 0x83;
-	asm volatile("mov %%cr4, %0" : "=r"(cr));
-	asm volatile("mov %0, %%cr4" : : "r"(cr | 1 << 5)); /* PAE */
-	asm volatile("mov %0, %%cr3" : : "r"(pml4));
-	wrmsr(0xc0000080, rdmsr(0xc0000080) | 1 << 8); /* LME */
-	asm volatile("mov %%cr0, %0" : "=r"(cr));
-	asm volatile("mov %0, %%cr0" : : "r"(cr | 1u << 31) : "memory");
+	long_enter();
 	idtr64.base = (u32)idt64;
 	idt64[2 * 11] = (at & 0xffff) | 24 << 16 | 0x8e00ull << 32 | (u64)(at >> 16) << 48;
 	idt64[2 * 0x50] = 24 << 16 | 0x0e00ull << 32;
