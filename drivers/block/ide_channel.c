@@ -45,7 +45,7 @@ enum { BM_COMMAND = 0, BM_STATUS = 2, BM_TABLE = 4 };
 #define IDENTIFY_LIMIT_NS (3 * NSEC_PER_SEC)
 #define RESET_LIMIT_NS	  (31 * NSEC_PER_SEC) /* ATA/ATAPI-7 vol. 2, 9.2 */
 #define POLL_NS		  NSEC_PER_MSEC
-#define SELECT_DELAY_US	  1 /* 400 ns, until the status is that of who was selected */
+#define STATUS_DELAY_US	  1 /* 400 ns, until the status is that of who was selected, or told */
 #define RESET_PULSE_US	  5
 #define RESET_DELAY_NS	  (2 * NSEC_PER_MSEC)
 
@@ -67,7 +67,14 @@ static uint8_t in(const struct ide_channel *c, unsigned reg)
 static void select_drive(const struct ide_channel *c, bool slave, unsigned high_bits)
 {
 	out(c, DEVICE, ATA_DEVICE_LBA | (slave ? ATA_DEVICE_SLAVE : 0) | high_bits);
-	clock_delay_us(SELECT_DELAY_US);
+	clock_delay_us(STATUS_DELAY_US);
+}
+
+/* From then on BSY is set until the drive is done: ATA/ATAPI-6, 7.15.6.1. */
+static void send_command(const struct ide_channel *c, enum ata_command command)
+{
+	out(c, COMMAND, command);
+	clock_delay_us(STATUS_DELAY_US);
 }
 
 /* Until the drive takes a command, soon, as nothing is under way. */
@@ -95,13 +102,15 @@ static int wait_not_busy(const struct ide_channel *c, uint64_t limit_ns)
 	return status;
 }
 
-static void stop_bus_master(const struct ide_channel *c)
+/* Its status before. */
+static uint8_t stop_bus_master(const struct ide_channel *c)
 {
 	uint8_t status = inb((uint16_t)(c->bus_master + BM_STATUS));
 
 	outb((uint16_t)(c->bus_master + BM_COMMAND), 0);
 	outb((uint16_t)(c->bus_master + BM_STATUS),
 	     (status & BM_STATUS_DRIVES) | BM_STATUS_ERROR | BM_STATUS_IRQ);
+	return status;
 }
 
 /* Address and count in the registers: twice, the high halves first, with 48 bits. */
@@ -167,7 +176,7 @@ static int send_data(struct ide_channel *c, const struct blk_request *r)
 	if (!wait_ready(c))
 		return busy(c);
 	set_address(c, drive, block, bytes / drive->dev.block_bytes);
-	out(c, COMMAND, data_command(drive, r->op == BLK_READ));
+	send_command(c, data_command(drive, r->op == BLK_READ));
 	outb((uint16_t)(c->bus_master + BM_COMMAND), direction | BM_COMMAND_START);
 	return 0;
 }
@@ -180,7 +189,7 @@ static int send_flush(struct ide_channel *c, const struct blk_request *r)
 	select_drive(c, drive->slave, 0);
 	if (!wait_ready(c))
 		return busy(c);
-	out(c, COMMAND, drive->identity.flush_ext ? ATA_FLUSH_CACHE_EXT : ATA_FLUSH_CACHE);
+	send_command(c, drive->identity.flush_ext ? ATA_FLUSH_CACHE_EXT : ATA_FLUSH_CACHE);
 	return 0;
 }
 
@@ -244,7 +253,12 @@ static void finish(struct ide_channel *c, uint8_t status, uint8_t bus_master)
 		block_queue_failed(&c->queue, r->tag, next, again, words);
 }
 
-/* Reading the status ends the drive's interrupt. */
+/*
+ * A drive clears BSY before it interrupts (ATA/ATAPI-6, 9.7): with it set, the interrupt meant
+ * nothing, and the transfer under way goes on; stopping it would lose it (SFF-8038i, 2.1). The
+ * controller's bit is cleared before the drive is looked at, so that an interrupt that comes
+ * meanwhile sets it again. Reading the status ends the drive's interrupt.
+ */
 static bool reap(struct block_queue *q)
 {
 	struct ide_channel *c = container_of(q, struct ide_channel, queue);
@@ -252,9 +266,13 @@ static bool reap(struct block_queue *q)
 
 	if (!(bus_master & BM_STATUS_IRQ))
 		return false;
+	outb((uint16_t)(c->bus_master + BM_STATUS),
+	     (bus_master & BM_STATUS_DRIVES) | BM_STATUS_IRQ);
 	status = in(c, STATUS);
-	stop_bus_master(c);
-	if (c->request && !(status & ATA_STATUS_BUSY))
+	if (c->request && status & ATA_STATUS_BUSY)
+		return true;
+	bus_master = stop_bus_master(c);
+	if (c->request)
 		finish(c, status, bus_master);
 	return true;
 }
@@ -268,7 +286,7 @@ static void restore_mode(const struct ide_channel *c, const struct ide_drive *dr
 	select_drive(c, drive->slave, 0);
 	out(c, FEATURES, ATA_FEATURE_TRANSFER_MODE);
 	out(c, COUNT, drive->identity.dma_mode);
-	out(c, COMMAND, ATA_SET_FEATURES);
+	send_command(c, ATA_SET_FEATURES);
 	wait_not_busy(c, IDENTIFY_LIMIT_NS);
 }
 
@@ -325,8 +343,8 @@ static void shut_down(struct block_host *h)
 		if (!drive->present || !drive->dev.write_cache)
 			continue;
 		select_drive(c, drive->slave, 0);
-		out(c, COMMAND,
-		    drive->identity.flush_ext ? ATA_FLUSH_CACHE_EXT : ATA_FLUSH_CACHE);
+		send_command(c,
+			     drive->identity.flush_ext ? ATA_FLUSH_CACHE_EXT : ATA_FLUSH_CACHE);
 		wait_not_busy(c, TIMEOUT_NS);
 	}
 }
@@ -360,8 +378,7 @@ static int identify(const struct ide_channel *c, bool slave, uint16_t words[ATA_
 	out(c, LBA_LOW, 0xaa);
 	if (in(c, COUNT) != 0x55 || in(c, LBA_LOW) != 0xaa)
 		return -ENODEV;
-	out(c, COMMAND, ATA_IDENTIFY_DEVICE);
-	clock_delay_us(SELECT_DELAY_US);
+	send_command(c, ATA_IDENTIFY_DEVICE);
 	status = alternate_status(c) ? wait_not_busy(c, IDENTIFY_LIMIT_NS) : 0;
 	if (status > 0 && in(c, STATUS) & ATA_STATUS_ERR &&
 	    (in(c, LBA_HIGH) << 8 | in(c, LBA_MID)) == SIGNATURE_ATAPI)
