@@ -104,6 +104,7 @@ static int start_queues(struct vblk *disk)
 		uint64_t flags = spin_lock_irqsave(&vq->q.lock);
 		int err = vdev_queue_start(&disk->v, &vq->vq);
 
+		vq->live = !err; /* its ring is empty: nothing is sent before DRIVER_OK */
 		spin_unlock_irqrestore(&vq->q.lock, flags);
 		if (err)
 			return err;
@@ -112,11 +113,26 @@ static int start_queues(struct vblk *disk)
 	return 0;
 }
 
+/* What was finished before may still be reaped, but leads to nothing further: the device must
+ * not be notified before DRIVER_OK (3.1.1), and forgets all it had. */
+static void stop_queues(struct vblk *disk)
+{
+	for (unsigned i = 0; i < disk->queue_count; i++) {
+		struct vblk_queue *vq = &disk->queues[i];
+		uint64_t flags = spin_lock_irqsave(&vq->q.lock);
+
+		vq->live = false;
+		spin_unlock_irqrestore(&vq->q.lock, flags);
+	}
+}
+
 static int reset(struct block_host *h)
 {
 	struct vblk *disk = container_of(h, struct vblk, host);
-	int err = start_device(disk);
+	int err;
 
+	stop_queues(disk);
+	err = start_device(disk);
 	return err ? err : start_queues(disk);
 }
 

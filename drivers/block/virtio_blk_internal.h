@@ -38,6 +38,7 @@ struct vblk_queue {
 	struct vdev_queue vq; /* guarded by q.lock, as the rest */
 	struct vblk *disk;
 	struct vblk_dma *dma; /* by tag */
+	bool live; /* from its start to the device's next reset: it may be told of chains */
 	struct vblk_progress {
 		struct gather gather;
 		bool flushing; /* what was to be written is written */

@@ -165,7 +165,7 @@ bool vblk_reap(struct block_queue *q)
 			sent |= finish(vq, (uint32_t)(uintptr_t)token - 1);
 		}
 	} while (vring_interrupt_on(ring) && !ring->broken);
-	if (sent && vring_publish(ring))
+	if (sent && vq->live && vring_publish(ring))
 		vdev_notify(&vq->vq);
 	if (ring->broken) {
 		any = true;

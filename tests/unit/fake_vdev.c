@@ -188,6 +188,10 @@ static void reading(unsigned offset)
 			(uint32_t)(dev->features >> get32(DEVICE_FEATURE_SELECT) * 32);
 	set16(NUM_QUEUES, FAKE_VQUEUES);
 	registers[DEVICE_STATUS] = dev->status;
+	if (offset == DEVICE_STATUS && !dev->status && dev->slow) {
+		registers[DEVICE_STATUS] = ACKNOWLEDGE;
+		dev->slow--;
+	}
 	if (!dev->restless)
 		registers[CONFIG_GENERATION] = 0;
 	else if (offset == CONFIG_GENERATION)

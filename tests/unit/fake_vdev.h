@@ -40,6 +40,7 @@ extern struct fake_vdev {
 	/* What it does wrong. */
 	bool gone, stuck;	  /* reads as ones; does not reset */
 	bool refuses, no_vectors; /* features; vectors of queues */
+	unsigned slow;		  /* looks at its status until a reset is seen to be over */
 	bool restless;		  /* its configuration changes whenever it is looked at */
 	uint8_t status_added; /* to what it should be: FAKE_NEEDS_RESET, from DRIVER_OK on */
 	void (*while_asleep)(void); /* whenever the driver sleeps; may be NULL */

@@ -150,6 +150,7 @@ static bool work(void)
 		if (!model.owed[i])
 			continue;
 		model.owed[i] = false;
+		any = true;
 		if (!model.silent)
 			fake_vdev_vector(fake_vdev.vectors ? fake_vdev.queues[i].vector : 0);
 	}
@@ -490,6 +491,47 @@ static void test_recovery(void **state)
 	fake_request_free(r);
 }
 
+static bool interrupts_during_resets(void)
+{
+	if (fake_vdev.status)
+		return work();
+	for (unsigned i = 0; i < FAKE_VDEV_VECTORS; i++)
+		fake_interrupt(i);
+	return false;
+}
+
+/* The first of four chains was finished before the reset, and is reaped while that lasts: the
+ * device, which takes no doorbell then, is told of no further one. The request is sent again.
+ */
+static void test_what_is_reaped_during_a_reset(void **state)
+{
+	struct blkdev *dev;
+	struct fake_request *r;
+
+	(void)state;
+	offer(ALL_FEATURES | BIT(F_SIZE_MAX));
+	put(SEG_MAX_AT, 2, 4);
+	put(SIZE_MAX_AT, 1024, 4);
+	dev = take_controller(&virtio_blk_driver);
+	r = fake_request_make(BLK_WRITE, 0, 0, (uint32_t[4]){8192});
+	model.silent = true;
+	submit(dev, r);
+	fake_pass(NSEC_PER_MSEC);
+	assert_int_equal(model.count[OUT], 1);
+	model.silent = false;
+	fake_hardware = interrupts_during_resets;
+	fake_vdev.slow = 3;
+	fake_vdev.status |= FAKE_NEEDS_RESET;
+	fake_pass(2 * NSEC_PER_SEC);
+	assert_int_equal(fake_vdev.slow, 0);
+	assert_int_equal(r->result, 0);
+	assert_int_equal(model.count[OUT], 5);
+	assert_int_equal(dev->counters.resets, 1);
+	for (unsigned i = 0; i < 8192; i++)
+		assert_int_equal(model.disk[i], *fake_request_byte(r, i));
+	fake_request_free(r);
+}
+
 /* An interrupt that got lost: the request is found done, without a reset. */
 static void test_a_lost_interrupt(void **state)
 {
@@ -610,6 +652,7 @@ int main(void)
 		cmocka_unit_test(test_errors_are_tried_again),
 		cmocka_unit_test(test_a_disk_without_a_serial_number),
 		cmocka_unit_test(test_recovery),
+		cmocka_unit_test(test_what_is_reaped_during_a_reset),
 		cmocka_unit_test(test_a_lost_interrupt),
 		cmocka_unit_test(test_a_disk_that_is_gone),
 		cmocka_unit_test(test_answers_that_leave_no_disk),
