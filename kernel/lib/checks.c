@@ -278,6 +278,16 @@ void check_lock_taken(struct check_lock *lock, const char *site)
 		check_failed("more than %u spinlocks held, at %s", CHECK_HELD_MAX, site);
 }
 
+/* In a handler it holds nobody up who was interrupted; elsewhere a handler may wait for it. */
+void check_lock_tried(struct check_lock *lock, const char *site)
+{
+	unsigned class = checks_this_cpu() ? named_class(lock, site) : 0;
+
+	if (class && !check_in_irq())
+		check_context(class, site);
+	check_lock_taken(lock, site);
+}
+
 void check_lock_give(struct check_lock *lock)
 {
 	uint64_t flags = check_irq_save();

@@ -60,6 +60,8 @@ void check_failed(const char *fmt, ...) printf_like(1, 2);
 void check_lock_take(struct check_lock *lock, const char *site);
 void check_lock_taken(struct check_lock *lock, const char *site);
 void check_lock_give(struct check_lock *lock);
+/* In place of both for one that was taken without waiting. */
+void check_lock_tried(struct check_lock *lock, const char *site);
 
 /* The same for a mutex, in thread context. */
 void check_mutex_take(struct check_lock *lock, const char *site);

@@ -130,13 +130,14 @@ static inline void spin_lock_at(struct spinlock *lock, const char *site)
 	check_lock_taken(&lock->check, site);
 }
 
-/* Who does not wait for a lock takes part in no deadlock, so any order will do. */
+/* Who does not wait for a lock takes part in no deadlock, so any order will do; but others wait
+ * for it from then on. */
 static inline bool spin_trylock_at(struct spinlock *lock, const char *site)
 {
 	bool taken = spin_trylock_raw(lock);
 
 	if (taken)
-		check_lock_taken(&lock->check, site);
+		check_lock_tried(&lock->check, site);
 	return taken;
 }
 

@@ -166,6 +166,22 @@ static void trying_sets_no_order(void **state)
 	spin_unlock(&second);
 }
 
+/* What is taken under a lock that was taken so has an order all the same, from the first time
+ * on. */
+static void under_what_was_tried(void **state)
+{
+	(void)state;
+	assert_true(spin_trylock(&first));
+	spin_lock(&second);
+	spin_unlock(&second);
+	spin_unlock(&first);
+	says("");
+	assert_int_equal(check_counts().classes, 2);
+	assert_int_equal(check_counts().orders, 1);
+	under(&second, &first);
+	says("'first', taken at tests/unit/test_checks.c:");
+}
+
 /* ---- interrupts ---- */
 
 static void in_irq(void (*fn)(void))
@@ -194,6 +210,25 @@ static void taken_by_interrupts(void **state)
 	spin_unlock_irqrestore(&first, flags);
 	says("");
 	take_first();
+	says("an interrupt handler takes 'first' at tests/unit/test_checks.c:");
+}
+
+static void try_first(void)
+{
+	assert_true(spin_trylock(&first));
+	spin_unlock(&first);
+}
+
+/* A handler that tries waits for nobody; one that waits, for whoever has tried. */
+static void tried_by_interrupts(void **state)
+{
+	(void)state;
+	in_irq(try_first);
+	take_first();
+	says("");
+	setup(NULL);
+	try_first();
+	in_irq(take_first);
 	says("an interrupt handler takes 'first' at tests/unit/test_checks.c:");
 }
 
@@ -318,7 +353,9 @@ int main(void)
 		cmocka_unit_test_setup(two_of_a_kind, setup),
 		cmocka_unit_test_setup(taken_twice, setup),
 		cmocka_unit_test_setup(trying_sets_no_order, setup),
+		cmocka_unit_test_setup(under_what_was_tried, setup),
 		cmocka_unit_test_setup(taken_by_interrupts, setup),
+		cmocka_unit_test_setup(tried_by_interrupts, setup),
 		cmocka_unit_test_setup(taken_by_interrupts_later, setup),
 		cmocka_unit_test_setup(under_what_interrupts_take, setup),
 		cmocka_unit_test_setup(irqs_off_is_no_offence, setup),
