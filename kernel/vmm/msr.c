@@ -139,10 +139,10 @@ static int read_tsc_aux(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 /* RDTSCP and RDPID read the real one, which is the vCPU's while it is loaded. */
 static int write_tsc_aux(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	if (value >> 32)
+	if (value >> 32 || wrmsr_safe(msr, value))
 		return -EPERM;
 	vcpu->tsc_aux = value;
-	return wrmsr_safe(msr, value) ? -EPERM : 0;
+	return 0;
 }
 
 static int write_pat(struct vcpu *vcpu, uint32_t msr, uint64_t value)

@@ -246,6 +246,17 @@ static void tsc_aux(void **state)
 	assert_int_equal(rdmsr(MSR_TSC_AUX), 0xffffffff);
 }
 
+/* One that the CPU does not take changes nothing, nor what is loaded with the vCPU later. */
+static void tsc_aux_of_a_cpu_without(void **state)
+{
+	(void)state;
+	takes(MSR_TSC_AUX, 5);
+	fake_cpu->msr_count = 0;
+	refuses(MSR_TSC_AUX, 6);
+	assert_int_equal(vcpu.tsc_aux, 5);
+	fake_cpu_reset(CPU_VENDOR_AMD);
+}
+
 static void those_of_others(void **state)
 {
 	(void)state;
@@ -265,8 +276,15 @@ static void those_of_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(unknown_ones), TEST(fixed_ones), TEST(stored_ones), TEST(registers),
-		TEST(efer),	    TEST(pat),	      TEST(tsc_aux),	 TEST(those_of_others),
+		TEST(unknown_ones),
+		TEST(fixed_ones),
+		TEST(stored_ones),
+		TEST(registers),
+		TEST(efer),
+		TEST(pat),
+		TEST(tsc_aux),
+		TEST(those_of_others),
+		TEST(tsc_aux_of_a_cpu_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
