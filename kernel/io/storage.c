@@ -1,6 +1,7 @@
 /*
  * The table of the kinds of sources, and the claims: what each owner has, as runs of bytes of
- * disks, so that it does not matter by which name somebody came to them.
+ * disks, so that it does not matter by which name somebody came to them. A whole document is
+ * storage_check.c's.
  */
 #include "kernel/io/storage.h"
 
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "kernel/io/extents.h"
+#include "kernel/io/storage_internal.h"
 #include "kernel/lib/lock.h"
 #include "kernel/lib/size.h"
 
@@ -28,11 +30,10 @@ struct claim {
 static const struct storage_scheme *schemes[SCHEMES_MAX]; /* fixed after start-up */
 static unsigned scheme_count;
 
-/* Guards the list; a claim in it does not change. And what is given away. */
+/* Guards the list; a claim in it does not change. */
 static struct spinlock claims_lock = SPINLOCK("claims");
 static struct list claims = {&claims, &claims};
-static unsigned claimed;     /* runs, of all claims */
-static struct extents given; /* what guests may write, of kinds that do not search */
+static unsigned claimed;			   /* runs, of all claims */
 static struct list written = {&written, &written}; /* who had what to write; stays */
 
 static storage_holds_fn holds_fn; /* fixed after start-up */
@@ -57,9 +58,13 @@ void storage_set_holds(storage_holds_fn holds)
 
 /* ---- names ------------------------------------------------------------------------------ */
 
-/* The kind of a source, and what stands behind its colon. NULL, and why, when it has none. */
-static const struct storage_scheme *find_scheme(const char *source, const char **text,
-						char why[STORAGE_WHY_BYTES])
+const struct storage_scheme *storage_scheme_at(unsigned index)
+{
+	return index < scheme_count ? schemes[index] : NULL;
+}
+
+const struct storage_scheme *storage_find_scheme(const char *source, const char **text,
+						 char why[STORAGE_WHY_BYTES])
 {
 	size_t length = strcspn(source, ":"), used;
 
@@ -81,14 +86,14 @@ static const struct storage_scheme *find_scheme(const char *source, const char *
 int storage_parse(const char *source, char why[STORAGE_WHY_BYTES])
 {
 	const char *text;
-	const struct storage_scheme *scheme = find_scheme(source, &text, why);
+	const struct storage_scheme *scheme = storage_find_scheme(source, &text, why);
 
 	return scheme ? scheme->parse(text, why) : -EINVAL;
 }
 
 /* ---- opening without a claim ------------------------------------------------------------ */
 
-static void close_device(struct blkdev *dev)
+void storage_close_device(struct blkdev *dev)
 {
 	if (dev->ops->close)
 		dev->ops->close(dev);
@@ -105,12 +110,11 @@ static int add_extents(struct extents *extents, struct blkdev *dev, char why[STO
 	return error;
 }
 
-/* Opens a source and finds what it is made of. On failure nothing is open. */
-static int open_source(const char *source, bool read_only, struct blkdev **dev,
-		       struct extents *extents, char why[STORAGE_WHY_BYTES])
+int storage_open_source(const char *source, bool read_only, struct blkdev **dev,
+			struct extents *extents, char why[STORAGE_WHY_BYTES])
 {
 	const char *text;
-	const struct storage_scheme *scheme = find_scheme(source, &text, why);
+	const struct storage_scheme *scheme = storage_find_scheme(source, &text, why);
 	int error = scheme ? scheme->parse(text, why) : -EINVAL;
 
 	if (!error)
@@ -126,7 +130,7 @@ static int open_source(const char *source, bool read_only, struct blkdev **dev,
 	}
 	if (error) {
 		extents_free(extents);
-		close_device(*dev);
+		storage_close_device(*dev);
 		*dev = NULL;
 	}
 	return error;
@@ -232,7 +236,7 @@ static bool was_had(const struct had *had, bool note)
 static int check_whole(const struct claim *claim, unsigned how, char why[STORAGE_WHY_BYTES])
 {
 	const char *text;
-	const struct storage_scheme *scheme = find_scheme(claim->source, &text, why);
+	const struct storage_scheme *scheme = storage_find_scheme(claim->source, &text, why);
 	char what[STORAGE_WHY_BYTES];
 	struct had had;
 	int holds;
@@ -271,7 +275,7 @@ int storage_open(const char *source, unsigned how, const char *owner, struct blk
 	*dev = NULL;
 	if (!claim)
 		return -ENOMEM;
-	error = open_source(source, read_only, &claim->dev, &claim->extents, why);
+	error = storage_open_source(source, read_only, &claim->dev, &claim->extents, why);
 	if (error)
 		goto no_device;
 	error = check_whole(claim, how, why);
@@ -284,7 +288,7 @@ int storage_open(const char *source, unsigned how, const char *owner, struct blk
 
 no_claim:
 	extents_free(&claim->extents);
-	close_device(claim->dev);
+	storage_close_device(claim->dev);
 no_device:
 	free(claim);
 	return error;
@@ -329,7 +333,7 @@ void storage_close(struct blkdev *dev, const char *owner)
 	spin_unlock(&claims_lock);
 	if (!found)
 		return;
-	close_device(dev);
+	storage_close_device(dev);
 	extents_free(&found->extents);
 	free(found);
 }
@@ -398,119 +402,4 @@ void storage_list(storage_visit visit, void *arg)
 	for (unsigned i = 0; i < scheme_count; i++)
 		if (schemes[i]->list)
 			schemes[i]->list(add_owner, &listing);
-}
-
-/* ---- a whole document ---------------------------------------------------------------------
- */
-
-struct opened {
-	struct blkdev *dev;
-	struct extents extents;
-};
-
-static bool searches(const struct storage_use *use)
-{
-	const struct storage_scheme *scheme;
-	const char *text;
-	char why[STORAGE_WHY_BYTES];
-
-	scheme = find_scheme(use->source, &text, why);
-	return scheme && scheme->searches;
-}
-
-static void check_one(struct storage_use *uses, struct opened *opened, unsigned count,
-		      unsigned index)
-{
-	struct storage_use *use = &uses[index];
-	struct extent where;
-	char size[SIZE_TEXT_BYTES];
-
-	use->error = open_source(use->source, use->read_only, &opened[index].dev,
-				 &opened[index].extents, use->why);
-	for (unsigned i = 0; !use->error && i < count; i++) {
-		if (i == index || !opened[i].dev || (use->read_only && uses[i].read_only))
-			continue;
-		if (!extents_overlap(&opened[index].extents, &opened[i].extents, &where))
-			continue;
-		snprintf(
-			use->why, sizeof(use->why),
-			"shares %s of %s with '%.64s'; give it to one guest, or to all of them "
-			"with 'read_only: true'",
-			size_text(where.bytes, size), where.disk->name, uses[i].source);
-		use->error = -EBUSY;
-		use->clash = (int)i;
-	}
-}
-
-static void check_kinds(struct storage_use *uses, struct opened *opened, unsigned count,
-			bool searching)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (searches(&uses[i]) == searching)
-			check_one(uses, opened, count, i);
-}
-
-/* Notes what the uses that are open so far let guests write. */
-static void give_away(struct storage_use *uses, const struct opened *opened, unsigned count)
-{
-	struct extents now = {0}, before;
-
-	for (unsigned i = 0; i < count; i++) {
-		if (!opened[i].dev || uses[i].read_only || uses[i].error)
-			continue;
-		uses[i].error = extents_add(&now, opened[i].dev, 0, opened[i].dev->bytes);
-		if (uses[i].error)
-			snprintf(uses[i].why, sizeof(uses[i].why),
-				 "needs more memory than there is");
-	}
-	spin_lock(&claims_lock);
-	before = given;
-	given = now;
-	spin_unlock(&claims_lock);
-	extents_free(&before);
-}
-
-bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes)
-{
-	struct extents extents = {0};
-	struct extent where;
-	bool away = extents_add(&extents, dev, offset, bytes) != 0;
-
-	if (!away) {
-		spin_lock(&claims_lock);
-		away = extents_overlap(&extents, &given, &where);
-		spin_unlock(&claims_lock);
-	}
-	extents_free(&extents);
-	return away;
-}
-
-int storage_check(struct storage_use *uses, unsigned count)
-{
-	struct opened *opened = calloc(count ? count : 1, sizeof(*opened));
-	int result = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		uses[i].error = opened ? 0 : -ENOMEM;
-		uses[i].clash = -1;
-		snprintf(uses[i].why, sizeof(uses[i].why), "%s",
-			 opened ? "" : "needs more memory than there is");
-	}
-	if (opened) {
-		check_kinds(uses, opened, count, false);
-		give_away(uses, opened, count);
-		check_kinds(uses, opened, count, true);
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (uses[i].error)
-			result = -EINVAL;
-	/* All stay open until here: an address that is given back may be another volume's next.
-	 */
-	for (unsigned i = 0; opened && i < count; i++) {
-		if (opened[i].dev)
-			close_device(opened[i].dev);
-		extents_free(&opened[i].extents);
-	}
-	free(opened);
-	return result;
 }

@@ -44,6 +44,10 @@ struct storage_scheme {
 	/* It looks through all disks for what it opens, so what a guest writes to its own disk
 	 * could mislead it: opened last by storage_check(), see storage_given_away(). */
 	bool searches;
+	/* Around what storage_check() opens of it: nothing on any medium changes meanwhile, so
+	 * that what it finds once may serve for all. NULL: it gains nothing. May sleep. */
+	void (*begin_check)(void);
+	void (*end_check)(void);
 	/* It opens disks and partitions as they are, and so perhaps what belongs to a group of
 	 * volumes: see STORAGE_WHOLE. */
 	bool plain;

@@ -16,7 +16,9 @@
 /* links: drivers/volume/split.c drivers/volume/split_cut.c */
 /* links: drivers/volume/split_worker.c drivers/volume/partition.c */
 /* links: drivers/volume/gpt.c drivers/volume/mbr.c drivers/volume/piece.c */
-/* links: drivers/volume/why.c kernel/io/storage.c kernel/io/extents.c */
+/* links: drivers/volume/why.c kernel/io/extents.c */
+/* links: kernel/io/storage.c */
+/* links: kernel/io/storage_check.c */
 /* links: drivers/volume/names.c kernel/lib/size.c kernel/lib/crc32.c */
 /* links: kernel/lib/sort.c tests/unit/fake_blkdev.c tests/unit/lvm_image.c */
 #include <setjmp.h>
@@ -303,6 +305,39 @@ static void what_a_document_gives_away_is_not_searched(void **state)
 			 -EINVAL);
 }
 
+/* A check looks through the disks once, for one volume or for all of them; the next check looks
+ * anew, and so does whoever opens one. */
+static void a_check_is_one_scan(void **state)
+{
+	struct storage_use uses[] = {{.source = "lvm:vg0/web", .read_only = true},
+				     {.source = "lvm:vg0/str", .read_only = true},
+				     {.source = "lvm:vg0/web", .read_only = true},
+				     {.source = "lvm:vg0/nothing"}};
+	unsigned before = a.submits, one, scans;
+	struct blkdev *dev;
+
+	(void)state;
+	assert_int_equal(storage_check(uses, 1), 0);
+	one = a.submits - before;
+	assert_true(one > 0);
+	before = a.submits;
+	assert_int_equal(storage_check(uses, 4), -EINVAL);
+	assert_int_equal(a.submits - before, one);
+	assert_int_equal(uses[3].error, -ENOENT);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(uses[i].error, 0);
+	assert_int_equal(allocated, 0);
+	for (scans = 1; scans <= 2; scans++) {
+		before = a.submits;
+		dev = open_as("lvm:vg0/web", true, "g");
+		assert_int_equal(a.submits - before, one);
+		storage_close(dev, "g");
+	}
+	memset(b.data, 0, LVM_IMAGE_BYTES); /* unplugged */
+	assert_int_equal(storage_check(uses, 1), -EINVAL);
+	assert_int_equal(uses[0].error, -EINVAL);
+}
+
 /* The disk is claimed by a change while it is written. */
 static void a_volume_and_its_disk_exclude_each_other(void **state)
 {
@@ -485,6 +520,7 @@ int main(void)
 		TEST(volumes_are_made_and_opened),
 		TEST(what_a_guest_has_is_not_searched),
 		TEST(what_a_document_gives_away_is_not_searched),
+		TEST(a_check_is_one_scan),
 		TEST(a_volume_and_its_disk_exclude_each_other),
 		TEST(read_only_volumes_can_only_be_read),
 		TEST(extents_must_be_whole_blocks),

@@ -2,7 +2,8 @@
  * Who has what: sources are opened by made-up kinds, over two disks and volumes made of them.
  * Every kind of overlap is tried, by every way to name it.
  */
-/* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c */
+/* links: kernel/io/storage.c kernel/io/storage_check.c kernel/io/extents.c */
+/* links: kernel/lib/size.c kernel/lib/sort.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -128,18 +129,37 @@ static void fake_list(storage_visit visit, void *arg)
 
 static unsigned opened_before; /* when a kind that searches was opened last */
 static bool partition1_is_away;
+static unsigned checks_begun, checks_ended, searched_in_check;
 
 static int search_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
 {
 	opened_before = opened_count;
+	searched_in_check = checks_begun - checks_ended;
 	partition1_is_away = storage_given_away(&nvme0, 2 * MIB, 512);
 	return fake_open(text, dev, why);
 }
 
-static const struct storage_scheme a = {"a", fake_open, fake_parse, fake_list, false, false};
-static const struct storage_scheme other = {"other", search_open, fake_parse,
-					    NULL,    true,	  false};
-static const struct storage_scheme plain = {"plain", fake_open, fake_parse, NULL, false, true};
+static void begin_check(void)
+{
+	assert_int_equal(checks_begun, checks_ended);
+	checks_begun++;
+}
+
+static void end_check(void)
+{
+	assert_int_equal(checks_begun, ++checks_ended);
+}
+
+static const struct storage_scheme a = {
+	.scheme = "a", .open = fake_open, .parse = fake_parse, .list = fake_list};
+static const struct storage_scheme other = {.scheme = "other",
+					    .open = search_open,
+					    .parse = fake_parse,
+					    .searches = true,
+					    .begin_check = begin_check,
+					    .end_check = end_check};
+static const struct storage_scheme plain = {
+	.scheme = "plain", .open = fake_open, .parse = fake_parse, .plain = true};
 
 static int set_up(void **state)
 {
@@ -273,8 +293,11 @@ static void kinds_that_search_come_last_and_know_what_guests_write(void **state)
 	};
 
 	(void)state;
+	checks_begun = checks_ended = 0;
 	assert_int_equal(storage_check(uses, 2), 0);
 	assert_int_equal(opened_before, 1);
+	assert_int_equal(searched_in_check, 1);
+	assert_int_equal(checks_ended, 1);
 	assert_true(partition1_is_away);
 	assert_true(storage_given_away(&pv.dev, 0, 512)); /* also after the check */
 	assert_false(storage_given_away(&nvme0, 0, 512));

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "drivers/volume/lvm/label.h"
-#include "drivers/volume/partition.h"
 #include "drivers/volume/why.h"
 
 static struct blkdev *device(struct lvm_disk *disk)
@@ -71,8 +70,9 @@ static bool is_taken(struct lvm_members *members, struct blkdev *dev)
 	return true;
 }
 
-/* On failure `dev` is the caller's still. */
-static int add(struct lvm_members *members, struct blkdev *dev)
+/* A disk, or a partition of `whole`. On failure `dev` is the caller's still. */
+static int add(struct lvm_members *members, struct blkdev *dev, struct blkdev *whole,
+	       const struct partition *partition)
 {
 	if (members->count == members->capacity) {
 		unsigned capacity = members->capacity ? 2 * members->capacity : 16;
@@ -83,7 +83,8 @@ static int add(struct lvm_members *members, struct blkdev *dev)
 		members->at = at;
 		members->capacity = capacity;
 	}
-	members->at[members->count++] = (struct lvm_member){.dev = dev, .disk = disk_of(dev)};
+	members->at[members->count++] = (struct lvm_member){
+		.dev = dev, .disk = disk_of(dev), .whole = whole, .partition = *partition};
 	return 0;
 }
 
@@ -99,7 +100,7 @@ static int add_partition(struct lvm_members *members, struct blkdev *disk,
 		close_device(dev);
 		return 0;
 	}
-	error = add(members, dev);
+	error = add(members, dev, disk, partition);
 	if (error)
 		close_device(dev);
 	return error;
@@ -113,7 +114,7 @@ static int add_disk(struct lvm_members *members, struct blkdev *disk)
 	if (error)
 		return error == -ENOMEM ? error : 0;
 	if (!table.kind && !is_taken(members, disk))
-		error = add(members, disk);
+		error = add(members, disk, NULL, &(struct partition){0});
 	for (unsigned i = 0; i < table.count && !error; i++)
 		error = add_partition(members, disk, &table.at[i]);
 	partitions_free(&table);
@@ -156,15 +157,12 @@ void lvm_members_explain(const struct lvm_members *members, char why[STORAGE_WHY
 		why_add(why, "; not looked at, as guests have them:%s", members->left_out + 1);
 }
 
-struct blkdev *lvm_members_take(struct lvm_members *members, const struct lvm_disk *disk)
+int lvm_members_share(const struct lvm_disk *disk, struct blkdev **dev)
 {
-	for (unsigned i = 0; i < members->count; i++) {
-		struct blkdev *dev = members->at[i].dev;
+	const struct lvm_member *member = container_of(disk, struct lvm_member, disk);
 
-		if (&members->at[i].disk != disk)
-			continue;
-		members->at[i].dev = NULL;
-		return dev;
-	}
-	return NULL;
+	if (member->whole)
+		return partition_open(member->whole, &member->partition, dev);
+	*dev = member->dev;
+	return 0;
 }

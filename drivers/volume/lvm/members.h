@@ -3,6 +3,7 @@
 #define DRIVERS_VOLUME_LVM_MEMBERS_H
 
 #include "drivers/volume/lvm/disk.h"
+#include "drivers/volume/partition.h"
 #include "kernel/io/storage.h"
 
 #define LVM_LEFT_OUT_BYTES 96
@@ -10,6 +11,8 @@
 struct lvm_member {
 	struct lvm_disk disk;
 	struct blkdev *dev;
+	struct blkdev *whole; /* the disk that `partition` is of; NULL: `dev` is one */
+	struct partition partition;
 };
 
 struct lvm_members {
@@ -31,7 +34,7 @@ void lvm_members_close(struct lvm_members *members);
 /* Adds to a reason for which something was not found which disks were not looked at. */
 void lvm_members_explain(const struct lvm_members *members, char why[STORAGE_WHY_BYTES]);
 
-/* Takes the member's device out: the caller closes it. */
-struct blkdev *lvm_members_take(struct lvm_members *members, const struct lvm_disk *disk);
+/* Opens the member's device once more: the caller closes it. 0 or -ENOMEM. */
+int lvm_members_share(const struct lvm_disk *disk, struct blkdev **dev);
 
 #endif

@@ -1,4 +1,5 @@
-/* `lvm:`: a logical volume by its group and its name. Disks are read anew each time. */
+/* `lvm:`: a logical volume by its group and its name. Disks are read anew each time, but once
+ * for all volumes of a document that is checked. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,25 +13,62 @@
 
 _Static_assert(STORAGE_WHY_BYTES == LVM_WHY_BYTES, "sentences are passed on");
 
+/* While a document is checked, one picture serves all that it names. Guarded by
+ * lvm_volume_lock(). */
+static struct {
+	bool on, taken;
+	struct lvm_picture picture;
+} check;
+
+static void begin_check(void)
+{
+	lvm_volume_lock();
+	check.on = true;
+	lvm_volume_unlock();
+}
+
+static void end_check(void)
+{
+	lvm_volume_lock();
+	if (check.taken)
+		lvm_picture_drop(&check.picture);
+	check.on = check.taken = false;
+	lvm_volume_unlock();
+}
+
+/* The one that is kept, or `own`, which is the caller's to drop; NULL when out of memory. */
+static struct lvm_picture *look(struct lvm_picture *own)
+{
+	struct lvm_picture *picture = check.on ? &check.picture : own;
+
+	if (check.taken)
+		return picture;
+	if (lvm_picture_take(picture))
+		return NULL;
+	check.taken = check.on;
+	return picture;
+}
+
 static int open_source(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
 {
-	struct lvm_picture picture;
+	struct lvm_picture own, *picture;
 	struct lvm_vg *vg;
 	struct lvm_lv *lv;
-	int error;
+	int error = -ENOMEM;
 
 	lvm_volume_lock();
-	error = lvm_picture_take(&picture);
-	if (error) {
+	picture = look(&own);
+	if (!picture) {
 		snprintf(why, STORAGE_WHY_BYTES, "needs more memory than there is");
 	} else {
-		error = lvm_scan_volume(&picture.scan, text, &vg, &lv, why);
+		error = lvm_scan_volume(&picture->scan, text, &vg, &lv, why);
 		if (!error)
-			error = lvm_volume_open(&picture.members, vg, lv, dev, why);
+			error = lvm_volume_open(vg, lv, dev, why);
 		if (error)
-			lvm_members_explain(&picture.members, why);
-		lvm_picture_drop(&picture);
+			lvm_members_explain(&picture->members, why);
 	}
+	if (picture == &own)
+		lvm_picture_drop(&own);
 	lvm_volume_unlock();
 	return error;
 }
@@ -149,6 +187,8 @@ const struct storage_scheme lvm_scheme = {
 	.scheme = "lvm",
 	.searches = true,
 	.open = open_source,
+	.begin_check = begin_check,
+	.end_check = end_check,
 	.parse = names_lvm,
 	.list = list_sources,
 };

@@ -120,7 +120,6 @@ static const struct blkdev_ops volume_ops = {
 
 struct taking {
 	struct volume *volume;
-	struct lvm_members *members;
 	const struct lvm_vg *vg;
 };
 
@@ -129,12 +128,15 @@ static int take_device(void *arg, const struct lvm_place *place)
 	const struct taking *taking = arg;
 	struct volume *volume = taking->volume;
 
+	int error;
+
 	if (volume->devices[place->pv])
 		return 0;
-	volume->devices[place->pv] =
-		lvm_members_take(taking->members, taking->vg->pvs[place->pv].label->disk);
-	volume->members[volume->split.member_count++] = volume->devices[place->pv];
-	return 0;
+	error = lvm_members_share(taking->vg->pvs[place->pv].label->disk,
+				  &volume->devices[place->pv]);
+	if (!error)
+		volume->members[volume->split.member_count++] = volume->devices[place->pv];
+	return error;
 }
 
 static int check_blocks(void *arg, const struct lvm_place *place)
@@ -153,10 +155,9 @@ static int check_stripes(const struct volume *volume)
 }
 
 /* Fills in what depends on the devices: split, limits, and that extents are whole blocks. */
-static int build(struct volume *volume, struct lvm_members *members, const struct lvm_vg *vg,
-		 bool writable)
+static int build(struct volume *volume, const struct lvm_vg *vg, bool writable)
 {
-	struct taking taking = {volume, members, vg};
+	struct taking taking = {volume, vg};
 	int error;
 
 	volume->devices = calloc(vg->pv_count, sizeof(struct blkdev *));
@@ -164,7 +165,9 @@ static int build(struct volume *volume, struct lvm_members *members, const struc
 	if (!volume->devices || !volume->members)
 		return -ENOMEM;
 	volume->device_count = vg->pv_count;
-	lvm_map_places(volume->map, 0, volume->map->bytes, take_device, &taking);
+	error = lvm_map_places(volume->map, 0, volume->map->bytes, take_device, &taking);
+	if (error)
+		return error;
 	volume->split.volume = &volume->dev;
 	volume->split.find = find_run;
 	volume->split.members = volume->members;
@@ -201,8 +204,8 @@ static struct volume *create(const struct lvm_vg *vg, const struct lvm_lv *lv)
 	return volume;
 }
 
-int lvm_volume_open(struct lvm_members *members, const struct lvm_vg *vg,
-		    const struct lvm_lv *lv, struct blkdev **dev, char why[LVM_WHY_BYTES])
+int lvm_volume_open(const struct lvm_vg *vg, const struct lvm_lv *lv, struct blkdev **dev,
+		    char why[LVM_WHY_BYTES])
 {
 	struct volume *volume;
 	int error = lvm_vg_check(vg, lv, why);
@@ -210,7 +213,7 @@ int lvm_volume_open(struct lvm_members *members, const struct lvm_vg *vg,
 	if (error)
 		return error;
 	volume = create(vg, lv);
-	error = volume ? build(volume, members, vg, lv->writable) : -ENOMEM;
+	error = volume ? build(volume, vg, lv->writable) : -ENOMEM;
 	if (!error) {
 		list_push_back(&open_volumes, &volume->link);
 		*dev = &volume->dev;

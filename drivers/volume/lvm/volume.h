@@ -6,12 +6,12 @@
 #include "drivers/volume/lvm/scan.h"
 
 /*
- * Opens a volume that was found on `members`, and takes out of them what it lies on. Its
- * ops->close undoes that. 0; -EINVAL with the rest of a sentence, where it can't be served;
- * -ENOMEM. One at a time: the caller has lvm_volume_lock.
+ * Opens a volume of a picture, which it does not need afterwards: it has what it lies on open
+ * itself. ops->close undoes that. 0; -EINVAL with the rest of a sentence, where it can't be
+ * served; -ENOMEM. One at a time: the caller has lvm_volume_lock.
  */
-int lvm_volume_open(struct lvm_members *members, const struct lvm_vg *vg,
-		    const struct lvm_lv *lv, struct blkdev **dev, char why[LVM_WHY_BYTES]);
+int lvm_volume_open(const struct lvm_vg *vg, const struct lvm_lv *lv, struct blkdev **dev,
+		    char why[LVM_WHY_BYTES]);
 
 /* The device of a volume that is open, or NULL. Under lvm_volume_lock. */
 struct blkdev *lvm_volume_find(const struct lvm_vg *vg, const struct lvm_lv *lv);
