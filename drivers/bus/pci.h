@@ -63,8 +63,8 @@ volatile void *pci_map_bar(struct pci_device *device, unsigned bar);
 /*
  * Interrupts: MSI-X, else MSI, else the pin (whose handlers may be shared, so that a handler
  * must find out whether it was meant). Asks for `wanted` of them; each is `connected` to a CPU
- * and a handler before it can come. Returns how many there are, 1 at least, or a negative
- * errno.
+ * and a handler before it can come. Returns how many there are, 1 at least; -ENODEV (it has
+ * none that works), -ENOMEM: the reason is logged. Once for each device that is driven.
  */
 int pci_irq_setup(struct pci_device *device, unsigned wanted);
 /* Once for each. `cpu`: index of the CPU to interrupt; the pin's, and what no message can reach

@@ -37,17 +37,16 @@ struct pci_irqs {
 	struct message messages[];
 };
 
-static struct pci_irqs *create(enum irq_kind kind, unsigned count, unsigned capability)
+/* d->irqs. 0 or -ENOMEM. */
+static int create(struct pci_device *d, enum irq_kind kind, unsigned count, unsigned capability)
 {
-	struct pci_irqs *irqs =
-		heap_zalloc(sizeof(*irqs) + count * sizeof(irqs->messages[0]), NULL);
-
-	if (irqs) {
-		irqs->kind = kind;
-		irqs->count = count;
-		irqs->capability = capability;
-	}
-	return irqs;
+	d->irqs = heap_zalloc(sizeof(*d->irqs) + count * sizeof(d->irqs->messages[0]), NULL);
+	if (!d->irqs)
+		return -ENOMEM;
+	d->irqs->kind = kind;
+	d->irqs->count = count;
+	d->irqs->capability = capability;
+	return 0;
 }
 
 static void disable_pin(struct pci_device *d, bool disabled)
@@ -59,56 +58,67 @@ static void disable_pin(struct pci_device *d, bool disabled)
 				      : command & ~PCI_COMMAND_INTX_DISABLE));
 }
 
-/* The table, mapped. NULL, with the reason logged, where it does not lie in a BAR. */
-static volatile struct pci_msix_entry *map_table(struct pci_device *d, unsigned capability,
-						 unsigned entries)
+/* Where the table lies. -ENODEV, with the reason logged, where it lies in no BAR. */
+static int find_table(struct pci_device *d, unsigned capability, uint64_t bytes, uint64_t *phys)
 {
 	uint32_t where = pci_read(d, capability + PCI_MSIX_TABLE, 4);
 	unsigned bar = where & PCI_MSIX_TABLE_BAR;
 	uint32_t offset = where & ~PCI_MSIX_TABLE_BAR;
-	uint64_t bytes = (uint64_t)entries * sizeof(struct pci_msix_entry);
 
 	if (bar >= PCI_BARS || d->bars[bar].io || !d->bars[bar].address ||
 	    offset + bytes > d->bars[bar].bytes) {
 		log_warn("pci", "%s: its MSI-X table is in no BAR: not used", d->name);
-		return NULL;
+		return -ENODEV;
 	}
-	return vmap(d->bars[bar].address + offset, bytes, PT_READ | PT_WRITE | PT_UNCACHED);
+	*phys = d->bars[bar].address + offset;
+	return 0;
 }
 
-/* Enables MSI-X with every entry masked. */
-static struct pci_irqs *setup_msix(struct pci_device *d, unsigned wanted)
+static void mask_all(const struct pci_device *d, uint32_t control, unsigned entries)
+{
+	unsigned at = d->irqs->capability + PCI_MSIX_CONTROL;
+
+	control |= PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASK_ALL;
+	pci_write(d, at, 2, control);
+	for (unsigned i = 0; i < entries; i++)
+		d->irqs->table[i].control = PCI_MSIX_ENTRY_MASKED;
+	pci_write(d, at, 2, control & ~(uint32_t)PCI_MSIX_CONTROL_MASK_ALL);
+}
+
+/* Enables MSI-X with every entry masked. 0; -ENODEV: it has none that can be used; -ENOMEM. */
+static int setup_msix(struct pci_device *d, unsigned wanted)
 {
 	unsigned capability = pci_capability(d, PCI_CAPABILITY_MSIX, 0);
 	uint32_t control = capability ? pci_read(d, capability + PCI_MSIX_CONTROL, 2) : 0;
 	unsigned entries = (control & PCI_MSIX_CONTROL_SIZE) + 1;
-	volatile struct pci_msix_entry *table;
-	struct pci_irqs *irqs;
+	uint64_t bytes = (uint64_t)entries * sizeof(struct pci_msix_entry), phys;
+	volatile void *table;
+	int err;
 
 	if (!capability || control == 0xffff)
-		return NULL;
+		return -ENODEV;
 	pci_enable(d, PCI_ENABLE_MEMORY);
-	table = map_table(d, capability, entries);
-	irqs = table ? create(IRQ_MSIX, MIN(wanted, entries), capability) : NULL;
-	if (!irqs) {
-		vmap_free((void *)table);
-		return NULL;
+	err = find_table(d, capability, bytes, &phys);
+	if (err)
+		return err;
+	table = vmap(phys, bytes, PT_READ | PT_WRITE | PT_UNCACHED);
+	if (!table)
+		return -ENOMEM;
+	err = create(d, IRQ_MSIX, MIN(wanted, entries), capability);
+	if (err) {
+		vmap_free((void *)(uintptr_t)table);
+		return err;
 	}
-	irqs->table = table;
-	control |= PCI_MSIX_CONTROL_ENABLE | PCI_MSIX_CONTROL_MASK_ALL;
-	pci_write(d, capability + PCI_MSIX_CONTROL, 2, control);
-	for (unsigned i = 0; i < entries; i++)
-		table[i].control = PCI_MSIX_ENTRY_MASKED;
-	pci_write(d, capability + PCI_MSIX_CONTROL, 2,
-		  control & ~(uint32_t)PCI_MSIX_CONTROL_MASK_ALL);
-	return irqs;
+	d->irqs->table = table;
+	mask_all(d, control, entries);
+	return 0;
 }
 
-static struct pci_irqs *setup_msi(struct pci_device *d)
+static int setup_msi(struct pci_device *d)
 {
 	unsigned capability = pci_capability(d, PCI_CAPABILITY_MSI, 0);
 
-	return capability ? create(IRQ_MSI, 1, capability) : NULL;
+	return capability ? create(d, IRQ_MSI, 1, capability) : -ENODEV;
 }
 
 /*
@@ -116,40 +126,39 @@ static struct pci_irqs *setup_msi(struct pci_device *d)
  * that know no I/O APIC, and written which one (PCI 3.0, 6.2.4). PCI's lines are level, low,
  * unless the MADT says otherwise of this one.
  */
-static struct pci_irqs *setup_pin(struct pci_device *d)
+static int setup_pin(struct pci_device *d)
 {
 	uint32_t pin = pci_read(d, PCI_INTERRUPT_PIN, 1);
 	uint32_t line = pci_read(d, PCI_INTERRUPT_LINE, 1);
 	const struct acpi_isa_irq *isa = &acpi_machine.isa[line % ACPI_ISA_IRQS];
-	struct pci_irqs *irqs;
+	int err;
 
 	if (pin == 0 || pin > 4 || line == 0 || line >= ACPI_ISA_IRQS) {
 		log_warn("pci", "%s: no MSI, and firmware routed its interrupt nowhere",
 			 d->name);
-		return NULL;
+		return -ENODEV;
 	}
-	irqs = create(IRQ_PIN, 1, 0);
-	if (irqs) {
-		irqs->gsi = isa->gsi;
-		irqs->mode = isa->level && !isa->active_low ? IRQ_LEVEL_HIGH : IRQ_LEVEL_LOW;
-	}
-	return irqs;
+	err = create(d, IRQ_PIN, 1, 0);
+	if (err)
+		return err;
+	d->irqs->gsi = isa->gsi;
+	d->irqs->mode = isa->level && !isa->active_low ? IRQ_LEVEL_HIGH : IRQ_LEVEL_LOW;
+	return 0;
 }
 
 int pci_irq_setup(struct pci_device *d, unsigned wanted)
 {
-	struct pci_irqs *irqs = setup_msix(d, wanted);
+	int err = setup_msix(d, wanted);
 
-	if (!irqs)
-		irqs = setup_msi(d);
-	if (irqs)
+	if (err == -ENODEV)
+		err = setup_msi(d);
+	if (!err)
 		disable_pin(d, true);
-	else
-		irqs = setup_pin(d);
-	if (!irqs)
-		return -ENODEV;
-	d->irqs = irqs;
-	return (int)irqs->count;
+	else if (err == -ENODEV)
+		err = setup_pin(d);
+	if (err == -ENOMEM)
+		log_error("pci", "%s: no memory for its interrupts", d->name);
+	return err ? err : (int)d->irqs->count;
 }
 
 static void on_message(unsigned vector, void *arg)

@@ -116,7 +116,8 @@ static int scan_function(const struct pci_device *address, struct list *devices)
 		return -1;
 	d = heap_zalloc(sizeof(*d), NULL);
 	if (!d) {
-		log_error("pci", "no memory for a function of bus %u", address->bus);
+		log_error("pci", "no memory for function %x.%x of bus %x", address->device,
+			  address->function, address->bus);
 		return -1;
 	}
 	*d = *address;

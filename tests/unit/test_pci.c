@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,7 +106,8 @@ static void bar(struct function *f, unsigned index, uint32_t value, uint32_t mas
 
 /* ---- the kernel ---- */
 
-static unsigned warnings;
+static unsigned warnings, errors, calls, fail_at, allocated, mapped;
+static char line[256]; /* the last that was logged */
 static trap_handler vector_handler;
 static void *vector_arg;
 static uint32_t pin_gsi = UINT32_MAX;
@@ -119,13 +121,28 @@ struct cpu cpu_boot;
 
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
 {
-	(void)area, (void)fmt;
+	va_list args;
+
+	(void)area;
 	warnings += level == LOG_WARN;
+	errors += level == LOG_ERROR;
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+}
+
+/* Memory, mappings, vectors, lines: the call of that number fails; 0: none. */
+static bool fails(void)
+{
+	return ++calls == fail_at;
 }
 
 void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
 	(void)account;
+	if (fails())
+		return NULL;
+	allocated++;
 	return calloc(1, bytes);
 }
 
@@ -133,17 +150,22 @@ void *vmap(uint64_t phys, uint64_t bytes, unsigned prot)
 {
 	(void)bytes;
 	assert_true(prot & PT_UNCACHED);
+	if (fails())
+		return NULL;
+	mapped++;
 	mapped_phys = phys;
 	return table;
 }
 
 void vmap_free(void *virt)
 {
-	(void)virt;
+	mapped -= virt != NULL;
 }
 
 int trap_alloc_vector(trap_handler handler, void *arg)
 {
+	if (fails())
+		return -ENOSPC;
 	vector_handler = handler;
 	vector_arg = arg;
 	return 0x47;
@@ -152,6 +174,8 @@ int trap_alloc_vector(trap_handler handler, void *arg)
 int irq_connect(uint32_t gsi, enum irq_mode mode, irq_handler handler, void *arg)
 {
 	(void)handler, (void)arg;
+	if (fails())
+		return -EBUSY;
 	pin_gsi = gsi;
 	pin_mode = mode;
 	return 0;
@@ -380,6 +404,94 @@ static void test_the_pin(void **state)
 	assert_int_equal(set_up_anew(d, 1), -ENODEV);
 }
 
+/* A function whose memory is not there is said to be missing, and the rest is found. */
+static void test_a_scan_in_which_everything_fails_once(void **state)
+{
+	unsigned whole = 0, found, failures = 0;
+
+	(void)state;
+	for (unsigned at = 1; !whole; at++) {
+		struct list list;
+
+		list_init(&list);
+		errors = calls = allocated = 0;
+		fail_at = at;
+		pci_scan_segment(&segments[0], &list);
+		whole = calls < at;
+		fail_at = found = 0;
+		list_for_each_safe(d, &list, struct pci_device, link)
+		{
+			found++;
+			free(d);
+		}
+		assert_int_equal(found, allocated);
+		assert_int_equal(errors, !whole);
+		failures += !whole;
+		if (whole)
+			assert_int_equal(found, failures);
+		else if (at == 3) /* function 0, so nobody asks for its others */
+			assert_string_equal(line, "no memory for function 3.0 of bus 0");
+	}
+	assert_int_equal(failures, 6);
+}
+
+enum { MSIX, MSI, PIN };
+
+static void offer_irqs(struct function *f, unsigned kind)
+{
+	put(f, 6, 2, kind == PIN ? 0 : 0x10);
+	put(f, 0x34, 1, 0x50);
+	put(f, 0x50, 4, kind == MSIX ? 0x00030011 : 0x00000005);
+	put(f, 0x54, 4, kind == MSIX ? 0x2000 : 0);
+	put(f, 0x3c, 2, 0x010b);
+}
+
+/* No memory is not taken for no interrupts; the reason is said once, nothing is left, and the
+ * next time it works. */
+static void test_an_interrupt_whose_every_step_fails_once(void **state)
+{
+	struct pci_device *d = (struct pci_device *)(uintptr_t)at(0, 3, 0);
+
+	(void)state;
+	for (unsigned kind = MSIX; kind <= PIN; kind++) {
+		unsigned setups = 0, connects = 0;
+		bool whole = false;
+
+		offer_irqs(function_of(d), kind);
+		for (unsigned n = 1; !whole; n++) {
+			int err;
+
+			free(d->irqs);
+			d->irqs = NULL;
+			errors = warnings = calls = allocated = mapped = 0;
+			fail_at = n;
+			err = pci_irq_setup(d, 1);
+			if (err < 0) {
+				setups++;
+				assert_int_equal(err, -ENOMEM);
+				assert_int_equal(allocated | mapped | warnings, 0);
+				assert_int_equal(errors, 1);
+				assert_string_equal(line, "pci:00:03.0: no memory for its "
+							  "interrupts");
+				assert_null(d->irqs);
+				continue;
+			}
+			assert_int_equal(err, 1);
+			err = pci_irq_connect(d, 0, 1, handler, &handled);
+			whole = calls < n;
+			connects += err < 0;
+			assert_int_equal(err < 0, !whole);
+			if (err < 0) /* once more, as it was set up */
+				assert_int_equal(pci_irq_connect(d, 0, 1, handler, &handled),
+						 0);
+		}
+		fail_at = 0;
+		assert_int_equal(setups, kind == MSIX ? 2 : 1);
+		assert_int_equal(connects, 1);
+	}
+	put(function_of(d), 6, 2, 0);
+}
+
 static unsigned offered, taken;
 
 static bool match_all(const struct pci_device *d)
@@ -425,6 +537,8 @@ int main(void)
 		cmocka_unit_test(test_msix_is_masked_until_connected),
 		cmocka_unit_test(test_msi),
 		cmocka_unit_test(test_the_pin),
+		cmocka_unit_test(test_a_scan_in_which_everything_fails_once),
+		cmocka_unit_test(test_an_interrupt_whose_every_step_fails_once),
 		cmocka_unit_test(test_a_function_goes_to_the_first_driver_that_takes_it),
 	};
 	static struct cpu others[2] = {{.apic_id = 7}, {.apic_id = 300}};
