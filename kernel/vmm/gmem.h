@@ -104,6 +104,13 @@ static inline void *gmem_window(const struct gmem *gm, uint64_t gpa)
 /* Index of the 2 MiB of RAM around `gpa`: below bytes / 2 MiB, the hole left out; or
  * UINT64_MAX. */
 uint64_t gmem_chunk(const struct gmem *gm, uint64_t gpa);
+/* Where the 2 MiB of RAM of that index begin. */
+static inline uint64_t gmem_chunk_gpa(uint64_t chunk)
+{
+	uint64_t offset = chunk * PAGE_2M;
+
+	return offset < GMEM_LOW_MAX ? offset : offset - GMEM_LOW_MAX + GMEM_HIGH_BASE;
+}
 
 /*
  * Giving memory back, for the balloon. All on one thread of the guest's, in its address space.

@@ -30,6 +30,17 @@ static void describe(unsigned i, uint64_t addr, uint32_t bytes, uint16_t flags, 
 	desc->b = packed() ? flags | DESC_AVAIL : next;
 }
 
+/* Packed: one that the driver has not made available, as both flags are the same. */
+static void describe_unavailable(unsigned i, uint64_t addr, uint32_t bytes, uint16_t flags)
+{
+	volatile struct virtio_desc *desc = &victim_work()->desc[i];
+
+	desc->addr = addr;
+	desc->bytes = bytes;
+	desc->a = 0;
+	desc->b = flags | DESC_AVAIL | DESC_USED;
+}
+
 static void describe_in_table(unsigned i, uint64_t addr, uint32_t bytes, uint16_t flags)
 {
 	volatile struct virtio_desc *desc = &victim_work()->table[i];
@@ -128,13 +139,15 @@ static void table_overlong(void)
 	table(TABLE_DESCS * sizeof(struct virtio_desc));
 }
 
-/* More is available than the ring has room for; packed: the chain runs into what is not. */
+/* More is available than the ring has room for; packed: the chain runs into what is not. The
+ * device's thread may look at any moment, as the ring's start is a reason to: so what makes the
+ * chain wrong is written before what makes it available. */
 static void runs_ahead(void)
 {
 	if (packed()) {
+		describe_unavailable(1, (uintptr_t)victim.data, 16, 0);
+		virtio_barrier();
 		describe(0, (uintptr_t)victim.data, 16, DESC_NEXT, 0);
-		describe(1, (uintptr_t)victim.data, 16, 0, 0);
-		victim_work()->desc[1].b |= DESC_USED;
 		return;
 	}
 	describe(0, (uintptr_t)victim.data, 16, DESC_WRITE, 0);

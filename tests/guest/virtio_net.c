@@ -131,7 +131,7 @@ static void wait_used(struct nic *nic)
 	uint32_t spins = 0, start = 0, bytes;
 
 	while (!is_used(ring))
-		if (!go_on(&spins, &start))
+		if (!go_on(&spins, &start) && !is_used(ring))
 			give_up("a buffer does not come back");
 	virtio_wait(ring, &bytes, 0);
 }

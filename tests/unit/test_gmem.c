@@ -38,6 +38,27 @@ static void ram_has_a_hole(void **state)
 	nothing_is_left();
 }
 
+/* Chunks are numbered without the hole, and lie where they are numbered. */
+static void chunks_leave_out_the_hole(void **state)
+{
+	const uint64_t below = GMEM_LOW_MAX / PAGE_2M;
+	struct gmem gm;
+
+	(void)state;
+	assert_int_equal(gmem_init(&gm, 4 * GIB + PAGE_2M, &account), 0);
+	assert_int_equal(gmem_chunk_gpa(0), 0);
+	assert_int_equal(gmem_chunk_gpa(below - 1), GMEM_LOW_MAX - PAGE_2M);
+	assert_int_equal(gmem_chunk_gpa(below), GMEM_HIGH_BASE);
+	assert_int_equal(gmem_chunk_gpa(below + 1), GMEM_HIGH_BASE + PAGE_2M);
+	for (uint64_t chunk = 0; chunk < gm.bytes / PAGE_2M; chunk++) {
+		assert_int_equal(gmem_chunk(&gm, gmem_chunk_gpa(chunk)), chunk);
+		assert_int_equal(gmem_chunk(&gm, gmem_chunk_gpa(chunk) + PAGE_2M - 1), chunk);
+	}
+	assert_true(gmem_chunk(&gm, gmem_chunk_gpa(gm.bytes / PAGE_2M)) == UINT64_MAX);
+	gmem_fini(&gm);
+	nothing_is_left();
+}
+
 /* What another guest left in a frame is gone before the nested tables have it. */
 static void first_touch_finds_zeroes(void **state)
 {
@@ -242,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(ram_has_a_hole, setup),
+		cmocka_unit_test_setup(chunks_leave_out_the_hole, setup),
 		cmocka_unit_test_setup(first_touch_finds_zeroes, setup),
 		cmocka_unit_test_setup(nothing_stays_where_it_was_zeroed, setup),
 		cmocka_unit_test_setup(touching_may_always_wait, setup),

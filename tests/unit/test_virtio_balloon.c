@@ -2,7 +2,8 @@
  * The virtio balloon as a whole: its identity, what it does not offer, what a guest says of
  * itself and reports free, and the operator's side. Pages are test_virtio_balloon_pages.c's.
  */
-/* links: guests/devices/virtio/balloon.c guests/devices/virtio/virtio.c */
+/* links: guests/devices/virtio/balloon.c guests/devices/virtio/balloon_pages.c */
+/* links: guests/devices/virtio/virtio.c */
 /* links: guests/devices/virtio/registers.c guests/devices/virtio/queue.c */
 /* links: guests/devices/virtio/split.c guests/devices/virtio/packed.c guests/pci/pci.c */
 /* links: guests/pci/access.c guests/pci/bars.c guests/pci/function.c guests/pci/msix.c */

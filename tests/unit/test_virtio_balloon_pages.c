@@ -1,6 +1,7 @@
 /* Which pages are in a virtio balloon, when 2 MiB of them go and come back, and a guest that
  * waits for its memory. */
-/* links: guests/devices/virtio/balloon.c guests/devices/virtio/virtio.c */
+/* links: guests/devices/virtio/balloon.c guests/devices/virtio/balloon_pages.c */
+/* links: guests/devices/virtio/virtio.c */
 /* links: guests/devices/virtio/registers.c guests/devices/virtio/queue.c */
 /* links: guests/devices/virtio/split.c guests/devices/virtio/packed.c guests/pci/pci.c */
 /* links: guests/pci/access.c guests/pci/bars.c guests/pci/function.c guests/pci/msix.c */

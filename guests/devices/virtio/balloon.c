@@ -1,26 +1,18 @@
 /*
- * virtio-balloon. The guest names pages of 4 KiB; the guest pool deals in 2 MiB. So a bit
- * remembers each page that is in the balloon, and a chunk is due to go to the pool once all of
- * its pages are. A page that the guest wants back brings its chunk back first: it must tell,
- * and wait (VIRTIO_BALLOON_F_MUST_TELL_HOST), when it runs out of memory too
+ * virtio-balloon: its queues, and what the operator wants of it. The guest names pages of 4
+ * KiB; which of them are in the balloon, and what goes to the guest pool, is balloon_pages.c's.
+ * A page that the guest wants back brings its chunk back first: it must tell, and wait
+ * (VIRTIO_BALLOON_F_MUST_TELL_HOST), when it runs out of memory too
  * (VIRTIO_BALLOON_F_DEFLATE_ON_OOM). Where the pool has nothing left it waits until there is.
- *
- * What goes, and what is reported as free, and what comes back by itself, interrupts every CPU
- * of the machine, other guests' too: so that is done for many chunks at once, and no more often
- * than CALLS_PER_S allows, whatever the guest does.
  */
 #include "guests/devices/virtio/balloon.h"
 
 #include <errno.h>
-#include <string.h>
 
-#include "guests/devices/virtio/virtio.h"
+#include "guests/devices/virtio/balloon_internal.h"
 #include "kernel/cpu/clock.h"
-#include "kernel/lib/bucket.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
-#include "kernel/sched/sync.h"
-#include "kernel/sched/timer.h"
 #include "kernel/vmm/vm.h"
 
 #define F_MUST_TELL_HOST 0
@@ -32,24 +24,15 @@
  * 5.5.2); statistics come before reports. */
 enum { INFLATE, DEFLATE, STATISTICS, REPORTS, QUEUES };
 
-#define QUEUE_SIZE	128
-#define CLASS_CODE	0xff0000 /* of no class */
-#define PAGES_PER_CHUNK (PAGE_2M / PAGE_BYTES)
-#define PIECE		64 /* page numbers that are read at once */
+#define QUEUE_SIZE 128
+#define CLASS_CODE 0xff0000 /* of no class */
+#define PIECE	   64	    /* page numbers that are read at once */
 /* Pieces, or other requests, that are served before other threads have their turn. */
 #define PIECES_IN_ONE_TURN 64
 #define PIECE_BYTES	   (64 * PAGE_2M) /* that a report names, and that count as one */
 #define REPORT_BYTES	   (2 * GIB)
 #define RETRY_NS	   (500 * NSEC_PER_MSEC)
-/* How often all CPUs may be interrupted: once for each batch of chunks that go, once for each
- * of these, as it may come back by itself, and once for a request full of reports. */
-#define CALLS_PER_S 300
-#define CALLS_BURST 100
-
-struct balloon_config { /* 5.5.4 */
-	uint32_t num_pages, actual, free_page_hint_id, poison;
-};
-_Static_assert(sizeof(struct balloon_config) == 16, "virtio 1.2, 5.5.4");
+#define STATS		   16 /* that are looked at */
 
 struct balloon_stat { /* 5.5.6.3 */
 	uint16_t tag;
@@ -57,140 +40,9 @@ struct balloon_stat { /* 5.5.6.3 */
 } __attribute__((packed));
 _Static_assert(sizeof(struct balloon_stat) == 10, "virtio 1.2, 5.5.6.3");
 
-enum { STAT_FREE = 4, STAT_TOTAL = 5, STAT_AVAILABLE = 6, STATS = 16 };
-
-/* `lock` guards target and config; all below is the device's thread's, or atomic. */
-struct virtio_balloon {
-	struct virtio virtio; /* first */
-	struct gmem *gm;
-	struct mutex lock;
-	uint64_t target_bytes;
-	struct balloon_config config;
-
-	uint64_t *pages;  /* a bit per page of RAM: it is in the balloon */
-	uint16_t *filled; /* per chunk: how many of its pages are */
-	uint64_t *due;	  /* a bit per chunk: all are, and it is to go to the pool */
-	unsigned due_count;
-	struct bucket calls;
-	struct timer limit; /* when `calls` allows the next */
-	_Atomic uint64_t page_count, discarded_bytes, stats[STAT_AVAILABLE + 1];
-	unsigned budget; /* pieces left of this turn */
-	struct virtq_chain chain;
-	bool held; /* `chain` names pages, is not done, and waits: for memory or a turn; */
-	unsigned held_by;  /* it is this queue's, INFLATE or DEFLATE, */
-	uint32_t chain_at; /* and so many bytes of it are done */
-	bool stats_held;   /* we have the buffer for statistics, */
-	uint16_t stats_id, stats_descriptors;
-	_Atomic bool stats_wanted;    /* and are to give it back, so that it comes filled */
-	_Atomic unsigned stats_count; /* how often they came */
-	bool logged;
-	struct timer retry;
-};
-
 static struct virtio_balloon *of(struct virtio *virtio)
 {
 	return container_of(virtio, struct virtio_balloon, virtio);
-}
-
-/* The page's bit. False where there is no such page in RAM. */
-static bool find_page(const struct virtio_balloon *balloon, uint32_t pfn, uint64_t *chunk,
-		      uint64_t *bit)
-{
-	uint64_t gpa = (uint64_t)pfn * PAGE_BYTES;
-
-	*chunk = gmem_chunk(balloon->gm, gpa);
-	*bit = *chunk * PAGES_PER_CHUNK + gpa % PAGE_2M / PAGE_BYTES;
-	return *chunk != UINT64_MAX;
-}
-
-static void set_due(struct virtio_balloon *balloon, uint64_t chunk, bool due)
-{
-	uint64_t *word = &balloon->due[chunk / 64], bit = BIT(chunk % 64);
-
-	if (!(*word & bit) == !due)
-		return;
-	*word ^= bit;
-	balloon->due_count += due ? 1 : -1u;
-}
-
-static void limit_over(struct timer *timer)
-{
-	virtio_wake(&container_of(timer, struct virtio_balloon, limit)->virtio);
-}
-
-/* Whether all CPUs may be interrupted now; else the timer wakes us when they may. */
-static bool may_call(struct virtio_balloon *balloon)
-{
-	uint64_t ready = bucket_ready_ns(&balloon->calls, 1, clock_now_ns());
-
-	if (ready)
-		timer_arm(&balloon->limit, ready);
-	return !ready;
-}
-
-static uint64_t gpa_of_chunk(uint64_t chunk)
-{
-	uint64_t offset = chunk * PAGE_2M;
-
-	return offset < GMEM_LOW_MAX ? offset : offset - GMEM_LOW_MAX + GMEM_HIGH_BASE;
-}
-
-/* A chunk that cannot go now (a device is using it, or there is no memory for scrap) stays with
- * the guest: it has lost nothing. */
-static int inflate_page(struct virtio_balloon *balloon, uint32_t pfn)
-{
-	uint64_t chunk, bit;
-
-	if (!find_page(balloon, pfn, &chunk, &bit))
-		return -EINVAL;
-	if (balloon->pages[bit / 64] >> bit % 64 & 1)
-		return 0;
-	balloon->pages[bit / 64] |= BIT(bit % 64);
-	atomic_fetch_add(&balloon->page_count, 1);
-	if (++balloon->filled[chunk] == PAGES_PER_CHUNK)
-		set_due(balloon, chunk, true);
-	return 0;
-}
-
-static int deflate_page(struct virtio_balloon *balloon, uint32_t pfn)
-{
-	uint64_t chunk, bit;
-	int err;
-
-	if (!find_page(balloon, pfn, &chunk, &bit))
-		return -EINVAL;
-	if (!(balloon->pages[bit / 64] >> bit % 64 & 1))
-		return 0;
-	err = gmem_take_back(balloon->gm, (uint64_t)pfn * PAGE_BYTES);
-	if (err)
-		return err;
-	balloon->pages[bit / 64] &= ~BIT(bit % 64);
-	balloon->filled[chunk]--;
-	set_due(balloon, chunk, false);
-	atomic_fetch_sub(&balloon->page_count, 1);
-	return 0;
-}
-
-/* As many chunks that are due as one call of all CPUs serves. */
-static void give_due(struct virtio_balloon *balloon)
-{
-	uint64_t gpas[GMEM_GIVE_MAX], chunks = balloon->gm->bytes / PAGE_2M;
-	unsigned count = 0;
-
-	if (!balloon->due_count || !may_call(balloon))
-		return;
-	for (uint64_t word = 0; word < (chunks + 63) / 64; word++) {
-		for (; balloon->due[word] && count < GMEM_GIVE_MAX; count++) {
-			unsigned bit = (unsigned)__builtin_ctzll(balloon->due[word]);
-
-			gpas[count] = gpa_of_chunk(word * 64 + bit);
-			set_due(balloon, word * 64 + bit, false);
-		}
-	}
-	bucket_take(&balloon->calls, 1 + count, clock_now_ns());
-	gmem_give_away_all(balloon->gm, gpas, count);
-	if (balloon->due_count)
-		virtio_wake(&balloon->virtio);
 }
 
 /* The page numbers of the chain that are not done. Stops at the first error, or -EAGAIN when
@@ -241,7 +93,8 @@ static void wait_for_memory(struct virtio_balloon *balloon)
 static int serve_pages(struct virtio_balloon *balloon, unsigned queue)
 {
 	struct virtq *q = &balloon->virtio.queues[queue].q;
-	int err = each_page(balloon, q, queue == INFLATE ? inflate_page : deflate_page);
+	int err = each_page(balloon, q,
+			    queue == INFLATE ? balloon_inflate_page : balloon_deflate_page);
 
 	balloon->held = err == -ENOMEM || err == -EAGAIN;
 	balloon->held_by = queue;
@@ -329,7 +182,8 @@ static int serve_queue(struct virtio_balloon *balloon, unsigned queue, const cha
 	int err = 0;
 
 	virtq_notify_off(q);
-	while (!err && !(role_of(&balloon->virtio, queue) == REPORTS && !may_call(balloon))) {
+	while (!err &&
+	       !(role_of(&balloon->virtio, queue) == REPORTS && !balloon_may_call(balloon))) {
 		int got = balloon->budget ? virtq_pop(q, &balloon->chain) : -EAGAIN;
 
 		if (got == -EAGAIN) {
@@ -376,17 +230,12 @@ static void service(struct virtio *virtio, uint64_t kicked)
 	for (unsigned i = 0; !err && i < virtio->queue_count; i++)
 		if (virtio->queues[i].enabled)
 			err = serve_queue(balloon, i, &why);
-	give_due(balloon);
+	balloon_give_due(balloon);
 	ask_statistics(balloon);
 	if (err < 0)
 		virtio_broken(virtio, why);
 	else if (!balloon->budget)
 		virtio_wake(virtio);
-}
-
-static uint64_t due_bytes(const struct gmem *gm)
-{
-	return ALIGN_UP(gm->bytes / PAGE_2M, 64) / 8;
 }
 
 static void start(struct virtio *virtio)
@@ -399,16 +248,11 @@ static void start(struct virtio *virtio)
 static void stop(struct virtio *virtio)
 {
 	struct virtio_balloon *balloon = of(virtio);
-	uint64_t chunks = balloon->gm->bytes / PAGE_2M;
 
 	timer_cancel(&balloon->retry);
 	timer_cancel(&balloon->limit);
 	balloon->held = balloon->stats_held = false;
-	memset(balloon->pages, 0, chunks * PAGES_PER_CHUNK / 8);
-	memset(balloon->filled, 0, chunks * sizeof *balloon->filled);
-	memset(balloon->due, 0, due_bytes(balloon->gm));
-	balloon->due_count = 0;
-	atomic_store(&balloon->page_count, 0);
+	balloon_pages_forget(balloon);
 }
 
 static void config_write(struct virtio *virtio, unsigned offset, unsigned bytes, uint32_t value)
@@ -436,27 +280,19 @@ static const struct virtio_type balloon_type = {
 struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root)
 {
 	struct virtio_balloon *balloon = heap_zalloc(sizeof *balloon, &vm->account);
-	uint64_t chunks = vm->gmem.bytes / PAGE_2M;
 
 	if (!balloon)
 		return NULL;
 	balloon->gm = &vm->gmem;
 	balloon->target_bytes = vm->gmem.bytes;
-	balloon->pages = heap_zalloc(chunks * PAGES_PER_CHUNK / 8, &vm->account);
-	balloon->filled = heap_zalloc(chunks * sizeof *balloon->filled, &vm->account);
-	balloon->due = heap_zalloc(due_bytes(balloon->gm), &vm->account);
 	mutex_init(&balloon->lock, "balloon");
 	timer_init(&balloon->retry, retry);
-	timer_init(&balloon->limit, limit_over);
-	bucket_init(&balloon->calls, CALLS_PER_S, CALLS_BURST);
 	balloon->virtio.queue_count = QUEUES;
 	balloon->virtio.config = &balloon->config;
-	if (balloon->pages && balloon->filled && balloon->due &&
+	if (!balloon_pages_init(balloon, &vm->account) &&
 	    !virtio_create(&balloon->virtio, &balloon_type, vm, root, balloon_type.features))
 		return balloon;
-	heap_free(balloon->pages);
-	heap_free(balloon->filled);
-	heap_free(balloon->due);
+	balloon_pages_fini(balloon);
 	heap_free(balloon);
 	return NULL;
 }
@@ -468,9 +304,7 @@ void virtio_balloon_destroy(struct virtio_balloon *balloon)
 	virtio_destroy(&balloon->virtio);
 	timer_cancel(&balloon->retry);
 	timer_cancel(&balloon->limit);
-	heap_free(balloon->pages);
-	heap_free(balloon->filled);
-	heap_free(balloon->due);
+	balloon_pages_fini(balloon);
 	heap_free(balloon);
 }
 

@@ -11,6 +11,7 @@
 #define CAPABILITY_MSIX	  0x11
 #define COMMAND_ALL	  0x0407 /* ports, memory, master; no INTx */
 #define RESET_LIMIT_MS	  3000
+#define LOOKS_PER_MS	  20
 
 enum { CFG_COMMON = 1, CFG_NOTIFY, CFG_ISR, CFG_DEVICE };
 
@@ -70,14 +71,31 @@ bool virtio_find(unsigned slot, struct virtio_device *device)
 	return device->common && device->notify;
 }
 
-void virtio_reset(struct virtio_device *device)
+/* Looks until it is there. The limit is one of time and of looks, each of which exits: where
+ * the build machine lets this CPU stand still, or the device's, time alone says nothing. */
+static bool look_until(bool (*look)(void *arg), void *arg, unsigned limit_ms)
 {
 	uint32_t start = pm_now();
+	unsigned looks = 0;
 
+	while (!look(arg)) {
+		if (looks++ >= limit_ms * LOOKS_PER_MS && pm_us_since(start) > limit_ms * 1000)
+			return look(arg);
+		pause();
+	}
+	return true;
+}
+
+static bool is_reset(void *device)
+{
+	return !((struct virtio_device *)device)->common->status;
+}
+
+void virtio_reset(struct virtio_device *device)
+{
 	device->common->status = 0;
-	while (device->common->status)
-		if (pm_us_since(start) > RESET_LIMIT_MS * 1000u)
-			give_up("the device in slot %u does not reset", device->slot);
+	if (!look_until(is_reset, device, RESET_LIMIT_MS))
+		give_up("the device in slot %u does not reset", device->slot);
 }
 
 static uint64_t read_offered(struct virtio_device *device)
@@ -241,25 +259,33 @@ static bool take_packed(struct virtio_ring *ring, uint32_t *bytes)
 	return true;
 }
 
+struct taking {
+	struct virtio_ring *ring;
+	uint32_t *bytes;
+	bool taken;
+};
+
+static bool is_broken(void *device)
+{
+	return ((struct virtio_device *)device)->common->status & STATUS_NEEDS_RESET;
+}
+
+static bool is_taken_or_broken(void *arg)
+{
+	struct taking *t = arg;
+
+	t->taken = (t->ring->packed ? take_packed : take_split)(t->ring, t->bytes);
+	return t->taken || is_broken(t->ring->device);
+}
+
 bool virtio_wait(struct virtio_ring *ring, uint32_t *bytes, unsigned limit_ms)
 {
-	uint32_t start = pm_now();
+	struct taking taking = {ring, bytes, false};
 
-	while (!(ring->packed ? take_packed : take_split)(ring, bytes)) {
-		if (ring->device->common->status & STATUS_NEEDS_RESET ||
-		    pm_us_since(start) > limit_ms * 1000)
-			return false;
-		pause();
-	}
-	return true;
+	return look_until(is_taken_or_broken, &taking, limit_ms) && taking.taken;
 }
 
 bool virtio_wait_broken(struct virtio_device *device, unsigned limit_ms)
 {
-	uint32_t start = pm_now();
-
-	while (!(device->common->status & STATUS_NEEDS_RESET))
-		if (pm_us_since(start) > limit_ms * 1000)
-			return false;
-	return true;
+	return look_until(is_broken, device, limit_ms);
 }
