@@ -13,37 +13,12 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 
-/* Feature bits: 5.2.3. */
-#define F_SIZE_MAX     BIT(1)
-#define F_SEG_MAX      BIT(2)
-#define F_RO	       BIT(5)
-#define F_BLK_SIZE     BIT(6)
-#define F_FLUSH	       BIT(9)
-#define F_TOPOLOGY     BIT(10)
-#define F_MQ	       BIT(12)
-#define F_DISCARD      BIT(13)
-#define F_WRITE_ZEROES BIT(14)
-#define WANTED                                                                      \
-	(F_SIZE_MAX | F_SEG_MAX | F_RO | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_MQ | \
-	 F_DISCARD | F_WRITE_ZEROES | VDEV_F_INDIRECT_DESC | VDEV_F_EVENT_IDX)
+#define WANTED                                                                               \
+	(BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_RO) |     \
+	 BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_TOPOLOGY) | \
+	 BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) | \
+	 BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX))
 
-struct config { /* 5.2.4 */
-	uint64_t sectors;
-	uint32_t size_max, seg_max;
-	uint32_t geometry;
-	uint32_t block_bytes;
-	uint8_t physical_block_exp, alignment_offset;
-	uint16_t min_io_blocks;
-	uint32_t opt_io_blocks;
-	uint8_t writeback, unused0;
-	uint16_t num_queues;
-	uint32_t max_discard_sectors, max_discard_seg, discard_sector_alignment;
-	uint32_t max_zeroes_sectors, max_zeroes_seg;
-	uint8_t zeroes_may_unmap, unused1[3];
-};
-_Static_assert(offsetof(struct config, zeroes_may_unmap) == 56, "5.2.4");
-
-#define SECTOR_BYTES	 512u
 #define BLOCK_BYTES_MAX	 4096u
 #define MAX_BYTES	 (1u << 20)
 #define QUEUES_MAX	 16
@@ -109,7 +84,7 @@ static int start_queues(struct vblk *disk)
 		if (err)
 			return err;
 	}
-	vdev_start(&disk->v, VDEV_NO_VECTOR);
+	vdev_start(&disk->v, VIRTIO_NO_VECTOR);
 	return 0;
 }
 
@@ -175,50 +150,56 @@ static bool on_interrupt(void *arg)
 }
 
 /* Limits and sizes. -EINVAL where they can't be right. */
-static int read_limits(struct vblk *disk, const struct config *c)
+static int read_limits(struct vblk *disk, const struct virtio_blk_config *c)
 {
 	const struct vdev *v = &disk->v;
 	struct blkdev *dev = &disk->dev;
 	unsigned segments =
-		vdev_has(v, VDEV_F_INDIRECT_DESC) ? VBLK_SEGMENTS_MAX : VBLK_DIRECT_SEGMENTS;
+		vdev_has(v, VIRTIO_F_INDIRECT_DESC) ? VBLK_SEGMENTS_MAX : VBLK_DIRECT_SEGMENTS;
 
-	dev->block_bytes = vdev_has(v, F_BLK_SIZE) ? c->block_bytes : SECTOR_BYTES;
-	if (dev->block_bytes < SECTOR_BYTES || dev->block_bytes > BLOCK_BYTES_MAX ||
+	dev->block_bytes =
+		vdev_has(v, VIRTIO_BLK_F_BLK_SIZE) ? c->blk_size : VIRTIO_BLK_SECTOR_BYTES;
+	if (dev->block_bytes < VIRTIO_BLK_SECTOR_BYTES || dev->block_bytes > BLOCK_BYTES_MAX ||
 	    (dev->block_bytes & (dev->block_bytes - 1)) ||
-	    c->sectors > UINT64_MAX / SECTOR_BYTES)
+	    c->capacity > UINT64_MAX / VIRTIO_BLK_SECTOR_BYTES)
 		return -EINVAL;
-	dev->bytes = ALIGN_DOWN(c->sectors * SECTOR_BYTES, dev->block_bytes);
+	dev->bytes = ALIGN_DOWN(c->capacity * VIRTIO_BLK_SECTOR_BYTES, dev->block_bytes);
 	dev->physical_block_bytes = dev->block_bytes;
-	if (vdev_has(v, F_TOPOLOGY) && c->physical_block_exp <= PHYSICAL_EXP_MAX)
+	if (vdev_has(v, VIRTIO_BLK_F_TOPOLOGY) && c->physical_block_exp <= PHYSICAL_EXP_MAX)
 		dev->physical_block_bytes <<= c->physical_block_exp;
-	if (vdev_has(v, F_SEG_MAX) && c->seg_max)
+	if (vdev_has(v, VIRTIO_BLK_F_SEG_MAX) && c->seg_max)
 		segments = MIN(segments, c->seg_max);
 	disk->limits = (struct gather_limits){
 		.pieces = segments,
-		.piece_bytes = vdev_has(v, F_SIZE_MAX) && c->size_max ? c->size_max : MAX_BYTES,
+		.piece_bytes = vdev_has(v, VIRTIO_BLK_F_SIZE_MAX) && c->size_max ? c->size_max
+										 : MAX_BYTES,
 		.bytes = MAX_BYTES,
 		.block_bytes = dev->block_bytes,
 	};
 	return 0;
 }
 
-static void read_abilities(struct vblk *disk, const struct config *c)
+static void read_abilities(struct vblk *disk, const struct virtio_blk_config *c)
 {
 	const struct vdev *v = &disk->v;
 	struct blkdev *dev = &disk->dev;
 
 	dev->max_bytes = MAX_BYTES;
-	dev->read_only = vdev_has(v, F_RO);
-	dev->write_cache = vdev_has(v, F_FLUSH); /* write-back may have been set: 5.2.6.2 */
-	if (vdev_has(v, F_DISCARD)) {
-		dev->max_discard_bytes = ALIGN_DOWN(
-			(uint64_t)c->max_discard_sectors * SECTOR_BYTES, dev->block_bytes);
+	dev->read_only = vdev_has(v, VIRTIO_BLK_F_RO);
+	dev->write_cache =
+		vdev_has(v, VIRTIO_BLK_F_FLUSH); /* write-back may have been set: 5.2.6.2 */
+	if (vdev_has(v, VIRTIO_BLK_F_DISCARD)) {
+		dev->max_discard_bytes =
+			ALIGN_DOWN((uint64_t)c->max_discard_sectors * VIRTIO_BLK_SECTOR_BYTES,
+				   dev->block_bytes);
 		dev->discard_align_bytes =
-			MAX(c->discard_sector_alignment * SECTOR_BYTES, dev->block_bytes);
+			MAX(c->discard_sector_alignment * VIRTIO_BLK_SECTOR_BYTES,
+			    dev->block_bytes);
 	}
-	if (vdev_has(v, F_WRITE_ZEROES))
-		dev->max_zeroes_bytes = ALIGN_DOWN(
-			(uint64_t)c->max_zeroes_sectors * SECTOR_BYTES, dev->block_bytes);
+	if (vdev_has(v, VIRTIO_BLK_F_WRITE_ZEROES))
+		dev->max_zeroes_bytes = ALIGN_DOWN((uint64_t)c->max_write_zeroes_sectors *
+							   VIRTIO_BLK_SECTOR_BYTES,
+						   dev->block_bytes);
 }
 
 static void name_it(struct vblk *disk)
@@ -264,7 +245,7 @@ static unsigned cpu_of(const struct vblk *disk, unsigned i)
  * that leaves no room for data. */
 static int fit_chains(struct vblk *disk, unsigned ring)
 {
-	if (vdev_has(&disk->v, VDEV_F_INDIRECT_DESC))
+	if (vdev_has(&disk->v, VIRTIO_F_INDIRECT_DESC))
 		return 0;
 	if (ring < 3)
 		return -EINVAL;
@@ -273,9 +254,10 @@ static int fit_chains(struct vblk *disk, unsigned ring)
 }
 
 /* As many queues as there are interrupts for. */
-static int alloc_queues(struct vblk *disk, const struct config *c)
+static int alloc_queues(struct vblk *disk, const struct virtio_blk_config *c)
 {
-	unsigned wanted = vdev_has(&disk->v, F_MQ) ? MIN(c->num_queues, QUEUES_MAX) : 1;
+	unsigned wanted =
+		vdev_has(&disk->v, VIRTIO_BLK_F_MQ) ? MIN(c->num_queues, QUEUES_MAX) : 1;
 	int vectors = pci_irq_setup(disk->v.pci, MAX(wanted, 1u));
 
 	if (vectors < 0)
@@ -316,7 +298,7 @@ static void free_queues(struct vblk *disk)
 /* Everything that can be taken back. */
 static int prepare(struct vblk *disk)
 {
-	struct config c;
+	struct virtio_blk_config c;
 	int err = start_device(disk);
 
 	if (err)
@@ -335,7 +317,7 @@ static int prepare(struct vblk *disk)
 static int go(struct vblk *disk)
 {
 	unsigned per_request =
-		vdev_has(&disk->v, VDEV_F_INDIRECT_DESC) ? 1 : VBLK_DIRECT_SEGMENTS + 2;
+		vdev_has(&disk->v, VIRTIO_F_INDIRECT_DESC) ? 1 : VBLK_DIRECT_SEGMENTS + 2;
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < disk->queue_count; i++) {
@@ -353,7 +335,7 @@ static int go(struct vblk *disk)
 /* An answer that comes too late would be taken for a request's: the device is to forget it. */
 static int read_serial(struct vblk *disk)
 {
-	char id[VBLK_ID_BYTES + 1];
+	char id[VIRTIO_BLK_ID_BYTES + 1];
 	int err = vblk_read_id(disk, id);
 
 	if (!err)
@@ -402,7 +384,7 @@ free:
 
 static bool match(const struct pci_device *pci)
 {
-	return vdev_match(pci, VDEV_ID_BLOCK);
+	return vdev_match(pci, VIRTIO_ID_BLOCK);
 }
 
 const struct pci_driver virtio_blk_driver = {

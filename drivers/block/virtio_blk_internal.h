@@ -6,27 +6,19 @@
 #include "drivers/block/gather.h"
 #include "drivers/block/queue.h"
 #include "drivers/virtio/vdev.h"
-#include "kernel/lib/types.h"
+#include "kernel/io/virtio_blk.h"
 
 #define VBLK_DEPTH	     128 /* requests in a queue, and entries of its ring */
 #define VBLK_SEGMENTS_MAX    126 /* of one chain */
 #define VBLK_ENTRIES	     (VBLK_SEGMENTS_MAX + 2)
 #define VBLK_DIRECT_SEGMENTS 6 /* where chains take entries of the ring itself */
 
-#define VBLK_ID_BYTES	     20 /* 5.2.6 */
-
 /* What the device reads and writes besides data: one for each tag. */
 struct vblk_dma {
-	struct { /* 5.2.6 */
-		uint32_t type, reserved;
-		uint64_t sector;
-	} header;
-	struct { /* 5.2.6.1: discard, write zeroes */
-		uint64_t sector;
-		uint32_t sectors, flags;
-	} range;
+	struct virtio_blk_header header;
+	struct virtio_blk_range range;
 	uint8_t status;
-	uint8_t id[VBLK_ID_BYTES];
+	uint8_t id[VIRTIO_BLK_ID_BYTES];
 	uint8_t pad[11];
 };
 _Static_assert(sizeof(struct vblk_dma) == 64, "no two share a cache line");
@@ -64,7 +56,7 @@ bool vblk_reap(struct block_queue *q);
 
 /* At start and at the end, while nothing else uses the device: one command, waited for by
  * looking. 0, -EIO, -ETIMEDOUT. */
-int vblk_read_id(struct vblk *disk, char id[VBLK_ID_BYTES + 1]);
+int vblk_read_id(struct vblk *disk, char id[VIRTIO_BLK_ID_BYTES + 1]);
 int vblk_flush_now(struct vblk *disk);
 
 #endif

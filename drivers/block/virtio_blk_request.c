@@ -8,18 +8,7 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/mem/frames.h"
 
-enum type { /* 5.2.6 */
-	    TYPE_IN = 0,
-	    TYPE_OUT = 1,
-	    TYPE_FLUSH = 4,
-	    TYPE_GET_ID = 8,
-	    TYPE_DISCARD = 11,
-	    TYPE_WRITE_ZEROES = 13,
-};
-enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPP = 2, STATUS_NONE = 0xff };
-
-#define SECTOR_BYTES  512 /* whatever the block size is */
-#define ZEROES_UNMAP  BIT(0)
+#define STATUS_NONE   0xff /* the device has not answered */
 #define POLL_LIMIT_NS (2 * NSEC_PER_SEC)
 
 static struct vblk_queue *of(struct block_queue *q)
@@ -38,10 +27,10 @@ static void *token_of(uint32_t tag)
 	return (void *)(uintptr_t)(tag + 1);
 }
 
-static void set_header(struct vblk_dma *dma, enum type type, uint64_t offset)
+static void set_header(struct vblk_dma *dma, enum virtio_blk_type type, uint64_t offset)
 {
 	dma->header.type = type;
-	dma->header.sector = offset / SECTOR_BYTES;
+	dma->header.sector = offset / VIRTIO_BLK_SECTOR_BYTES;
 	dma->status = STATUS_NONE;
 }
 
@@ -61,7 +50,7 @@ static int send_flush(struct vblk_queue *vq, uint32_t tag)
 {
 	struct vring_buffer buffers[2];
 
-	set_header(&vq->dma[tag], TYPE_FLUSH, 0);
+	set_header(&vq->dma[tag], VIRTIO_BLK_T_FLUSH, 0);
 	return add(vq, tag, buffers, 0, false);
 }
 
@@ -71,10 +60,10 @@ static int send_range(struct vblk_queue *vq, const struct blk_request *r)
 	bool zeroes = r->op == BLK_WRITE_ZEROES;
 	struct vring_buffer buffers[3];
 
-	set_header(dma, zeroes ? TYPE_WRITE_ZEROES : TYPE_DISCARD, 0);
-	dma->range.sector = r->offset / SECTOR_BYTES;
-	dma->range.sectors = (uint32_t)(r->bytes / SECTOR_BYTES);
-	dma->range.flags = zeroes && r->unmap ? (uint32_t)ZEROES_UNMAP : 0;
+	set_header(dma, zeroes ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_DISCARD, 0);
+	dma->range.sector = r->offset / VIRTIO_BLK_SECTOR_BYTES;
+	dma->range.sectors = (uint32_t)(r->bytes / VIRTIO_BLK_SECTOR_BYTES);
+	dma->range.flags = zeroes && r->unmap ? VIRTIO_BLK_RANGE_UNMAP : 0;
 	buffers[1] = (struct vring_buffer){phys_of(&dma->range), sizeof(dma->range)};
 	vq->progress[r->tag].gather.done = r->bytes;
 	return add(vq, r->tag, buffers, 1, false);
@@ -93,7 +82,8 @@ static int send_data(struct vblk_queue *vq, const struct blk_request *r)
 	for (unsigned i = 0; i < n; i++)
 		vq->buffers[i + 1] =
 			(struct vring_buffer){vq->pieces[i].phys, vq->pieces[i].bytes};
-	set_header(&vq->dma[r->tag], r->op == BLK_READ ? TYPE_IN : TYPE_OUT, offset);
+	set_header(&vq->dma[r->tag], r->op == BLK_READ ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
+		   offset);
 	return add(vq, r->tag, vq->buffers, n, r->op == BLK_READ);
 }
 
@@ -137,14 +127,14 @@ static bool finish(struct vblk_queue *vq, uint32_t tag)
 
 	if (unlikely(!r))
 		return false; /* vblk_flush_now()'s, which waits no more */
-	next = status == STATUS_OK ? go_on(vq, r) : 0;
+	next = status == VIRTIO_BLK_S_OK ? go_on(vq, r) : 0;
 	if (next > 0)
 		return true;
-	if (status == STATUS_OK && !next)
+	if (status == VIRTIO_BLK_S_OK && !next)
 		block_queue_done(&vq->q, tag);
-	else if (status == STATUS_OK)
+	else if (status == VIRTIO_BLK_S_OK)
 		block_queue_failed(&vq->q, tag, next, false, "its segments are too many");
-	else if (status == STATUS_UNSUPP)
+	else if (status == VIRTIO_BLK_S_UNSUPP)
 		block_queue_failed(&vq->q, tag, -EOPNOTSUPP, false, "it is not supported");
 	else
 		block_queue_failed(&vq->q, tag, -EIO, true, "an I/O error");
@@ -187,23 +177,23 @@ static int run(struct vblk_queue *vq)
 			return -ETIMEDOUT;
 		cpu_relax();
 	}
-	return vq->dma[0].status == STATUS_OK ? 0 : -EIO;
+	return vq->dma[0].status == VIRTIO_BLK_S_OK ? 0 : -EIO;
 }
 
-int vblk_read_id(struct vblk *disk, char id[VBLK_ID_BYTES + 1])
+int vblk_read_id(struct vblk *disk, char id[VIRTIO_BLK_ID_BYTES + 1])
 {
 	struct vblk_queue *vq = &disk->queues[0];
 	struct vblk_dma *dma = &vq->dma[0];
 	struct vring_buffer buffers[3];
 	int err;
 
-	set_header(dma, TYPE_GET_ID, 0);
+	set_header(dma, VIRTIO_BLK_T_GET_ID, 0);
 	buffers[1] = (struct vring_buffer){phys_of(dma->id), sizeof(dma->id)};
 	err = add(vq, 0, buffers, 1, true);
 	if (!err)
 		err = run(vq);
-	memcpy(id, dma->id, VBLK_ID_BYTES);
-	id[err ? 0 : VBLK_ID_BYTES] = '\0';
+	memcpy(id, dma->id, VIRTIO_BLK_ID_BYTES);
+	id[err ? 0 : VIRTIO_BLK_ID_BYTES] = '\0';
 	return err;
 }
 

@@ -12,18 +12,13 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 
-#define WANTED                                                                           \
-	(VNET_F_CSUM | VNET_F_GUEST_CSUM | VNET_F_MTU | VNET_F_MAC | VNET_F_GUEST_TSO4 | \
-	 VNET_F_GUEST_TSO6 | VNET_F_HOST_TSO4 | VNET_F_HOST_TSO6 | VNET_F_MRG_RXBUF |    \
-	 VNET_F_STATUS | VNET_F_CTRL_VQ | VNET_F_CTRL_RX | VDEV_F_INDIRECT_DESC |        \
-	 VDEV_F_EVENT_IDX)
-
-struct config { /* 5.1.4 */
-	uint8_t mac[NET_MAC_BYTES];
-	uint16_t status, max_pairs, mtu;
-};
-#define CONFIG_STATUS_AT 6
-#define STATUS_LINK_UP	 1
+#define GUEST_TSO (BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6))
+#define WANTED                                                                              \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_MTU) |    \
+	 BIT(VIRTIO_NET_F_MAC) | GUEST_TSO | BIT(VIRTIO_NET_F_HOST_TSO4) |                  \
+	 BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_MRG_RXBUF) |                        \
+	 BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | \
+	 BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX))
 
 enum { QUEUE_RX, QUEUE_TX, QUEUE_CONTROL }; /* 5.1.2, with one pair */
 enum { VECTOR_QUEUES, VECTOR_CONFIG, VECTORS };
@@ -32,13 +27,10 @@ enum { VECTOR_QUEUES, VECTOR_CONFIG, VECTORS };
 #define RX_POOL_PACKETS (VNET_RING + 512)
 #define RX_POOL_PAGES	(VNET_RING + 1024)
 #define CONTROL_RING	8
-#define ISR_CONFIG	2 /* 4.1.4.5 */
 #define MTU_DEFAULT	1500
 #define MTU_MAX		(PAGE_BYTES - NET_HEADER_BYTES - 4)
 
 _Static_assert(VNET_RING * sizeof(struct virtio_net_hdr) < PAGE_BYTES, "commands lie behind");
-
-enum { CLASS_RX = 0, CODE_PROMISCUOUS = 0, CODE_ALL_MULTICAST = 1 }; /* of commands: 5.1.6.5 */
 
 static struct vnet *of(struct nic *nic)
 {
@@ -62,10 +54,10 @@ static int send(struct nic *nic, struct packet *packet)
 	unsigned id = vring_next_id(&n->tx.ring), count = 1;
 	int err;
 
-	if ((packet->needs_csum || packet->gso) && !vdev_has(&n->v, VNET_F_CSUM))
+	if ((packet->needs_csum || packet->gso) && !vdev_has(&n->v, VIRTIO_NET_F_CSUM))
 		return -EOPNOTSUPP;
-	if ((packet->gso == PACKET_GSO_TCP4 && !vdev_has(&n->v, VNET_F_HOST_TSO4)) ||
-	    (packet->gso == PACKET_GSO_TCP6 && !vdev_has(&n->v, VNET_F_HOST_TSO6)) ||
+	if ((packet->gso == PACKET_GSO_TCP4 && !vdev_has(&n->v, VIRTIO_NET_F_HOST_TSO4)) ||
+	    (packet->gso == PACKET_GSO_TCP6 && !vdev_has(&n->v, VIRTIO_NET_F_HOST_TSO6)) ||
 	    packet->gso > PACKET_GSO_TCP6)
 		return -EOPNOTSUPP;
 	for (uint32_t at = 0; at < packet->bytes; at += (uint32_t)PAGE_BYTES)
@@ -104,12 +96,12 @@ static void reclaim(struct nic *nic, bool all)
 static void command(struct vnet *n, unsigned code, bool on)
 {
 	struct vnet_command *c = &n->commands[code];
-	const struct vring_buffer buffers[] = {{directmap_phys(&c->class), 2},
+	const struct vring_buffer buffers[] = {{directmap_phys(&c->head), sizeof(c->head)},
 					       {directmap_phys(&c->on), 1},
 					       {directmap_phys(&c->ack), 1}};
 
 	*c = (struct vnet_command){
-		.class = CLASS_RX, .code = (uint8_t)code, .on = on, .ack = 1};
+		.head = {VIRTIO_NET_CLASS_RX, (uint8_t)code}, .on = on, .ack = 1};
 	(void)vring_add(&n->control.ring, buffers, 2, 1, c);
 }
 
@@ -120,17 +112,17 @@ static void change_filter(struct vnet *n)
 	struct vnet_command *c;
 	uint32_t bytes;
 
-	if (!vdev_has(&n->v, VNET_F_CTRL_VQ) || !vdev_has(&n->v, VNET_F_CTRL_RX))
+	if (!vdev_has(&n->v, VIRTIO_NET_F_CTRL_VQ) || !vdev_has(&n->v, VIRTIO_NET_F_CTRL_RX))
 		return;
 	while ((c = vring_take(&n->control.ring, &bytes)))
 		if (c->ack)
 			log_warn(n->nic.dev.name, "it refuses to receive for others (%u)",
-				 c->code);
+				 c->head.command);
 	if (!n->filter_changed || !vring_is_idle(&n->control.ring))
 		return;
 	n->filter_changed = false;
-	command(n, CODE_PROMISCUOUS, n->nic.promiscuous);
-	command(n, CODE_ALL_MULTICAST, true);
+	command(n, VIRTIO_NET_RX_PROMISC, n->nic.promiscuous);
+	command(n, VIRTIO_NET_RX_ALLMULTI, true);
 	virtio_net_publish(n, &n->control);
 }
 
@@ -144,19 +136,20 @@ static void set_filter(struct nic *nic)
 
 static void look_at_link(struct vnet *n)
 {
-	uint16_t status = STATUS_LINK_UP;
+	uint16_t status = VIRTIO_NET_STATUS_LINK_UP;
 	const char *trouble;
 
 	if (!atomic_exchange(&n->config_changed, false))
 		return;
 	trouble = vdev_trouble(&n->v);
-	if (!trouble && vdev_has(&n->v, VNET_F_STATUS) &&
-	    vdev_read_config(&n->v, CONFIG_STATUS_AT, &status, sizeof(status)))
+	if (!trouble && vdev_has(&n->v, VIRTIO_NET_F_STATUS) &&
+	    vdev_read_config(&n->v, offsetof(struct virtio_net_config, status), &status,
+			     sizeof(status)))
 		trouble = "its configuration never settles";
 	if (trouble)
 		nic_fail(&n->nic, trouble);
 	else
-		netdev_set_link(&n->nic.dev, status & STATUS_LINK_UP, 0);
+		netdev_set_link(&n->nic.dev, status & VIRTIO_NET_STATUS_LINK_UP, 0);
 }
 
 static bool poll(struct nic *nic, struct list *received)
@@ -212,7 +205,7 @@ static bool on_pin(void *arg)
 
 	if (!status)
 		return false;
-	return status & ISR_CONFIG ? on_config(n) : on_queues(n);
+	return status & VIRTIO_ISR_CONFIG ? on_config(n) : on_queues(n);
 }
 
 /* Frames of several segments come only where they may be in several buffers. */
@@ -221,8 +214,8 @@ static int negotiate(struct vnet *n)
 	uint64_t before = n->v.features;
 	int err = vdev_negotiate(&n->v, WANTED);
 
-	if (!err && !vdev_has(&n->v, VNET_F_MRG_RXBUF))
-		err = vdev_negotiate(&n->v, WANTED & ~(VNET_F_GUEST_TSO4 | VNET_F_GUEST_TSO6));
+	if (!err && !vdev_has(&n->v, VIRTIO_NET_F_MRG_RXBUF))
+		err = vdev_negotiate(&n->v, WANTED & ~GUEST_TSO);
 	if (!err && before && before != n->v.features)
 		err = -EIO;
 	return err;
@@ -292,19 +285,23 @@ static int describe(struct vnet *n)
 	static const struct {
 		uint64_t feature;
 		uint32_t is;
-	} features[] = {{VNET_F_CSUM, NETDEV_TX_CSUM},	    {VNET_F_HOST_TSO4, NETDEV_TX_TSO4},
-			{VNET_F_HOST_TSO6, NETDEV_TX_TSO6}, {VNET_F_GUEST_CSUM, NETDEV_RX_CSUM},
-			{VNET_F_GUEST_TSO4, NETDEV_RX_GSO}, {VNET_F_GUEST_TSO6, NETDEV_RX_GSO}};
+	} features[] = {{VIRTIO_NET_F_CSUM, NETDEV_TX_CSUM},
+			{VIRTIO_NET_F_HOST_TSO4, NETDEV_TX_TSO4},
+			{VIRTIO_NET_F_HOST_TSO6, NETDEV_TX_TSO6},
+			{VIRTIO_NET_F_GUEST_CSUM, NETDEV_RX_CSUM},
+			{VIRTIO_NET_F_GUEST_TSO4, NETDEV_RX_GSO},
+			{VIRTIO_NET_F_GUEST_TSO6, NETDEV_RX_GSO}};
 	struct netdev *dev = &n->nic.dev;
-	struct config c;
+	struct virtio_net_config c;
 	int err = vdev_read_config(&n->v, 0, &c, sizeof(c));
 
 	if (err)
 		return err;
 	snprintf(dev->location, sizeof(dev->location), "%s", n->v.pci->name);
-	if (vdev_has(&n->v, VNET_F_MAC))
+	if (vdev_has(&n->v, VIRTIO_NET_F_MAC))
 		memcpy(dev->mac, c.mac, NET_MAC_BYTES);
-	dev->mtu = vdev_has(&n->v, VNET_F_MTU) ? (uint16_t)MIN(c.mtu, MTU_MAX) : MTU_DEFAULT;
+	dev->mtu =
+		vdev_has(&n->v, VIRTIO_NET_F_MTU) ? (uint16_t)MIN(c.mtu, MTU_MAX) : MTU_DEFAULT;
 	for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
 		if (vdev_has(&n->v, features[i].feature))
 			dev->features |= features[i].is;
@@ -328,7 +325,7 @@ static int alloc_queues(struct vnet *n)
 	err = vdev_queue_init(&n->v, &n->rx, QUEUE_RX, VNET_RING, VNET_RX_ENTRIES);
 	if (!err)
 		err = vdev_queue_init(&n->v, &n->tx, QUEUE_TX, VNET_RING, TX_ENTRIES);
-	if (!err && vdev_has(&n->v, VNET_F_CTRL_VQ))
+	if (!err && vdev_has(&n->v, VIRTIO_NET_F_CTRL_VQ))
 		err = vdev_queue_init(&n->v, &n->control, QUEUE_CONTROL, CONTROL_RING, 0);
 	n->rx.vector = n->tx.vector = n->control.vector = VECTOR_QUEUES;
 	return err;
@@ -364,7 +361,7 @@ static int prepare(struct vnet *n)
 		return vectors;
 	n->config_vector = vectors == VECTORS		  ? VECTOR_CONFIG
 			   : pci_irq_is_message(n->v.pci) ? VECTOR_QUEUES
-							  : VDEV_NO_VECTOR;
+							  : VIRTIO_NO_VECTOR;
 	err = describe(n);
 	if (!err)
 		err = alloc_queues(n);
@@ -390,7 +387,7 @@ static int probe(struct pci_device *pci)
 
 static bool match(const struct pci_device *pci)
 {
-	return vdev_match(pci, VDEV_ID_NET);
+	return vdev_match(pci, VIRTIO_ID_NET);
 }
 
 const struct pci_driver virtio_net_driver = {

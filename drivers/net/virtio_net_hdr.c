@@ -3,28 +3,23 @@
 
 #include <errno.h>
 
-#define F_NEEDS_CSUM  1
-#define F_DATA_VALID  2
-#define GSO_NONE      0
-#define GSO_TCPV4     1
-#define GSO_TCPV6     4
-
 #define TCP_LENGTH_AT 12 /* in words of 4 bytes, bits 7:4 */
 #define TCP_CSUM_AT   16
 #define TCP_BYTES_MIN 20u
 
 void virtio_net_hdr_from(struct virtio_net_hdr *h, const struct packet *packet)
 {
-	*h = (struct virtio_net_hdr){.gso_type = GSO_NONE};
+	*h = (struct virtio_net_hdr){.gso_type = VIRTIO_NET_GSO_NONE};
 	if (packet->needs_csum) {
-		h->flags = F_NEEDS_CSUM;
+		h->flags = VIRTIO_NET_HDR_NEEDS_CSUM;
 		h->csum_start = packet->csum_start;
 		h->csum_offset = packet->csum_offset;
 	}
 	if (packet->gso) {
-		h->gso_type = packet->gso == PACKET_GSO_TCP4 ? GSO_TCPV4 : GSO_TCPV6;
-		h->gso_bytes = packet->gso_bytes;
-		h->header_bytes = packet->header_bytes;
+		h->gso_type = packet->gso == PACKET_GSO_TCP4 ? VIRTIO_NET_GSO_TCPV4
+							     : VIRTIO_NET_GSO_TCPV6;
+		h->gso_size = packet->gso_bytes;
+		h->hdr_len = packet->header_bytes;
 	}
 }
 
@@ -34,7 +29,7 @@ static int set_segmented(const struct virtio_net_hdr *h, struct packet *packet)
 	uint32_t headers;
 	uint8_t length;
 
-	if (!packet->needs_csum || packet->csum_offset != TCP_CSUM_AT || !h->gso_bytes ||
+	if (!packet->needs_csum || packet->csum_offset != TCP_CSUM_AT || !h->gso_size ||
 	    packet->csum_start + TCP_BYTES_MIN > packet->bytes)
 		return -EINVAL;
 	packet_read(packet, packet->csum_start + TCP_LENGTH_AT, &length, 1);
@@ -43,15 +38,15 @@ static int set_segmented(const struct virtio_net_hdr *h, struct packet *packet)
 	    headers > MIN(packet->bytes, (uint32_t)UINT16_MAX))
 		return -EINVAL;
 	packet->header_bytes = (uint16_t)headers;
-	packet->gso = h->gso_type == GSO_TCPV4 ? PACKET_GSO_TCP4 : PACKET_GSO_TCP6;
-	packet->gso_bytes = h->gso_bytes;
+	packet->gso = h->gso_type == VIRTIO_NET_GSO_TCPV4 ? PACKET_GSO_TCP4 : PACKET_GSO_TCP6;
+	packet->gso_bytes = h->gso_size;
 	return 0;
 }
 
 int virtio_net_hdr_to(const struct virtio_net_hdr *h, struct packet *packet)
 {
-	packet->csum_valid = h->flags & F_DATA_VALID;
-	packet->needs_csum = h->flags & F_NEEDS_CSUM;
+	packet->csum_valid = h->flags & VIRTIO_NET_HDR_DATA_VALID;
+	packet->needs_csum = h->flags & VIRTIO_NET_HDR_NEEDS_CSUM;
 	packet->gso = PACKET_GSO_NONE;
 	if (packet->needs_csum) {
 		if ((uint32_t)h->csum_start + h->csum_offset + 2 > packet->bytes)
@@ -60,9 +55,9 @@ int virtio_net_hdr_to(const struct virtio_net_hdr *h, struct packet *packet)
 		packet->csum_offset = h->csum_offset;
 	}
 	switch (h->gso_type) {
-	case GSO_NONE: return 0;
-	case GSO_TCPV4:
-	case GSO_TCPV6: return set_segmented(h, packet);
+	case VIRTIO_NET_GSO_NONE: return 0;
+	case VIRTIO_NET_GSO_TCPV4:
+	case VIRTIO_NET_GSO_TCPV6: return set_segmented(h, packet);
 	default: return -EINVAL;
 	}
 }

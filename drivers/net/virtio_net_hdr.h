@@ -4,13 +4,7 @@
 #define DRIVERS_NET_VIRTIO_NET_HDR_H
 
 #include "kernel/io/netdev.h"
-
-struct virtio_net_hdr {
-	uint8_t flags, gso_type;
-	uint16_t header_bytes, gso_bytes, csum_start, csum_offset;
-	uint16_t buffers; /* received: that the frame is in */
-};
-_Static_assert(sizeof(struct virtio_net_hdr) == 12, "5.1.6");
+#include "kernel/io/virtio_net.h"
 
 void virtio_net_hdr_from(struct virtio_net_hdr *h, const struct packet *packet);
 

@@ -6,33 +6,20 @@
 #include "drivers/net/virtio_net_hdr.h"
 #include "drivers/virtio/vdev.h"
 
-/* Feature bits: 5.1.3. */
-#define VNET_F_CSUM	  BIT(0)
-#define VNET_F_GUEST_CSUM BIT(1)
-#define VNET_F_MTU	  BIT(3)
-#define VNET_F_MAC	  BIT(5)
-#define VNET_F_GUEST_TSO4 BIT(7)
-#define VNET_F_GUEST_TSO6 BIT(8)
-#define VNET_F_HOST_TSO4  BIT(11)
-#define VNET_F_HOST_TSO6  BIT(12)
-#define VNET_F_MRG_RXBUF  BIT(15)
-#define VNET_F_STATUS	  BIT(16)
-#define VNET_F_CTRL_VQ	  BIT(17)
-#define VNET_F_CTRL_RX	  BIT(18)
-
 #define VNET_RING	  256
 #define VNET_RX_ENTRIES	  2 /* header and page */
 #define VNET_HEADER_BYTES ((uint32_t)sizeof(struct virtio_net_hdr))
 
 /* 5.1.6.5; the device writes `ack`. */
 struct vnet_command {
-	uint8_t class, code, on, ack;
+	struct virtio_net_command head;
+	uint8_t on, ack;
 };
 
 struct vnet {
 	struct nic nic;
 	struct vdev v;
-	uint16_t config_vector; /* VDEV_NO_VECTOR: the pin is shared by all */
+	uint16_t config_vector; /* VIRTIO_NO_VECTOR: the pin is shared by all */
 	_Atomic bool config_changed, filter_changed;
 	struct vdev_queue rx, control;	      /* the NIC's thread's */
 	struct vdev_queue tx;		      /* guarded by nic.lock */

@@ -123,7 +123,8 @@ bool virtio_net_receive(struct vnet *n, struct list *received)
 	unsigned frames = 0;
 
 	while (frames < NIC_BATCH && take(n, &f)) {
-		unsigned count = vdev_has(&n->v, VNET_F_MRG_RXBUF) ? f.header->buffers : 1;
+		unsigned count =
+			vdev_has(&n->v, VIRTIO_NET_F_MRG_RXBUF) ? f.header->num_buffers : 1;
 		struct packet *packet =
 			count <= 1 ? take_single(n, &f) : take_merged(n, &f, count);
 

@@ -10,103 +10,67 @@
 #include "kernel/mem/hostmap.h"
 #include "kernel/sched/thread.h"
 
-#define VENDOR_VIRTIO 0x1af4
-#define DEVICE_MODERN 0x1040 /* + id: 4.1.2.1 */
-#define DEVICE_LEGACY 0x1000 /* transitional ones, up to 0x103f; id in the subsystem */
+#define STATUS_GONE   0xff
+#define COMMON(field) offsetof(struct virtio_pci_common, field)
+#define CAP(field)    (unsigned)offsetof(struct virtio_pci_cap, field)
 
-/* Vendor capabilities: 4.1.4. */
-#define CAP_CFG_TYPE   3
-#define CAP_BAR	       4
-#define CAP_OFFSET     8
-#define CAP_LENGTH     12
-#define CAP_MULTIPLIER 16
-enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_ISR = 3, CFG_DEVICE = 4 };
+#define RESET_POLL_NS NSEC_PER_MSEC
+#define RESET_POLLS   2000 /* it may have to wait for I/O of its own */
+#define CONFIG_TRIES  100
 
-/* Common configuration: 4.1.4.3. */
-enum common {
-	DEVICE_FEATURE_SELECT = 0,
-	DEVICE_FEATURE = 4,
-	DRIVER_FEATURE_SELECT = 8,
-	DRIVER_FEATURE = 12,
-	CONFIG_MSIX_VECTOR = 16,
-	NUM_QUEUES = 18,
-	DEVICE_STATUS = 20,
-	CONFIG_GENERATION = 21,
-	QUEUE_SELECT = 22,
-	QUEUE_SIZE = 24,
-	QUEUE_MSIX_VECTOR = 26,
-	QUEUE_ENABLE = 28,
-	QUEUE_NOTIFY_OFF = 30,
-	QUEUE_DESC = 32,
-	QUEUE_DRIVER = 40,
-	QUEUE_DEVICE = 48,
-};
-#define COMMON_BYTES	   56
-
-#define STATUS_ACKNOWLEDGE 1 /* 2.1 */
-#define STATUS_DRIVER	   2
-#define STATUS_DRIVER_OK   4
-#define STATUS_FEATURES_OK 8
-#define STATUS_NEEDS_RESET 64
-#define STATUS_GONE	   0xff
-
-#define RESET_POLL_NS	   NSEC_PER_MSEC
-#define RESET_POLLS	   2000 /* it may have to wait for I/O of its own */
-#define CONFIG_TRIES	   100
-
-static uint8_t read8(const struct vdev *v, enum common reg)
+static uint8_t read8(const struct vdev *v, size_t reg)
 {
 	return v->common[reg];
 }
 
-static uint16_t read16(const struct vdev *v, enum common reg)
+static uint16_t read16(const struct vdev *v, size_t reg)
 {
 	return *(volatile uint16_t *)(v->common + reg);
 }
 
-static uint32_t read32(const struct vdev *v, enum common reg)
+static uint32_t read32(const struct vdev *v, size_t reg)
 {
 	return *(volatile uint32_t *)(v->common + reg);
 }
 
-static void write8(const struct vdev *v, enum common reg, uint8_t value)
+static void write8(const struct vdev *v, size_t reg, uint8_t value)
 {
 	v->common[reg] = value;
 }
 
-static void write16(const struct vdev *v, enum common reg, uint16_t value)
+static void write16(const struct vdev *v, size_t reg, uint16_t value)
 {
 	*(volatile uint16_t *)(v->common + reg) = value;
 }
 
-static void write32(const struct vdev *v, enum common reg, uint32_t value)
+static void write32(const struct vdev *v, size_t reg, uint32_t value)
 {
 	*(volatile uint32_t *)(v->common + reg) = value;
 }
 
-static void write64(const struct vdev *v, enum common reg, uint64_t value)
+static void write64(const struct vdev *v, size_t reg, uint64_t value)
 {
 	write32(v, reg, (uint32_t)value); /* two halves: 4.1.3.1 */
 	write32(v, reg + 4, (uint32_t)(value >> 32));
 }
 
-bool vdev_match(const struct pci_device *pci, enum vdev_id id)
+bool vdev_match(const struct pci_device *pci, enum virtio_id id)
 {
-	if (pci->vendor_id != VENDOR_VIRTIO)
+	if (pci->vendor_id != VIRTIO_PCI_VENDOR)
 		return false;
-	if (pci->device_id >= DEVICE_LEGACY && pci->device_id < DEVICE_MODERN)
+	if (pci->device_id >= VIRTIO_PCI_DEVICE_FIRST && pci->device_id < VIRTIO_PCI_MODERN)
 		return pci->subsystem_id == id;
-	return pci->device_id == DEVICE_MODERN + id;
+	return pci->device_id == VIRTIO_PCI_MODERN + id;
 }
 
 /* The bytes that a capability leads to, `least` of them; NULL where they are in no BAR. */
 static volatile uint8_t *map(struct vdev *v, unsigned capability, uint32_t least,
 			     uint32_t *bytes)
 {
-	uint32_t bar = pci_read(v->pci, capability + CAP_BAR, 1);
-	uint32_t offset = pci_read(v->pci, capability + CAP_OFFSET, 4);
+	uint32_t bar = pci_read(v->pci, capability + CAP(bar), 1);
+	uint32_t offset = pci_read(v->pci, capability + CAP(offset), 4);
 
-	*bytes = pci_read(v->pci, capability + CAP_LENGTH, 4);
+	*bytes = pci_read(v->pci, capability + CAP(bytes), 4);
 	if (bar >= PCI_BARS || *bytes < least ||
 	    (uint64_t)offset + *bytes > v->pci->bars[bar].bytes)
 		return NULL;
@@ -125,22 +89,22 @@ static void find_registers(struct vdev *v)
 		at = pci_capability(v->pci, PCI_CAPABILITY_VENDOR, at);
 		if (!at)
 			return;
-		switch (pci_read(v->pci, at + CAP_CFG_TYPE, 1)) {
-		case CFG_COMMON:
+		switch (pci_read(v->pci, at + CAP(type), 1)) {
+		case VIRTIO_PCI_CFG_COMMON:
 			if (!v->common)
-				v->common = map(v, at, COMMON_BYTES, &bytes);
+				v->common = map(v, at, VIRTIO_PCI_COMMON_LEAST, &bytes);
 			break;
-		case CFG_NOTIFY:
+		case VIRTIO_PCI_CFG_NOTIFY:
 			if (v->notify)
 				break;
 			v->notify = map(v, at, 2, &v->notify_bytes);
-			v->notify_multiplier = pci_read(v->pci, at + CAP_MULTIPLIER, 4);
+			v->notify_multiplier = pci_read(v->pci, at + CAP(extra), 4);
 			break;
-		case CFG_ISR:
+		case VIRTIO_PCI_CFG_ISR:
 			if (!v->isr)
 				v->isr = map(v, at, 1, &bytes);
 			break;
-		case CFG_DEVICE:
+		case VIRTIO_PCI_CFG_DEVICE:
 			if (!v->config)
 				v->config = map(v, at, 1, &v->config_bytes);
 			break;
@@ -172,9 +136,9 @@ void vdev_close(struct vdev *v)
 
 int vdev_reset(struct vdev *v)
 {
-	write8(v, DEVICE_STATUS, 0);
+	write8(v, COMMON(device_status), 0);
 	for (unsigned i = 0; i < RESET_POLLS; i++) {
-		uint8_t status = read8(v, DEVICE_STATUS);
+		uint8_t status = read8(v, COMMON(device_status));
 
 		if (status == 0)
 			return 0;
@@ -190,19 +154,19 @@ static uint64_t read_features(const struct vdev *v)
 {
 	uint64_t low, high;
 
-	write32(v, DEVICE_FEATURE_SELECT, 0);
-	low = read32(v, DEVICE_FEATURE);
-	write32(v, DEVICE_FEATURE_SELECT, 1);
-	high = read32(v, DEVICE_FEATURE);
+	write32(v, COMMON(device_feature_select), 0);
+	low = read32(v, COMMON(device_feature));
+	write32(v, COMMON(device_feature_select), 1);
+	high = read32(v, COMMON(device_feature));
 	return high << 32 | low;
 }
 
 static void write_features(const struct vdev *v)
 {
-	write32(v, DRIVER_FEATURE_SELECT, 0);
-	write32(v, DRIVER_FEATURE, (uint32_t)v->features);
-	write32(v, DRIVER_FEATURE_SELECT, 1);
-	write32(v, DRIVER_FEATURE, (uint32_t)(v->features >> 32));
+	write32(v, COMMON(driver_feature_select), 0);
+	write32(v, COMMON(driver_feature), (uint32_t)v->features);
+	write32(v, COMMON(driver_feature_select), 1);
+	write32(v, COMMON(driver_feature), (uint32_t)(v->features >> 32));
 }
 
 int vdev_negotiate(struct vdev *v, uint64_t wanted)
@@ -212,14 +176,16 @@ int vdev_negotiate(struct vdev *v, uint64_t wanted)
 	if (err)
 		return err;
 	pci_enable(v->pci, PCI_ENABLE_MASTER);
-	write8(v, DEVICE_STATUS, STATUS_ACKNOWLEDGE);
-	write8(v, DEVICE_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
-	v->features = read_features(v) & (wanted | VDEV_F_VERSION_1 | VDEV_F_ACCESS_PLATFORM);
-	if (!vdev_has(v, VDEV_F_VERSION_1))
+	write8(v, COMMON(device_status), VIRTIO_STATUS_ACKNOWLEDGE);
+	write8(v, COMMON(device_status), VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+	v->features = read_features(v) &
+		      (wanted | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM));
+	if (!vdev_has(v, VIRTIO_F_VERSION_1))
 		return -EIO;
 	write_features(v);
-	write8(v, DEVICE_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
-	return read8(v, DEVICE_STATUS) & STATUS_FEATURES_OK ? 0 : -EIO;
+	write8(v, COMMON(device_status),
+	       VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
+	return read8(v, COMMON(device_status)) & VIRTIO_STATUS_FEATURES_OK ? 0 : -EIO;
 }
 
 static unsigned order_of(size_t bytes)
@@ -247,10 +213,10 @@ int vdev_queue_init(struct vdev *v, struct vdev_queue *q, uint16_t index, unsign
 	uint64_t at;
 	unsigned offered;
 
-	*q = (struct vdev_queue){.index = index, .vector = VDEV_NO_VECTOR};
-	write16(v, QUEUE_SELECT, index);
-	offered = index < read16(v, NUM_QUEUES) ? read16(v, QUEUE_SIZE) : 0;
-	at = (uint64_t)read16(v, QUEUE_NOTIFY_OFF) * v->notify_multiplier;
+	*q = (struct vdev_queue){.index = index, .vector = VIRTIO_NO_VECTOR};
+	write16(v, COMMON(queue_select), index);
+	offered = index < read16(v, COMMON(num_queues)) ? read16(v, COMMON(queue_size)) : 0;
+	at = (uint64_t)read16(v, COMMON(queue_notify_off)) * v->notify_multiplier;
 	if (!offered || at + 2 > v->notify_bytes)
 		return -ENODEV;
 	while (size > offered)
@@ -261,7 +227,7 @@ int vdev_queue_init(struct vdev *v, struct vdev_queue *q, uint16_t index, unsign
 	if (!q->ring_phys)
 		return -ENOMEM;
 	vring_init(&q->ring, size, directmap(q->ring_phys), q->ring_phys);
-	return entries && vdev_has(v, VDEV_F_INDIRECT_DESC) ? alloc_tables(q, entries) : 0;
+	return entries && vdev_has(v, VIRTIO_F_INDIRECT_DESC) ? alloc_tables(q, entries) : 0;
 }
 
 void vdev_queue_fini(struct vdev_queue *q)
@@ -270,41 +236,42 @@ void vdev_queue_fini(struct vdev_queue *q)
 		frames_free(q->ring_phys, q->ring_order, NULL);
 	if (q->tables_phys)
 		frames_free(q->tables_phys, q->tables_order, NULL);
-	*q = (struct vdev_queue){.vector = VDEV_NO_VECTOR};
+	*q = (struct vdev_queue){.vector = VIRTIO_NO_VECTOR};
 }
 
 int vdev_queue_start(struct vdev *v, struct vdev_queue *q)
 {
-	vring_reset(&q->ring, vdev_has(v, VDEV_F_EVENT_IDX));
-	write16(v, QUEUE_SELECT, q->index);
-	write16(v, QUEUE_SIZE, q->ring.size);
+	vring_reset(&q->ring, vdev_has(v, VIRTIO_F_EVENT_IDX));
+	write16(v, COMMON(queue_select), q->index);
+	write16(v, COMMON(queue_size), q->ring.size);
 	if (pci_irq_is_message(v->pci)) {
-		write16(v, QUEUE_MSIX_VECTOR, q->vector);
-		if (read16(v, QUEUE_MSIX_VECTOR) != q->vector)
+		write16(v, COMMON(queue_msix_vector), q->vector);
+		if (read16(v, COMMON(queue_msix_vector)) != q->vector)
 			return -EIO;
 	}
-	write64(v, QUEUE_DESC, q->ring.desc_phys);
-	write64(v, QUEUE_DRIVER, q->ring.avail_phys);
-	write64(v, QUEUE_DEVICE, q->ring.used_phys);
-	write16(v, QUEUE_ENABLE, 1);
+	write64(v, COMMON(queue_desc), q->ring.desc_phys);
+	write64(v, COMMON(queue_driver), q->ring.avail_phys);
+	write64(v, COMMON(queue_device), q->ring.used_phys);
+	write16(v, COMMON(queue_enable), 1);
 	return 0;
 }
 
 void vdev_start(struct vdev *v, uint16_t config_vector)
 {
 	if (pci_irq_is_message(v->pci))
-		write16(v, CONFIG_MSIX_VECTOR, config_vector);
-	write8(v, DEVICE_STATUS,
-	       STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+		write16(v, COMMON(config_msix_vector), config_vector);
+	write8(v, COMMON(device_status),
+	       VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK |
+		       VIRTIO_STATUS_DRIVER_OK);
 }
 
 const char *vdev_trouble(const struct vdev *v)
 {
-	uint8_t status = read8(v, DEVICE_STATUS);
+	uint8_t status = read8(v, COMMON(device_status));
 
 	if (status == STATUS_GONE)
 		return "its registers do not answer";
-	return status & STATUS_NEEDS_RESET ? "it asks for a reset" : NULL;
+	return status & VIRTIO_STATUS_NEEDS_RESET ? "it asks for a reset" : NULL;
 }
 
 int vdev_read_config(const struct vdev *v, unsigned offset, void *buf, unsigned bytes)
@@ -312,11 +279,11 @@ int vdev_read_config(const struct vdev *v, unsigned offset, void *buf, unsigned 
 	uint8_t *out = buf;
 
 	for (unsigned tries = 0; tries < CONFIG_TRIES; tries++) {
-		uint8_t before = read8(v, CONFIG_GENERATION);
+		uint8_t before = read8(v, COMMON(config_generation));
 
 		for (unsigned i = 0; i < bytes; i++)
 			out[i] = offset + i < v->config_bytes ? v->config[offset + i] : 0;
-		if (read8(v, CONFIG_GENERATION) == before)
+		if (read8(v, COMMON(config_generation)) == before)
 			return 0;
 	}
 	return -EIO;

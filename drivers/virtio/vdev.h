@@ -9,21 +9,13 @@
 
 #include "drivers/bus/pci.h"
 #include "drivers/virtio/vring.h"
-
-enum vdev_id { VDEV_ID_NET = 1, VDEV_ID_BLOCK = 2 }; /* 5 */
-
-#define VDEV_F_INDIRECT_DESC   BIT(28) /* 6 */
-#define VDEV_F_EVENT_IDX       BIT(29)
-#define VDEV_F_VERSION_1       BIT(32)
-#define VDEV_F_ACCESS_PLATFORM BIT(33)
-
-#define VDEV_NO_VECTOR	       0xffff
+#include "kernel/io/virtio.h"
 
 /* Set up once; `features` change with vdev_start(). */
 struct vdev {
 	struct pci_device *pci;
 	volatile void *bars[PCI_BARS]; /* mapped */
-	volatile uint8_t *common;      /* struct virtio_pci_common_cfg, 4.1.4.3 */
+	volatile uint8_t *common;      /* struct virtio_pci_common */
 	volatile uint8_t *notify;
 	uint32_t notify_bytes, notify_multiplier;
 	volatile uint8_t *isr;	  /* reading it clears it: 4.1.4.5 */
@@ -35,28 +27,30 @@ struct vdev {
 struct vdev_queue {
 	struct vring ring;
 	uint16_t index;
-	uint16_t vector; /* an index of pci_irq_connect(), or VDEV_NO_VECTOR */
+	uint16_t vector; /* an index of pci_irq_connect(), or VIRTIO_NO_VECTOR */
 	volatile uint16_t *doorbell;
 	uint64_t ring_phys, tables_phys;
 	unsigned ring_order, tables_order;
 };
 
 /* Whether it is a virtio device of this kind, transitional or not: 4.1.2. */
-bool vdev_match(const struct pci_device *pci, enum vdev_id id);
+bool vdev_match(const struct pci_device *pci, enum virtio_id id);
 
 /* Maps its registers. 0, -ENODEV (no modern interface; logged), -ENOMEM. Thread context. */
 int vdev_open(struct vdev *v, struct pci_device *pci);
 /* Resets it, and undoes vdev_open(). */
 void vdev_close(struct vdev *v);
 
-/* Resets the device, tells it of a driver, and agrees on those of `wanted` that it offers, with
- * VERSION_1 and ACCESS_PLATFORM: 3.1.1. 0, -ENODEV (it is gone, or does not reset), -EIO (it
- * does not agree). Thread context; may sleep. From then on queues can be made, and started. */
+/* Resets the device, tells it of a driver, and agrees on those of `wanted` (a mask) that it
+ * offers, with VERSION_1 and ACCESS_PLATFORM: 3.1.1. 0, -ENODEV (it is gone, or does not
+ * reset), -EIO (it does not agree). Thread context; may sleep. From then on queues can be made,
+ * and started. */
 int vdev_negotiate(struct vdev *v, uint64_t wanted);
 
-static inline bool vdev_has(const struct vdev *v, uint64_t feature)
+/* Whether this feature, a bit's number, was agreed on. */
+static inline bool vdev_has(const struct vdev *v, unsigned feature)
 {
-	return v->features & feature;
+	return v->features & BIT(feature);
 }
 
 /* Makes the memory of queue `index`, with at most `size` entries (a power of two), and where

@@ -5,36 +5,24 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define DESC_NEXT	   1 /* 2.7.5 */
-#define DESC_WRITE	   2
-#define DESC_INDIRECT	   4
-#define AVAIL_NO_INTERRUPT 1 /* 2.7.6 */
-#define USED_NO_NOTIFY	   1 /* 2.7.8 */
-
-#define DESC_ALIGN	   16 /* 2.7 */
-#define USED_ALIGN	   4
-
 static size_t avail_at(unsigned size)
 {
-	return size * sizeof(struct vring_desc);
+	return size * sizeof(struct virtq_desc);
 }
 
 static size_t used_at(unsigned size)
 {
-	size_t bytes = sizeof(struct vring_avail) + (size + 1) * sizeof(uint16_t);
-
-	return ALIGN_UP(avail_at(size) + bytes, USED_ALIGN);
+	return ALIGN_UP(avail_at(size) + virtq_avail_bytes(size), VIRTQ_USED_ALIGN);
 }
 
 size_t vring_bytes(unsigned size)
 {
-	return used_at(size) + sizeof(struct vring_used) +
-	       size * sizeof(struct vring_used_entry) + sizeof(uint16_t);
+	return used_at(size) + virtq_used_bytes(size);
 }
 
 size_t vring_table_bytes(unsigned size, unsigned entries)
 {
-	return (size_t)size * entries * sizeof(struct vring_desc);
+	return (size_t)size * entries * sizeof(struct virtq_desc);
 }
 
 void vring_init(struct vring *r, unsigned size, void *memory, uint64_t phys)
@@ -44,8 +32,8 @@ void vring_init(struct vring *r, unsigned size, void *memory, uint64_t phys)
 	memset(r, 0, sizeof(*r));
 	r->size = (uint16_t)size;
 	r->desc = memory;
-	r->avail = (struct vring_avail *)(base + avail_at(size));
-	r->used = (struct vring_used *)(base + used_at(size));
+	r->avail = (struct virtq_avail *)(base + avail_at(size));
+	r->used = (struct virtq_used_ring *)(base + used_at(size));
 	r->used_event = (_Atomic uint16_t *)&r->avail->ring[size];
 	r->avail_event = (volatile uint16_t *)(void *)&r->used->ring[size];
 	r->desc_phys = phys;
@@ -71,7 +59,7 @@ void vring_reset(struct vring *r, bool event_index)
 	r->free_first = 0;
 	r->free_count = r->size;
 	for (unsigned i = 0; i < r->size; i++)
-		r->desc[i].next = (uint16_t)(i + 1);
+		r->desc[i].split.next = (uint16_t)(i + 1);
 }
 
 static bool is_indirect(const struct vring *r, unsigned buffers)
@@ -84,11 +72,11 @@ bool vring_has_room(const struct vring *r, unsigned buffers)
 	return r->free_count >= (is_indirect(r, buffers) ? 1 : buffers);
 }
 
-static void describe(struct vring_desc *desc, const struct vring_buffer *buffer, bool in)
+static void describe(struct virtq_desc *desc, const struct vring_buffer *buffer, bool in)
 {
-	desc->address = buffer->phys;
+	desc->addr = buffer->phys;
 	desc->bytes = buffer->bytes;
-	desc->flags = in ? DESC_WRITE : 0;
+	desc->split.flags = in ? DESC_WRITE : 0;
 }
 
 /* One descriptor, which leads to a table of them. */
@@ -96,35 +84,35 @@ static void add_table(struct vring *r, const struct vring_buffer *buffers, unsig
 		      unsigned count)
 {
 	unsigned id = r->free_first;
-	struct vring_desc *table = r->tables + (size_t)id * r->table_entries;
-	struct vring_desc *desc = &r->desc[id];
+	struct virtq_desc *table = r->tables + (size_t)id * r->table_entries;
+	struct virtq_desc *desc = &r->desc[id];
 
 	for (unsigned i = 0; i < count; i++) {
 		describe(&table[i], &buffers[i], i >= out);
 		if (i + 1 < count)
-			table[i].flags |= DESC_NEXT;
-		table[i].next = (uint16_t)(i + 1);
+			table[i].split.flags |= DESC_NEXT;
+		table[i].split.next = (uint16_t)(i + 1);
 	}
-	r->free_first = desc->next;
+	r->free_first = desc->split.next;
 	r->free_count--;
-	desc->address = r->tables_phys + (uint64_t)((char *)table - (char *)r->tables);
+	desc->addr = r->tables_phys + (uint64_t)((char *)table - (char *)r->tables);
 	desc->bytes = count * (uint32_t)sizeof(*table);
-	desc->flags = DESC_INDIRECT;
+	desc->split.flags = DESC_INDIRECT;
 }
 
 /* Descriptors of the ring itself, in the order in which they are free. */
 static void add_chain(struct vring *r, const struct vring_buffer *buffers, unsigned out,
 		      unsigned count)
 {
-	struct vring_desc *desc = NULL;
+	struct virtq_desc *desc = NULL;
 
 	for (unsigned i = 0; i < count; i++) {
 		desc = &r->desc[r->free_first];
 		describe(desc, &buffers[i], i >= out);
-		desc->flags |= DESC_NEXT;
-		r->free_first = desc->next;
+		desc->split.flags |= DESC_NEXT;
+		r->free_first = desc->split.next;
 	}
-	desc->flags &= (uint16_t)~DESC_NEXT;
+	desc->split.flags &= (uint16_t)~DESC_NEXT;
 	r->free_count = (uint16_t)(r->free_count - count);
 }
 
@@ -146,12 +134,6 @@ int vring_add(struct vring *r, const struct vring_buffer *buffers, unsigned out,
 	return 0;
 }
 
-/* 2.7.10: whether the device's event index lies in what was added since the last time. */
-static bool passed(uint16_t event, uint16_t now, uint16_t before)
-{
-	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
-}
-
 bool vring_publish(struct vring *r)
 {
 	uint16_t before = r->kicked;
@@ -159,31 +141,31 @@ bool vring_publish(struct vring *r)
 	if (r->added == before)
 		return false;
 	r->kicked = r->added;
-	__atomic_store_n(&r->avail->index, r->added, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->avail->idx, r->added, __ATOMIC_RELEASE);
 	/* The index must be there before the device's wish is looked at: 2.7.13.4.1. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (r->event_index)
-		return passed(*r->avail_event, r->added, before);
-	return !(*(volatile uint16_t *)&r->used->flags & USED_NO_NOTIFY);
+		return virtq_passed(*r->avail_event, r->added, before);
+	return !(*(volatile uint16_t *)&r->used->flags & VIRTQ_USED_NO_NOTIFY);
 }
 
 static void free_chain(struct vring *r, unsigned id)
 {
 	unsigned last = id, count = 1;
 
-	for (; r->desc[last].flags & DESC_NEXT; count++)
-		last = r->desc[last].next;
-	r->desc[last].next = r->free_first;
+	for (; r->desc[last].split.flags & DESC_NEXT; count++)
+		last = r->desc[last].split.next;
+	r->desc[last].split.next = r->free_first;
 	r->free_first = (uint16_t)id;
 	r->free_count = (uint16_t)(r->free_count + count);
 }
 
 void *vring_take(struct vring *r, uint32_t *bytes_written)
 {
-	struct vring_used_entry entry;
+	struct virtq_used_elem entry;
 	void *token;
 
-	if (r->broken || __atomic_load_n(&r->used->index, __ATOMIC_ACQUIRE) == r->taken)
+	if (r->broken || __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) == r->taken)
 		return NULL;
 	entry = r->used->ring[r->taken % r->size];
 	token = entry.id < r->size ? r->tokens[entry.id] : NULL;
@@ -215,12 +197,12 @@ bool vring_interrupt_on(struct vring *r)
 	r->avail->flags = 0;
 	atomic_store_explicit(r->used_event, r->taken, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	return __atomic_load_n(&r->used->index, __ATOMIC_ACQUIRE) != r->taken;
+	return __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) != r->taken;
 }
 
 /* With event indices the flag must stay 0; an index that lies behind says the same. */
 void vring_interrupt_off(struct vring *r)
 {
-	r->avail->flags = r->event_index ? 0 : AVAIL_NO_INTERRUPT;
+	r->avail->flags = r->event_index ? 0 : VIRTQ_AVAIL_NO_INTERRUPT;
 	atomic_store_explicit(r->used_event, (uint16_t)(r->taken - 1), memory_order_relaxed);
 }

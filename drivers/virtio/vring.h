@@ -6,31 +6,11 @@
 #ifndef DRIVERS_VIRTIO_VRING_H
 #define DRIVERS_VIRTIO_VRING_H
 
-#include "kernel/lib/types.h" /* first: newlib's stdatomic.h wants stdint.h */
+#include "kernel/io/virtio.h" /* first: newlib's stdatomic.h wants stdint.h */
 
 #include <stdatomic.h>
 
 #define VRING_SIZE_MAX 256 /* of ours; devices offer up to 32768 */
-
-struct vring_desc { /* 2.7.5 */
-	uint64_t address;
-	uint32_t bytes;
-	uint16_t flags, next;
-};
-_Static_assert(sizeof(struct vring_desc) == 16, "2.7.5");
-
-struct vring_avail { /* 2.7.6 */
-	uint16_t flags, index, ring[];
-};
-
-struct vring_used_entry {
-	uint32_t id, bytes;
-};
-
-struct vring_used { /* 2.7.8 */
-	uint16_t flags, index;
-	struct vring_used_entry ring[];
-};
 
 struct vring_buffer {
 	uint64_t phys;
@@ -42,14 +22,14 @@ struct vring {
 	uint16_t size; /* a power of two */
 	bool event_index;
 	bool broken; /* the device gave back what it did not have: it takes a reset */
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	struct virtq_desc *desc;
+	struct virtq_avail *avail;
+	struct virtq_used_ring *used;
 	_Atomic uint16_t *used_event;	/* the driver's wish: 2.7.10 */
 	volatile uint16_t *avail_event; /* the device's */
 	uint64_t desc_phys, avail_phys, used_phys;
 	/* A table for each descriptor, where chains are indirect; else NULL. */
-	struct vring_desc *tables;
+	struct virtq_desc *tables;
 	uint64_t tables_phys;
 	unsigned table_entries;
 

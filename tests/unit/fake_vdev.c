@@ -36,17 +36,14 @@ enum {
 	COMMON_BYTES = 56,
 };
 
-#define ACKNOWLEDGE   1 /* 2.1 */
-#define DRIVER	      2
-#define DRIVER_OK     4
-#define FEATURES_OK   8
+#define ACKNOWLEDGE  1 /* 2.1 */
+#define DRIVER	     2
+#define DRIVER_OK    4
+#define FEATURES_OK  8
 
-#define NO_VECTOR     0xffff
-#define DESC_NEXT     1
-#define DESC_WRITE    2
-#define DESC_INDIRECT 4
+#define NO_VECTOR    0xffff
 
-#define CAPABILITIES  0x40 /* and one each 0x20 bytes */
+#define CAPABILITIES 0x40 /* and one each 0x20 bytes */
 
 struct fake_vdev fake_vdev;
 
@@ -208,12 +205,12 @@ static void reading(unsigned offset)
 
 /* ---- rings ------------------------------------------------------------------------------- */
 
-static struct vring_avail *avail_of(const struct fake_vqueue *q)
+static struct virtq_avail *avail_of(const struct fake_vqueue *q)
 {
 	return fake_vdev_reach(q->avail, 6 + 2u * q->taken_size);
 }
 
-static struct vring_used *used_of(const struct fake_vqueue *q)
+static struct virtq_used_ring *used_of(const struct fake_vqueue *q)
 {
 	return fake_vdev_reach(q->used, 6 + 8u * q->taken_size);
 }
@@ -225,21 +222,21 @@ static struct fake_vqueue *running(unsigned queue)
 	return &dev->queues[queue];
 }
 
-static void add_part(struct fake_chain *chain, const struct vring_desc *desc)
+static void add_part(struct fake_chain *chain, const struct virtq_desc *desc)
 {
-	bool in = desc->flags & DESC_WRITE;
+	bool in = desc->split.flags & DESC_WRITE;
 
 	assert_true(chain->count < FAKE_CHAIN_MAX);
 	assert_true(in || chain->out == chain->count); /* 2.7.4.2 */
 	chain->out += !in;
-	chain->parts[chain->count].data = fake_vdev_reach(desc->address, desc->bytes);
+	chain->parts[chain->count].data = fake_vdev_reach(desc->addr, desc->bytes);
 	chain->parts[chain->count++].bytes = desc->bytes;
 }
 
 bool fake_vdev_take(unsigned queue, struct fake_chain *chain)
 {
 	struct fake_vqueue *q = running(queue);
-	const struct vring_desc *table = fake_vdev_reach(q->desc, 16u * q->taken_size), *desc;
+	const struct virtq_desc *table = fake_vdev_reach(q->desc, 16u * q->taken_size), *desc;
 	unsigned entries = q->taken_size;
 
 	if (!fake_vdev_available(queue))
@@ -249,16 +246,16 @@ bool fake_vdev_take(unsigned queue, struct fake_chain *chain)
 	if (dev->accepted & BIT(29)) /* EVENT_IDX: told of the next */
 		*(uint16_t *)&used_of(q)->ring[q->taken_size] = q->seen;
 	desc = &table[chain->id];
-	chain->indirect = desc->flags & DESC_INDIRECT;
+	chain->indirect = desc->split.flags & DESC_INDIRECT;
 	if (chain->indirect) {
 		assert_true(dev->accepted & BIT(28));
-		assert_int_equal(desc->flags, DESC_INDIRECT);
+		assert_int_equal(desc->split.flags, DESC_INDIRECT);
 		entries = desc->bytes / 16;
-		desc = table = fake_vdev_reach(desc->address, desc->bytes);
+		desc = table = fake_vdev_reach(desc->addr, desc->bytes);
 	}
-	for (add_part(chain, desc); desc->flags & DESC_NEXT; add_part(chain, desc)) {
-		assert_true(desc->next < entries);
-		desc = &table[desc->next];
+	for (add_part(chain, desc); desc->split.flags & DESC_NEXT; add_part(chain, desc)) {
+		assert_true(desc->split.next < entries);
+		desc = &table[desc->split.next];
 	}
 	return true;
 }
@@ -267,7 +264,7 @@ unsigned fake_vdev_available(unsigned queue)
 {
 	struct fake_vqueue *q = running(queue);
 
-	return (uint16_t)(avail_of(q)->index - q->seen);
+	return (uint16_t)(avail_of(q)->idx - q->seen);
 }
 
 static bool interrupt(unsigned vector, uint8_t isr)
@@ -282,25 +279,24 @@ void fake_vdev_finish_quietly(unsigned queue, uint32_t id, uint32_t bytes)
 {
 	struct fake_vqueue *q = running(queue);
 
-	used_of(q)->ring[q->used_index++ % q->taken_size] =
-		(struct vring_used_entry){id, bytes};
+	used_of(q)->ring[q->used_index++ % q->taken_size] = (struct virtq_used_elem){id, bytes};
 }
 
 void fake_vdev_publish(unsigned queue)
 {
 	struct fake_vqueue *q = running(queue);
 
-	used_of(q)->index = q->used_index;
+	used_of(q)->idx = q->used_index;
 }
 
 bool fake_vdev_finish(unsigned queue, uint32_t id, uint32_t bytes)
 {
 	struct fake_vqueue *q = running(queue);
-	uint16_t before = used_of(q)->index;
+	uint16_t before = used_of(q)->idx;
 	bool wanted = !(avail_of(q)->flags & 1);
 
 	fake_vdev_finish_quietly(queue, id, bytes);
-	used_of(q)->index = q->used_index;
+	used_of(q)->idx = q->used_index;
 	if (dev->accepted & BIT(29))
 		wanted = (uint16_t)(avail_of(q)->ring[q->taken_size] - before) <
 			 (uint16_t)(q->used_index - before);

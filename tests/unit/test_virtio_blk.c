@@ -44,9 +44,9 @@ static void a_disk_of_large_blocks_is_described(void **state)
 	assert_int_equal(blk->config.writeback, 1);
 	assert_int_equal(blk->config.max_write_zeroes_sectors, UINT32_MAX - 7);
 	assert_false(blk->virtio.offered & BIT(VIRTIO_BLK_F_DISCARD));
-	assert_int_equal(ask_data(BLK_T_IN, 8, 4096), BLK_S_OK);
-	assert_int_equal(ask_data(BLK_T_IN, 1, 4096), BLK_S_IOERR);
-	assert_int_equal(ask_data(BLK_T_IN, 8, 512), BLK_S_IOERR);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_IN, 8, 4096), VIRTIO_BLK_S_OK);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_IN, 1, 4096), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_IN, 8, 512), VIRTIO_BLK_S_IOERR);
 }
 
 static void a_read_only_disk_is_not_written(void **state)
@@ -56,10 +56,10 @@ static void a_read_only_disk_is_not_written(void **state)
 	assert_true(blk->virtio.offered & BIT(VIRTIO_BLK_F_RO));
 	assert_false(blk->virtio.offered & BIT(VIRTIO_BLK_F_DISCARD));
 	begin(ALL_BITS & ~BIT(VIRTIO_BLK_F_RO)); /* a driver that does not care */
-	assert_int_equal(ask_data(BLK_T_OUT, 0, 512), BLK_S_IOERR);
-	assert_int_equal(ask_data(BLK_T_DISCARD, 0, 16), BLK_S_UNSUPP);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_DISCARD, 0, 16), VIRTIO_BLK_S_UNSUPP);
 	assert_int_equal(disk.submits, 0);
-	assert_int_equal(ask_data(BLK_T_IN, 0, 512), BLK_S_OK);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
 }
 
 /* ---- data ------------------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ static void a_read_fills_the_guests_memory(void **state)
 
 	(void)state;
 	create((struct config_disk){0});
-	assert_int_equal(ask(data(BLK_T_IN, 3, 2048), &written), BLK_S_OK);
+	assert_int_equal(ask(data(VIRTIO_BLK_T_IN, 3, 2048), &written), VIRTIO_BLK_S_OK);
 	assert_int_equal(written, 2049);
 	assert_memory_equal(fake_gmem_at(&fake, DATA, uint8_t), disk.data + 3 * 512, 2048);
 	assert_int_equal(fake_interrupts, 1);
@@ -84,7 +84,7 @@ static void a_write_reaches_the_disk(void **state)
 	(void)state;
 	create((struct config_disk){0});
 	fill(DATA, 4096, 1);
-	assert_int_equal(ask(data(BLK_T_OUT, 16, 4096), &written), BLK_S_OK);
+	assert_int_equal(ask(data(VIRTIO_BLK_T_OUT, 16, 4096), &written), VIRTIO_BLK_S_OK);
 	assert_int_equal(written, 1);
 	assert_memory_equal(disk.data + 16 * 512, fake_gmem_at(&fake, DATA, uint8_t), 4096);
 	assert_int_equal(disk.submits, 1);
@@ -102,25 +102,25 @@ static void any_layout_of_a_request_will_do(void **state)
 	fill(DATA, 1024, 2);
 	/* Header in two pieces, the second with the first data behind it; data in odd pieces.
 	 */
-	*fake_gmem_put(&fake, at, struct blk_header) =
-		(struct blk_header){.type = BLK_T_OUT, .sector = 9};
+	*fake_gmem_put(&fake, at, struct virtio_blk_header) =
+		(struct virtio_blk_header){.type = VIRTIO_BLK_T_OUT, .sector = 9};
 	memcpy(fake_gmem_put(&fake, at + 16, uint8_t), fake_gmem_at(&fake, DATA, uint8_t), 100);
 	add(&r, at, 5, false);
 	add(&r, at + 5, 111, false);
 	add(&r, DATA + 100, 1, false);
 	add(&r, DATA + 101, 923, false);
 	next_header += 1024;
-	assert_int_equal(ask(r, &written), BLK_S_OK);
+	assert_int_equal(ask(r, &written), VIRTIO_BLK_S_OK);
 	assert_memory_equal(disk.data + 9 * 512, fake_gmem_at(&fake, DATA, uint8_t), 1024);
 
 	/* A read whose status is in the same piece as the data. */
-	r = header(BLK_T_IN, 9);
+	r = header(VIRTIO_BLK_T_IN, 9);
 	add(&r, DATA + 4096, 1025, true);
 	send(&r, 0);
 	run(1);
 	assert_true(driver_take(&drivers[0], &written) >= 0);
 	assert_int_equal(written, 1025);
-	assert_int_equal(*fake_gmem_at(&fake, DATA + 4096 + 1024, uint8_t), BLK_S_OK);
+	assert_int_equal(*fake_gmem_at(&fake, DATA + 4096 + 1024, uint8_t), VIRTIO_BLK_S_OK);
 	assert_memory_equal(fake_gmem_at(&fake, DATA + 4096, uint8_t), disk.data + 9 * 512,
 			    1024);
 }
@@ -134,11 +134,11 @@ static void large_requests_are_cut(void **state)
 	create((struct config_disk){0});
 	fill(at, 1 * MIB, 3);
 	{
-		struct request r = header(BLK_T_OUT, 64);
+		struct request r = header(VIRTIO_BLK_T_OUT, 64);
 		uint32_t written;
 
 		add(&r, at, 1 * MIB, false);
-		assert_int_equal(ask(r, &written), BLK_S_OK);
+		assert_int_equal(ask(r, &written), VIRTIO_BLK_S_OK);
 	}
 	assert_int_equal(disk.submits, 16);
 	assert_memory_equal(disk.data + 64 * 512, fake_gmem_at(&fake, at, uint8_t), 1 * MIB);
@@ -155,7 +155,7 @@ static void pieces_are_cut_at_blocks(void **state)
 	(void)state;
 	create((struct config_disk){0});
 	fill(DATA, 256 * KIB, 4);
-	r = header(BLK_T_OUT, 100);
+	r = header(VIRTIO_BLK_T_OUT, 100);
 	for (unsigned i = 0; i < 100; i++) {
 		uint32_t bytes = i == 99 ? 128 * 1024 - sizes : 700 + i * 11 % 601;
 
@@ -163,7 +163,7 @@ static void pieces_are_cut_at_blocks(void **state)
 		sizes += bytes;
 		at += bytes;
 	}
-	assert_int_equal(ask(r, &written), BLK_S_OK);
+	assert_int_equal(ask(r, &written), VIRTIO_BLK_S_OK);
 	assert_true(disk.submits >= 4);
 	assert_true(disk.largest_segments <= BLK_PART_SEGMENTS);
 	assert_memory_equal(disk.data + 100 * 512, fake_gmem_at(&fake, DATA, uint8_t),
@@ -171,10 +171,10 @@ static void pieces_are_cut_at_blocks(void **state)
 	assert_int_equal(fake.pinned, 3);
 
 	/* A block in more pieces than a part has. */
-	r = header(BLK_T_OUT, 0);
+	r = header(VIRTIO_BLK_T_OUT, 0);
 	for (unsigned i = 0; i < 64; i++)
 		add(&r, DATA + i * 8, 8, false);
-	assert_int_equal(ask(r, &written), BLK_S_IOERR);
+	assert_int_equal(ask(r, &written), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(fake.pinned, 3);
 }
 
@@ -185,11 +185,11 @@ static void memory_that_cannot_be_pinned_fails_the_request(void **state)
 
 	(void)state;
 	create((struct config_disk){0});
-	r = header(BLK_T_IN, 0);
+	r = header(VIRTIO_BLK_T_IN, 0);
 	for (unsigned i = 0; i < 8; i++)
 		add(&r, DATA + i * 4096, 512, true);
 	fake.pins_left = 5;
-	assert_int_equal(ask(r, &written), BLK_S_IOERR);
+	assert_int_equal(ask(r, &written), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(written, 1);
 	assert_int_equal(fake.pinned, 3);
 	assert_int_equal(disk.submits, 0);
@@ -216,29 +216,30 @@ static void requests_beyond_the_disk_fail(void **state)
 	(void)state;
 	create((struct config_disk){0});
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(ask_data(BLK_T_IN, cases[i].sector, cases[i].bytes),
-				 BLK_S_IOERR);
-		assert_int_equal(ask_data(BLK_T_OUT, cases[i].sector, cases[i].bytes),
-				 BLK_S_IOERR);
+		assert_int_equal(ask_data(VIRTIO_BLK_T_IN, cases[i].sector, cases[i].bytes),
+				 VIRTIO_BLK_S_IOERR);
+		assert_int_equal(ask_data(VIRTIO_BLK_T_OUT, cases[i].sector, cases[i].bytes),
+				 VIRTIO_BLK_S_IOERR);
 	}
 	assert_int_equal(disk.submits, 0);
-	assert_int_equal(ask_data(BLK_T_IN, DISK_BYTES / 512 - 1, 512), BLK_S_OK);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_IN, DISK_BYTES / 512 - 1, 512), VIRTIO_BLK_S_OK);
 }
 
 static void odd_requests_fail(void **state)
 {
 	uint32_t written;
-	struct request wrong_way = header(BLK_T_OUT, 0);
+	struct request wrong_way = header(VIRTIO_BLK_T_OUT, 0);
 
 	(void)state;
 	create((struct config_disk){0});
-	assert_int_equal(ask(header(BLK_T_IN, 0), &written), BLK_S_IOERR); /* no data */
-	assert_int_equal(ask(header(BLK_T_OUT, 0), &written), BLK_S_IOERR);
+	assert_int_equal(ask(header(VIRTIO_BLK_T_IN, 0), &written),
+			 VIRTIO_BLK_S_IOERR); /* no data */
+	assert_int_equal(ask(header(VIRTIO_BLK_T_OUT, 0), &written), VIRTIO_BLK_S_IOERR);
 	add(&wrong_way, DATA, 512, true);
-	assert_int_equal(ask(wrong_way, &written), BLK_S_IOERR);
-	assert_int_equal(ask_data(2, 0, 512), BLK_S_UNSUPP);
-	assert_int_equal(ask_data(14, 0, 512), BLK_S_UNSUPP); /* secure erase */
-	assert_int_equal(ask_data(0x80000000, 0, 512), BLK_S_UNSUPP);
+	assert_int_equal(ask(wrong_way, &written), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(ask_data(2, 0, 512), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(ask_data(14, 0, 512), VIRTIO_BLK_S_UNSUPP); /* secure erase */
+	assert_int_equal(ask_data(0x80000000, 0, 512), VIRTIO_BLK_S_UNSUPP);
 	assert_int_equal(disk.submits, 0);
 }
 
@@ -257,7 +258,7 @@ static void a_request_without_header_breaks_the_device(void **state)
 
 static void a_request_without_status_breaks_the_device(void **state)
 {
-	struct request r = data(BLK_T_OUT, 0, 512);
+	struct request r = data(VIRTIO_BLK_T_OUT, 0, 512);
 
 	(void)state;
 	create((struct config_disk){0});

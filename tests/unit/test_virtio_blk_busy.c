@@ -20,7 +20,7 @@ static void batches_have_one_interrupt(void **state)
 	disk.holds = true;
 	create((struct config_disk){0});
 	for (unsigned i = 0; i < 32; i++) {
-		r[i] = header(BLK_T_IN, i * 8);
+		r[i] = header(VIRTIO_BLK_T_IN, i * 8);
 		add(&r[i], DATA + i * 4096, 4096, true);
 		add_status(&r[i]);
 		send(&r[i], 0);
@@ -35,7 +35,7 @@ static void batches_have_one_interrupt(void **state)
 	assert_int_equal(fake_interrupts, 1);
 	for (unsigned i = 0; i < 32; i++) {
 		assert_true(driver_take(&drivers[0], &written) >= 0);
-		assert_int_equal(status_of(&r[i]), BLK_S_OK);
+		assert_int_equal(status_of(&r[i]), VIRTIO_BLK_S_OK);
 		assert_memory_equal(fake_gmem_at(&fake, DATA + i * 4096, uint8_t),
 				    disk.data + i * 4096, 4096);
 	}
@@ -51,13 +51,13 @@ static void a_busy_device_wants_no_kicks(void **state)
 	disk.holds = true;
 	create((struct config_disk){0});
 	for (unsigned i = 0; i < BLK_BUSY_PARTS; i++) {
-		r = data(BLK_T_IN, i, 512);
+		r = data(VIRTIO_BLK_T_IN, i, 512);
 		add_status(&r);
 		send(&r, 0);
 		assert_true(driver_kicks(&drivers[0]));
 		run(1);
 	}
-	r = data(BLK_T_IN, 99, 512);
+	r = data(VIRTIO_BLK_T_IN, 99, 512);
 	add_status(&r);
 	send(&r, 0);
 	assert_false(driver_kicks(&drivers[0]));
@@ -67,8 +67,8 @@ static void a_busy_device_wants_no_kicks(void **state)
 	assert_int_equal(disk.submits, BLK_BUSY_PARTS + 1);
 	fake_disk_answer(&disk);
 	run(0);
-	assert_int_equal(status_of(&r), BLK_S_OK);
-	r = data(BLK_T_IN, 98, 512);
+	assert_int_equal(status_of(&r), VIRTIO_BLK_S_OK);
+	r = data(VIRTIO_BLK_T_IN, 98, 512);
 	add_status(&r);
 	send(&r, 0);
 	assert_true(driver_kicks(&drivers[0]));
@@ -84,9 +84,9 @@ static void what_needs_no_disk_is_answered_in_turns(void **state)
 	(void)state;
 	create((struct config_disk){0});
 	for (unsigned i = 0; i < COUNT; i++) {
-		struct request r = header(BLK_T_GET_ID, 0);
+		struct request r = header(VIRTIO_BLK_T_GET_ID, 0);
 
-		add(&r, DATA, BLK_ID_BYTES, true);
+		add(&r, DATA, VIRTIO_BLK_ID_BYTES, true);
 		add_status(&r);
 		driver_add(&drivers[0], r.buffers, r.count, true);
 	}
@@ -114,7 +114,7 @@ static void more_than_there_are_parts_waits(void **state)
 	create((struct config_disk){.queues = QUEUES});
 	for (unsigned i = 0; i < COUNT; i++) {
 		/* Each needs two parts. */
-		r[i] = header(BLK_T_IN, i % 50 * 128);
+		r[i] = header(VIRTIO_BLK_T_IN, i % 50 * 128);
 		for (unsigned j = 0; j < 40; j++)
 			add(&r[i], DATA + (i % 100 * 40 + j) * 512, 512, true);
 		add_status(&r[i]);
@@ -145,7 +145,7 @@ static void a_stop_waits_for_the_disk(void **state)
 	disk.holds = true;
 	create((struct config_disk){.limits = {.iops = 10, .iops_burst = 1}});
 	for (unsigned i = 0; i < 2; i++) {
-		r[i] = data(BLK_T_IN, 8, 512);
+		r[i] = data(VIRTIO_BLK_T_IN, 8, 512);
 		add_status(&r[i]);
 		send(&r[i], 0);
 	}
@@ -161,7 +161,7 @@ static void a_stop_waits_for_the_disk(void **state)
 	begin(ALL_BITS);
 	disk.holds = false;
 	fake_run_until(fake_now_ns + NSEC_PER_SEC);
-	assert_int_equal(ask_data(BLK_T_IN, 0, 512), BLK_S_OK);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
 }
 
 /* 2.6.1: one queue is reset, the other goes on. */
@@ -174,7 +174,7 @@ static void a_queue_stops_alone(void **state)
 	disk.holds = true;
 	create((struct config_disk){.queues = QUEUES});
 	for (unsigned i = 0; i < QUEUES; i++) {
-		r[i] = data(BLK_T_IN, 8, 512);
+		r[i] = data(VIRTIO_BLK_T_IN, 8, 512);
 		add_status(&r[i]);
 		send(&r[i], i);
 	}
@@ -185,7 +185,7 @@ static void a_queue_stops_alone(void **state)
 	assert_int_equal(driver_take(&drivers[0], &written), -1);
 	assert_int_equal(status_of(&r[0]), NO_STATUS);
 	assert_true(driver_take(&drivers[1], &written) >= 0);
-	assert_int_equal(status_of(&r[1]), BLK_S_OK);
+	assert_int_equal(status_of(&r[1]), VIRTIO_BLK_S_OK);
 	assert_int_equal(fake_interrupts, 1);
 }
 
@@ -205,7 +205,7 @@ static unsigned done_within(uint64_t ns, uint32_t bytes)
 			struct request r;
 
 			next_header = HEADERS + sent++ % 512 * 128;
-			r = data(BLK_T_IN, 0, bytes);
+			r = data(VIRTIO_BLK_T_IN, 0, bytes);
 			add_status(&r);
 			send(&r, 0);
 		}

@@ -55,10 +55,10 @@ static void writes_go_through_as_the_driver_relies_on(void **state)
 		if (cases[i].set >= 0)
 			blk->virtio.type->config_write(&blk->virtio, 32, 1,
 						       (uint32_t)cases[i].set);
-		assert_int_equal(ask_data(BLK_T_OUT, 0, 512), BLK_S_OK);
+		assert_int_equal(ask_data(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
 		assert_int_equal(last_op, BLK_WRITE);
 		assert_int_equal(last_fua, cases[i].fua);
-		assert_int_equal(ask_data(BLK_T_IN, 0, 512), BLK_S_OK);
+		assert_int_equal(ask_data(VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
 		assert_false(last_fua);
 		blk->virtio.type->stop(&blk->virtio); /* a reset: as configured again */
 		assert_int_equal(blk->config.writeback,
@@ -74,10 +74,10 @@ static void a_flush_is_passed_on(void **state)
 
 	(void)state;
 	create((struct config_disk){0});
-	assert_int_equal(ask(header(BLK_T_FLUSH, 0), &written), BLK_S_OK);
+	assert_int_equal(ask(header(VIRTIO_BLK_T_FLUSH, 0), &written), VIRTIO_BLK_S_OK);
 	assert_int_equal(disk.flushes, 1);
 	disk.fail = -EIO;
-	assert_int_equal(ask(header(BLK_T_FLUSH, 0), &written), BLK_S_IOERR);
+	assert_int_equal(ask(header(VIRTIO_BLK_T_FLUSH, 0), &written), VIRTIO_BLK_S_IOERR);
 }
 
 static void errors_of_the_disk_reach_the_guest(void **state)
@@ -88,12 +88,12 @@ static void errors_of_the_disk_reach_the_guest(void **state)
 	(void)state;
 	create((struct config_disk){0});
 	disk.fail = -EIO;
-	assert_int_equal(ask(data(BLK_T_IN, 0, 512), &written), BLK_S_IOERR);
+	assert_int_equal(ask(data(VIRTIO_BLK_T_IN, 0, 512), &written), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(written, 1);
 	disk.fail = -EOPNOTSUPP;
-	assert_int_equal(ask_data(BLK_T_OUT, 0, 512), BLK_S_UNSUPP);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_UNSUPP);
 	disk.dev.gone = true;
-	assert_int_equal(ask_data(BLK_T_IN, 0, 512), BLK_S_IOERR);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_IOERR);
 	virtio_blk_get_info(blk, &info);
 	assert_int_equal(info.errors, 3);
 	assert_int_equal(info.reads, 0);
@@ -101,21 +101,21 @@ static void errors_of_the_disk_reach_the_guest(void **state)
 
 static void the_serial_number_is_told(void **state)
 {
-	struct request r = header(BLK_T_GET_ID, 0);
+	struct request r = header(VIRTIO_BLK_T_GET_ID, 0);
 	uint32_t written;
 
 	(void)state;
 	create((struct config_disk){.serial = "12345678901234567890"});
 	memset(fake_gmem_put(&fake, DATA, uint8_t), 0xaa, 32);
 	add(&r, DATA, 20, true);
-	assert_int_equal(ask(r, &written), BLK_S_OK);
+	assert_int_equal(ask(r, &written), VIRTIO_BLK_S_OK);
 	assert_int_equal(written, 21);
 	assert_memory_equal(fake_gmem_at(&fake, DATA, uint8_t), "12345678901234567890\xaa", 21);
 }
 
 /* ---- discard and write-zeroes ----------------------------------------------------------- */
 
-static uint8_t ask_ranges(uint32_t type, const struct blk_range *ranges, unsigned count)
+static uint8_t ask_ranges(uint32_t type, const struct virtio_blk_range *ranges, unsigned count)
 {
 	memcpy(fake_gmem_put(&fake, DATA, uint8_t), ranges, count * sizeof *ranges);
 	return ask_data(type, 0, count * (uint32_t)sizeof *ranges);
@@ -123,21 +123,21 @@ static uint8_t ask_ranges(uint32_t type, const struct blk_range *ranges, unsigne
 
 static void ranges_are_discarded_and_zeroed(void **state)
 {
-	const struct blk_range two[] = {{8, 16, 0}, {4096, 1, 0}};
+	const struct virtio_blk_range two[] = {{8, 16, 0}, {4096, 1, 0}};
 
 	(void)state;
 	disk.dev.max_discard_bytes = 4096;
 	disk.dev.max_zeroes_bytes = 4096 + 100; /* not of whole blocks */
 	create((struct config_disk){0});
 	/* More than the device takes at once: not advertised, and refused. */
-	assert_int_equal(ask_ranges(BLK_T_DISCARD, two, 2), BLK_S_IOERR);
+	assert_int_equal(ask_ranges(VIRTIO_BLK_T_DISCARD, two, 2), VIRTIO_BLK_S_IOERR);
 	blk->config.max_discard_sectors = blk->config.max_write_zeroes_sectors = 16;
-	assert_int_equal(ask_ranges(BLK_T_DISCARD, two, 2), BLK_S_OK);
+	assert_int_equal(ask_ranges(VIRTIO_BLK_T_DISCARD, two, 2), VIRTIO_BLK_S_OK);
 	assert_int_equal(disk.submits, 3);
 	assert_int_equal(disk.data[8 * 512], 0xdd);
 	assert_int_equal(disk.data[24 * 512 - 1], 0xdd);
 	assert_int_equal(disk.data[4096 * 512], 0xdd);
-	assert_int_equal(ask_ranges(BLK_T_WRITE_ZEROES, two, 2), BLK_S_OK);
+	assert_int_equal(ask_ranges(VIRTIO_BLK_T_WRITE_ZEROES, two, 2), VIRTIO_BLK_S_OK);
 	assert_int_equal(disk.submits, 6);
 	assert_int_equal(disk.data[8 * 512 + 5], 0);
 	assert_int_equal(disk.data[24 * 512 - 1], 0);
@@ -145,34 +145,38 @@ static void ranges_are_discarded_and_zeroed(void **state)
 
 static void bad_ranges_are_refused(void **state)
 {
-	struct blk_range many[BLK_RANGES_MAX + 1] = {{0, 1, 0}};
+	struct virtio_blk_range many[BLK_RANGES_MAX + 1] = {{0, 1, 0}};
 	static const struct {
-		struct blk_range range;
+		struct virtio_blk_range range;
 		uint8_t discard, zeroes;
 	} cases[] = {
-		{{0, 8, 1}, BLK_S_UNSUPP, BLK_S_OK}, /* unmap is for zeroes alone */
-		{{0, 8, 2}, BLK_S_UNSUPP, BLK_S_UNSUPP},
-		{{0, 8, 0x80000001}, BLK_S_UNSUPP, BLK_S_UNSUPP},
-		{{0, 0, 0}, BLK_S_IOERR, BLK_S_IOERR},
-		{{DISK_BYTES / 512, 1, 0}, BLK_S_IOERR, BLK_S_IOERR},
-		{{DISK_BYTES / 512 - 1, 2, 0}, BLK_S_IOERR, BLK_S_IOERR},
-		{{UINT64_MAX, 2, 0}, BLK_S_IOERR, BLK_S_IOERR},
-		{{0, UINT32_MAX, 0}, BLK_S_IOERR, BLK_S_IOERR},
+		{{0, 8, 1},
+		 VIRTIO_BLK_S_UNSUPP,
+		 VIRTIO_BLK_S_OK}, /* unmap is for zeroes alone */
+		{{0, 8, 2}, VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_S_UNSUPP},
+		{{0, 8, 0x80000001}, VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_S_UNSUPP},
+		{{0, 0, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
+		{{DISK_BYTES / 512, 1, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
+		{{DISK_BYTES / 512 - 1, 2, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
+		{{UINT64_MAX, 2, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
+		{{0, UINT32_MAX, 0}, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_IOERR},
 	};
 
 	(void)state;
 	create((struct config_disk){0});
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(ask_ranges(BLK_T_DISCARD, &cases[i].range, 1),
+		assert_int_equal(ask_ranges(VIRTIO_BLK_T_DISCARD, &cases[i].range, 1),
 				 cases[i].discard);
-		assert_int_equal(ask_ranges(BLK_T_WRITE_ZEROES, &cases[i].range, 1),
+		assert_int_equal(ask_ranges(VIRTIO_BLK_T_WRITE_ZEROES, &cases[i].range, 1),
 				 cases[i].zeroes);
 	}
-	assert_int_equal(ask_ranges(BLK_T_DISCARD, many, BLK_RANGES_MAX + 1), BLK_S_IOERR);
-	assert_int_equal(ask_data(BLK_T_DISCARD, 0, 17), BLK_S_IOERR);
-	assert_int_equal(ask_data(BLK_T_DISCARD, 0, 15), BLK_S_IOERR);
+	assert_int_equal(ask_ranges(VIRTIO_BLK_T_DISCARD, many, BLK_RANGES_MAX + 1),
+			 VIRTIO_BLK_S_IOERR);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_DISCARD, 0, 17), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(ask_data(VIRTIO_BLK_T_DISCARD, 0, 15), VIRTIO_BLK_S_IOERR);
 	begin(ALL_BITS & ~BIT(VIRTIO_BLK_F_DISCARD));
-	assert_int_equal(ask_ranges(BLK_T_DISCARD, &cases[0].range, 1), BLK_S_UNSUPP);
+	assert_int_equal(ask_ranges(VIRTIO_BLK_T_DISCARD, &cases[0].range, 1),
+			 VIRTIO_BLK_S_UNSUPP);
 }
 
 int main(void)

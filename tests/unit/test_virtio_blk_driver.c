@@ -30,10 +30,10 @@ enum { OK = 0, IOERR = 1, UNSUPP = 2 };
 enum { SECTORS = 0, SIZE_MAX_AT = 8, SEG_MAX_AT = 12, BLOCK_BYTES_AT = 20, EXPONENT = 24 };
 enum { QUEUES_AT = 34, DISCARD_MAX = 36, DISCARD_ALIGN = 44, ZEROES_MAX = 48 };
 
-#define ALL_FEATURES                                                                     \
-	(VDEV_F_VERSION_1 | VDEV_F_INDIRECT_DESC | VDEV_F_EVENT_IDX | BIT(F_SEG_MAX) |   \
-	 BIT(F_BLK_SIZE) | BIT(F_FLUSH) | BIT(F_TOPOLOGY) | BIT(F_MQ) | BIT(F_DISCARD) | \
-	 BIT(F_WRITE_ZEROES))
+#define ALL_FEATURES                                                                       \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) | \
+	 BIT(F_SEG_MAX) | BIT(F_BLK_SIZE) | BIT(F_FLUSH) | BIT(F_TOPOLOGY) | BIT(F_MQ) |   \
+	 BIT(F_DISCARD) | BIT(F_WRITE_ZEROES))
 
 struct header {
 	uint32_t type, reserved;
@@ -249,7 +249,7 @@ static void test_what_it_says_of_itself(void **state)
 	assert_int_equal(dev->discard_align_bytes, 4096);
 	assert_int_equal(dev->max_zeroes_bytes, MIB);
 	assert_true(dev->write_cache && !dev->read_only);
-	dev = take(VDEV_F_VERSION_1 | BIT(F_RO));
+	dev = take(BIT(VIRTIO_F_VERSION_1) | BIT(F_RO));
 	assert_true(!dev->write_cache && dev->read_only);
 	assert_int_equal(dev->max_discard_bytes | dev->max_zeroes_bytes, 0);
 	assert_int_equal(dev->physical_block_bytes, 512);
@@ -261,9 +261,10 @@ static void test_data_goes_where_the_segments_say(void **state)
 	static const struct request_shape shapes[] = {
 		{0, {512}}, {512, {3584}}, {1, {511, 1}}, {0, {65536}}, {0, {512, 512, 32768}},
 	};
-	static const uint64_t features[] = {ALL_FEATURES, VDEV_F_VERSION_1,
-					    VDEV_F_VERSION_1 | VDEV_F_EVENT_IDX,
-					    VDEV_F_VERSION_1 | VDEV_F_INDIRECT_DESC};
+	static const uint64_t features[] = {ALL_FEATURES, BIT(VIRTIO_F_VERSION_1),
+					    BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_EVENT_IDX),
+					    BIT(VIRTIO_F_VERSION_1) |
+						    BIT(VIRTIO_F_INDIRECT_DESC)};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
@@ -310,7 +311,7 @@ static void test_small_rings(void **state)
 
 	(void)state;
 	for (unsigned size = 1; size <= 2; size++) {
-		offer(VDEV_F_VERSION_1);
+		offer(BIT(VIRTIO_F_VERSION_1));
 		for (unsigned i = 0; i < FAKE_VQUEUES; i++)
 			fake_vdev.queues[i].size = fake_vdev.queues[i].taken_size =
 				(uint16_t)size;
@@ -318,7 +319,7 @@ static void test_small_rings(void **state)
 		assert_int_equal(fake_allocated, 0);
 		assert_false(fake_master);
 	}
-	offer(VDEV_F_VERSION_1);
+	offer(BIT(VIRTIO_F_VERSION_1));
 	for (unsigned i = 0; i < FAKE_VQUEUES; i++)
 		fake_vdev.queues[i].size = fake_vdev.queues[i].taken_size = 4;
 	dev = take_controller(&virtio_blk_driver);
@@ -578,7 +579,7 @@ static void test_answers_that_leave_no_disk(void **state)
 	for (unsigned how = 0; how < 7; how++) {
 		struct blkdev *before = last_disk();
 
-		offer(how == 0 ? ALL_FEATURES & ~VDEV_F_VERSION_1 : ALL_FEATURES);
+		offer(how == 0 ? ALL_FEATURES & ~BIT(VIRTIO_F_VERSION_1) : ALL_FEATURES);
 		fake_vdev.refuses = how == 1;
 		fake_vdev.stuck = how == 2;
 		fake_vdev.status = how == 2 ? 15 : 0; /* as firmware left it */

@@ -18,11 +18,11 @@ static void test_configuration(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(mem_read(&pci, pci.device + i, 1), mac[i]);
-	assert_int_equal(mem_read(&pci, pci.device + 6, 2), NET_STATUS_LINK_UP);
+	assert_int_equal(mem_read(&pci, pci.device + 6, 2), VIRTIO_NET_STATUS_LINK_UP);
 	assert_int_equal(mem_read(&pci, pci.device + 8, 2), PAIRS);
 	assert_int_equal(mem_read(&pci, pci.device + 10, 2), 1500);
 	assert_false(listening);
-	bring_up(ALL | BIT(NET_F_STATUS));
+	bring_up(ALL | BIT(VIRTIO_NET_F_STATUS));
 	assert_true(listening);
 	assert_int_equal(accepts, NETDEV_ACCEPTS);
 	netdev_set_link(&port, false, 0);
@@ -32,35 +32,36 @@ static void test_configuration(void **state)
 static void test_offloads_follow_features(void **state)
 {
 	(void)state;
-	bring_up(BIT(NET_F_GUEST_CSUM));
+	bring_up(BIT(VIRTIO_NET_F_GUEST_CSUM));
 	assert_int_equal(accepts, NETDEV_TX_CSUM);
 	common_write(&pci, STATUS, 1, 0);
 	fake_threads_run();
 	assert_false(listening);
-	bring_up(BIT(NET_F_GUEST_TSO4)); /* without the sums it stands on */
+	bring_up(BIT(VIRTIO_NET_F_GUEST_TSO4)); /* without the sums it stands on */
 	assert_int_equal(accepts, 0);
 }
 
 static void test_modes(void **state)
 {
 	static const uint8_t all[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	uint8_t table[2 + 4 + 6 + 4 + 6] = {NET_CLASS_MAC, NET_MAC_TABLE_SET, 1, [12] = 1};
+	uint8_t table[2 + 4 + 6 + 4 + 6] = {VIRTIO_NET_CLASS_MAC, VIRTIO_NET_MAC_TABLE_SET,
+					    1, [12] = 1};
 
 	(void)state;
 	bring_up(ALL);
 	assert_true(gets(other)); /* until told otherwise */
-	assert_int_equal(control(CONTROL, "\0\0\0", 3), NET_OK);
+	assert_int_equal(control(CONTROL, "\0\0\0", 3), VIRTIO_NET_OK);
 	assert_false(gets(other));
 	assert_false(gets(group));
 	assert_true(gets(all));
 	assert_true(gets(mac));
-	assert_int_equal(control(CONTROL, "\0\1\1", 3), NET_OK); /* all multicasts */
+	assert_int_equal(control(CONTROL, "\0\1\1", 3), VIRTIO_NET_OK); /* all multicasts */
 	assert_true(gets(group));
 	assert_false(gets(other));
-	assert_int_equal(control(CONTROL, "\0\1\0", 3), NET_OK);
+	assert_int_equal(control(CONTROL, "\0\1\0", 3), VIRTIO_NET_OK);
 	memcpy(table + 6, other, 6);
 	memcpy(table + 16, group, 6);
-	assert_int_equal(control(CONTROL, table, sizeof table), NET_OK);
+	assert_int_equal(control(CONTROL, table, sizeof table), VIRTIO_NET_OK);
 	assert_true(gets(other));
 	assert_true(gets(group));
 }
@@ -91,10 +92,11 @@ static void test_control_hostile(void **state)
 	(void)state;
 	bring_up(ALL);
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_int_equal(control(CONTROL, cases[i].bytes, cases[i].count), NET_ERR);
-	assert_int_equal(control(CONTROL, "\1\1\2\0\0\0\0\1", 8), NET_OK);
+		assert_int_equal(control(CONTROL, cases[i].bytes, cases[i].count),
+				 VIRTIO_NET_ERR);
+	assert_int_equal(control(CONTROL, "\1\1\2\0\0\0\0\1", 8), VIRTIO_NET_OK);
 	assert_int_equal(accepts, NETDEV_ACCEPTS);
-	assert_int_equal(control(CONTROL, "\5\0\2\0\0\0\0\0\0\0", 10), NET_OK);
+	assert_int_equal(control(CONTROL, "\5\0\2\0\0\0\0\0\0\0", 10), VIRTIO_NET_OK);
 	assert_int_equal(accepts, NETDEV_TX_CSUM);
 	assert_true(listening);
 	assert_false(common_read(&pci, STATUS, 1) & NEEDS_RESET);
@@ -104,7 +106,7 @@ static void test_control_hostile(void **state)
 /* A driver that has nothing but wishes: 64 in one turn. */
 static void test_control_turns(void **state)
 {
-	static const uint8_t promiscuous[] = {NET_CLASS_RX, NET_RX_PROMISC, 1};
+	static const uint8_t promiscuous[] = {VIRTIO_NET_CLASS_RX, VIRTIO_NET_RX_PROMISC, 1};
 	struct driver_buffer buffers[] = {{COMMAND, sizeof promiscuous, false},
 					  {ANSWER, 1, true}};
 	unsigned before, count = 0;
@@ -126,9 +128,9 @@ static void test_control_turns(void **state)
 static void test_control_place(void **state)
 {
 	(void)state;
-	bring_up(ALL & ~BIT(NET_F_MQ));
-	assert_int_equal(control(2, "\0\0\0", 3), NET_OK);
-	assert_int_equal(control(2, "\4\0\2\0", 4), NET_ERR);
+	bring_up(ALL & ~BIT(VIRTIO_NET_F_MQ));
+	assert_int_equal(control(2, "\0\0\0", 3), VIRTIO_NET_OK);
+	assert_int_equal(control(2, "\4\0\2\0", 4), VIRTIO_NET_ERR);
 }
 
 static void test_broken_queue(void **state)

@@ -18,7 +18,7 @@ static void test_start(void **state)
 	struct fake_chain c;
 
 	(void)state;
-	offer(UINT64_MAX & ~VDEV_F_ACCESS_PLATFORM);
+	offer(UINT64_MAX & ~BIT(VIRTIO_F_ACCESS_PLATFORM));
 	fake_vdev.queues[TX].size = 64;
 	assert_int_equal(probe(), 0);
 	assert_int_equal(fake_vdev.accepted, USED_FEATURES);
@@ -49,8 +49,8 @@ static void test_start(void **state)
 static void test_plain_device(void **state)
 {
 	(void)state;
-	use(VDEV_F_VERSION_1);
-	assert_int_equal(fake_vdev.accepted, VDEV_F_VERSION_1);
+	use(BIT(VIRTIO_F_VERSION_1));
+	assert_int_equal(fake_vdev.accepted, BIT(VIRTIO_F_VERSION_1));
 	assert_int_equal(nic->features, 0);
 	assert_int_equal(nic->mtu, 1500);
 	assert_true(nic->link_up);
@@ -71,10 +71,10 @@ static void test_plain_device(void **state)
 static void test_no_segments_without_merging(void **state)
 {
 	(void)state;
-	use(USED_FEATURES & ~VNET_F_MRG_RXBUF);
-	assert_int_equal(fake_vdev.accepted,
-			 USED_FEATURES &
-				 ~(VNET_F_MRG_RXBUF | VNET_F_GUEST_TSO4 | VNET_F_GUEST_TSO6));
+	use(USED_FEATURES & ~BIT(VIRTIO_NET_F_MRG_RXBUF));
+	assert_int_equal(fake_vdev.accepted, USED_FEATURES & ~(BIT(VIRTIO_NET_F_MRG_RXBUF) |
+							       BIT(VIRTIO_NET_F_GUEST_TSO4) |
+							       BIT(VIRTIO_NET_F_GUEST_TSO6)));
 	assert_false(nic->features & NETDEV_RX_GSO);
 	leave();
 }
@@ -111,7 +111,7 @@ static void test_refused(void **state)
 	offer(USED_FEATURES);
 	fake_pci.bars[0].bytes = 0x43f; /* the last capability does not fit */
 	check_refused(-ENODEV);
-	offer(USED_FEATURES & ~VDEV_F_VERSION_1);
+	offer(USED_FEATURES & ~BIT(VIRTIO_F_VERSION_1));
 	check_refused(-EIO);
 	offer(USED_FEATURES);
 	fake_vdev.refuses = true;
@@ -260,7 +260,7 @@ static void test_interrupts(void **state)
 {
 	(void)state;
 	check_interrupts(USED_FEATURES);
-	check_interrupts(USED_FEATURES & ~VDEV_F_EVENT_IDX);
+	check_interrupts(USED_FEATURES & ~BIT(VIRTIO_F_EVENT_IDX));
 }
 
 static bool interrupted;
@@ -275,7 +275,8 @@ static void on_receive_another(void *arg, struct list *packets)
 /* While the thread is awake nothing interrupts it; what comes meanwhile is not left behind. */
 static void test_awake(void **state)
 {
-	static const uint64_t features[] = {USED_FEATURES, USED_FEATURES & ~VDEV_F_EVENT_IDX};
+	static const uint64_t features[] = {USED_FEATURES,
+					    USED_FEATURES & ~BIT(VIRTIO_F_EVENT_IDX)};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {

@@ -93,7 +93,7 @@ static void test_index_jumps(void **state)
 static void test_lengths(void **state)
 {
 	static const uint32_t shorter[] = {0, 1, HEADER - 1, HEADER, HEADER + 13};
-	const struct virtio_net_hdr header = {.buffers = 1};
+	const struct virtio_net_hdr header = {.num_buffers = 1};
 
 	(void)state;
 	use(USED_FEATURES);
@@ -116,9 +116,9 @@ static void test_lengths(void **state)
 static void test_headers(void **state)
 {
 	static const struct virtio_net_hdr headers[] = {
-		{.flags = 1, .csum_start = 90, .csum_offset = 9, .buffers = 1},
-		{.gso_type = 3, .buffers = 1},
-		{.gso_type = 1, .gso_bytes = 10, .buffers = 1},
+		{.flags = 1, .csum_start = 90, .csum_offset = 9, .num_buffers = 1},
+		{.gso_type = 3, .num_buffers = 1},
+		{.gso_type = 1, .gso_size = 10, .num_buffers = 1},
 	};
 
 	(void)state;
@@ -129,7 +129,7 @@ static void test_headers(void **state)
 
 		fake_vdev_finish(RX, fill(&headers[i], false, 0, 100, 1), HEADER + 100);
 		settle();
-		merged.buffers = 2;
+		merged.num_buffers = 2;
 		first = fill(&merged, false, 0, 50, 1);
 		fake_vdev_finish_quietly(RX, first, HEADER + 50);
 		fake_vdev_finish(RX, fill(NULL, true, 50, 50, 1), 50);
@@ -144,7 +144,7 @@ static void test_headers(void **state)
 /* A frame of as many buffers, each of which is said to have `bytes`, but the first. */
 static void arrive_in(unsigned count, uint32_t first, uint32_t bytes)
 {
-	const struct virtio_net_hdr header = {.buffers = (uint16_t)count};
+	const struct virtio_net_hdr header = {.num_buffers = (uint16_t)count};
 
 	for (unsigned i = 0; i < count; i++) {
 		uint16_t id = fill(&header, i, 0, HEADER + PAGE_BYTES * (i > 0), 1);
@@ -186,7 +186,7 @@ static void test_merged_without_end(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
-		const struct virtio_net_hdr header = {.buffers = counts[i]};
+		const struct virtio_net_hdr header = {.num_buffers = counts[i]};
 		unsigned come = MIN(counts[i] - 1, 25);
 
 		use(USED_FEATURES);
@@ -351,7 +351,7 @@ static void test_comes_back_different(void **state)
 	(void)state;
 	use(USED_FEATURES);
 	send_two();
-	fake_vdev.features &= ~VNET_F_GUEST_CSUM;
+	fake_vdev.features &= ~BIT(VIRTIO_NET_F_GUEST_CSUM);
 	ask_for_reset();
 	settle();
 	check_gone();

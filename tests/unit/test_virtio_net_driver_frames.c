@@ -57,8 +57,8 @@ static void test_send_segmented(void **state)
 	finish_sent(take_sent(PACKET_BYTES_MAX, 5, &header));
 	assert_int_equal(header.flags, 1);
 	assert_int_equal(header.gso_type, 1);
-	assert_int_equal(header.gso_bytes, 1448);
-	assert_int_equal(header.header_bytes, 66);
+	assert_int_equal(header.gso_size, 1448);
+	assert_int_equal(header.hdr_len, 66);
 	assert_int_equal(header.csum_start, 34);
 	assert_int_equal(header.csum_offset, 16);
 	leave();
@@ -70,12 +70,13 @@ static void test_send_unsupported(void **state)
 	struct packet *packet;
 
 	(void)state;
-	use(USED_FEATURES & ~(VNET_F_CSUM | VNET_F_HOST_TSO4 | VNET_F_HOST_TSO6));
+	use(USED_FEATURES & ~(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |
+			      BIT(VIRTIO_NET_F_HOST_TSO6)));
 	packet = make_segmented(60, 1);
 	packet->gso = PACKET_GSO_NONE;
 	assert_int_equal(send_packet(packet), -EOPNOTSUPP);
 	leave();
-	use(USED_FEATURES & ~VNET_F_HOST_TSO4);
+	use(USED_FEATURES & ~BIT(VIRTIO_NET_F_HOST_TSO4));
 	assert_int_equal(send_packet(make_segmented(3000, 1)), -EOPNOTSUPP);
 	packet = make_segmented(3000, 1);
 	packet->gso = PACKET_GSO_TCP6;
@@ -84,7 +85,7 @@ static void test_send_unsupported(void **state)
 	packet->gso = PACKET_GSO_UDP;
 	assert_int_equal(send_packet(packet), -EOPNOTSUPP);
 	leave();
-	use(USED_FEATURES & ~VNET_F_HOST_TSO6);
+	use(USED_FEATURES & ~BIT(VIRTIO_NET_F_HOST_TSO6));
 	packet = make_segmented(3000, 1);
 	packet->gso = PACKET_GSO_TCP6;
 	assert_int_equal(send_packet(packet), -EOPNOTSUPP);
@@ -140,7 +141,7 @@ static void test_direct_descriptors(void **state)
 	uint16_t id;
 
 	(void)state;
-	use(USED_FEATURES & ~VDEV_F_INDIRECT_DESC);
+	use(USED_FEATURES & ~BIT(VIRTIO_F_INDIRECT_DESC));
 	for (unsigned i = 0; i < RING / 4; i++)
 		assert_int_equal(send_packet(make_segmented(9000, i)), 0); /* 3 pages */
 	assert_int_equal(send_frame(60, 0), -EAGAIN);
@@ -158,7 +159,7 @@ static void test_direct_descriptors(void **state)
 static void test_small_ring(void **state)
 {
 	(void)state;
-	offer(USED_FEATURES & ~VDEV_F_INDIRECT_DESC);
+	offer(USED_FEATURES & ~BIT(VIRTIO_F_INDIRECT_DESC));
 	fake_vdev.queues[TX].size = 16;
 	assert_int_equal(probe(), 0);
 	pool = packet_pool_create(8, 64, NULL);
@@ -194,12 +195,12 @@ static void test_receive(void **state)
 static void test_receive_offloads(void **state)
 {
 	struct virtio_net_hdr header = {
-		.flags = 1, .csum_start = 34, .csum_offset = 6, .buffers = 1};
+		.flags = 1, .csum_start = 34, .csum_offset = 6, .num_buffers = 1};
 
 	(void)state;
 	use(USED_FEATURES);
 	fake_vdev_finish(RX, fill(&header, false, 0, 100, 1), HEADER + 100);
-	header = (struct virtio_net_hdr){.flags = 2, .buffers = 1};
+	header = (struct virtio_net_hdr){.flags = 2, .num_buffers = 1};
 	fake_vdev_finish(RX, fill(&header, false, 0, 100, 1), HEADER + 100);
 	settle();
 	assert_int_equal(got_count, 2);
@@ -214,7 +215,7 @@ static void test_receive_offloads(void **state)
 static void test_receive_merged(void **state)
 {
 	struct virtio_net_hdr header = {
-		.flags = 1, .csum_start = 34, .csum_offset = 6, .buffers = 3};
+		.flags = 1, .csum_start = 34, .csum_offset = 6, .num_buffers = 3};
 	const uint32_t whole = HEADER + PAGE_BYTES, bytes = PAGE_BYTES + whole + 500;
 	uint16_t ids[3];
 
@@ -258,7 +259,7 @@ static void test_nobody_returns_packets(void **state)
 /* Many at once are taken in turns. */
 static void test_receive_many(void **state)
 {
-	const struct virtio_net_hdr header = {.buffers = 1};
+	const struct virtio_net_hdr header = {.num_buffers = 1};
 	unsigned interrupts;
 
 	(void)state;

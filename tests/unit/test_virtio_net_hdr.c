@@ -51,7 +51,7 @@ static void test_there_and_back(void **state)
 			frame[sent->csum_start + 12] =
 				(sent->header_bytes - sent->csum_start) * 4;
 		virtio_net_hdr_from(&h, sent);
-		h.header_bytes = 14; /* the receiver counts for himself */
+		h.hdr_len = 14; /* the receiver counts for himself */
 		assert_int_equal(virtio_net_hdr_to(&h, &got), 0);
 		assert_int_equal(got.needs_csum, sent->needs_csum);
 		assert_int_equal(got.csum_start, sent->csum_start);
@@ -75,7 +75,7 @@ static void test_valid(void **state)
 }
 
 static const struct virtio_net_hdr segmented = {
-	.flags = 1, .gso_type = 1, .gso_bytes = 100, .csum_start = 34, .csum_offset = 16};
+	.flags = 1, .gso_type = 1, .gso_size = 100, .csum_start = 34, .csum_offset = 16};
 
 static int to(struct virtio_net_hdr h, uint32_t bytes)
 {
@@ -112,7 +112,7 @@ static void test_nonsense(void **state)
 	h.flags = 0;
 	assert_int_equal(to(h, 200), -EINVAL);
 	h = segmented;
-	h.gso_bytes = 0;
+	h.gso_size = 0;
 	assert_int_equal(to(h, 200), -EINVAL);
 	h = segmented;
 	h.csum_offset = 6;

@@ -15,7 +15,7 @@
 static void test_receive(void **state)
 {
 	static const uint32_t sizes[] = {60, 1500, 1514, 2000, 4096, 9000, 65000};
-	struct net_header header;
+	struct virtio_net_hdr header;
 
 	(void)state;
 	bring_up(ALL);
@@ -32,7 +32,7 @@ static void test_receive(void **state)
 
 static void test_receive_offloads(void **state)
 {
-	struct net_header header;
+	struct virtio_net_hdr header;
 	struct packet *packet;
 
 	(void)state;
@@ -49,20 +49,20 @@ static void test_receive_offloads(void **state)
 	give_buffers(RX, 8000, 4);
 	wake();
 	assert_int_equal(receive(RX, &header), 5000);
-	assert_int_equal(header.flags, NET_HDR_NEEDS_CSUM);
+	assert_int_equal(header.flags, VIRTIO_NET_HDR_NEEDS_CSUM);
 	assert_int_equal(header.csum_start, 34);
 	assert_int_equal(header.csum_offset, 16);
-	assert_int_equal(header.gso_type, NET_GSO_TCPV4);
+	assert_int_equal(header.gso_type, VIRTIO_NET_GSO_TCPV4);
 	assert_int_equal(header.gso_size, 1448);
 	assert_int_equal(header.hdr_len, 66);
 	assert_int_equal(receive(RX, &header), 60);
-	assert_int_equal(header.flags, NET_HDR_DATA_VALID);
+	assert_int_equal(header.flags, VIRTIO_NET_HDR_DATA_VALID);
 }
 
 /* Without buffers packets stay where they are, and the driver is asked to tell of new ones. */
 static void test_no_buffers(void **state)
 {
-	struct net_header header;
+	struct virtio_net_hdr header;
 
 	(void)state;
 	bring_up(ALL);
@@ -86,11 +86,11 @@ static void test_no_buffers(void **state)
 /* Buffers that no frame fits into cost frames, not the device. */
 static void test_small_buffers(void **state)
 {
-	struct net_header header;
+	struct virtio_net_hdr header;
 	struct virtio_net_info info;
 
 	(void)state;
-	bring_up(ALL & ~BIT(NET_F_MRG_RXBUF));
+	bring_up(ALL & ~BIT(VIRTIO_NET_F_MRG_RXBUF));
 	give_buffers(RX, 100, 1);
 	arrive(mac, 89);
 	wake();
@@ -158,8 +158,8 @@ static void test_broken_amid_a_frame(void **state)
 
 static void test_flows_are_spread(void **state)
 {
-	struct net_header header;
-	static const uint8_t command[] = {NET_CLASS_MQ, NET_MQ_PAIRS_SET, 2, 0};
+	struct virtio_net_hdr header;
+	static const uint8_t command[] = {VIRTIO_NET_CLASS_MQ, VIRTIO_NET_MQ_PAIRS_SET, 2, 0};
 
 	(void)state;
 	bring_up(ALL);
@@ -170,7 +170,7 @@ static void test_flows_are_spread(void **state)
 	wake();
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(receive(RX, &header), 60);
-	assert_int_equal(control(CONTROL, command, sizeof command), NET_OK);
+	assert_int_equal(control(CONTROL, command, sizeof command), VIRTIO_NET_OK);
 	for (unsigned i = 0; i < 4; i++)
 		arrive(mac, 60 + i)->hash = i;
 	wake();

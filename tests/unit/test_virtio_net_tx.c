@@ -15,7 +15,7 @@
 static void test_send(void **state)
 {
 	static const uint32_t sizes[] = {14, 60, 1514, 4096, 4097, 9014, 65549};
-	struct net_header header = {0};
+	struct virtio_net_hdr header = {0};
 
 	(void)state;
 	bring_up(ALL);
@@ -36,12 +36,12 @@ static void test_send(void **state)
 
 static void test_send_offloads(void **state)
 {
-	struct net_header header = {.flags = NET_HDR_NEEDS_CSUM,
-				    .gso_type = NET_GSO_TCPV6,
-				    .gso_size = 1440,
-				    .hdr_len = 9999, /* only a hint */
-				    .csum_start = 54,
-				    .csum_offset = 16};
+	struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_NEEDS_CSUM,
+					.gso_type = VIRTIO_NET_GSO_TCPV6,
+					.gso_size = 1440,
+					.hdr_len = 9999, /* only a hint */
+					.csum_start = 54,
+					.csum_offset = 16};
 	struct packet *packet;
 
 	(void)state;
@@ -59,20 +59,27 @@ static void test_send_offloads(void **state)
 /* Headers that lie: the frame is not sent, the buffer comes back, the next frame goes. */
 static void test_send_hostile(void **state)
 {
-	static const struct net_header cases[] = {
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 13},
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 99, .csum_offset = 0},
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 85},
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 0xffff, .csum_offset = 0xffff},
-		{.gso_type = NET_GSO_TCPV4, .gso_size = 500},
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 34, .gso_type = NET_GSO_TCPV4},
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 34, .gso_type = 3, .gso_size = 500},
-		{.flags = NET_HDR_NEEDS_CSUM,
+	static const struct virtio_net_hdr cases[] = {
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM, .csum_start = 13},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM, .csum_start = 99, .csum_offset = 0},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 85},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM,
+		 .csum_start = 0xffff,
+		 .csum_offset = 0xffff},
+		{.gso_type = VIRTIO_NET_GSO_TCPV4, .gso_size = 500},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM,
+		 .csum_start = 34,
+		 .gso_type = VIRTIO_NET_GSO_TCPV4},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM,
+		 .csum_start = 34,
+		 .gso_type = 3,
+		 .gso_size = 500},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM,
 		 .csum_start = 34,
 		 .gso_type = 0x81,
 		 .gso_size = 500},
 	};
-	struct net_header plain = {0};
+	struct virtio_net_hdr plain = {0};
 	struct virtio_net_info info;
 
 	(void)state;
@@ -96,10 +103,10 @@ static void test_send_hostile(void **state)
  */
 static void test_sums_at_the_edge(void **state)
 {
-	static const struct net_header cases[] = {
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 84},
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 98},
-		{.flags = NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 0},
+	static const struct virtio_net_hdr cases[] = {
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 84},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM, .csum_start = 98},
+		{.flags = VIRTIO_NET_HDR_NEEDS_CSUM, .csum_start = 14, .csum_offset = 0},
 	};
 
 	(void)state;
@@ -137,7 +144,7 @@ static void test_a_turn(void **state)
 /* A port that will never take a frame: it is lost, and the next one goes. */
 static void test_send_refused(void **state)
 {
-	struct net_header header = {0};
+	struct virtio_net_hdr header = {0};
 
 	(void)state;
 	bring_up(ALL);
@@ -152,7 +159,7 @@ static void test_send_refused(void **state)
 
 static void test_send_not_negotiated(void **state)
 {
-	struct net_header header = {.flags = NET_HDR_NEEDS_CSUM, .csum_start = 34};
+	struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_NEEDS_CSUM, .csum_start = 34};
 
 	(void)state;
 	bring_up(0);
@@ -166,7 +173,7 @@ static void test_send_not_negotiated(void **state)
 /* The port takes none for now: nothing is lost, nothing overtakes. */
 static void test_send_waits(void **state)
 {
-	struct net_header header = {0};
+	struct virtio_net_hdr header = {0};
 
 	(void)state;
 	bring_up(ALL);
@@ -194,7 +201,7 @@ static void test_send_waits(void **state)
 /* All its packets are under way: the device goes on when one comes back. */
 static void test_send_pool(void **state)
 {
-	struct net_header header = {0};
+	struct virtio_net_hdr header = {0};
 	unsigned count = 0;
 
 	(void)state;

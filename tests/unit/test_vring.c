@@ -60,7 +60,7 @@ static void start(bool event_index, bool indirect)
 
 static void device_read_all(void)
 {
-	for (; device.seen != ring.avail->index; device.seen++)
+	for (; device.seen != ring.avail->idx; device.seen++)
 		device.held[device.held_count++] = ring.avail->ring[device.seen % SIZE];
 	assert_true(device.held_count <= SIZE);
 	*avail_event() = device.seen;
@@ -70,34 +70,34 @@ static void device_read_all(void)
 static void check_chain(unsigned id)
 {
 	const struct chain *chain = ring.tokens[id];
-	const struct vring_desc *table = ring.desc, *desc = &ring.desc[id];
+	const struct virtq_desc *table = ring.desc, *desc = &ring.desc[id];
 
 	assert_non_null(chain);
-	if (desc->flags & 4) {
+	if (desc->split.flags & 4) {
 		assert_true(ring.tables && chain->out + chain->in > 1);
 		assert_int_equal(desc->bytes, 16 * (chain->out + chain->in));
-		table = desc = (const struct vring_desc *)desc->address;
+		table = desc = (const struct virtq_desc *)desc->addr;
 	}
 	for (unsigned i = 0; i < chain->out + chain->in; i++) {
-		assert_int_equal(desc->address, chain->buffers[i].phys);
+		assert_int_equal(desc->addr, chain->buffers[i].phys);
 		assert_int_equal(desc->bytes, chain->buffers[i].bytes);
-		assert_int_equal(!!(desc->flags & 2), i >= chain->out);
-		assert_int_equal(!!(desc->flags & 1), i + 1 < chain->out + chain->in);
-		desc = &table[desc->next];
+		assert_int_equal(!!(desc->split.flags & 2), i >= chain->out);
+		assert_int_equal(!!(desc->split.flags & 1), i + 1 < chain->out + chain->in);
+		desc = &table[desc->split.next];
 	}
 }
 
 /* Finishes one of those it holds; returns whether the driver wants to be interrupted. */
 static bool device_finish(unsigned which)
 {
-	uint16_t before = ring.used->index, id = device.held[which];
+	uint16_t before = ring.used->idx, id = device.held[which];
 
 	if (checked)
 		check_chain(id);
 	ring.used->ring[before % SIZE].id = id;
 	ring.used->ring[before % SIZE].bytes = id * 3;
 	device.held[which] = device.held[--device.held_count];
-	ring.used->index = before + 1;
+	ring.used->idx = before + 1;
 	if (ring.event_index) {
 		assert_int_equal(ring.avail->flags, 0); /* 2.7.6.1 */
 		return used_event() == before;
@@ -237,7 +237,7 @@ static void test_nonsense_from_the_device(void **state)
 		add_one(1); /* id 0 */
 		vring_publish(&ring);
 		ring.used->ring[0].id = ids[i];
-		ring.used->index = 1;
+		ring.used->idx = 1;
 		assert_null(vring_take(&ring, &bytes));
 		assert_true(ring.broken);
 		assert_null(vring_take(&ring, &bytes));

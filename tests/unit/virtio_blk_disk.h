@@ -132,9 +132,9 @@ static inline struct request header(uint32_t type, uint64_t sector)
 {
 	struct request r = {0};
 
-	*fake_gmem_put(&fake, next_header, struct blk_header) =
-		(struct blk_header){.type = type, .sector = sector};
-	add(&r, next_header, sizeof(struct blk_header), false);
+	*fake_gmem_put(&fake, next_header, struct virtio_blk_header) =
+		(struct virtio_blk_header){.type = type, .sector = sector};
+	add(&r, next_header, sizeof(struct virtio_blk_header), false);
 	next_header += 64;
 	return r;
 }
@@ -172,7 +172,7 @@ static inline struct request data(uint32_t type, uint64_t sector, uint32_t bytes
 {
 	struct request r = header(type, sector);
 
-	add(&r, DATA, bytes, type == BLK_T_IN);
+	add(&r, DATA, bytes, type == VIRTIO_BLK_T_IN);
 	return r;
 }
 

@@ -24,11 +24,13 @@
 
 enum { RX, TX, CONTROL };
 
-#define USED_FEATURES                                                                    \
-	(VNET_F_CSUM | VNET_F_GUEST_CSUM | VNET_F_MTU | VNET_F_MAC | VNET_F_GUEST_TSO4 | \
-	 VNET_F_GUEST_TSO6 | VNET_F_HOST_TSO4 | VNET_F_HOST_TSO6 | VNET_F_MRG_RXBUF |    \
-	 VNET_F_STATUS | VNET_F_CTRL_VQ | VNET_F_CTRL_RX | VDEV_F_INDIRECT_DESC |        \
-	 VDEV_F_EVENT_IDX | VDEV_F_VERSION_1)
+#define USED_FEATURES                                                                          \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_MTU) |       \
+	 BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | \
+	 BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |                           \
+	 BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_CTRL_VQ) |  \
+	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) |   \
+	 BIT(VIRTIO_F_VERSION_1))
 
 #define HEADER	    12u
 #define RING	    256u
@@ -173,7 +175,7 @@ static inline void use(uint64_t features)
 	pool = packet_pool_create(400, 600, NULL);
 	assert_non_null(pool);
 	settle();
-	if (features & VNET_F_CTRL_VQ)
+	if (features & BIT(VIRTIO_NET_F_CTRL_VQ))
 		assert_int_equal(answer_commands(0), 2);
 	settle();
 }
@@ -256,7 +258,7 @@ static inline uint16_t fill(const struct virtio_net_hdr *header, bool goes_on, u
 /* A frame arrives in one buffer; whether the driver wanted an interrupt. */
 static inline bool arrive(uint32_t bytes, unsigned seed)
 {
-	const struct virtio_net_hdr header = {.buffers = 1};
+	const struct virtio_net_hdr header = {.num_buffers = 1};
 	uint16_t id = fill(&header, false, 0, bytes, seed);
 
 	return fake_vdev_finish(RX, id, HEADER + bytes);

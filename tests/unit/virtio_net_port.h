@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "guests/devices/virtio/net.h"
-#include "guests/devices/virtio/net_wire.h"
+#include "kernel/io/virtio_net.h"
 #include "tests/unit/fake_net.h"
 #include "tests/unit/virtio_pci.h"
 
@@ -30,13 +30,15 @@
 #define ANSWER	   0xa10000ull
 #define BUFFERS	   0xc00000ull
 #define BUFFER_MAX 0x20000ull
-#define HEADER	   sizeof(struct net_header)
-#define OFFLOADS                                                          \
-	(BIT(NET_F_CSUM) | BIT(NET_F_GUEST_CSUM) | BIT(NET_F_HOST_TSO4) | \
-	 BIT(NET_F_HOST_TSO6) | BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_TSO6))
-#define ALL                                                                          \
-	(OFFLOADS | BIT(NET_F_MRG_RXBUF) | BIT(NET_F_CTRL_VQ) | BIT(NET_F_CTRL_RX) | \
-	 BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_MQ) | BIT(NET_F_CTRL_GUEST_OFFLOADS))
+#define HEADER	   sizeof(struct virtio_net_hdr)
+#define OFFLOADS                                                                               \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | \
+	 BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_GUEST_TSO4) |                          \
+	 BIT(VIRTIO_NET_F_GUEST_TSO6))
+#define ALL                                                                                   \
+	(OFFLOADS | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) |                 \
+	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | BIT(VIRTIO_NET_F_MQ) | \
+	 BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
 
 static const uint8_t mac[] = {2, 0, 0, 0, 0, 1}, other[] = {2, 0, 0, 0, 0, 2};
 static const uint8_t group[] = {0x33, 0x33, 0, 0, 0, 1};
@@ -159,7 +161,7 @@ static inline void make(uint8_t *frame, const void *to, uint32_t bytes)
 static uint8_t frame_bytes[PACKET_BYTES_MAX], got_bytes[PACKET_BYTES_MAX];
 
 /* Sends a frame in chains of up to three buffers, cut where it hurts. */
-static inline void send(unsigned queue, const struct net_header *header, uint32_t bytes)
+static inline void send(unsigned queue, const struct virtio_net_hdr *header, uint32_t bytes)
 {
 	uint8_t *at = fake_gmem_put(&fake, SENT, uint8_t);
 	struct driver_buffer buffers[] = {{SENT, 5, false},
@@ -215,7 +217,7 @@ static inline void wake(void)
 }
 
 /* The next received frame, gathered from its buffers; its bytes, or 0. */
-static inline uint32_t receive(unsigned queue, struct net_header *header)
+static inline uint32_t receive(unsigned queue, struct virtio_net_hdr *header)
 {
 	uint32_t used, total = 0;
 	unsigned buffers = 1;
@@ -261,7 +263,7 @@ static inline uint8_t control(unsigned queue, const void *command, uint32_t byte
 /* Whether a frame to this address reaches the guest. */
 static inline bool gets(const void *to)
 {
-	struct net_header header;
+	struct virtio_net_hdr header;
 
 	arrive(to, 60);
 	give_buffers(RX, 2000, 1);

@@ -308,11 +308,9 @@ void virtio_balloon_destroy(struct virtio_balloon *balloon)
 	heap_free(balloon);
 }
 
-#define STATUS_DRIVER_OK 4 /* virtio 1.2, 2.1 */
-
 static bool driven(const struct virtio_balloon *balloon)
 {
-	return balloon->virtio.status & STATUS_DRIVER_OK;
+	return balloon->virtio.status & VIRTIO_STATUS_DRIVER_OK;
 }
 
 int virtio_balloon_set(struct virtio_balloon *balloon, uint64_t bytes)

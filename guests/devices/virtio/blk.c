@@ -177,7 +177,7 @@ static void config_write(struct virtio *virtio, unsigned offset, unsigned bytes,
 {
 	struct virtio_blk *blk = of(virtio);
 
-	if (offset != offsetof(struct blk_config, writeback) || bytes != 1 ||
+	if (offset != offsetof(struct virtio_blk_config, writeback) || bytes != 1 ||
 	    !virtio_has(virtio, VIRTIO_BLK_F_CONFIG_WCE))
 		return;
 	blk->config.writeback = value & 1;
@@ -194,7 +194,7 @@ static const struct virtio_type blk_type = {
 		    BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
 		    BIT(VIRTIO_BLK_F_WRITE_ZEROES),
 	.queue_size = BLK_QUEUE_SIZE,
-	.config_bytes = sizeof(struct blk_config),
+	.config_bytes = sizeof(struct virtio_blk_config),
 	.start = start,
 	.service = service,
 	.stop = stop,
@@ -222,10 +222,10 @@ static uint64_t features(const struct virtio_blk *blk)
 /* In whole blocks of the device, as far as 32 bits go. */
 static uint32_t sectors_of(const struct blkdev *dev, uint64_t bytes)
 {
-	uint64_t most = ALIGN_DOWN(MIN(bytes, (uint64_t)UINT32_MAX * BLK_SECTOR_BYTES),
+	uint64_t most = ALIGN_DOWN(MIN(bytes, (uint64_t)UINT32_MAX * VIRTIO_BLK_SECTOR_BYTES),
 				   dev->block_bytes);
 
-	return (uint32_t)(most / BLK_SECTOR_BYTES);
+	return (uint32_t)(most / VIRTIO_BLK_SECTOR_BYTES);
 }
 
 static void describe(struct virtio_blk *blk)
@@ -233,9 +233,9 @@ static void describe(struct virtio_blk *blk)
 	const struct blkdev *dev = blk->dev;
 	uint32_t physical = MAX(dev->physical_block_bytes, dev->block_bytes) / dev->block_bytes;
 
-	blk->config = (struct blk_config){
-		.capacity =
-			dev->bytes / dev->block_bytes * (dev->block_bytes / BLK_SECTOR_BYTES),
+	blk->config = (struct virtio_blk_config){
+		.capacity = dev->bytes / dev->block_bytes *
+			    (dev->block_bytes / VIRTIO_BLK_SECTOR_BYTES),
 		.seg_max = BLK_SEG_MAX,
 		.blk_size = dev->block_bytes,
 		.physical_block_exp = (uint8_t)__builtin_ctz(physical),
@@ -244,8 +244,8 @@ static void describe(struct virtio_blk *blk)
 		.num_queues = (uint16_t)blk->virtio.queue_count,
 		.max_discard_sectors = sectors_of(dev, dev->max_discard_bytes),
 		.max_discard_seg = BLK_RANGES_MAX,
-		.discard_sector_alignment =
-			MAX(dev->discard_align_bytes, dev->block_bytes) / BLK_SECTOR_BYTES,
+		.discard_sector_alignment = MAX(dev->discard_align_bytes, dev->block_bytes) /
+					    VIRTIO_BLK_SECTOR_BYTES,
 		.max_write_zeroes_sectors = sectors_of(dev, dev->max_zeroes_bytes),
 		.max_write_zeroes_seg = BLK_RANGES_MAX,
 		.write_zeroes_may_unmap = 1,
@@ -291,7 +291,7 @@ struct virtio_blk *virtio_blk_create(struct vm *vm, struct pci_root *root,
 	blk->read_only = config->read_only || dev->read_only;
 	blk->write_back = config->cache == CONFIG_CACHE_WRITE_BACK;
 	blk->guests_choice = blk->write_back;
-	memcpy(blk->serial, config->serial, strnlen(config->serial, BLK_ID_BYTES));
+	memcpy(blk->serial, config->serial, strnlen(config->serial, VIRTIO_BLK_ID_BYTES));
 	bucket_init(&blk->requests, limits->iops, limits->iops_burst);
 	bucket_init(&blk->bytes, limits->bytes_per_second, limits->bytes_burst);
 	timer_init(&blk->limit, limit_over);

@@ -6,9 +6,9 @@
 #define GUESTS_DEVICES_VIRTIO_BLK_INTERNAL_H
 
 #include "guests/devices/virtio/blk.h"
-#include "guests/devices/virtio/blk_wire.h"
 #include "guests/devices/virtio/virtio.h"
 #include "kernel/io/blkdev.h"
+#include "kernel/io/virtio_blk.h"
 #include "kernel/lib/bucket.h"
 #include "kernel/sched/timer.h"
 
@@ -66,8 +66,8 @@ struct virtio_blk {
 	struct virtio virtio; /* first */
 	struct gmem *gm;
 	struct blkdev *dev;
-	struct blk_config config;
-	char serial[BLK_ID_BYTES];
+	struct virtio_blk_config config;
+	char serial[VIRTIO_BLK_ID_BYTES];
 	bool read_only;
 	bool write_back;	    /* what `writeback` is after a reset */
 	_Atomic bool guests_choice; /* `writeback` now */

@@ -197,8 +197,8 @@ static bool charge(struct virtio_blk *blk)
 
 static void set_status(struct blk_job *job, int error)
 {
-	if (error && job->status == BLK_S_OK)
-		job->status = error == -EOPNOTSUPP ? BLK_S_UNSUPP : BLK_S_IOERR;
+	if (error && job->status == VIRTIO_BLK_S_OK)
+		job->status = error == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
 /* All of the cut is with the disk, or no more of it will be. */

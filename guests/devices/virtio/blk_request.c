@@ -12,14 +12,16 @@
 static bool fits(const struct virtio_blk *blk, uint64_t sector, uint64_t bytes)
 {
 	const struct blkdev *dev = blk->dev;
-	uint64_t sectors = dev->bytes / BLK_SECTOR_BYTES, count = bytes / BLK_SECTOR_BYTES;
+	uint64_t sectors = dev->bytes / VIRTIO_BLK_SECTOR_BYTES,
+		 count = bytes / VIRTIO_BLK_SECTOR_BYTES;
 
 	return bytes % dev->block_bytes == 0 && count && count <= sectors &&
-	       sector <= sectors - count && sector * BLK_SECTOR_BYTES % dev->block_bytes == 0;
+	       sector <= sectors - count &&
+	       sector * VIRTIO_BLK_SECTOR_BYTES % dev->block_bytes == 0;
 }
 
 /* Ends the job that blk->cut is at, with nothing asked of the disk. */
-static void answer(struct virtio_blk *blk, enum blk_status status)
+static void answer(struct virtio_blk *blk, enum virtio_blk_status status)
 {
 	struct blk_job *job = blk->cut.job;
 
@@ -40,21 +42,22 @@ static void seek(struct blk_cut *cut, unsigned segment, uint32_t at)
 static void begin_data(struct virtio_blk *blk, uint64_t sector, bool write)
 {
 	struct blk_cut *cut = &blk->cut;
-	uint32_t bytes = write ? cut->chain.readable_bytes - (uint32_t)sizeof(struct blk_header)
-			       : cut->chain.writable_bytes - 1;
+	uint32_t bytes =
+		write ? cut->chain.readable_bytes - (uint32_t)sizeof(struct virtio_blk_header)
+		      : cut->chain.writable_bytes - 1;
 
 	if (!fits(blk, sector, bytes) || (write && blk->read_only)) {
-		answer(blk, BLK_S_IOERR);
+		answer(blk, VIRTIO_BLK_S_IOERR);
 		return;
 	}
 	cut->op = write ? BLK_WRITE : BLK_READ;
-	cut->offset = sector * BLK_SECTOR_BYTES;
+	cut->offset = sector * VIRTIO_BLK_SECTOR_BYTES;
 	cut->left = bytes;
 	cut->job->op = cut->op;
 	cut->job->bytes = bytes;
 	cut->job->written = write ? 0 : bytes;
 	if (write)
-		seek(cut, 0, sizeof(struct blk_header));
+		seek(cut, 0, sizeof(struct virtio_blk_header));
 	else
 		seek(cut, cut->chain.readable, 0);
 }
@@ -62,20 +65,20 @@ static void begin_data(struct virtio_blk *blk, uint64_t sector, bool write)
 static void begin_ranges(struct virtio_blk *blk, enum blk_op op, unsigned feature)
 {
 	struct blk_cut *cut = &blk->cut;
-	uint32_t bytes = cut->chain.readable_bytes - (uint32_t)sizeof(struct blk_header);
+	uint32_t bytes = cut->chain.readable_bytes - (uint32_t)sizeof(struct virtio_blk_header);
 
 	if (!virtio_has(&blk->virtio, feature)) {
-		answer(blk, BLK_S_UNSUPP);
+		answer(blk, VIRTIO_BLK_S_UNSUPP);
 		return;
 	}
-	if (bytes == 0 || bytes % sizeof(struct blk_range) ||
-	    bytes / sizeof(struct blk_range) > BLK_RANGES_MAX) {
-		answer(blk, BLK_S_IOERR);
+	if (bytes == 0 || bytes % sizeof(struct virtio_blk_range) ||
+	    bytes / sizeof(struct virtio_blk_range) > BLK_RANGES_MAX) {
+		answer(blk, VIRTIO_BLK_S_IOERR);
 		return;
 	}
 	cut->op = op;
 	cut->job->op = op;
-	cut->ranges = bytes / sizeof(struct blk_range);
+	cut->ranges = bytes / sizeof(struct virtio_blk_range);
 }
 
 int blk_next_range(struct virtio_blk *blk)
@@ -84,22 +87,22 @@ int blk_next_range(struct virtio_blk *blk)
 	bool discard = cut->op == BLK_DISCARD;
 	uint32_t most = discard ? blk->config.max_discard_sectors
 				: blk->config.max_write_zeroes_sectors;
-	uint32_t at =
-		(uint32_t)(sizeof(struct blk_header) + cut->range * sizeof(struct blk_range));
+	uint32_t at = (uint32_t)(sizeof(struct virtio_blk_header) +
+				 cut->range * sizeof(struct virtio_blk_range));
 	struct virtio_queue *queue = &blk->virtio.queues[cut->job->queue];
-	struct blk_range range;
+	struct virtio_blk_range range;
 
 	cut->range++;
 	if (virtq_read(&queue->q, &cut->chain, at, &range, sizeof range) != sizeof range)
 		return -EINVAL;
-	if (range.flags & ~(discard ? 0 : BLK_RANGE_UNMAP))
+	if (range.flags & ~(discard ? 0 : VIRTIO_BLK_RANGE_UNMAP))
 		return -EOPNOTSUPP; /* 5.2.6.2: flags that we don't know */
 	if (range.sectors > most ||
-	    !fits(blk, range.sector, (uint64_t)range.sectors * BLK_SECTOR_BYTES))
+	    !fits(blk, range.sector, (uint64_t)range.sectors * VIRTIO_BLK_SECTOR_BYTES))
 		return -EINVAL;
-	cut->offset = range.sector * BLK_SECTOR_BYTES;
-	cut->left = (uint64_t)range.sectors * BLK_SECTOR_BYTES;
-	cut->unmap = range.flags & BLK_RANGE_UNMAP;
+	cut->offset = range.sector * VIRTIO_BLK_SECTOR_BYTES;
+	cut->left = (uint64_t)range.sectors * VIRTIO_BLK_SECTOR_BYTES;
+	cut->unmap = range.flags & VIRTIO_BLK_RANGE_UNMAP;
 	return 0;
 }
 
@@ -107,27 +110,27 @@ static void answer_id(struct virtio_blk *blk)
 {
 	struct blk_cut *cut = &blk->cut;
 	struct virtio_queue *queue = &blk->virtio.queues[cut->job->queue];
-	uint32_t bytes = MIN(cut->chain.writable_bytes - 1, (uint32_t)BLK_ID_BYTES);
+	uint32_t bytes = MIN(cut->chain.writable_bytes - 1, (uint32_t)VIRTIO_BLK_ID_BYTES);
 
 	cut->job->written = virtq_write(&queue->q, &cut->chain, 0, blk->serial, bytes);
-	answer(blk, BLK_S_OK);
+	answer(blk, VIRTIO_BLK_S_OK);
 }
 
-static void begin_type(struct virtio_blk *blk, const struct blk_header *header)
+static void begin_type(struct virtio_blk *blk, const struct virtio_blk_header *header)
 {
 	switch (header->type) {
-	case BLK_T_IN: begin_data(blk, header->sector, false); break;
-	case BLK_T_OUT: begin_data(blk, header->sector, true); break;
-	case BLK_T_FLUSH:
+	case VIRTIO_BLK_T_IN: begin_data(blk, header->sector, false); break;
+	case VIRTIO_BLK_T_OUT: begin_data(blk, header->sector, true); break;
+	case VIRTIO_BLK_T_FLUSH:
 		blk->cut.op = blk->cut.job->op = BLK_FLUSH;
 		blk->cut.ranges = 1;
 		break;
-	case BLK_T_GET_ID: answer_id(blk); break;
-	case BLK_T_DISCARD: begin_ranges(blk, BLK_DISCARD, VIRTIO_BLK_F_DISCARD); break;
-	case BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_GET_ID: answer_id(blk); break;
+	case VIRTIO_BLK_T_DISCARD: begin_ranges(blk, BLK_DISCARD, VIRTIO_BLK_F_DISCARD); break;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
 		begin_ranges(blk, BLK_WRITE_ZEROES, VIRTIO_BLK_F_WRITE_ZEROES);
 		break;
-	default: answer(blk, BLK_S_UNSUPP);
+	default: answer(blk, VIRTIO_BLK_S_UNSUPP);
 	}
 }
 
@@ -144,7 +147,7 @@ static uint64_t status_place(const struct virtq_chain *chain)
 int blk_begin(struct virtio_blk *blk, unsigned queue, const char **why)
 {
 	struct blk_cut *cut = &blk->cut;
-	struct blk_header header;
+	struct virtio_blk_header header;
 	struct blk_job *job;
 
 	if (cut->chain.readable_bytes < sizeof header ||
@@ -177,7 +180,7 @@ int blk_begin(struct virtio_blk *blk, unsigned queue, const char **why)
 
 static void count(struct virtio_blk *blk, const struct blk_job *job)
 {
-	if (job->status != BLK_S_OK) {
+	if (job->status != VIRTIO_BLK_S_OK) {
 		atomic_fetch_add_explicit(&blk->counters.errors, 1, memory_order_relaxed);
 		return;
 	}
@@ -192,7 +195,7 @@ static void count(struct virtio_blk *blk, const struct blk_job *job)
 void blk_finish(struct virtio_blk *blk, struct blk_job *job)
 {
 	struct virtio_queue *queue = &blk->virtio.queues[job->queue];
-	uint32_t written = 1 + (job->status == BLK_S_OK ? job->written : 0);
+	uint32_t written = 1 + (job->status == VIRTIO_BLK_S_OK ? job->written : 0);
 
 	if (!(blk->stopping & BIT(job->queue))) {
 		gmem_write(blk->gm, job->status_gpa, &job->status, 1);

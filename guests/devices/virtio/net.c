@@ -13,13 +13,15 @@
 #define POOL_PACKETS 256
 #define POOL_PAGES   544 /* 32 of the largest, or 256 small ones and 16 large */
 
-#define OFFLOADS                                                           \
-	(BIT(NET_F_CSUM) | BIT(NET_F_GUEST_CSUM) | BIT(NET_F_GUEST_TSO4) | \
-	 BIT(NET_F_GUEST_TSO6) | BIT(NET_F_HOST_TSO4) | BIT(NET_F_HOST_TSO6))
-#define FEATURES                                                                              \
-	(OFFLOADS | BIT(NET_F_CTRL_GUEST_OFFLOADS) | BIT(NET_F_MTU) | BIT(NET_F_MAC) |        \
-	 BIT(NET_F_MRG_RXBUF) | BIT(NET_F_STATUS) | BIT(NET_F_CTRL_VQ) | BIT(NET_F_CTRL_RX) | \
-	 BIT(NET_F_CTRL_RX_EXTRA) | BIT(NET_F_CTRL_MAC_ADDR))
+#define OFFLOADS                                                       \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) |       \
+	 BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | \
+	 BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
+#define FEATURES                                                                          \
+	(OFFLOADS | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | BIT(VIRTIO_NET_F_MTU) |       \
+	 BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_STATUS) | \
+	 BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |                          \
+	 BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR))
 
 static struct virtio_net *of(struct virtio *virtio)
 {
@@ -41,12 +43,12 @@ static void wake(void *arg)
 static void link_changed(void *arg)
 {
 	struct virtio_net *net = arg;
-	uint16_t status = net->port->link_up ? NET_STATUS_LINK_UP : 0;
+	uint16_t status = net->port->link_up ? VIRTIO_NET_STATUS_LINK_UP : 0;
 	uint64_t flags = spin_lock_irqsave(&net->wake_lock);
 
 	if (!net->closing)
-		virtio_config_set(&net->virtio, offsetof(struct net_config, status), &status,
-				  sizeof status);
+		virtio_config_set(&net->virtio, offsetof(struct virtio_net_config, status),
+				  &status, sizeof status);
 	spin_unlock_irqrestore(&net->wake_lock, flags);
 }
 
@@ -57,11 +59,11 @@ void net_listen(struct virtio_net *net)
 {
 	uint32_t accepts = 0;
 
-	if (net->offloads & BIT(NET_F_GUEST_CSUM)) {
+	if (net->offloads & BIT(VIRTIO_NET_F_GUEST_CSUM)) {
 		accepts |= NETDEV_TX_CSUM;
-		if (net->offloads & BIT(NET_F_GUEST_TSO4))
+		if (net->offloads & BIT(VIRTIO_NET_F_GUEST_TSO4))
 			accepts |= NETDEV_TX_TSO4;
-		if (net->offloads & BIT(NET_F_GUEST_TSO6))
+		if (net->offloads & BIT(VIRTIO_NET_F_GUEST_TSO6))
 			accepts |= NETDEV_TX_TSO6;
 	}
 	net->port->ops->listen(net->port, true, accepts);
@@ -137,9 +139,9 @@ static const struct virtio_type net_type = {
 	.name = "virtio-net",
 	.id = VIRTIO_ID_NET,
 	.class_code = 0x020000, /* Ethernet controller */
-	.features = FEATURES | BIT(NET_F_MQ),
+	.features = FEATURES | BIT(VIRTIO_NET_F_MQ),
 	.queue_size = QUEUE_SIZE,
-	.config_bytes = sizeof(struct net_config),
+	.config_bytes = sizeof(struct virtio_net_config),
 	.start = start,
 	.service = service,
 	.stop = stop,
@@ -170,7 +172,7 @@ struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
 	net->own_mac_only = params->own_mac_only;
 	memcpy(net->mac, params->port->mac, sizeof net->mac);
 	memcpy(net->config.mac, net->mac, sizeof net->mac);
-	net->config.status = NET_STATUS_LINK_UP;
+	net->config.status = VIRTIO_NET_STATUS_LINK_UP;
 	net->config.max_virtqueue_pairs = (uint16_t)net->max_pairs;
 	net->config.mtu = params->port->mtu;
 	net->virtio.queue_count = 2 * net->max_pairs + 1;
@@ -180,7 +182,7 @@ struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
 	if (!net->pool)
 		goto no_pool;
 	if (virtio_create(&net->virtio, &net_type, vm, root,
-			  FEATURES | (net->max_pairs > 1 ? BIT(NET_F_MQ) : 0)))
+			  FEATURES | (net->max_pairs > 1 ? BIT(VIRTIO_NET_F_MQ) : 0)))
 		goto no_device;
 	plug_in(net);
 	return net;

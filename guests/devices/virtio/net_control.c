@@ -5,12 +5,12 @@
 
 #include "guests/devices/virtio/net_internal.h"
 
-#define COMMAND_BYTES sizeof(struct net_command)
+#define COMMAND_BYTES sizeof(struct virtio_net_command)
 
 /* Until the driver says otherwise it gets all there is, as it may have no way to say so. */
 void net_reset_mode(struct virtio_net *net)
 {
-	net->mode = (struct net_rx_mode){.flags[NET_RX_PROMISC] = true};
+	net->mode = (struct net_rx_mode){.flags[VIRTIO_NET_RX_PROMISC] = true};
 	net->pairs = 1;
 }
 
@@ -24,8 +24,10 @@ static bool set_rx_flag(struct virtio_net *net, struct virtq *q, uint8_t command
 {
 	uint8_t on;
 
-	if (command >= NET_RX_COMMANDS || !virtio_has(&net->virtio, NET_F_CTRL_RX) ||
-	    (command > NET_RX_ALLMULTI && !virtio_has(&net->virtio, NET_F_CTRL_RX_EXTRA)) ||
+	if (command >= VIRTIO_NET_RX_COMMANDS ||
+	    !virtio_has(&net->virtio, VIRTIO_NET_F_CTRL_RX) ||
+	    (command > VIRTIO_NET_RX_ALLMULTI &&
+	     !virtio_has(&net->virtio, VIRTIO_NET_F_CTRL_RX_EXTRA)) ||
 	    !get(net, q, 0, &on, sizeof on))
 		return false;
 	net->mode.flags[command] = on;
@@ -56,8 +58,8 @@ static bool set_mac_table(struct virtio_net *net, struct virtq *q)
 	struct net_mac_list unicast, multicast;
 	uint32_t at = 0;
 
-	if (!virtio_has(&net->virtio, NET_F_CTRL_RX) || !get_macs(net, q, &at, &unicast) ||
-	    !get_macs(net, q, &at, &multicast))
+	if (!virtio_has(&net->virtio, VIRTIO_NET_F_CTRL_RX) ||
+	    !get_macs(net, q, &at, &unicast) || !get_macs(net, q, &at, &multicast))
 		return false;
 	net->mode.unicast = unicast;
 	net->mode.multicast = multicast;
@@ -69,7 +71,7 @@ static bool set_mac(struct virtio_net *net, struct virtq *q)
 {
 	uint8_t mac[NET_MAC_BYTES];
 
-	if (!virtio_has(&net->virtio, NET_F_CTRL_MAC_ADDR) ||
+	if (!virtio_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
 	    !get(net, q, 0, mac, sizeof mac) || mac[0] & 1)
 		return false;
 	if (net->own_mac_only && memcmp(mac, net->mac, sizeof mac) != 0)
@@ -82,8 +84,8 @@ static bool set_pairs(struct virtio_net *net, struct virtq *q)
 {
 	uint16_t pairs;
 
-	if (!virtio_has(&net->virtio, NET_F_MQ) || !get(net, q, 0, &pairs, sizeof pairs) ||
-	    pairs == 0 || pairs > net->max_pairs)
+	if (!virtio_has(&net->virtio, VIRTIO_NET_F_MQ) ||
+	    !get(net, q, 0, &pairs, sizeof pairs) || pairs == 0 || pairs > net->max_pairs)
 		return false;
 	net->pairs = pairs;
 	return true;
@@ -93,11 +95,12 @@ static bool set_offloads(struct virtio_net *net, struct virtq *q)
 {
 	uint64_t offloads, negotiated;
 
-	if (!virtio_has(&net->virtio, NET_F_CTRL_GUEST_OFFLOADS) ||
+	if (!virtio_has(&net->virtio, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) ||
 	    !get(net, q, 0, &offloads, sizeof offloads))
 		return false;
 	negotiated = net->virtio.features &
-		     (BIT(NET_F_GUEST_CSUM) | BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_TSO6));
+		     (BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
+		      BIT(VIRTIO_NET_F_GUEST_TSO6));
 	if (offloads & ~negotiated)
 		return false;
 	net->offloads = offloads;
@@ -107,19 +110,20 @@ static bool set_offloads(struct virtio_net *net, struct virtq *q)
 
 static bool obey(struct virtio_net *net, struct virtq *q)
 {
-	struct net_command command;
+	struct virtio_net_command command;
 
 	if (virtq_read(q, &net->chain, 0, &command, COMMAND_BYTES) != COMMAND_BYTES)
 		return false;
 	switch (command.class) {
-	case NET_CLASS_RX: return set_rx_flag(net, q, command.command);
-	case NET_CLASS_MAC:
-		if (command.command == NET_MAC_TABLE_SET)
+	case VIRTIO_NET_CLASS_RX: return set_rx_flag(net, q, command.command);
+	case VIRTIO_NET_CLASS_MAC:
+		if (command.command == VIRTIO_NET_MAC_TABLE_SET)
 			return set_mac_table(net, q);
-		return command.command == NET_MAC_ADDR_SET && set_mac(net, q);
-	case NET_CLASS_MQ: return command.command == NET_MQ_PAIRS_SET && set_pairs(net, q);
-	case NET_CLASS_OFFLOADS:
-		return command.command == NET_OFFLOADS_SET && set_offloads(net, q);
+		return command.command == VIRTIO_NET_MAC_ADDR_SET && set_mac(net, q);
+	case VIRTIO_NET_CLASS_MQ:
+		return command.command == VIRTIO_NET_MQ_PAIRS_SET && set_pairs(net, q);
+	case VIRTIO_NET_CLASS_OFFLOADS:
+		return command.command == VIRTIO_NET_OFFLOADS_SET && set_offloads(net, q);
 	default: return false;
 	}
 }
@@ -129,7 +133,7 @@ int net_control(struct virtio_net *net, const char **why)
 	struct virtio_queue *queue = &net->virtio.queues[net_control_queue(net)];
 	struct virtq *q = &queue->q;
 
-	if (!virtio_has(&net->virtio, NET_F_CTRL_VQ) || !q->live)
+	if (!virtio_has(&net->virtio, VIRTIO_NET_F_CTRL_VQ) || !q->live)
 		return 0;
 	for (unsigned i = 0; i < NET_BATCH; i++) {
 		int got = virtq_pop(q, &net->chain);
@@ -140,7 +144,7 @@ int net_control(struct virtio_net *net, const char **why)
 		*why = q->why;
 		if (got <= 0)
 			return got;
-		answer = obey(net, q) ? NET_OK : NET_ERR;
+		answer = obey(net, q) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
 		virtq_write(q, &net->chain, 0, &answer, sizeof answer);
 		virtq_push(q, net->chain.id, net->chain.descriptors, sizeof answer);
 	}

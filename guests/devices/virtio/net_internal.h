@@ -6,9 +6,9 @@
 #define GUESTS_DEVICES_VIRTIO_NET_INTERNAL_H
 
 #include "guests/devices/virtio/net.h"
-#include "guests/devices/virtio/net_wire.h"
 #include "guests/devices/virtio/virtio.h"
 #include "kernel/io/netdev.h"
+#include "kernel/io/virtio_net.h"
 
 #define NET_BATCH	 64  /* frames each way before other threads have their turn */
 #define NET_BUFFERS_MAX	 64  /* that one received frame may be spread over */
@@ -17,7 +17,7 @@
 
 /* Which frames the driver wants: 5.1.6.5.1, 5.1.6.5.2. */
 struct net_rx_mode {
-	bool flags[NET_RX_COMMANDS];
+	bool flags[VIRTIO_NET_RX_COMMANDS];
 	struct net_mac_list {
 		bool all; /* there were more than fit */
 		uint32_t count;
@@ -30,7 +30,7 @@ struct net_rx_mode {
 struct virtio_net {
 	struct virtio virtio; /* first */
 	struct netdev *port;
-	struct net_config config;
+	struct virtio_net_config config;
 	unsigned max_pairs;
 	bool own_mac_only;
 	uint8_t mac[NET_MAC_BYTES]; /* as configured */
@@ -38,7 +38,7 @@ struct virtio_net {
 	/* As the driver has it now. */
 	uint8_t current_mac[NET_MAC_BYTES];
 	unsigned pairs;
-	uint64_t offloads; /* NET_F_GUEST_* that are on */
+	uint64_t offloads; /* VIRTIO_NET_F_GUEST_* that are on */
 	struct net_rx_mode mode;
 
 	struct packet_pool *pool; /* of frames that the guest sends */
@@ -73,7 +73,7 @@ static inline unsigned net_tx_queue(unsigned pair)
 /* Where the control queue is depends on what was negotiated. */
 static inline unsigned net_control_queue(const struct virtio_net *net)
 {
-	return virtio_has(&net->virtio, NET_F_MQ) ? 2 * net->max_pairs : 2;
+	return virtio_has(&net->virtio, VIRTIO_NET_F_MQ) ? 2 * net->max_pairs : 2;
 }
 
 /* Each serves what there is, NET_BATCH at most, and of chains for received frames NET_CHAINS.

@@ -22,37 +22,37 @@ bool net_wants(const struct virtio_net *net, const struct packet *packet)
 	uint8_t to[NET_MAC_BYTES];
 
 	packet_read(packet, 0, to, sizeof to);
-	if (mode->flags[NET_RX_PROMISC])
+	if (mode->flags[VIRTIO_NET_RX_PROMISC])
 		return true;
 	if (!memcmp(to, broadcast, sizeof to))
-		return !mode->flags[NET_RX_NOBCAST];
+		return !mode->flags[VIRTIO_NET_RX_NOBCAST];
 	if (to[0] & 1)
-		return !mode->flags[NET_RX_NOMULTI] &&
-		       (mode->flags[NET_RX_ALLMULTI] || is_listed(&mode->multicast, to));
-	return !mode->flags[NET_RX_NOUNI] &&
-	       (mode->flags[NET_RX_ALLUNI] || !memcmp(to, net->current_mac, sizeof to) ||
+		return !mode->flags[VIRTIO_NET_RX_NOMULTI] &&
+		       (mode->flags[VIRTIO_NET_RX_ALLMULTI] || is_listed(&mode->multicast, to));
+	return !mode->flags[VIRTIO_NET_RX_NOUNI] &&
+	       (mode->flags[VIRTIO_NET_RX_ALLUNI] || !memcmp(to, net->current_mac, sizeof to) ||
 		is_listed(&mode->unicast, to));
 }
 
 /* ---- buffers --------------------------------------------------------------------------- */
 
-static struct net_header header_of(const struct virtio_net *net, const struct packet *packet,
-				   unsigned buffers)
+static struct virtio_net_hdr header_of(const struct virtio_net *net,
+				       const struct packet *packet, unsigned buffers)
 {
-	struct net_header header = {.num_buffers = (uint16_t)buffers};
+	struct virtio_net_hdr header = {.num_buffers = (uint16_t)buffers};
 
-	if (!(net->offloads & BIT(NET_F_GUEST_CSUM)))
+	if (!(net->offloads & BIT(VIRTIO_NET_F_GUEST_CSUM)))
 		return header;
 	if (packet->needs_csum) {
-		header.flags = NET_HDR_NEEDS_CSUM;
+		header.flags = VIRTIO_NET_HDR_NEEDS_CSUM;
 		header.csum_start = packet->csum_start;
 		header.csum_offset = packet->csum_offset;
 	} else if (packet->csum_valid) {
-		header.flags = NET_HDR_DATA_VALID;
+		header.flags = VIRTIO_NET_HDR_DATA_VALID;
 	}
 	if (packet->gso) {
-		header.gso_type =
-			packet->gso == PACKET_GSO_TCP4 ? NET_GSO_TCPV4 : NET_GSO_TCPV6;
+		header.gso_type = packet->gso == PACKET_GSO_TCP4 ? VIRTIO_NET_GSO_TCPV4
+								 : VIRTIO_NET_GSO_TCPV6;
 		header.gso_size = packet->gso_bytes;
 		header.hdr_len = packet->header_bytes;
 	}
@@ -122,7 +122,7 @@ static bool fill_one(struct virtq *q, const struct virtq_chain *chain, uint32_t 
 static enum fill fill(struct virtio_net *net, unsigned queue, const struct packet *packet,
 		      unsigned *count)
 {
-	unsigned max = virtio_has(&net->virtio, NET_F_MRG_RXBUF) ? NET_BUFFERS_MAX : 1;
+	unsigned max = virtio_has(&net->virtio, VIRTIO_NET_F_MRG_RXBUF) ? NET_BUFFERS_MAX : 1;
 	struct virtq *q = &net->virtio.queues[queue].q;
 	uint32_t done = 0;
 
@@ -134,8 +134,8 @@ static enum fill fill(struct virtio_net *net, unsigned queue, const struct packe
 
 		if (got <= 0)
 			return got ? BROKEN : NO_BUFFERS;
-		if (!fill_one(q, chain, first ? sizeof(struct net_header) : 0, packet, &done,
-			      &net->used[(*count)++]))
+		if (!fill_one(q, chain, first ? sizeof(struct virtio_net_hdr) : 0, packet,
+			      &done, &net->used[(*count)++]))
 			return TOO_LARGE;
 		if (done == packet->bytes)
 			return FILLED;
@@ -148,7 +148,7 @@ static enum fill deliver(struct virtio_net *net, unsigned queue, const struct pa
 	struct virtq *q = &net->virtio.queues[queue].q;
 	unsigned count;
 	enum fill result = fill(net, queue, packet, &count);
-	struct net_header header;
+	struct virtio_net_hdr header;
 
 	net->rx_chains += count;
 	if (result == BROKEN)

@@ -9,14 +9,14 @@
 
 /* ---- headers --------------------------------------------------------------------------- */
 
-static int take_gso(struct packet *packet, const struct net_header *header, bool tso4,
+static int take_gso(struct packet *packet, const struct virtio_net_hdr *header, bool tso4,
 		    bool tso6)
 {
-	if (header->gso_type == NET_GSO_NONE)
+	if (header->gso_type == VIRTIO_NET_GSO_NONE)
 		return 0;
-	if (header->gso_type == NET_GSO_TCPV4 && tso4)
+	if (header->gso_type == VIRTIO_NET_GSO_TCPV4 && tso4)
 		packet->gso = PACKET_GSO_TCP4;
-	else if (header->gso_type == NET_GSO_TCPV6 && tso6)
+	else if (header->gso_type == VIRTIO_NET_GSO_TCPV6 && tso6)
 		packet->gso = PACKET_GSO_TCP6;
 	else
 		return -EINVAL;
@@ -28,20 +28,21 @@ static int take_gso(struct packet *packet, const struct net_header *header, bool
 /* 0, or -EINVAL: it asks for what was not negotiated, or for sums outside of the frame. hdr_len
  * is only a hint (5.1.6.2.2): the switch finds out by itself. */
 static int take_header(const struct virtio_net *net, struct packet *packet,
-		       const struct net_header *header)
+		       const struct virtio_net_hdr *header)
 {
 	const struct virtio *virtio = &net->virtio;
 
-	if (header->flags & NET_HDR_NEEDS_CSUM) {
-		if (!virtio_has(virtio, NET_F_CSUM) || header->csum_start < NET_HEADER_BYTES ||
+	if (header->flags & VIRTIO_NET_HDR_NEEDS_CSUM) {
+		if (!virtio_has(virtio, VIRTIO_NET_F_CSUM) ||
+		    header->csum_start < NET_HEADER_BYTES ||
 		    (uint32_t)header->csum_start + header->csum_offset + 2 > packet->bytes)
 			return -EINVAL;
 		packet->needs_csum = true;
 		packet->csum_start = header->csum_start;
 		packet->csum_offset = header->csum_offset;
 	}
-	return take_gso(packet, header, virtio_has(virtio, NET_F_HOST_TSO4),
-			virtio_has(virtio, NET_F_HOST_TSO6));
+	return take_gso(packet, header, virtio_has(virtio, VIRTIO_NET_F_HOST_TSO4),
+			virtio_has(virtio, VIRTIO_NET_F_HOST_TSO6));
 }
 
 /* ---- frames ---------------------------------------------------------------------------- */
@@ -53,7 +54,7 @@ static bool copy_in(struct virtio_net *net, struct virtq *q, struct packet *pack
 	while (at < packet->bytes) {
 		uint32_t part = MIN(packet->bytes - at, (uint32_t)PAGE_BYTES);
 
-		if (virtq_read(q, &net->chain, sizeof(struct net_header) + at,
+		if (virtq_read(q, &net->chain, sizeof(struct virtio_net_hdr) + at,
 			       directmap(packet->pages[at / PAGE_BYTES]), part) != part)
 			return false;
 		at += part;
@@ -66,8 +67,8 @@ static bool copy_in(struct virtio_net *net, struct virtq *q, struct packet *pack
  * when there is no packet to be had. */
 static int take_frame(struct virtio_net *net, struct virtq *q, struct packet **packet)
 {
-	uint32_t bytes = net->chain.readable_bytes - (uint32_t)sizeof(struct net_header);
-	struct net_header header;
+	uint32_t bytes = net->chain.readable_bytes - (uint32_t)sizeof(struct virtio_net_hdr);
+	struct virtio_net_hdr header;
 	struct packet *made;
 
 	*packet = NULL;

@@ -13,8 +13,8 @@ struct ring_layout packed_layout(uint16_t size)
 		.desc_bytes = size * sizeof(struct virtq_desc),
 		.driver_bytes = sizeof(uint32_t),
 		.device_bytes = sizeof(uint32_t),
-		.driver_align = 4,
-		.device_align = 4,
+		.driver_align = VIRTQ_EVENT_ALIGN,
+		.device_align = VIRTQ_EVENT_ALIGN,
 	};
 }
 

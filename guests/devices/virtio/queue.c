@@ -7,8 +7,6 @@
 #include "guests/devices/virtio/ring.h"
 #include "kernel/vmm/gmem.h"
 
-#define DESC_ALIGN 16 /* virtio 1.2, 2.7 and 2.8.10 */
-
 int virtq_break(struct virtq *q, const char *why)
 {
 	q->broken = true;
@@ -58,7 +56,7 @@ static int pin_rings(struct virtq *q)
 	struct ring_layout l = layout_of(q);
 	int err;
 
-	err = pin_area(q, q->desc_gpa, l.desc_bytes, DESC_ALIGN, &q->desc);
+	err = pin_area(q, q->desc_gpa, l.desc_bytes, VIRTQ_DESC_ALIGN, &q->desc);
 	if (err)
 		return err;
 	err = pin_area(q, q->driver_gpa, l.driver_bytes, l.driver_align, &q->driver);

@@ -11,40 +11,13 @@
 
 #define CAPABILITY_VENDOR 0x09
 
-enum cfg_type { /* 4.1.4 */
-		CFG_COMMON = 1,
-		CFG_NOTIFY = 2,
-		CFG_ISR = 3,
-		CFG_DEVICE = 4,
-		CFG_ACCESS = 5,
+/* Of VIRTIO_PCI_CFG_ACCESS, from the capability's first byte on. */
+enum {
+	ACCESS_BAR = offsetof(struct virtio_pci_cap, bar),
+	ACCESS_OFFSET = offsetof(struct virtio_pci_cap, offset),
+	ACCESS_BYTES = offsetof(struct virtio_pci_cap, bytes),
+	ACCESS_DATA = offsetof(struct virtio_pci_cap, extra),
 };
-
-/* A capability from its third byte on: ID and next pointer are the root's. */
-struct capability {
-	uint8_t length, type, bar, id;
-	uint8_t padding[2];
-	uint32_t offset, bytes;
-	uint32_t extra; /* notify: multiplier; access: data */
-} __attribute__((packed));
-#define CAPABILITY_BYTES 16 /* without `extra` */
-_Static_assert(sizeof(struct capability) == CAPABILITY_BYTES + 4 - 2, "virtio 1.2, 4.1.4");
-
-/* Of CFG_ACCESS, from the capability's first byte on. */
-#define ACCESS_BAR    4
-#define ACCESS_OFFSET 8
-#define ACCESS_BYTES  12
-#define ACCESS_DATA   16
-
-struct common { /* 4.1.4.3 */
-	uint32_t device_feature_select, device_feature;
-	uint32_t driver_feature_select, driver_feature;
-	uint16_t config_msix_vector, num_queues;
-	uint8_t device_status, config_generation;
-	uint16_t queue_select, queue_size, queue_msix_vector, queue_enable, queue_notify_off;
-	uint64_t queue_desc, queue_driver, queue_device;
-	uint16_t queue_notify_data, queue_reset;
-} __attribute__((packed));
-_Static_assert(sizeof(struct common) == 60, "virtio 1.2, 4.1.4.3");
 
 static struct virtio *of(struct pci_function *function)
 {
@@ -87,7 +60,7 @@ void virtio_reset_registers(struct virtio *virtio)
  * is reset at once; else the driver sees its old status until the thread has let go. */
 static void reset(struct virtio *virtio)
 {
-	if (!(virtio->status & STATUS_DRIVER_OK)) {
+	if (!(virtio->status & VIRTIO_STATUS_DRIVER_OK)) {
 		virtio_reset_registers(virtio);
 		return;
 	}
@@ -106,22 +79,23 @@ static bool features_ok(const struct virtio *virtio)
 /* Bits are only ever added (2.1.1), and NEEDS_RESET is ours. */
 static void write_status(struct virtio *virtio, uint8_t value)
 {
-	uint8_t added = value & (uint8_t)~virtio->status & (uint8_t)~STATUS_NEEDS_RESET;
+	uint8_t added = value & (uint8_t)~virtio->status & (uint8_t)~VIRTIO_STATUS_NEEDS_RESET;
 
 	if (!value) {
 		reset(virtio);
 		return;
 	}
-	if (added & STATUS_FEATURES_OK) {
+	if (added & VIRTIO_STATUS_FEATURES_OK) {
 		if (features_ok(virtio))
 			virtio->features = virtio->driver_features;
 		else
-			added &= (uint8_t) ~(STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+			added &= (uint8_t) ~(VIRTIO_STATUS_FEATURES_OK |
+					     VIRTIO_STATUS_DRIVER_OK);
 	}
-	if (!((virtio->status | added) & STATUS_FEATURES_OK))
-		added &= (uint8_t)~STATUS_DRIVER_OK;
+	if (!((virtio->status | added) & VIRTIO_STATUS_FEATURES_OK))
+		added &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
 	virtio->status |= added;
-	if (added & STATUS_DRIVER_OK)
+	if (added & VIRTIO_STATUS_DRIVER_OK)
 		virtio_post(virtio, EVENT_START);
 }
 
@@ -129,7 +103,7 @@ static void write_features(struct virtio *virtio, uint32_t value)
 {
 	uint32_t select = virtio->driver_select;
 
-	if (select >= 2 || virtio->status & STATUS_FEATURES_OK)
+	if (select >= 2 || virtio->status & VIRTIO_STATUS_FEATURES_OK)
 		return;
 	virtio->driver_features &= ~((uint64_t)UINT32_MAX << 32 * select);
 	virtio->driver_features |= (uint64_t)value << 32 * select;
@@ -151,7 +125,7 @@ static void write_queue_size(struct virtio *virtio, struct virtio_queue *queue, 
 static void enable_queue(struct virtio *virtio, struct virtio_queue *queue)
 {
 	queue->enabled = true;
-	if (virtio->status & STATUS_DRIVER_OK)
+	if (virtio->status & VIRTIO_STATUS_DRIVER_OK)
 		virtio_post(virtio, EVENT_QUEUES);
 }
 
@@ -159,7 +133,7 @@ static void reset_queue(struct virtio *virtio, struct virtio_queue *queue)
 {
 	if (!virtio_has(virtio, VIRTIO_F_RING_RESET) || !queue->enabled)
 		return;
-	if (virtio->status & STATUS_DRIVER_OK) {
+	if (virtio->status & VIRTIO_STATUS_DRIVER_OK) {
 		queue->resetting = true;
 		virtio_post(virtio, EVENT_QUEUES);
 	} else {
@@ -176,7 +150,7 @@ static void write_address(uint64_t *address, unsigned shift, unsigned bytes, uin
 		*address = (*address & ~((uint64_t)UINT32_MAX << shift)) | value << shift;
 }
 
-#define FIELD(name)	  offsetof(struct common, name)
+#define FIELD(name)	  offsetof(struct virtio_pci_common, name)
 #define HIGH(name)	  (FIELD(name) + 4)
 #define AT(offset, bytes) ((offset) << 4 | (bytes))
 
@@ -246,10 +220,10 @@ static void write_common(struct virtio *virtio, unsigned offset, unsigned bytes,
 }
 
 /* All of the structure as it reads now. */
-static struct common show_common(struct virtio *virtio)
+static struct virtio_pci_common show_common(struct virtio *virtio)
 {
 	const struct virtio_queue *queue = selected(virtio);
-	struct common common = {
+	struct virtio_pci_common common = {
 		.device_feature_select = virtio->device_select,
 		.device_feature = feature_word(virtio->offered, virtio->device_select),
 		.driver_feature_select = virtio->driver_select,
@@ -282,7 +256,7 @@ static void access_common(struct virtio *virtio, unsigned offset, struct bus_acc
 	if (access->write) {
 		write_common(virtio, offset, access->bytes, access->value);
 	} else {
-		struct common common = show_common(virtio);
+		struct virtio_pci_common common = show_common(virtio);
 
 		access->value = 0;
 		memcpy(&access->value, (const char *)&common + offset,
@@ -348,13 +322,14 @@ static void access_bar(struct pci_function *function, unsigned bar, struct bus_a
 		access_device(virtio, offset - REGISTERS_DEVICE, access);
 	else if (offset >= REGISTERS_ISR)
 		access_isr(virtio, offset - REGISTERS_ISR, access);
-	else if (offset < sizeof(struct common))
+	else if (offset < sizeof(struct virtio_pci_common))
 		access_common(virtio, offset, access);
 	else
 		access->value = 0;
 }
 
-/* The access that CFG_ACCESS describes now, or false where it describes none (4.1.4.9.1). */
+/* The access that VIRTIO_PCI_CFG_ACCESS describes now, or false where it describes none
+ * (4.1.4.9.1). */
 static bool described(struct virtio *virtio, unsigned *bar, struct bus_access *access)
 {
 	struct pci_function *function = &virtio->pci;
@@ -422,35 +397,41 @@ const struct pci_function_ops virtio_pci_ops = {
 	.reset = function_reset,
 };
 
-static int add(struct virtio *virtio, struct capability body, const struct capability *mask)
+/* ID and next pointer, the first two bytes, are the root's. */
+static int add(struct virtio *virtio, struct virtio_pci_cap cap,
+	       const struct virtio_pci_cap *mask)
 {
-	unsigned bytes = body.type == CFG_NOTIFY || body.type == CFG_ACCESS ? 4 : 0;
+	bool extra = cap.type == VIRTIO_PCI_CFG_NOTIFY || cap.type == VIRTIO_PCI_CFG_ACCESS;
 
-	body.length = (uint8_t)(CAPABILITY_BYTES + bytes);
-	return pci_add_capability(&virtio->pci, CAPABILITY_VENDOR, &body, mask,
-				  body.length - 2u);
+	cap.length = (uint8_t)(extra ? sizeof(cap) : VIRTIO_PCI_CAP_BYTES);
+	return pci_add_capability(
+		&virtio->pci, CAPABILITY_VENDOR, &cap.length, mask ? &mask->length : NULL,
+		cap.length - (unsigned)offsetof(struct virtio_pci_cap, length));
 }
 
 /* A driver takes the first of a kind that it can use (4.1.4). */
 int virtio_add_capabilities(struct virtio *virtio)
 {
-	static const struct capability capabilities[] = {
-		{.type = CFG_COMMON,
+	static const struct virtio_pci_cap capabilities[] = {
+		{.type = VIRTIO_PCI_CFG_COMMON,
 		 .bar = BAR_REGISTERS,
 		 .offset = REGISTERS_COMMON,
-		 .bytes = sizeof(struct common)},
-		{.type = CFG_NOTIFY, .bar = BAR_PORTS, .bytes = BAR_PORTS_BYTES},
-		{.type = CFG_NOTIFY,
+		 .bytes = sizeof(struct virtio_pci_common)},
+		{.type = VIRTIO_PCI_CFG_NOTIFY, .bar = BAR_PORTS, .bytes = BAR_PORTS_BYTES},
+		{.type = VIRTIO_PCI_CFG_NOTIFY,
 		 .bar = BAR_REGISTERS,
 		 .offset = REGISTERS_NOTIFY,
 		 .bytes = BAR_PORTS_BYTES},
-		{.type = CFG_ISR, .bar = BAR_REGISTERS, .offset = REGISTERS_ISR, .bytes = 1},
+		{.type = VIRTIO_PCI_CFG_ISR,
+		 .bar = BAR_REGISTERS,
+		 .offset = REGISTERS_ISR,
+		 .bytes = 1},
 	};
-	const struct capability device = {.type = CFG_DEVICE,
-					  .bar = BAR_REGISTERS,
-					  .offset = REGISTERS_DEVICE,
-					  .bytes = virtio->type->config_bytes};
-	const struct capability writable = {
+	const struct virtio_pci_cap device = {.type = VIRTIO_PCI_CFG_DEVICE,
+					      .bar = BAR_REGISTERS,
+					      .offset = REGISTERS_DEVICE,
+					      .bytes = virtio->type->config_bytes};
+	const struct virtio_pci_cap writable = {
 		.bar = 0xff, .offset = UINT32_MAX, .bytes = UINT32_MAX, .extra = UINT32_MAX};
 	int at = 0;
 
@@ -459,7 +440,8 @@ int virtio_add_capabilities(struct virtio *virtio)
 	if (at >= 0 && device.bytes)
 		at = add(virtio, device, NULL);
 	if (at >= 0)
-		at = add(virtio, (struct capability){.type = CFG_ACCESS}, &writable);
+		at = add(virtio, (struct virtio_pci_cap){.type = VIRTIO_PCI_CFG_ACCESS},
+			 &writable);
 	if (at < 0)
 		return at;
 	virtio->access_capability = (unsigned)at;

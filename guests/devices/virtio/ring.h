@@ -1,6 +1,6 @@
 /*
- * What split.c and packed.c share, and what queue.c calls in them: descriptors as they lie in
- * guest memory, and single loads and stores of the rings. For these three files alone.
+ * What split.c and packed.c share, and what queue.c calls in them: single loads and stores of
+ * the rings, whose formats are kernel/io/virtio.h. For these three files alone.
  */
 #ifndef GUESTS_DEVICES_VIRTIO_RING_H
 #define GUESTS_DEVICES_VIRTIO_RING_H
@@ -12,28 +12,7 @@
 #include <string.h>
 
 #include "kernel/cpu/cpu.h"
-
-enum desc_flags { /* virtio 1.2, 2.7.5 and 2.8.14 */
-		  DESC_NEXT = 1,
-		  DESC_WRITE = 2, /* by the device */
-		  DESC_INDIRECT = 4,
-		  DESC_AVAIL = 1 << 7, /* packed */
-		  DESC_USED = 1 << 15,
-};
-
-struct virtq_desc { /* virtio 1.2, 2.7.5 and 2.8.13: little-endian, as the CPU is */
-	uint64_t addr;
-	uint32_t bytes;
-	union {
-		struct {
-			uint16_t flags, next;
-		} split;
-		struct {
-			uint16_t id, flags;
-		} packed;
-	};
-};
-_Static_assert(sizeof(struct virtq_desc) == 16, "virtio 1.2, 2.7.5");
+#include "kernel/io/virtio.h"
 
 /* Ring fields are read and written with one instruction each, between user_access_begin() and
  * user_access_end(): the driver uses them at the same time. Loads acquire and stores release,
@@ -104,11 +83,10 @@ int table_open(struct virtq *q, struct desc_table *table, const struct virtq_des
  * as long as `index` grows. */
 const struct virtq_desc *table_at(struct virtq *q, struct desc_table *table, uint32_t index);
 
-/* Whether an event index `event` lies in the last q->unsignalled slots before `end`
- * (vring_need_event of virtio 1.2, 2.7.10). */
+/* Whether an event index `event` lies in the last q->unsignalled slots before `end`. */
 static inline bool ring_passed(const struct virtq *q, uint16_t event, uint16_t end)
 {
-	return (uint16_t)(end - event - 1) < q->unsignalled;
+	return virtq_passed(event, end, (uint16_t)(end - q->unsignalled));
 }
 
 struct ring_layout {

@@ -1,53 +1,31 @@
 /* The split virtqueue (virtio 1.2, 2.7), for queue.c. */
 #include "guests/devices/virtio/ring.h"
 
-enum {
-	AVAIL_NO_INTERRUPT = 1, /* 2.7.7 */
-	USED_NO_NOTIFY = 1,	/* 2.7.9 */
-};
-
-struct avail { /* 2.7.6; used_event, a word, follows the ring */
-	uint16_t flags, idx;
-	uint16_t ring[];
-};
-
-struct used_elem { /* 2.7.8 */
-	uint32_t id, bytes;
-};
-
-struct used { /* 2.7.8; avail_event, a word, follows the ring */
-	uint16_t flags, idx;
-	struct used_elem ring[];
-};
-_Static_assert(offsetof(struct avail, ring) == 4 && offsetof(struct used, ring) == 4,
-	       "virtio 1.2, 2.7.6 and 2.7.8");
-
 static uint16_t *used_event(const struct virtq *q)
 {
-	return &((struct avail *)q->driver)->ring[q->size];
+	return &((struct virtq_avail *)q->driver)->ring[q->size];
 }
 
 static uint16_t *avail_event(const struct virtq *q)
 {
-	return (uint16_t *)&((struct used *)q->device)->ring[q->size];
+	return (uint16_t *)&((struct virtq_used_ring *)q->device)->ring[q->size];
 }
 
 struct ring_layout split_layout(uint16_t size)
 {
 	return (struct ring_layout){
 		.desc_bytes = size * sizeof(struct virtq_desc),
-		.driver_bytes = sizeof(struct avail) + (size + 1u) * sizeof(uint16_t),
-		.device_bytes = sizeof(struct used) + size * sizeof(struct used_elem) +
-				sizeof(uint16_t),
-		.driver_align = 2,
-		.device_align = 4,
+		.driver_bytes = (uint32_t)virtq_avail_bytes(size),
+		.device_bytes = (uint32_t)virtq_used_bytes(size),
+		.driver_align = VIRTQ_AVAIL_ALIGN,
+		.device_align = VIRTQ_USED_ALIGN,
 	};
 }
 
 /* The head of the next chain. 1, 0, or -EINVAL. */
 static int next_head(struct virtq *q, uint16_t *head)
 {
-	const struct avail *avail = q->driver;
+	const struct virtq_avail *avail = q->driver;
 	uint16_t waiting;
 
 	user_access_begin();
@@ -130,11 +108,11 @@ int split_pop(struct virtq *q, struct virtq_chain *chain)
 
 void split_push(struct virtq *q, const struct virtq_used *chains, unsigned count)
 {
-	struct used *used = q->device;
+	struct virtq_used_ring *used = q->device;
 
 	user_access_begin();
 	for (unsigned i = 0; i < count; i++) {
-		struct used_elem *elem = &used->ring[q->used++ & (q->size - 1)];
+		struct virtq_used_elem *elem = &used->ring[q->used++ & (q->size - 1)];
 
 		ring_store32(&elem->id, chains[i].id);
 		ring_store32(&elem->bytes, chains[i].bytes);
@@ -145,7 +123,7 @@ void split_push(struct virtq *q, const struct virtq_used *chains, unsigned count
 
 bool split_should_interrupt(struct virtq *q)
 {
-	const struct avail *avail = q->driver;
+	const struct virtq_avail *avail = q->driver;
 	uint16_t word;
 
 	/* The driver writes used_event or the flag, then looks at used->idx once more
@@ -154,13 +132,14 @@ bool split_should_interrupt(struct virtq *q)
 	user_access_begin();
 	word = ring_load16(q->event_idx ? used_event(q) : &avail->flags);
 	user_access_end();
-	return q->event_idx ? ring_passed(q, word, q->used) : !(word & AVAIL_NO_INTERRUPT);
+	return q->event_idx ? ring_passed(q, word, q->used)
+			    : !(word & VIRTQ_AVAIL_NO_INTERRUPT);
 }
 
 bool split_notify_on(struct virtq *q)
 {
-	const struct avail *avail = q->driver;
-	struct used *used = q->device;
+	const struct virtq_avail *avail = q->driver;
+	struct virtq_used_ring *used = q->device;
 	bool more;
 
 	user_access_begin();
@@ -178,11 +157,11 @@ bool split_notify_on(struct virtq *q)
  * driver passes it once. */
 void split_notify_off(struct virtq *q)
 {
-	struct used *used = q->device;
+	struct virtq_used_ring *used = q->device;
 
 	if (q->event_idx)
 		return;
 	user_access_begin();
-	ring_store16(&used->flags, USED_NO_NOTIFY);
+	ring_store16(&used->flags, VIRTQ_USED_NO_NOTIFY);
 	user_access_end();
 }

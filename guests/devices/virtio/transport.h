@@ -7,17 +7,6 @@
 
 #include "guests/devices/virtio/virtio.h"
 
-enum virtio_status { /* 2.1 */
-		     STATUS_ACKNOWLEDGE = 1,
-		     STATUS_DRIVER = 2,
-		     STATUS_DRIVER_OK = 4,
-		     STATUS_FEATURES_OK = 8,
-		     STATUS_NEEDS_RESET = 64,
-		     STATUS_FAILED = 128,
-};
-
-enum virtio_isr { ISR_QUEUE = 1, ISR_CONFIG = 2 }; /* 4.1.4.5 */
-
 /* Why the thread was woken; virtio->events. */
 enum virtio_event {
 	EVENT_WAKE = 1,	  /* virtio_wake() */

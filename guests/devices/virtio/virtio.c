@@ -14,8 +14,6 @@
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/vm.h"
 
-#define VENDOR_VIRTIO  0x1af4 /* 4.1.2 */
-#define DEVICE_BASE    0x1040
 #define SUBSYSTEM_BASE 0x40
 #define REVISION       1
 
@@ -69,19 +67,20 @@ void virtio_interrupt(struct virtio *virtio, unsigned queue)
 	if (!virtq_should_interrupt(&to->q))
 		return;
 	atomic_fetch_add_explicit(&to->interrupts, 1, memory_order_relaxed);
-	interrupt(virtio, atomic_load_explicit(&to->vector, memory_order_relaxed), ISR_QUEUE);
+	interrupt(virtio, atomic_load_explicit(&to->vector, memory_order_relaxed),
+		  VIRTIO_ISR_QUEUE);
 }
 
 static void interrupt_config(struct virtio *virtio)
 {
-	interrupt(virtio, atomic_load(&virtio->config_vector), ISR_CONFIG);
+	interrupt(virtio, atomic_load(&virtio->config_vector), VIRTIO_ISR_CONFIG);
 }
 
 void virtio_config_set(struct virtio *virtio, unsigned offset, const void *value,
 		       unsigned bytes)
 {
 	uint64_t flags = spin_lock_irqsave(&virtio->lock);
-	bool tell = virtio->status & STATUS_DRIVER_OK && !virtio->resetting;
+	bool tell = virtio->status & VIRTIO_STATUS_DRIVER_OK && !virtio->resetting;
 
 	memcpy((char *)virtio->config + offset, value, bytes);
 	virtio->generation++;
@@ -103,9 +102,9 @@ static void log_broken(struct virtio *virtio, const char *why)
 void virtio_broken(struct virtio *virtio, const char *why)
 {
 	uint64_t flags = spin_lock_irqsave(&virtio->lock);
-	bool first = !(virtio->status & STATUS_NEEDS_RESET);
+	bool first = !(virtio->status & VIRTIO_STATUS_NEEDS_RESET);
 
-	virtio->status |= STATUS_NEEDS_RESET;
+	virtio->status |= VIRTIO_STATUS_NEEDS_RESET;
 	spin_unlock_irqrestore(&virtio->lock, flags);
 	if (!first)
 		return;
@@ -118,7 +117,7 @@ void virtio_broken(struct virtio *virtio, const char *why)
 static bool broken(struct virtio *virtio)
 {
 	uint64_t flags = spin_lock_irqsave(&virtio->lock);
-	bool is = virtio->status & STATUS_NEEDS_RESET;
+	bool is = virtio->status & VIRTIO_STATUS_NEEDS_RESET;
 
 	spin_unlock_irqrestore(&virtio->lock, flags);
 	return is;
@@ -251,8 +250,8 @@ static void describe(struct virtio *virtio, const struct virtio_type *type)
 {
 	virtio->pci.name = type->name;
 	virtio->pci.ops = &virtio_pci_ops;
-	virtio->pci.vendor_id = virtio->pci.subsystem_vendor_id = VENDOR_VIRTIO;
-	virtio->pci.device_id = (uint16_t)(DEVICE_BASE + type->id);
+	virtio->pci.vendor_id = virtio->pci.subsystem_vendor_id = VIRTIO_PCI_VENDOR;
+	virtio->pci.device_id = (uint16_t)(VIRTIO_PCI_MODERN + type->id);
 	virtio->pci.subsystem_id = (uint16_t)(SUBSYSTEM_BASE + type->id);
 	virtio->pci.class_code = type->class_code;
 	virtio->pci.revision = REVISION;

@@ -8,28 +8,13 @@
 
 #include "guests/devices/virtio/queue.h"
 #include "guests/pci/pci.h"
+#include "kernel/io/virtio.h"
 #include "kernel/lib/cpumask.h"
 
 struct thread;
 struct virtio;
 
 #define VIRTIO_QUEUES_MAX 32
-
-/* Feature bits of every device: virtio 1.2, 6. */
-#define VIRTIO_F_INDIRECT_DESC	 28
-#define VIRTIO_F_EVENT_IDX	 29
-#define VIRTIO_F_VERSION_1	 32
-#define VIRTIO_F_ACCESS_PLATFORM 33
-#define VIRTIO_F_RING_PACKED	 34
-#define VIRTIO_F_RING_RESET	 40
-
-enum virtio_id { /* virtio 1.2, 5 */
-		 VIRTIO_ID_NET = 1,
-		 VIRTIO_ID_BLOCK = 2,
-		 VIRTIO_ID_CONSOLE = 3,
-		 VIRTIO_ID_RNG = 4,
-		 VIRTIO_ID_BALLOON = 5,
-};
 
 /* A kind of device. All functions but config_* run on the device's thread, in the guest's
  * address space. */
@@ -66,8 +51,6 @@ struct virtio_queue {
 	_Atomic uint16_t vector; /* MSI-X, VIRTIO_NO_VECTOR: none */
 	_Atomic uint64_t kicks, interrupts; /* counters */
 };
-
-#define VIRTIO_NO_VECTOR 0xffff
 
 /*
  * Embedded in the device, zeroed. `lock` guards what registers show; it is taken with
