@@ -11,6 +11,7 @@
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/place.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 

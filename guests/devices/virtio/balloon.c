@@ -21,7 +21,7 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/sync.h"
 #include "kernel/sched/timer.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define F_MUST_TELL_HOST 0
 #define F_STATS_VQ	 1
@@ -231,7 +231,7 @@ static void wait_for_memory(struct virtio_balloon *balloon)
 	timer_arm(&balloon->retry, clock_now_ns() + RETRY_NS);
 	if (!balloon->logged)
 		log_warn(
-			balloon->virtio.vm->name,
+			balloon->virtio.board->name,
 			"wants memory back from its balloon, and there is none: it waits; stop "
 			"a guest, or `balloon` another");
 	balloon->logged = true;
@@ -433,18 +433,18 @@ static const struct virtio_type balloon_type = {
 	.config_write = config_write,
 };
 
-struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root)
+struct virtio_balloon *virtio_balloon_create(const struct board *board, struct pci_root *root)
 {
-	struct virtio_balloon *balloon = heap_zalloc(sizeof *balloon, &vm->account);
-	uint64_t chunks = vm->gmem.bytes / PAGE_2M;
+	struct virtio_balloon *balloon = heap_zalloc(sizeof *balloon, board->account);
+	uint64_t chunks = board->gmem->bytes / PAGE_2M;
 
 	if (!balloon)
 		return NULL;
-	balloon->gm = &vm->gmem;
-	balloon->target_bytes = vm->gmem.bytes;
-	balloon->pages = heap_zalloc(chunks * PAGES_PER_CHUNK / 8, &vm->account);
-	balloon->filled = heap_zalloc(chunks * sizeof *balloon->filled, &vm->account);
-	balloon->due = heap_zalloc(due_bytes(balloon->gm), &vm->account);
+	balloon->gm = board->gmem;
+	balloon->target_bytes = board->gmem->bytes;
+	balloon->pages = heap_zalloc(chunks * PAGES_PER_CHUNK / 8, board->account);
+	balloon->filled = heap_zalloc(chunks * sizeof *balloon->filled, board->account);
+	balloon->due = heap_zalloc(due_bytes(balloon->gm), board->account);
 	mutex_init(&balloon->lock, "balloon");
 	timer_init(&balloon->retry, retry);
 	timer_init(&balloon->limit, limit_over);
@@ -452,7 +452,7 @@ struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *roo
 	balloon->virtio.queue_count = QUEUES;
 	balloon->virtio.config = &balloon->config;
 	if (balloon->pages && balloon->filled && balloon->due &&
-	    !virtio_create(&balloon->virtio, &balloon_type, vm, root, balloon_type.features))
+	    !virtio_create(&balloon->virtio, &balloon_type, board, root, balloon_type.features))
 		return balloon;
 	heap_free(balloon->pages);
 	heap_free(balloon->filled);
