@@ -9,7 +9,7 @@
 #include "guests/pci/pci.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define POST_PORT  0x80 /* power-on self-test codes; written to for its delay */
 #define DELAY_PORT 0xed /* Linux's other port for that */
@@ -31,27 +31,27 @@ static void ignore_access(void *device, struct bus_access *access)
 		access->value = BIT(8 * access->bytes) - 1;
 }
 
-struct chipset *chipset_create(struct vm *vm, const struct chipset_params *params)
+struct chipset *chipset_create(const struct board *board, const struct chipset_params *params)
 {
-	struct chipset *chipset = heap_zalloc(sizeof(*chipset), &vm->account);
+	struct chipset *chipset = heap_zalloc(sizeof(*chipset), board->account);
 
 	if (!chipset)
 		goto fail;
 	if (!(chipset->com1 =
-		      uart_create(vm, UART_COM1_PORT, UART_COM1_GSI, &params->console)) ||
-	    !(chipset->com2 = uart_create(vm, UART_COM2_PORT, UART_COM2_GSI, NULL)) ||
-	    !(chipset->rtc = rtc_create(vm)) || !(chipset->kbc = i8042_create(vm)) ||
-	    !(chipset->pm = pm_create(vm)) || !(chipset->reset = reset_create(vm)) ||
-	    !(chipset->pci = pci_root_create(vm, chipset->reset)))
+		      uart_create(board, UART_COM1_PORT, UART_COM1_GSI, &params->console)) ||
+	    !(chipset->com2 = uart_create(board, UART_COM2_PORT, UART_COM2_GSI, NULL)) ||
+	    !(chipset->rtc = rtc_create(board)) || !(chipset->kbc = i8042_create(board)) ||
+	    !(chipset->pm = pm_create(board)) || !(chipset->reset = reset_create(board)) ||
+	    !(chipset->pci = pci_root_create(board, chipset->reset)))
 		goto fail;
-	if (params->debug_exit && !(chipset->testdev = testdev_create(vm)))
+	if (params->debug_exit && !(chipset->testdev = testdev_create(board)))
 		goto fail;
-	if (bus_add(&vm->pio, POST_PORT, 1, ignore_access, NULL, "port 0x80") ||
-	    bus_add(&vm->pio, DELAY_PORT, 1, ignore_access, NULL, "port 0xed"))
+	if (bus_add(board->pio, POST_PORT, 1, ignore_access, NULL, "port 0x80") ||
+	    bus_add(board->pio, DELAY_PORT, 1, ignore_access, NULL, "port 0xed"))
 		goto fail;
 	return chipset;
 fail:
-	log_error(vm->name,
+	log_error(board->name,
 		  "the chipset could not be created: out of memory, or of bus ranges");
 	chipset_destroy(chipset);
 	return NULL;

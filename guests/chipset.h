@@ -11,7 +11,7 @@
 struct chipset;
 struct pci_root;
 struct pm;
-struct vm;
+struct board;
 
 struct chipset_params {
 	struct uart_host console; /* COM1's other end */
@@ -21,7 +21,7 @@ struct chipset_params {
 /* Creates all devices and adds them to the VM's buses. NULL, with the reason logged under the
  * guest's name and nothing left behind but bus ranges: the VM is then to be destroyed. Thread
  * context, before vm_start(). */
-struct chipset *chipset_create(struct vm *vm, const struct chipset_params *params);
+struct chipset *chipset_create(const struct board *board, const struct chipset_params *params);
 /* After the VM has stopped and its PCI devices are removed, before vm_destroy(): devices'
  * timers end here. NULL is fine. */
 void chipset_destroy(struct chipset *chipset);

@@ -18,6 +18,7 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vm_create.h"
 
 /* From one start to the next by a policy, at least, whatever `restart_limit` allows: what ends
  * and begins costs all CPUs a little. */

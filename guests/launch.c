@@ -14,6 +14,7 @@
 #include "guests/mptable/mptable.h"
 #include "guests/multiboot/multiboot.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vm_create.h"
 
 static int load_image(struct gmem *gm, const struct kernel_files *files,
 		      struct vcpu_entry *entry, char why[BOOT_WHY_BYTES])
@@ -84,13 +85,13 @@ int launch_prepare(const struct guest_config *config, const struct cpumask *shar
 	out->vm = vm_create(&params);
 	if (!out->vm)
 		return boot_refuse(why, -ENOMEM, "no memory for it");
-	out->chipset = chipset_create(out->vm, &chipset);
+	out->chipset = chipset_create(&out->vm->board, &chipset);
 	if (!out->chipset) {
 		launch_release(out);
 		return boot_refuse(why, -ENOMEM, "no memory for its devices");
 	}
-	err = devices_create(config, out->vm, chipset_pci(out->chipset), console, &out->devices,
-			     why);
+	err = devices_create(config, &out->vm->board, chipset_pci(out->chipset), console,
+			     &out->devices, why);
 	if (err) {
 		launch_release(out);
 		return err;

@@ -36,8 +36,9 @@
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/backend.h"
 #include "kernel/vmm/svm/backend.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vmm.h"
 #include "kernel/vmm/vmx/backend.h"
 #include "net/switch/switch.h"
 

@@ -13,7 +13,7 @@
 #include "kernel/io/network.h"
 #include "kernel/io/storage.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 struct devices {
 	char owner[CONFIG_GUEST_NAME_MAX]; /* of the sources */
@@ -34,8 +34,8 @@ struct devices {
 	struct virtio_console *console; /* NULL: the serial port alone */
 };
 
-static int add_disk(struct devices *devices, const struct config_disk *config, struct vm *vm,
-		    struct pci_root *root, char why[BOOT_WHY_BYTES])
+static int add_disk(struct devices *devices, const struct config_disk *config,
+		    const struct board *board, struct pci_root *root, char why[BOOT_WHY_BYTES])
 {
 	unsigned index = devices->disk_count;
 	char reason[STORAGE_WHY_BYTES];
@@ -49,7 +49,7 @@ static int add_disk(struct devices *devices, const struct config_disk *config, s
 				   reason);
 	memcpy(devices->disks[index].serial, config->serial, sizeof config->serial);
 	devices->disks[index].dev = dev;
-	devices->disks[index].blk = virtio_blk_create(vm, root, config, dev);
+	devices->disks[index].blk = virtio_blk_create(board, root, config, dev);
 	devices->disk_count++;
 	if (!devices->disks[index].blk)
 		return boot_refuse(why, -ENOMEM, "no memory for disks[%u]", index);
@@ -84,12 +84,12 @@ static struct network_port_config port_config(const char *guest, unsigned index,
 	return port;
 }
 
-static int add_nic(struct devices *devices, const struct config_nic *config, struct vm *vm,
-		   struct pci_root *root, char why[BOOT_WHY_BYTES])
+static int add_nic(struct devices *devices, const struct config_nic *config,
+		   const struct board *board, struct pci_root *root, char why[BOOT_WHY_BYTES])
 {
 	unsigned index = devices->nic_count;
 	const struct network_port_config port =
-		port_config(devices->owner, index, config, &vm->account);
+		port_config(devices->owner, index, config, board->account);
 	struct virtio_net_params params = {.pairs = config->queues,
 					   .own_mac_only = config->filter};
 	char reason[NETWORK_WHY_BYTES];
@@ -99,7 +99,7 @@ static int add_nic(struct devices *devices, const struct config_nic *config, str
 		return boot_refuse(why, err, "nics[%u] %s", index, reason);
 	memcpy(devices->nics[index].network, config->network, sizeof config->network);
 	memcpy(devices->nics[index].mac, config->mac.bytes, sizeof config->mac.bytes);
-	devices->nics[index].net = virtio_net_create(vm, root, &params);
+	devices->nics[index].net = virtio_net_create(board, root, &params);
 	if (!devices->nics[index].net) {
 		params.port->ops->close(params.port);
 		return boot_refuse(why, -ENOMEM, "no memory for nics[%u]", index);
@@ -108,10 +108,11 @@ static int add_nic(struct devices *devices, const struct config_nic *config, str
 	return 0;
 }
 
-int devices_create(const struct guest_config *config, struct vm *vm, struct pci_root *root,
-		   struct console *console, struct devices **out, char why[BOOT_WHY_BYTES])
+int devices_create(const struct guest_config *config, const struct board *board,
+		   struct pci_root *root, struct console *console, struct devices **out,
+		   char why[BOOT_WHY_BYTES])
 {
-	struct devices *devices = heap_zalloc(sizeof *devices, &vm->account);
+	struct devices *devices = heap_zalloc(sizeof *devices, board->account);
 	int err = 0;
 
 	*out = NULL;
@@ -119,15 +120,15 @@ int devices_create(const struct guest_config *config, struct vm *vm, struct pci_
 		return boot_refuse(why, -ENOMEM, "no memory for its devices");
 	memcpy(devices->owner, config->name, sizeof devices->owner);
 	for (unsigned i = 0; !err && i < config->disk_count; i++)
-		err = add_disk(devices, &config->disks[i], vm, root, why);
+		err = add_disk(devices, &config->disks[i], board, root, why);
 	for (unsigned i = 0; !err && i < config->nic_count; i++)
-		err = add_nic(devices, &config->nics[i], vm, root, why);
-	if (!err && !(devices->rng = virtio_rng_create(vm, root)))
+		err = add_nic(devices, &config->nics[i], board, root, why);
+	if (!err && !(devices->rng = virtio_rng_create(board, root)))
 		err = boot_refuse(why, -ENOMEM, "no memory for its random bytes");
-	if (!err && !(devices->balloon = virtio_balloon_create(vm, root)))
+	if (!err && !(devices->balloon = virtio_balloon_create(board, root)))
 		err = boot_refuse(why, -ENOMEM, "no memory for its balloon");
 	if (!err && config->console == CONFIG_CONSOLE_VIRTIO &&
-	    !(devices->console = virtio_console_create(vm, root, console)))
+	    !(devices->console = virtio_console_create(board, root, console)))
 		err = boot_refuse(why, -ENOMEM, "no memory for its console");
 	if (err) {
 		devices_destroy(devices);

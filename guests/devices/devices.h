@@ -15,15 +15,16 @@
 struct console;
 struct devices;
 struct pci_root;
-struct vm;
+struct board;
 
 /*
  * Opens what the configuration names, for the guest of that name, and creates the devices. 0;
  * or a negative errno with a sentence in `why`, and nothing stays open. Before vm_start();
  * thread context; may sleep.
  */
-int devices_create(const struct guest_config *config, struct vm *vm, struct pci_root *root,
-		   struct console *console, struct devices **devices, char why[BOOT_WHY_BYTES]);
+int devices_create(const struct guest_config *config, const struct board *board,
+		   struct pci_root *root, struct console *console, struct devices **devices,
+		   char why[BOOT_WHY_BYTES]);
 /* The VM has stopped. Waits for requests under way; closes everything. NULL is fine. */
 void devices_destroy(struct devices *devices);
 

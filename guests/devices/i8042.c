@@ -5,7 +5,7 @@
 #include "guests/devices/isa.h"
 #include "kernel/lib/lock.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define DATA_PORT   0x60
 #define STATUS_PORT 0x64
@@ -47,7 +47,7 @@ enum i8042_command {
 #define PORT_TEST_PASSED 0x00
 
 struct i8042 {
-	struct vm *vm;
+	const struct board *board;
 	struct spinlock lock; /* guards all below */
 	uint8_t mode, output_port, status, data;
 	uint8_t command; /* whose parameter port 0x60 takes next; 0: none */
@@ -55,7 +55,7 @@ struct i8042 {
 
 static void update_line(struct i8042 *kbc)
 {
-	vm_irq_line(kbc->vm, KBC_GSI,
+	irqchip_set(&kbc->board->irqs, KBC_GSI,
 		    kbc->mode & MODE_KBD_INTERRUPT && kbc->status & STATUS_OUTPUT_FULL);
 }
 
@@ -68,7 +68,8 @@ static void reply(struct i8042 *kbc, uint8_t byte)
 
 static void reset_machine(struct i8042 *kbc)
 {
-	vm_stop(kbc->vm, VM_STOP_RESET, 0, "the guest reset itself (keyboard controller)");
+	vm_stop(kbc->board->vm, VM_STOP_RESET, 0,
+		"the guest reset itself (keyboard controller)");
 }
 
 static void command(struct i8042 *kbc, uint8_t value)
@@ -169,19 +170,19 @@ static void status_access(void *device, struct bus_access *access)
 	spin_unlock_irqrestore(&kbc->lock, flags);
 }
 
-struct i8042 *i8042_create(struct vm *vm)
+struct i8042 *i8042_create(const struct board *board)
 {
-	struct i8042 *kbc = heap_zalloc(sizeof(*kbc), &vm->account);
+	struct i8042 *kbc = heap_zalloc(sizeof(*kbc), board->account);
 
 	if (!kbc)
 		return NULL;
-	kbc->vm = vm;
+	kbc->board = board;
 	spin_lock_init(&kbc->lock, "i8042");
 	kbc->mode = MODE_SYSTEM | MODE_KBD_DISABLED | MODE_AUX_DISABLED;
 	kbc->output_port = OUTPUT_NO_RESET | OUTPUT_A20;
 	kbc->status = STATUS_SYSTEM | STATUS_UNLOCKED;
-	if (bus_add(&vm->pio, DATA_PORT, 1, data_access, kbc, "i8042") ||
-	    bus_add(&vm->pio, STATUS_PORT, 1, status_access, kbc, "i8042")) {
+	if (bus_add(board->pio, DATA_PORT, 1, data_access, kbc, "i8042") ||
+	    bus_add(board->pio, STATUS_PORT, 1, status_access, kbc, "i8042")) {
 		heap_free(kbc);
 		return NULL;
 	}

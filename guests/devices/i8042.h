@@ -6,10 +6,10 @@
 #define GUESTS_DEVICES_I8042_H
 
 struct i8042;
-struct vm;
+struct board;
 
-/* Adds itself to vm->pio. NULL when out of memory or when the ports are taken (logged). */
-struct i8042 *i8042_create(struct vm *vm);
+/* Adds itself to board->pio. NULL when out of memory or when the ports are taken (logged). */
+struct i8042 *i8042_create(const struct board *board);
 void i8042_destroy(struct i8042 *kbc); /* the VM runs no more */
 
 #endif

@@ -8,7 +8,7 @@
 #include "kernel/lib/lock.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 enum pm1_bits { /* ACPI 6.4, 4.8.3.1 */
 		PM1_TMR = BIT(0),
@@ -28,7 +28,7 @@ enum pm1_bits { /* ACPI 6.4, 4.8.3.1 */
 #define PM_BYTES (PM_TMR_PORT + PM_TMR_BYTES - PM1A_EVT_PORT)
 
 struct pm {
-	struct vm *vm;
+	const struct board *board;
 	uint64_t start_ns; /* PM timer's zero */
 
 	struct spinlock lock; /* guards all below; taken in interrupt context */
@@ -67,7 +67,7 @@ static void update(struct pm *pm)
 	sci = pm->sts & pm->en;
 	if (sci != pm->sci) {
 		pm->sci = sci;
-		vm_irq_line(pm->vm, PM_SCI_GSI, sci);
+		irqchip_set(&pm->board->irqs, PM_SCI_GSI, sci);
 	}
 }
 
@@ -86,7 +86,8 @@ static void write_control(struct pm *pm, uint16_t value)
 
 	pm->cnt = value & (PM1_CNT_BM_RLD | PM1_CNT_SLP_TYP);
 	if (value & PM1_CNT_SLP_EN && type == PM_S5_SLP_TYP)
-		vm_stop(pm->vm, VM_STOP_POWEROFF, 0, "the guest switched itself off (S5)");
+		vm_stop(pm->board->vm, VM_STOP_POWEROFF, 0,
+			"the guest switched itself off (S5)");
 }
 
 /* All registers but the timer as one string of bytes, as a read of any width sees them. */
@@ -140,18 +141,18 @@ bool pm_power_button(struct pm *pm)
 	return heard;
 }
 
-struct pm *pm_create(struct vm *vm)
+struct pm *pm_create(const struct board *board)
 {
-	struct pm *pm = heap_zalloc(sizeof(*pm), &vm->account);
+	struct pm *pm = heap_zalloc(sizeof(*pm), board->account);
 
 	if (!pm)
 		return NULL;
-	pm->vm = vm;
+	pm->board = board;
 	spin_lock_init(&pm->lock, "PM");
 	pm->start_ns = clock_now_ns();
 	pm->carry_ticks = BIT(31);
 	timer_init(&pm->carry, carry);
-	if (bus_add(&vm->pio, PM1A_EVT_PORT, PM_BYTES, pm_access, pm, "pm")) {
+	if (bus_add(board->pio, PM1A_EVT_PORT, PM_BYTES, pm_access, pm, "pm")) {
 		heap_free(pm);
 		return NULL;
 	}

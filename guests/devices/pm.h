@@ -8,7 +8,7 @@
 #include "kernel/lib/types.h"
 
 struct pm;
-struct vm;
+struct board;
 
 /* Where the FADT says the blocks are. */
 #define PM1A_EVT_PORT  0x600
@@ -21,8 +21,8 @@ struct vm;
 #define PM_SCI_GSI     9
 #define PM_S5_SLP_TYP  5 /* as \_S5 in dsdt.asl */
 
-/* Adds itself to vm->pio. NULL when out of memory or when the ports are taken (logged). */
-struct pm *pm_create(struct vm *vm);
+/* Adds itself to board->pio. NULL when out of memory or when the ports are taken (logged). */
+struct pm *pm_create(const struct board *board);
 void pm_destroy(struct pm *pm); /* the VM runs no more */
 
 /* Presses the power button for a moment: asks the guest to shut itself down. Returns whether

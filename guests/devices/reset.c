@@ -4,7 +4,7 @@
 
 #include "guests/devices/isa.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define FAST_PORT     0x92
 #define FAST_INIT_NOW 0x01
@@ -15,7 +15,7 @@
 #define RST_CNT_FULL  0x08
 
 struct reset {
-	struct vm *vm;
+	const struct board *board;
 	_Atomic uint8_t fast, rst_cnt; /* the registers as last written */
 };
 
@@ -34,7 +34,8 @@ static void fast_write(void *device, unsigned offset, uint8_t value)
 	(void)offset;
 	reset->fast = value & (FAST_INIT_NOW | FAST_ALT_A20);
 	if (value & FAST_INIT_NOW)
-		vm_stop(reset->vm, VM_STOP_RESET, 0, "the guest reset itself (port 0x92)");
+		vm_stop(reset->board->vm, VM_STOP_RESET, 0,
+			"the guest reset itself (port 0x92)");
 }
 
 static void fast_access(void *device, struct bus_access *access)
@@ -49,7 +50,8 @@ static void rst_cnt_write(struct reset *reset, uint8_t value)
 
 	reset->rst_cnt = value & (RST_CNT_SYS | RST_CNT_CPU | RST_CNT_FULL);
 	if (value & ~old & RST_CNT_CPU)
-		vm_stop(reset->vm, VM_STOP_RESET, 0, "the guest reset itself (port 0xcf9)");
+		vm_stop(reset->board->vm, VM_STOP_RESET, 0,
+			"the guest reset itself (port 0xcf9)");
 }
 
 void reset_control_access(struct reset *reset, struct bus_access *access)
@@ -60,15 +62,15 @@ void reset_control_access(struct reset *reset, struct bus_access *access)
 		access->value = reset->rst_cnt;
 }
 
-struct reset *reset_create(struct vm *vm)
+struct reset *reset_create(const struct board *board)
 {
-	struct reset *reset = heap_zalloc(sizeof(*reset), &vm->account);
+	struct reset *reset = heap_zalloc(sizeof(*reset), board->account);
 
 	if (!reset)
 		return NULL;
-	reset->vm = vm;
+	reset->board = board;
 	reset->fast = FAST_ALT_A20;
-	if (bus_add(&vm->pio, FAST_PORT, 1, fast_access, reset, "port 0x92")) {
+	if (bus_add(board->pio, FAST_PORT, 1, fast_access, reset, "port 0x92")) {
 		heap_free(reset);
 		return NULL;
 	}

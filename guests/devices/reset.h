@@ -7,14 +7,14 @@
 
 struct bus_access;
 struct reset;
-struct vm;
+struct board;
 
 /* The FADT's reset register, and the value that resets: RST_CPU with SYS_RST. */
 #define RESET_PORT  0xcf9
 #define RESET_VALUE 0x06
 
-/* Adds port 0x92 to vm->pio. NULL when out of memory or when it is taken (logged). */
-struct reset *reset_create(struct vm *vm);
+/* Adds port 0x92 to board->pio. NULL when out of memory or when it is taken (logged). */
+struct reset *reset_create(const struct board *board);
 /* A byte is read from or written to port RESET_PORT. As a bus_handler. */
 void reset_control_access(struct reset *reset, struct bus_access *access);
 void reset_destroy(struct reset *reset); /* the VM runs no more */

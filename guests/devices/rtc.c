@@ -11,7 +11,7 @@
 #include "kernel/lib/lock.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 enum rtc_register {
 	REG_A = 10,
@@ -61,7 +61,7 @@ struct moment {
 };
 
 struct rtc {
-	struct vm *vm;
+	const struct board *board;
 
 	struct spinlock lock; /* guards all below; taken in interrupt context */
 	uint8_t index;
@@ -170,7 +170,7 @@ static void update(struct rtc *rtc)
 	line = rtc->cmos[REG_B] & rtc->cmos[REG_C] & IRQ_MASK;
 	if (line != rtc->line) {
 		rtc->line = line;
-		vm_irq_line(rtc->vm, RTC_GSI, line);
+		irqchip_set(&rtc->board->irqs, RTC_GSI, line);
 	}
 	due = next_due(rtc, now);
 	if (due != UINT64_MAX)
@@ -310,21 +310,21 @@ static void set_memory_size(struct rtc *rtc, uint64_t ram_bytes)
 	set_cmos(rtc, REG_ABOVE_4G_64K, 3, (ram_bytes - low) / (64 * KIB));
 }
 
-struct rtc *rtc_create(struct vm *vm)
+struct rtc *rtc_create(const struct board *board)
 {
-	struct rtc *rtc = heap_zalloc(sizeof(*rtc), &vm->account);
+	struct rtc *rtc = heap_zalloc(sizeof(*rtc), board->account);
 
 	if (!rtc)
 		return NULL;
-	rtc->vm = vm;
+	rtc->board = board;
 	spin_lock_init(&rtc->lock, "RTC");
 	rtc->cmos[REG_A] = A_DIVIDER_32K | 6; /* 1024 Hz, as BIOSes leave it */
 	rtc->cmos[REG_B] = RTC_B_24H;
 	rtc->cmos[REG_D] = D_VRT;
-	set_memory_size(rtc, vm->gmem.bytes);
+	set_memory_size(rtc, board->gmem->bytes);
 	rtc->seen = guest_now(rtc);
 	timer_init(&rtc->timer, timer_fired);
-	if (bus_add(&vm->pio, RTC_PORT, 2, rtc_access, rtc, "rtc")) {
+	if (bus_add(board->pio, RTC_PORT, 2, rtc_access, rtc, "rtc")) {
 		heap_free(rtc);
 		return NULL;
 	}

@@ -8,13 +8,13 @@
 #include "kernel/lib/types.h"
 
 struct rtc;
-struct vm;
+struct board;
 
 #define RTC_PORT 0x70
 #define RTC_GSI	 8
 
-/* Adds itself to vm->pio. NULL when out of memory or when the ports are taken (logged). */
-struct rtc *rtc_create(struct vm *vm);
+/* Adds itself to board->pio. NULL when out of memory or when the ports are taken (logged). */
+struct rtc *rtc_create(const struct board *board);
 void rtc_destroy(struct rtc *rtc); /* the VM runs no more */
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "kernel/lib/lock.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define EXIT_PORT	0xf4
 #define EXIT_BYTES	4
@@ -21,7 +21,7 @@ enum fw_cfg_item {
 };
 
 struct testdev {
-	struct vm *vm;
+	const struct board *board;
 	struct spinlock lock; /* guards selector and position */
 	uint16_t selector;
 	unsigned position; /* of the next byte of the item; 8 at the most */
@@ -32,7 +32,7 @@ static void exit_access(void *device, struct bus_access *access)
 	struct testdev *testdev = device;
 
 	if (access->write)
-		vm_stop(testdev->vm, VM_STOP_EXIT, access->value,
+		vm_stop(testdev->board->vm, VM_STOP_EXIT, access->value,
 			"the guest ended with status 0x%x (debug exit)",
 			(unsigned)access->value);
 	else
@@ -45,9 +45,9 @@ static uint64_t item(const struct testdev *testdev)
 	switch (testdev->selector) {
 	case FW_CFG_SIGNATURE: return 'Q' | 'E' << 8 | 'M' << 16 | 'U' << 24;
 	case FW_CFG_ID: return FW_CFG_ID_PLAIN;
-	case FW_CFG_RAM_SIZE: return testdev->vm->gmem.bytes;
+	case FW_CFG_RAM_SIZE: return testdev->board->gmem->bytes;
 	case FW_CFG_NB_CPUS:
-	case FW_CFG_MAX_CPUS: return testdev->vm->vcpu_count;
+	case FW_CFG_MAX_CPUS: return testdev->board->vcpu_count;
 	default: return 0;
 	}
 }
@@ -69,16 +69,16 @@ static void fw_cfg_access(void *device, struct bus_access *access)
 	spin_unlock_irqrestore(&testdev->lock, flags);
 }
 
-struct testdev *testdev_create(struct vm *vm)
+struct testdev *testdev_create(const struct board *board)
 {
-	struct testdev *testdev = heap_zalloc(sizeof(*testdev), &vm->account);
+	struct testdev *testdev = heap_zalloc(sizeof(*testdev), board->account);
 
 	if (!testdev)
 		return NULL;
-	testdev->vm = vm;
+	testdev->board = board;
 	spin_lock_init(&testdev->lock, "testdev");
-	if (bus_add(&vm->pio, EXIT_PORT, EXIT_BYTES, exit_access, testdev, "debug exit") ||
-	    bus_add(&vm->pio, FW_CFG_PORT, FW_CFG_PORTS, fw_cfg_access, testdev, "fw_cfg")) {
+	if (bus_add(board->pio, EXIT_PORT, EXIT_BYTES, exit_access, testdev, "debug exit") ||
+	    bus_add(board->pio, FW_CFG_PORT, FW_CFG_PORTS, fw_cfg_access, testdev, "fw_cfg")) {
 		heap_free(testdev);
 		return NULL;
 	}

@@ -6,10 +6,10 @@
 #define GUESTS_DEVICES_TESTDEV_H
 
 struct testdev;
-struct vm;
+struct board;
 
-/* Adds itself to vm->pio. NULL when out of memory or when the ports are taken (logged). */
-struct testdev *testdev_create(struct vm *vm);
+/* Adds itself to board->pio. NULL when out of memory or when the ports are taken (logged). */
+struct testdev *testdev_create(const struct board *board);
 void testdev_destroy(struct testdev *testdev); /* the VM runs no more */
 
 #endif

@@ -9,7 +9,7 @@
 #include "guests/devices/isa.h"
 #include "kernel/lib/lock.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 enum uart_register {	       /* with DLAB = 1, the first two are the divisor's */
 		     REG_DATA, /* RBR (read), THR (write) */
@@ -74,7 +74,7 @@ struct fifo {
 /* All guarded by `lock`, but that `lsr` may be read without it: it is changed under the lock,
  * each time to a value that was true at that moment. */
 struct uart {
-	struct vm *vm;
+	const struct board *board;
 	struct uart_host host;
 	unsigned gsi;
 
@@ -144,7 +144,7 @@ static void update_line(struct uart *uart)
 	if (line == uart->line)
 		return;
 	uart->line = line;
-	vm_irq_line(uart->vm, uart->gsi, line);
+	irqchip_set(&uart->board->irqs, uart->gsi, line);
 }
 
 /* What the modem inputs are now, and which of them changed since MSR was read. */
@@ -373,14 +373,14 @@ void uart_drained(struct uart *uart)
 	spin_unlock_irqrestore(&uart->lock, flags);
 }
 
-struct uart *uart_create(struct vm *vm, uint16_t port, unsigned gsi,
+struct uart *uart_create(const struct board *board, uint16_t port, unsigned gsi,
 			 const struct uart_host *host)
 {
-	struct uart *uart = heap_zalloc(sizeof(*uart), &vm->account);
+	struct uart *uart = heap_zalloc(sizeof(*uart), board->account);
 
 	if (!uart)
 		return NULL;
-	uart->vm = vm;
+	uart->board = board;
 	spin_lock_init(&uart->lock, "UART");
 	uart->gsi = gsi;
 	if (host)
@@ -389,7 +389,7 @@ struct uart *uart_create(struct vm *vm, uint16_t port, unsigned gsi,
 	uart->trigger = 1;
 	uart->lsr = LSR_THRE | LSR_IDLE;
 	uart->msr = MSR_CONNECTED;
-	if (bus_add(&vm->pio, port, UART_PORTS, uart_access, uart, "uart")) {
+	if (bus_add(board->pio, port, UART_PORTS, uart_access, uart, "uart")) {
 		heap_free(uart);
 		return NULL;
 	}

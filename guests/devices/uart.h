@@ -9,7 +9,7 @@
 #include "kernel/lib/types.h"
 
 struct uart;
-struct vm;
+struct board;
 
 #define UART_COM1_PORT 0x3f8
 #define UART_COM1_GSI  4
@@ -29,8 +29,8 @@ struct uart_host {
 	void *arg;
 };
 
-/* Adds itself to vm->pio. NULL when out of memory or when the ports are taken (logged). */
-struct uart *uart_create(struct vm *vm, uint16_t port, unsigned gsi,
+/* Adds itself to board->pio. NULL when out of memory or when the ports are taken (logged). */
+struct uart *uart_create(const struct board *board, uint16_t port, unsigned gsi,
 			 const struct uart_host *host);
 void uart_destroy(struct uart *uart); /* the VM runs no more */
 

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "guests/pci/internal.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 static unsigned bar_offset(unsigned bar)
 {

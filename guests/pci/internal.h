@@ -53,7 +53,7 @@ struct pci_space {
 };
 
 struct pci_root {
-	struct vm *vm;
+	const struct board *board;
 	struct reset *reset;
 	struct pci_function bridge;
 	struct pci_function *functions[PCI_SLOTS]; /* fixed before the VM starts */

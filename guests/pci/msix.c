@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "guests/pci/internal.h"
-#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/board.h"
 
 #define CAPABILITY_MSIX	      0x11
 #define CONTROL		      2 /* offset from the capability */
@@ -71,7 +71,7 @@ static void send_or_pend(struct pci_function *function, unsigned vector)
 	}
 	function->msix_pending &= ~BIT(vector);
 	atomic_fetch_add_explicit(&function->messages, 1, memory_order_relaxed);
-	vlapic_msi(function->vm, entry->address, entry->data);
+	irqchip_msi(&function->board->irqs, entry->address, entry->data);
 }
 
 void pci_msix_send(struct pci_function *function, unsigned vector)

@@ -10,7 +10,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 /* The host bridge is what pci.ids calls "QEMU PCIe Host bridge": it stands for no chipset, so
  * no driver expects registers of one. */
@@ -46,7 +46,7 @@ int pci_root_add(struct pci_root *root, struct pci_function *function)
 	if (take_slot(root, function))
 		goto full;
 	function->root = root;
-	function->vm = root->vm;
+	function->board = root->board;
 	pci_function_init(function);
 	if (pci_bars_place(function) || (function->msix_vectors && pci_msix_init(function))) {
 		pci_root_remove(function);
@@ -56,7 +56,7 @@ int pci_root_add(struct pci_root *root, struct pci_function *function)
 	pci_bars_update(function);
 	return 0;
 full:
-	log_error(root->vm->name, "no room on its PCI bus for %s: give it fewer devices",
+	log_error(root->board->name, "no room on its PCI bus for %s: give it fewer devices",
 		  function->name);
 	return -ENOSPC;
 }
@@ -73,22 +73,23 @@ void pci_root_remove(struct pci_function *function)
 
 static int add_configuration(struct pci_root *root)
 {
-	struct vm *vm = root->vm;
+	const struct board *board = root->board;
 
-	return bus_add(&vm->pio, PORTS_BASE, PORTS_BYTES, pci_ports_access, root,
+	return bus_add(board->pio, PORTS_BASE, PORTS_BYTES, pci_ports_access, root,
 		       "PCI configuration ports") ||
-	       bus_add(&vm->mmio, PCI_ECAM_BASE, PCI_ECAM_BYTES, pci_ecam_access, root, "ECAM");
+	       bus_add(board->mmio, PCI_ECAM_BASE, PCI_ECAM_BYTES, pci_ecam_access, root,
+		       "ECAM");
 }
 
 /* Whatever is not RAM, and nobody else's, is PCI's: a BAR answers wherever it is. */
 static void join_buses(struct pci_root *root)
 {
-	struct vm *vm = root->vm;
+	const struct board *board = root->board;
 
-	vm->mmio.rest = pci_space_access;
-	vm->mmio.rest_device = &root->memory;
-	vm->pio.rest = pci_space_access;
-	vm->pio.rest_device = &root->io;
+	board->mmio->rest = pci_space_access;
+	board->mmio->rest_device = &root->memory;
+	board->pio->rest = pci_space_access;
+	board->pio->rest_device = &root->io;
 }
 
 static int add_bridge(struct pci_root *root)
@@ -105,21 +106,21 @@ static int add_bridge(struct pci_root *root)
 	return pci_root_add(root, &root->bridge);
 }
 
-struct pci_root *pci_root_create(struct vm *vm, struct reset *reset)
+struct pci_root *pci_root_create(const struct board *board, struct reset *reset)
 {
-	struct pci_root *root = heap_zalloc(sizeof(*root), &vm->account);
+	struct pci_root *root = heap_zalloc(sizeof(*root), board->account);
 
 	if (!root)
 		return NULL;
 	spin_lock_init(&root->pins_lock, "PCI pins");
-	if (vm->gmem.bytes > pci_high_base() - (GMEM_HIGH_BASE - GMEM_LOW_MAX)) {
-		log_error(vm->name,
+	if (board->gmem->bytes > pci_high_base() - (GMEM_HIGH_BASE - GMEM_LOW_MAX)) {
+		log_error(board->name,
 			  "its memory reaches %llu GiB, where on this CPU PCI devices "
 			  "are: give it less",
 			  (unsigned long long)(pci_high_base() / GIB));
 		goto fail;
 	}
-	root->vm = vm;
+	root->board = board;
 	root->reset = reset;
 	root->next[PCI_BAR_IO] = PCI_IO_BASE;
 	root->next[PCI_BAR_MEMORY32] = PCI_WINDOW_BASE;

@@ -9,7 +9,7 @@
 #include "kernel/lib/lock.h"
 #include "kernel/vmm/bus.h"
 
-struct vm;
+struct board;
 struct reset;
 struct pci_root;
 
@@ -76,7 +76,7 @@ struct pci_function {
 
 	/* The root's. */
 	struct pci_root *root;
-	struct vm *vm;
+	const struct board *board;
 	uint8_t slot;
 	struct spinlock lock;
 	uint8_t config[PCI_CONFIG_BYTES];
@@ -96,7 +96,7 @@ uint64_t pci_high_base(void);
 
 /* The root, with a host bridge in slot 0. Byte accesses to port 0xcf9, amid its own, go on to
  * `reset`. NULL without memory or where the windows are taken (logged). */
-struct pci_root *pci_root_create(struct vm *vm, struct reset *reset);
+struct pci_root *pci_root_create(const struct board *board, struct reset *reset);
 /* All functions have been removed. NULL is fine. */
 void pci_root_destroy(struct pci_root *root);
 

@@ -1,6 +1,6 @@
 /* INTx: the functions' INTA# pins and the wires that they share to the I/O APIC. */
 #include "guests/pci/internal.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 /* All slots that share the wire of `slot`. */
 static uint32_t wire_of(unsigned slot)
@@ -25,7 +25,7 @@ static void drive(struct pci_root *root, unsigned slot, bool level)
 	else
 		root->pins &= ~BIT(slot);
 	if (before != root->pins)
-		vm_irq_line(root->vm, pci_slot_gsi(slot), root->pins & wire_of(slot));
+		irqchip_set(&root->board->irqs, pci_slot_gsi(slot), root->pins & wire_of(slot));
 	spin_unlock_irqrestore(&root->pins_lock, flags);
 }
 

@@ -10,7 +10,7 @@
 
 #include "kernel/log/log.h"
 #include "kernel/vmm/place.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vcpu.h"
 
 /* Index of the first range that ends after `addr`; bus->count when none does. Such a range
  * holds `addr` unless it begins later. */
@@ -105,11 +105,11 @@ void bus_unclaimed(struct bus *bus, struct bus_access *access)
 	    BUS_UNCLAIMED_MANY)
 		return;
 	log_warn(
-		vcpu->vm->name,
+		bus->owner,
 		"has accessed %s where nothing is %u times so far, now 0x%llx on vCPU %u (%s): "
 		"`show` counts on",
-		bus == &vcpu->vm->pio ? "ports" : "memory", BUS_UNCLAIMED_MANY,
-		(unsigned long long)access->addr, vcpu->id, vcpu_place(vcpu).text);
+		bus->what, BUS_UNCLAIMED_MANY, (unsigned long long)access->addr, vcpu->id,
+		vcpu_place(vcpu).text);
 }
 
 void bus_do(struct bus *bus, struct bus_access *access)

@@ -39,6 +39,7 @@ struct bus_range {
 typedef bool (*bus_rest_handler)(void *device, struct bus_access *access);
 
 struct bus {
+	const char *owner, *what; /* the guest's name, and "ports" or "memory": for messages */
 	unsigned count;
 	struct bus_range ranges[BUS_RANGES_MAX]; /* sorted by base, disjoint */
 	bus_rest_handler rest;			 /* NULL: nobody */

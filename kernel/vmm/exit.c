@@ -11,6 +11,7 @@
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/place.h"
 #include "kernel/vmm/task_switch.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
 #define VECTOR_UD  6

@@ -8,6 +8,10 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/insn_internal.h"
+#include "kernel/vmm/place.h"
+#include "kernel/vmm/vcpu_raise.h"
+#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vm.h"
 
 #define CR0_PE	  BIT(0)
 #define RFLAGS_TF BIT(8)

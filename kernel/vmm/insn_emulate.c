@@ -9,6 +9,7 @@
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/insn_internal.h"
 #include "kernel/vmm/place.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 

@@ -5,7 +5,6 @@
 
 #include "kernel/cpu/clock.h"
 #include "kernel/vmm/vm.h"
-#include "kernel/vmm/vtsc.h"
 
 struct pvclock_time { /* struct pvclock_vcpu_time_info */
 	uint32_t version, pad0;
@@ -59,6 +58,16 @@ int pvclock_write_wall(struct vcpu *vcpu, uint64_t gpa)
 	return gmem_write(&vcpu->vm->gmem, gpa, &wall, sizeof wall) ? -EPERM : 0;
 }
 
+/* Whether all vCPUs read the same, as far as the guest has not moved one. */
+static bool tscs_agree(const struct vm *vm)
+{
+	for (unsigned i = 1; i < vm->vcpu_count; i++)
+		if (atomic_load(&vm->vcpus[i]->tsc_adjust) !=
+		    atomic_load(&vm->vcpus[0]->tsc_adjust))
+			return false;
+	return true;
+}
+
 /*
  * An odd version tells readers on other vCPUs to wait. Guests' TSCs that the guest has set
  * apart still make clocks that agree, but not if one vCPU's page is used with another's TSC, as
@@ -71,7 +80,7 @@ static int write_page(struct vcpu *vcpu)
 	struct pvclock_time time = {
 		.version = vcpu->pvclock_version + 1,
 		.tsc_timestamp = atomic_load(&vcpu->tsc_adjust),
-		.flags = vtsc_agree(vcpu->vm) ? PVCLOCK_TSC_STABLE : 0,
+		.flags = tscs_agree(vcpu->vm) ? PVCLOCK_TSC_STABLE : 0,
 	};
 	int err;
 

@@ -5,6 +5,7 @@
 
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/task_internal.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
 #define RFLAGS_VM     BIT(17)

@@ -7,6 +7,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/task_internal.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
 #define CR0_TS	      BIT(3)

@@ -1,6 +1,6 @@
 /*
- * A virtual CPU: its registers, the requests others post to it, and its run loop (inject,
- * enter, handle). Its lapic is vlapic.h; its control structures belong to the backend.
+ * A virtual CPU: its registers, and the requests that others post to it. Its run loop is
+ * vcpu_run.h, its lapic vlapic.h; its control structures belong to the backend.
  */
 #ifndef KERNEL_VMM_VCPU_H
 #define KERNEL_VMM_VCPU_H
@@ -15,7 +15,6 @@
 
 struct mem_account;
 struct thread;
-struct thread_ops;
 struct vlapic;
 struct vm;
 
@@ -92,10 +91,6 @@ struct vcpu_entry {
 	uint64_t rip, rflags;
 };
 
-/* Creates the vCPU parked, with its lapic. NULL when out of memory. */
-struct vcpu *vcpu_create(struct vm *vm, unsigned id);
-void vcpu_destroy(struct vcpu *vcpu); /* its thread has ended */
-
 /* Sets request bits and makes the vCPU look at them soon: leaves guest mode, wakes from HLT.
  * Any context. */
 void vcpu_post(struct vcpu *vcpu, uint32_t requests);
@@ -120,12 +115,8 @@ uint32_t vcpu_get_pkru(void);
 
 /* DR0 to DR3. They are the CPU's while the vCPU is loaded. On the vCPU's thread. */
 void vcpu_set_debug_addresses(struct vcpu *vcpu, const uint64_t dr[4]);
-
-/* Exceptions raised by emulation, delivered at the next entry; a second one follows the
- * double-fault rules (SDM vol. 3A table 6-5). On the vCPU's thread. */
-void vcpu_raise(struct vcpu *vcpu, unsigned vector);
-void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error);
-void vcpu_raise_page_fault(struct vcpu *vcpu, uint64_t cr2, uint32_t error);
+/* The vCPU comes to this CPU: vcpu->dr go into it. Interrupts off. */
+void vcpu_load_debug_addresses(const struct vcpu *vcpu);
 
 /* Whether code in a segment like this runs in 64-bit mode. L alone does not say so: legacy mode
  * ignores it (SDM vol. 3A 3.4.5; APM vol. 2 4.8.1). On the vCPU's thread. */
@@ -134,11 +125,5 @@ static inline bool vcpu_is_64bit(struct vcpu *vcpu, const struct vcpu_segment *c
 	return cs->attributes & SEG_ATTR_LONG &&
 	       vmm_backend->get_reg(vcpu, REG_EFER) & EFER_LMA;
 }
-
-/* For the thread: FPU, debug registers and the backend's own come and go with its CPU. */
-extern const struct thread_ops vcpu_thread_ops;
-
-/* The thread's function; arg is the vCPU. Returns when the VM is destroyed. */
-void vcpu_thread(void *arg);
 
 #endif

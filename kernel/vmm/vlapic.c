@@ -10,7 +10,6 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic_internal.h"
 #include "kernel/vmm/vm.h"
 
@@ -223,7 +222,7 @@ void vlapic_accept(struct vlapic *lapic, unsigned vector)
 void vlapic_eoi_broadcast(struct vlapic *lapic, unsigned vector)
 {
 	if (lapic_get(lapic, LAPIC_TMR + vector / 32) >> (vector % 32) & 1)
-		vioapic_eoi(lapic->vcpu->vm->ioapic, vector);
+		irqchip_eoi(&lapic->vcpu->vm->board.irqs, vector);
 }
 
 static void write_eoi(struct vlapic *lapic)

@@ -1,12 +1,14 @@
-/* Choosing a backend and making each CPU ready for guests. */
+/* The start of the machine's virtualization: once, then on each CPU. */
+#include "kernel/vmm/vmm.h"
+
 #include <errno.h>
 
 #include "kernel/cpu/control.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/log/log.h"
+#include "kernel/mem/pagetable.h"
 #include "kernel/vmm/backend.h"
 #include "kernel/vmm/features.h"
-#include "kernel/vmm/vm.h"
 
 const struct vmm_backend *vmm_backend;
 

@@ -14,12 +14,13 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define PIT_HZ	       1193182ull
 #define PORT_CHANNEL0  0x40
 #define PORT_GATE      0x61
 #define OFFSET_CONTROL 3
+#define IRQ	       0
 
 /* Shorter periods interrupt only every few periods: a hostile guest must not keep a CPU busy
  * with timers. */
@@ -55,7 +56,7 @@ struct channel {
 };
 
 struct vpit {
-	struct vm *vm;
+	const struct board *board;
 	struct spinlock lock; /* guards all below; vm->irq_lock nests in it */
 	struct channel channels[3];
 	uint8_t gate_port; /* port 0x61's writable bits */
@@ -190,7 +191,7 @@ static void next_tick(struct vpit *pit)
 	uint64_t step = stride(ch), now_tick = elapsed(ch) / ch->count;
 	uint64_t spacing = ns_of(ch->count * step / 2);
 
-	if (!is_periodic(ch) || atomic_load(&pit->vm->stopping)) {
+	if (!is_periodic(ch) || atomic_load(pit->board->stopping)) {
 		pit->tick = 0;
 		return;
 	}
@@ -210,8 +211,8 @@ static void expired(struct timer *timer)
 	if (pit->tick && clock_now_ns() < pit->tick_ns) {
 		timer_arm(timer, pit->tick_ns);
 	} else if (pit->tick) {
-		vm_irq_line(pit->vm, 0, false);
-		vm_irq_line(pit->vm, 0, true);
+		irqchip_lower(&pit->board->irqs, IRQ);
+		irqchip_raise(&pit->board->irqs, IRQ);
 		next_tick(pit);
 	}
 	spin_unlock_irqrestore(&pit->lock, flags);
@@ -316,7 +317,7 @@ static void write_control(struct vpit *pit, uint8_t value)
 	};
 	if (ch == &pit->channels[0]) {
 		pit->tick = 0;
-		vm_irq_line(pit->vm, 0, false);
+		irqchip_lower(&pit->board->irqs, IRQ);
 	}
 }
 
@@ -373,19 +374,19 @@ static void gate_io(void *device, struct bus_access *access)
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
 
-struct vpit *vpit_create(struct vm *vm)
+struct vpit *vpit_create(const struct board *board)
 {
-	struct vpit *pit = heap_zalloc(sizeof(*pit), &vm->account);
+	struct vpit *pit = heap_zalloc(sizeof(*pit), board->account);
 
 	if (!pit)
 		return NULL;
-	pit->vm = vm;
+	pit->board = board;
 	spin_lock_init(&pit->lock, "PIT");
 	timer_init(&pit->timer, expired);
 	for (unsigned i = 0; i < 3; i++)
 		pit->channels[i] = (struct channel){.access = ACCESS_BOTH, .gate = i < 2};
-	if (bus_add(&vm->pio, PORT_CHANNEL0, 4, channel_io, pit, "pit") ||
-	    bus_add(&vm->pio, PORT_GATE, 1, gate_io, pit, "speaker gate")) {
+	if (bus_add(board->pio, PORT_CHANNEL0, 4, channel_io, pit, "pit") ||
+	    bus_add(board->pio, PORT_GATE, 1, gate_io, pit, "speaker gate")) {
 		heap_free(pit);
 		return NULL;
 	}

@@ -45,15 +45,6 @@ void vtsc_put(struct vcpu *vcpu)
 	vcpu->tsc_seen = vtsc_read(vcpu);
 }
 
-bool vtsc_agree(const struct vm *vm)
-{
-	for (unsigned i = 1; i < vm->vcpu_count; i++)
-		if (atomic_load(&vm->vcpus[i]->tsc_adjust) !=
-		    atomic_load(&vm->vcpus[0]->tsc_adjust))
-			return false;
-	return true;
-}
-
 /* The others look at it anew each time: another vCPU may be moving its own right now, so that
  * whether they agree before and after does not tell what a page says. */
 void vtsc_set_adjust(struct vcpu *vcpu, uint64_t adjust)

@@ -28,8 +28,4 @@ void vtsc_put(struct vcpu *vcpu);
 void vtsc_write(struct vcpu *vcpu, uint64_t tsc);
 void vtsc_set_adjust(struct vcpu *vcpu, uint64_t adjust);
 
-/* Whether all vCPUs of the VM read the same, as far as the guest has not moved one. Any
- * context. */
-bool vtsc_agree(const struct vm *vm);
-
 #endif

@@ -6,7 +6,7 @@
 #ifndef TESTS_UNIT_FAKE_MACHINE_H
 #define TESTS_UNIT_FAKE_MACHINE_H
 
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vm_create.h"
 #include "tests/unit/model_guest.h"
 
 /* Allocations of any kind until one fails; 0: none does. */

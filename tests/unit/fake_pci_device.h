@@ -113,8 +113,8 @@ static inline int setup(void **state)
 {
 	(void)state;
 	vm = fake_machine_create();
-	reset = reset_create(vm);
-	root = pci_root_create(vm, reset);
+	reset = reset_create(&vm->board);
+	root = pci_root_create(&vm->board, reset);
 	device = (struct device){.pci = model};
 	second = (struct device){.pci = model};
 	return root ? pci_root_add(root, &device.pci) : -1;

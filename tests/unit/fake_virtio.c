@@ -14,12 +14,12 @@ void fake_virtio_start(void (*wait)(void))
 	fake_wait = wait;
 }
 
-int virtio_create(struct virtio *virtio, const struct virtio_type *type, struct vm *of,
+int virtio_create(struct virtio *virtio, const struct virtio_type *type, const struct board *of,
 		  struct pci_root *root, uint64_t features)
 {
 	(void)root;
 	virtio->type = type;
-	virtio->vm = of;
+	virtio->board = of;
 	virtio->offered = features;
 	return 0;
 }

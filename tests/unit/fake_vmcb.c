@@ -16,6 +16,7 @@
 #include "kernel/vmm/svm/asm.h"
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/svm/svm.h"
+#include "kernel/vmm/vmm.h"
 #include "tests/unit/fake_cpu.h"
 #include "tests/unit/fake_machine.h"
 

@@ -12,6 +12,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/mem/heap.h"
+#include "kernel/vmm/vmm.h"
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/backend.h"
 #include "kernel/vmm/vmx/vmx.h"

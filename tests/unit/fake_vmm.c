@@ -13,7 +13,7 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
 #include "kernel/vmm/place.h"
-#include "kernel/vmm/vlapic.h"
+#include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vtsc.h"
 
 uint64_t fake_now_ns, fake_late_ns;
@@ -177,23 +177,37 @@ __attribute__((weak)) bool gmem_is_ram(const struct gmem *gm, uint64_t gpa, uint
 	return gpa < gm->low_bytes && bytes <= gm->low_bytes - gpa;
 }
 
-__attribute__((weak)) void vm_irq_line(struct vm *vm, unsigned gsi, bool level)
+static void set_line(void *vm, unsigned line, bool level)
 {
 	(void)vm;
-	fake_irq_rises[gsi] += level && !fake_irq_level[gsi];
-	fake_irq_level[gsi] = level;
+	fake_irq_rises[line] += level && !fake_irq_level[line];
+	fake_irq_level[line] = level;
 }
 
-__attribute__((weak)) void reset_control_access(struct reset *reset, struct bus_access *access)
-{
-	(void)reset, (void)access;
-}
-
-__attribute__((weak)) void vlapic_msi(struct vm *vm, uint64_t address, uint32_t data)
+static void send_msi(void *vm, uint64_t address, uint32_t data)
 {
 	(void)vm;
 	fake_messages[fake_message_count++ % FAKE_MESSAGES] =
 		(struct fake_message){address, data};
+}
+
+__attribute__((weak)) void vioapic_eoi(struct vioapic *ioapic, uint8_t vector)
+{
+	(void)ioapic, (void)vector;
+}
+
+static void broadcast_eoi(void *controllers, uint8_t vector)
+{
+	struct vm *vm = controllers;
+
+	vioapic_eoi(vm->ioapic, vector);
+}
+
+static const struct irqchip_ops irqs = {.set = set_line, .msi = send_msi, .eoi = broadcast_eoi};
+
+__attribute__((weak)) void reset_control_access(struct reset *reset, struct bus_access *access)
+{
+	(void)reset, (void)access;
 }
 
 struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns)
@@ -201,6 +215,20 @@ struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns)
 	struct vm *vm = calloc(1, sizeof(*vm));
 
 	vm->vcpu_count = vcpus;
+	vm->pio.owner = vm->mmio.owner = vm->name;
+	vm->pio.what = "ports";
+	vm->mmio.what = "memory";
+	vm->board = (struct board){
+		.name = vm->name,
+		.account = &vm->account,
+		.gmem = &vm->gmem,
+		.pio = &vm->pio,
+		.mmio = &vm->mmio,
+		.irqs = {&irqs, vm},
+		.vcpu_count = vcpus,
+		.stopping = &vm->stopping,
+		.vm = vm,
+	};
 	vm->tsc_offset = 12345;
 	for (unsigned i = 0; i < vcpus; i++) {
 		vm->vcpus[i] = calloc(1, sizeof(struct vcpu));

@@ -15,10 +15,10 @@ extern unsigned fake_timer_runs; /* functions called so far */
 extern unsigned fake_log_lines;
 extern unsigned fake_heap_left; /* allocations that heap_zalloc() still grants */
 #define FAKE_HEAP_ALL 1000000000u
-extern unsigned fake_irq_rises[24]; /* vm_irq_line() from false to true, where it is fake */
+extern unsigned fake_irq_rises[24]; /* of lines, through the VM's board */
 extern bool fake_irq_level[24];
 
-/* MSIs sent, where vlapic_msi() is fake: how many, and the last of them by number. */
+/* MSIs sent through its board: how many, and the last of them by number. */
 #define FAKE_MESSAGES 64
 struct fake_message {
 	uint64_t address;
@@ -27,7 +27,7 @@ struct fake_message {
 extern struct fake_message fake_messages[FAKE_MESSAGES];
 extern unsigned fake_message_count;
 
-/* A zeroed VM with so many vCPUs, none of which has a lapic; the clock at `now_ns`. */
+/* A VM with a board and so many vCPUs, none of which has a lapic; the clock at `now_ns`. */
 struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns);
 void fake_vm_destroy(struct vm *vm); /* everything in it is gone already */
 

@@ -34,7 +34,7 @@ static int setup(void **state)
 
 	(void)state;
 	vm = fake_machine_create();
-	chipset = chipset_create(vm, &params);
+	chipset = chipset_create(&vm->board, &params);
 	return chipset ? 0 : -1;
 }
 
@@ -241,7 +241,7 @@ static void test_test_ports_are_off_by_default(void **state)
 	chipset_destroy(chipset);
 	fake_vm_destroy(vm);
 	vm = fake_machine_create();
-	chipset = chipset_create(vm, &params);
+	chipset = chipset_create(&vm->board, &params);
 	assert_non_null(chipset);
 	out(0xf4, 1, 1);
 	assert_int_equal(fake_stop_kind, VM_STOP_NONE);
@@ -269,7 +269,7 @@ static void test_failure_leaves_nothing(void **state)
 		struct vm *other = fake_machine_create();
 
 		assert_int_equal(bus_add(&other->pio, ports[i], 1, NULL, NULL, "taken"), 0);
-		assert_null(chipset_create(other, &params));
+		assert_null(chipset_create(&other->board, &params));
 		fake_vm_destroy(other);
 	}
 }
@@ -285,7 +285,7 @@ static void test_every_allocation_may_fail(void **state)
 		struct vm *other = fake_machine_create();
 
 		fake_heap_left = n;
-		made = chipset_create(other, &params);
+		made = chipset_create(&other->board, &params);
 		assert_true(!made == (n < 9)); /* itself, seven devices, PCI's root */
 		fake_heap_left = FAKE_HEAP_ALL;
 		chipset_destroy(made);

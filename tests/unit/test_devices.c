@@ -20,7 +20,7 @@
 #include "kernel/io/storage.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 /* What is asked of others: which one says no, and how many things are there now. */
 static int left, things, sources, ports;
@@ -110,10 +110,10 @@ int network_attach(const struct network_port_config *config, struct netdev **dev
 	return 0;
 }
 
-struct virtio_blk *virtio_blk_create(struct vm *vm, struct pci_root *root,
+struct virtio_blk *virtio_blk_create(const struct board *board, struct pci_root *root,
 				     const struct config_disk *config, struct blkdev *dev)
 {
-	(void)vm, (void)root, (void)config, (void)dev;
+	(void)board, (void)root, (void)config, (void)dev;
 	return make();
 }
 
@@ -129,10 +129,10 @@ void virtio_blk_get_info(const struct virtio_blk *blk, struct virtio_blk_info *i
 }
 
 /* Once it is there the port is its. */
-struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
+struct virtio_net *virtio_net_create(const struct board *board, struct pci_root *root,
 				     const struct virtio_net_params *params)
 {
-	(void)vm, (void)root;
+	(void)board, (void)root;
 	assert_ptr_equal(params->port, &port);
 	return make();
 }
@@ -150,9 +150,9 @@ void virtio_net_get_info(const struct virtio_net *net, struct virtio_net_info *i
 	memset(info, 0, sizeof(*info));
 }
 
-struct virtio_rng *virtio_rng_create(struct vm *vm, struct pci_root *root)
+struct virtio_rng *virtio_rng_create(const struct board *board, struct pci_root *root)
 {
-	(void)vm, (void)root;
+	(void)board, (void)root;
 	return make();
 }
 
@@ -161,10 +161,10 @@ void virtio_rng_destroy(struct virtio_rng *rng)
 	unmake(rng);
 }
 
-struct virtio_console *virtio_console_create(struct vm *vm, struct pci_root *root,
+struct virtio_console *virtio_console_create(const struct board *board, struct pci_root *root,
 					     struct console *console)
 {
-	(void)vm, (void)root, (void)console;
+	(void)board, (void)root, (void)console;
 	return make();
 }
 
@@ -173,9 +173,9 @@ void virtio_console_destroy(struct virtio_console *console)
 	unmake(console);
 }
 
-struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root)
+struct virtio_balloon *virtio_balloon_create(const struct board *board, struct pci_root *root)
 {
-	(void)vm, (void)root;
+	(void)board, (void)root;
 	return make();
 }
 
@@ -214,7 +214,7 @@ static void test_everything_may_fail(void **state)
 {
 	/* Itself; an open and a device for each of four; random bytes, balloon and console. */
 	static const int asked = 1 + 2 * 4 + 3;
-	static struct vm vm;
+	static struct board board;
 	struct devices *devices = NULL;
 	char why[BOOT_WHY_BYTES];
 
@@ -224,7 +224,7 @@ static void test_everything_may_fail(void **state)
 
 		left = n;
 		why[0] = '\0';
-		err = devices_create(&config, &vm, NULL, NULL, &devices, why);
+		err = devices_create(&config, &board, NULL, NULL, &devices, why);
 		if (n == asked) {
 			assert_int_equal(err, 0);
 			break;
@@ -242,22 +242,22 @@ static void test_everything_may_fail(void **state)
 
 static void test_refusals_name_the_place(void **state)
 {
-	static struct vm vm;
+	static struct board board;
 	struct devices *devices;
 	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	left = 1;
-	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &devices, why), -ENODEV);
+	assert_int_equal(devices_create(&config, &board, NULL, NULL, &devices, why), -ENODEV);
 	assert_string_equal(why, "disks[0].source 'ram:8 MiB' is not there");
 	left = 5;
-	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &devices, why), -ENOENT);
+	assert_int_equal(devices_create(&config, &board, NULL, NULL, &devices, why), -ENOENT);
 	assert_string_equal(why, "nics[0] is not there");
 }
 
 static void test_information(void **state)
 {
-	static struct vm vm;
+	static struct board board;
 	static struct devices_info info;
 	struct devices *devices;
 	char why[BOOT_WHY_BYTES];
@@ -265,7 +265,7 @@ static void test_information(void **state)
 	(void)state;
 	left = -1;
 	config.console = CONFIG_CONSOLE_SERIAL;
-	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &devices, why), 0);
+	assert_int_equal(devices_create(&config, &board, NULL, NULL, &devices, why), 0);
 	devices_get_info(devices, &info);
 	assert_int_equal(info.disk_count, 2);
 	assert_int_equal(info.disks[1].bytes, 4096);

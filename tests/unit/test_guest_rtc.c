@@ -34,7 +34,7 @@ static int setup(void **state)
 {
 	(void)state;
 	vm = fake_machine_create();
-	rtc = rtc_create(vm);
+	rtc = rtc_create(&vm->board);
 	return rtc ? 0 : -1;
 }
 

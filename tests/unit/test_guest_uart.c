@@ -53,7 +53,7 @@ static int setup(void **state)
 	(void)state;
 	console = (struct console){.room = sizeof(console.text)};
 	vm = fake_machine_create();
-	uart = uart_create(vm, UART_COM1_PORT, GSI, &host);
+	uart = uart_create(&vm->board, UART_COM1_PORT, GSI, &host);
 	return uart ? 0 : -1;
 }
 

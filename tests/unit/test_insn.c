@@ -20,6 +20,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/insn.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 

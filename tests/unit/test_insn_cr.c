@@ -20,6 +20,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/insn.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
 #define RIP    0x1ffcull /* near a page's end */

@@ -93,9 +93,9 @@ void vm_destroy(struct vm *v)
 	undo('v');
 }
 
-struct chipset *chipset_create(struct vm *v, const struct chipset_params *params)
+struct chipset *chipset_create(const struct board *board, const struct chipset_params *params)
 {
-	(void)v, (void)params;
+	(void)board, (void)params;
 	return made((void *)2);
 }
 
@@ -115,10 +115,11 @@ struct uart *chipset_console(struct chipset *chipset)
 	return (void *)chipset;
 }
 
-int devices_create(const struct guest_config *config, struct vm *v, struct pci_root *root,
-		   struct console *console, struct devices **devices, char why[BOOT_WHY_BYTES])
+int devices_create(const struct guest_config *config, const struct board *board,
+		   struct pci_root *root, struct console *console, struct devices **devices,
+		   char why[BOOT_WHY_BYTES])
 {
-	(void)config, (void)v, (void)console;
+	(void)config, (void)board, (void)console;
 	assert_ptr_equal(root, (void *)2);
 	*devices = made((void *)3);
 	return *devices ? 0 : boot_refuse(why, -ENODEV, "a disk is not there");

@@ -13,6 +13,7 @@
 
 #include "kernel/log/log.h"
 #include "kernel/vmm/svm/svm.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
 #define RIP 0x1000ull

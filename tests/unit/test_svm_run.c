@@ -15,6 +15,8 @@
 /* links: kernel/vmm/emul/tables.c tests/unit/fake_cpu.c tests/unit/fake_machine.c */
 /* links: tests/unit/fake_threads.c tests/unit/fake_vmcb.c tests/unit/fake_vmm.c */
 /* links: tests/unit/model_guest.c */
+/* links: kernel/vmm/vm_create.c kernel/vmm/vcpu_run.c kernel/vmm/vcpu_raise.c */
+/* links: kernel/vmm/pc_irqs.c */
 /* links: kernel/vmm/place.c kernel/vmm/vtsc.c kernel/vmm/bus_lock.c */
 #include "tests/unit/vcpu_scenarios.h"
 
@@ -25,6 +27,7 @@
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/svm/backend.h"
 #include "kernel/vmm/svm/svm.h"
+#include "kernel/vmm/vmm.h"
 #include "tests/unit/fake_vmcb.h"
 
 static uint32_t features = SVM_NPT | SVM_NRIPS;

@@ -16,6 +16,7 @@
 
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/task_switch.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
 #define RAM	0x10000u

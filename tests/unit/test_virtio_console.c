@@ -64,7 +64,7 @@ static int setup(void **state)
 	while (console_take(console, rest, sizeof rest))
 		;
 	uart_count = 0;
-	vc = virtio_console_create(vm, root, console);
+	vc = virtio_console_create(&vm->board, root, console);
 	if (!vc)
 		return -1;
 	virtio_pci_find(&pci, (struct virtio *)vc); /* its first member */

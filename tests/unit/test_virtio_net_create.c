@@ -22,7 +22,7 @@ static struct virtio_net *create(void)
 
 	second = (struct netdev){.ops = &ops, .name = "g.1", .mtu = 1500, .link_up = true};
 	memcpy(second.mac, other, sizeof second.mac);
-	return virtio_net_create(vm, root, &params);
+	return virtio_net_create(&vm->board, root, &params);
 }
 
 /* It works, and goes. */

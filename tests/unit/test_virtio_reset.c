@@ -204,7 +204,7 @@ static void test_create_without_memory(void **state)
 
 	(void)state;
 	fake_threads_refused = true;
-	assert_int_equal(virtio_create(&other, &type, vm, root, 0), -ENOMEM);
+	assert_int_equal(virtio_create(&other, &type, &vm->board, root, 0), -ENOMEM);
 	fake_threads_refused = false;
 	virtio_destroy(&other);
 	assert_int_equal(fake_read(vm, &vm->mmio, PCI_ECAM_BASE + (2 << 15), 4), UINT32_MAX);

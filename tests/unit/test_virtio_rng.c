@@ -34,7 +34,7 @@ static int setup(void **state)
 {
 	(void)state;
 	machine_create();
-	rng = virtio_rng_create(vm, root);
+	rng = virtio_rng_create(&vm->board, root);
 	virtio_pci_find(&pci, (struct virtio *)rng); /* it comes first in it */
 	virtio_pci_enable_msix(&pci);
 	if (!virtio_pci_negotiate(&pci, BIT(VIRTIO_F_VERSION_1)))

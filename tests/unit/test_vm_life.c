@@ -2,6 +2,8 @@
  * A VM's life from start to destruction: who parks when, and in which order things go. No vCPU
  * enters a guest here; threads run when the test calls them, until they sleep.
  */
+/* links: kernel/vmm/vm_create.c kernel/vmm/vcpu_run.c kernel/vmm/vcpu_raise.c */
+/* links: kernel/vmm/pc_irqs.c */
 /* links: kernel/vmm/vm.c kernel/vmm/vcpu.c kernel/vmm/vtsc.c kernel/vmm/place.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +27,7 @@
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/vm_create.h"
 #include "kernel/vmm/vpic.h"
 #include "kernel/vmm/vpit.h"
 
@@ -169,6 +171,11 @@ void vioapic_set_pin(struct vioapic *ioapic, unsigned pin, bool level)
 	(void)ioapic, (void)pin, (void)level;
 }
 
+void vioapic_eoi(struct vioapic *ioapic, uint8_t vector)
+{
+	(void)ioapic, (void)vector;
+}
+
 struct vpic *vpic_create(struct vm *vm)
 {
 	return (struct vpic *)vm;
@@ -190,11 +197,11 @@ uint8_t vpic_acknowledge(struct vpic *pic)
 	return 0;
 }
 
-struct vpit *vpit_create(struct vm *vm)
+struct vpit *vpit_create(const struct board *board)
 {
 	struct vpit *pit = heap_zalloc(sizeof *pit, NULL);
 
-	pit->vm = vm;
+	pit->vm = board->vm;
 	return pit;
 }
 
@@ -249,6 +256,11 @@ bool vlapic_accepts_extint(const struct vlapic *lapic)
 {
 	(void)lapic;
 	return false;
+}
+
+void vlapic_msi(struct vm *of, uint64_t address, uint32_t data)
+{
+	(void)of, (void)address, (void)data;
 }
 
 void vlapic_tsc_moved(struct vlapic *lapic)

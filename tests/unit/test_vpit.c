@@ -70,7 +70,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	vm = fake_vm_create(1, START_NS);
-	vm->pit = vpit_create(vm);
+	vm->pit = vpit_create(&vm->board);
 	out(GATE, 1);
 	return 0;
 }

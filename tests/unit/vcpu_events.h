@@ -380,8 +380,8 @@ static void pic_lines(void)
 {
 	struct vm *vm = boot_vcpu()->vm;
 
-	vm_irq_line(vm, 1, true);
-	vm_irq_line(vm, 4, true);
+	irqchip_set(&vm->board.irqs, 1, true);
+	irqchip_set(&vm->board.irqs, 4, true);
 }
 
 /* ExtINT by LINT0, which firmware leaves so; the second one comes by the window, since an end

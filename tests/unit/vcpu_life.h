@@ -328,10 +328,10 @@ static void interrupt_lines(void **state)
 	(void)state;
 	model_script(script);
 	machine_run(vm);
-	vm_irq_line(vm, 20, true); /* the I/O APIC alone has it */
-	vm_irq_line(vm, 20, false);
-	vm_irq_line(vm, 0, true);
-	vm_irq_line(vm, 0, false);
+	irqchip_set(&vm->board.irqs, 20, true); /* the I/O APIC alone has it */
+	irqchip_set(&vm->board.irqs, 20, false);
+	irqchip_set(&vm->board.irqs, 0, true);
+	irqchip_set(&vm->board.irqs, 0, false);
 	assert_string_equal(vm_stop_name(VM_STOP_POWEROFF), "powered off");
 	assert_string_equal(vmexit_name(VMEXIT_HLT), "hlt");
 	assert_string_equal(vmexit_name(VMEXIT_REASONS), "?");

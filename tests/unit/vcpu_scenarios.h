@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vpic.h"

@@ -147,7 +147,7 @@ static inline int setup(void **state)
 	machine_create();
 	vm->gmem.flush = flush;
 	vm->gmem.flush_arg = vm;
-	balloon = virtio_balloon_create(vm, root);
+	balloon = virtio_balloon_create(&vm->board, root);
 	virtio_pci_find(&pci, (struct virtio *)balloon); /* it comes first in it */
 	virtio_pci_enable_msix(&pci);
 	drive(ALL);

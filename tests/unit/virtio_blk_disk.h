@@ -64,7 +64,7 @@ static inline void begin(uint64_t features)
 static inline void create(struct config_disk config)
 {
 	config.queues = config.queues ? config.queues : 1;
-	blk = virtio_blk_create(vm, NULL, &config, &disk.dev);
+	blk = virtio_blk_create(&vm->board, NULL, &config, &disk.dev);
 	assert_non_null(blk);
 	blk->gm = &fake.gm;
 	begin(ALL_BITS);

@@ -114,7 +114,7 @@ static inline int setup(void **state)
 	starts = stops = services = config_writes = held_queue_stops = 0;
 	started = hold = false;
 	memset(config, 0, sizeof(config));
-	if (virtio_create(&device, &type, vm, root, FEATURES))
+	if (virtio_create(&device, &type, &vm->board, root, FEATURES))
 		return -1;
 	virtio_pci_find(&pci, &device);
 	fake_threads_run();

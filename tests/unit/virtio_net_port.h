@@ -118,7 +118,7 @@ static inline int setup(void **state)
 	sent_count = waiting_first = waiting_count = commits = next_buffer = 0;
 	refuses = listening = closed = false;
 	refuses_with = 0;
-	net = virtio_net_create(vm, root, &params);
+	net = virtio_net_create(&vm->board, root, &params);
 	if (!net)
 		return -1;
 	virtio_pci_find(&pci, (struct virtio *)net); /* its first member */

@@ -13,7 +13,9 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/sched/sync.h"
+#include "kernel/sched/timer.h"
+#include "kernel/vmm/board.h"
 
 #define F_MUST_TELL_HOST 0
 #define F_STATS_VQ	 1
@@ -83,7 +85,7 @@ static void wait_for_memory(struct virtio_balloon *balloon)
 	timer_arm(&balloon->retry, clock_now_ns() + RETRY_NS);
 	if (!balloon->logged)
 		log_warn(
-			balloon->virtio.vm->name,
+			balloon->virtio.board->name,
 			"wants memory back from its balloon, and there is none: it waits; stop "
 			"a guest, or `balloon` another");
 	balloon->logged = true;
@@ -277,20 +279,20 @@ static const struct virtio_type balloon_type = {
 	.config_write = config_write,
 };
 
-struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root)
+struct virtio_balloon *virtio_balloon_create(const struct board *board, struct pci_root *root)
 {
-	struct virtio_balloon *balloon = heap_zalloc(sizeof *balloon, &vm->account);
+	struct virtio_balloon *balloon = heap_zalloc(sizeof *balloon, board->account);
 
 	if (!balloon)
 		return NULL;
-	balloon->gm = &vm->gmem;
-	balloon->target_bytes = vm->gmem.bytes;
+	balloon->gm = board->gmem;
+	balloon->target_bytes = board->gmem->bytes;
 	mutex_init(&balloon->lock, "balloon");
 	timer_init(&balloon->retry, retry);
 	balloon->virtio.queue_count = QUEUES;
 	balloon->virtio.config = &balloon->config;
-	if (!balloon_pages_init(balloon, &vm->account) &&
-	    !virtio_create(&balloon->virtio, &balloon_type, vm, root, balloon_type.features))
+	if (!balloon_pages_init(balloon, board->account) &&
+	    !virtio_create(&balloon->virtio, &balloon_type, board, root, balloon_type.features))
 		return balloon;
 	balloon_pages_fini(balloon);
 	heap_free(balloon);

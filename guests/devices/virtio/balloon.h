@@ -9,7 +9,7 @@
 
 struct pci_root;
 struct virtio_balloon;
-struct vm;
+struct board;
 
 #define VIRTIO_BALLOON_LEAST_BYTES (32 * MIB) /* what a guest may be asked to make do with */
 
@@ -29,7 +29,7 @@ struct virtio_balloon_info {
 uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes);
 
 /* NULL without memory or slots. Before vm_start(); thread context. */
-struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root);
+struct virtio_balloon *virtio_balloon_create(const struct board *board, struct pci_root *root);
 /* The VM has stopped. May sleep. NULL is fine. */
 void virtio_balloon_destroy(struct virtio_balloon *balloon);
 

@@ -16,7 +16,7 @@
 #include "guests/devices/virtio/blk_internal.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define CHAINS_IN_ONE_TURN BLK_JOBS
 
@@ -277,15 +277,15 @@ static void free_all(struct virtio_blk *blk)
 	heap_free(blk);
 }
 
-struct virtio_blk *virtio_blk_create(struct vm *vm, struct pci_root *root,
+struct virtio_blk *virtio_blk_create(const struct board *board, struct pci_root *root,
 				     const struct config_disk *config, struct blkdev *dev)
 {
 	const struct config_disk_limits *limits = &config->limits;
-	struct virtio_blk *blk = heap_zalloc(sizeof *blk, &vm->account);
+	struct virtio_blk *blk = heap_zalloc(sizeof *blk, board->account);
 
 	if (!blk)
 		return NULL;
-	blk->gm = &vm->gmem;
+	blk->gm = board->gmem;
 	spin_lock_init(&blk->done_lock, "virtio disk done");
 	blk->dev = dev;
 	blk->read_only = config->read_only || dev->read_only;
@@ -295,12 +295,12 @@ struct virtio_blk *virtio_blk_create(struct vm *vm, struct pci_root *root,
 	bucket_init(&blk->requests, limits->iops, limits->iops_burst);
 	bucket_init(&blk->bytes, limits->bytes_per_second, limits->bytes_burst);
 	timer_init(&blk->limit, limit_over);
-	blk->virtio.vm = vm;
+	blk->virtio.board = board;
 	blk->virtio.queue_count = config->queues;
 	blk->virtio.config = &blk->config;
 	describe(blk);
-	if (create_pools(blk, &vm->account) ||
-	    virtio_create(&blk->virtio, &blk_type, vm, root, features(blk))) {
+	if (create_pools(blk, board->account) ||
+	    virtio_create(&blk->virtio, &blk_type, board, root, features(blk))) {
 		free_all(blk);
 		return NULL;
 	}

@@ -11,7 +11,7 @@
 struct blkdev;
 struct pci_root;
 struct virtio_blk;
-struct vm;
+struct board;
 
 /* Since the device was created; read by anyone. */
 struct virtio_blk_info {
@@ -25,7 +25,7 @@ struct virtio_blk_info {
  * Puts a disk on the guest's bus, as `config` says. `dev` stays open until virtio_blk_destroy()
  * returned. NULL: no memory, or no slot. Before vm_start(); thread context.
  */
-struct virtio_blk *virtio_blk_create(struct vm *vm, struct pci_root *root,
+struct virtio_blk *virtio_blk_create(const struct board *board, struct pci_root *root,
 				     const struct config_disk *config, struct blkdev *dev);
 /* The VM has stopped. Waits for what is under way; may sleep. NULL is fine. */
 void virtio_blk_destroy(struct virtio_blk *blk);

@@ -6,7 +6,7 @@
 
 #include "guests/devices/virtio/blk_internal.h"
 #include "kernel/cpu/clock.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 static struct blk_part *take_part(struct virtio_blk *blk)
 {
@@ -274,7 +274,7 @@ void blk_init_part(struct virtio_blk *blk, struct blk_part *part)
 {
 	part->blk = blk;
 	part->io.segments = part->segments;
-	part->io.aspace = &blk->virtio.vm->gmem.as;
+	part->io.aspace = &blk->virtio.board->gmem->as;
 	part->io.done = part_done;
 	list_push_back(&blk->free_parts, &part->link);
 }

@@ -7,7 +7,7 @@
 #include "guests/console/console.h"
 #include "guests/devices/virtio/virtio.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define QUEUE_RECEIVE  0 /* 5.3.2 */
 #define QUEUE_TRANSMIT 1
@@ -200,17 +200,17 @@ static const struct virtio_type console_type_ops = {
 	.config_write = config_write,
 };
 
-struct virtio_console *virtio_console_create(struct vm *vm, struct pci_root *root,
+struct virtio_console *virtio_console_create(const struct board *board, struct pci_root *root,
 					     struct console *console)
 {
-	struct virtio_console *vc = heap_zalloc(sizeof(*vc), &vm->account);
+	struct virtio_console *vc = heap_zalloc(sizeof(*vc), board->account);
 
 	if (!vc)
 		return NULL;
 	vc->console = console;
 	vc->virtio.queue_count = QUEUES;
 	vc->virtio.config = &vc->config;
-	if (virtio_create(&vc->virtio, &console_type_ops, vm, root, F_EMERG_WRITE)) {
+	if (virtio_create(&vc->virtio, &console_type_ops, board, root, F_EMERG_WRITE)) {
 		heap_free(vc);
 		return NULL;
 	}

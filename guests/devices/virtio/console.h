@@ -9,11 +9,11 @@
 struct console;
 struct pci_root;
 struct virtio_console;
-struct vm;
+struct board;
 
 /* While its driver runs, the console types to it and not to the serial port. NULL without
  * memory or place on the bus. Before vm_start(). */
-struct virtio_console *virtio_console_create(struct vm *vm, struct pci_root *root,
+struct virtio_console *virtio_console_create(const struct board *board, struct pci_root *root,
 					     struct console *console);
 /* The VM has stopped. May sleep. NULL is fine. */
 void virtio_console_destroy(struct virtio_console *vc);

@@ -7,7 +7,7 @@
 
 #include "guests/devices/virtio/net_internal.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define QUEUE_SIZE   256
 #define POOL_PACKETS 256
@@ -159,10 +159,10 @@ static void plug_in(struct virtio_net *net)
 	netdev_consume(net->port, &consumer);
 }
 
-struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
+struct virtio_net *virtio_net_create(const struct board *board, struct pci_root *root,
 				     const struct virtio_net_params *params)
 {
-	struct virtio_net *net = heap_zalloc(sizeof *net, &vm->account);
+	struct virtio_net *net = heap_zalloc(sizeof *net, board->account);
 
 	if (!net)
 		return NULL;
@@ -178,10 +178,10 @@ struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
 	net->virtio.queue_count = 2 * net->max_pairs + 1;
 	net->virtio.config = &net->config;
 	net_reset_mode(net);
-	net->pool = packet_pool_create(POOL_PACKETS, POOL_PAGES, &vm->account);
+	net->pool = packet_pool_create(POOL_PACKETS, POOL_PAGES, board->account);
 	if (!net->pool)
 		goto no_pool;
-	if (virtio_create(&net->virtio, &net_type, vm, root,
+	if (virtio_create(&net->virtio, &net_type, board, root,
 			  FEATURES | (net->max_pairs > 1 ? BIT(VIRTIO_NET_F_MQ) : 0)))
 		goto no_device;
 	plug_in(net);

@@ -10,7 +10,7 @@
 struct netdev;
 struct pci_root;
 struct virtio_net;
-struct vm;
+struct board;
 
 #define VIRTIO_NET_PAIRS_MAX 8
 
@@ -32,7 +32,7 @@ struct virtio_net_params {
 
 /* Puts an interface on the guest's bus. NULL: no memory, or no slot; the port stays the
  * caller's. Before vm_start(); thread context. */
-struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
+struct virtio_net *virtio_net_create(const struct board *board, struct pci_root *root,
 				     const struct virtio_net_params *params);
 /* The VM has stopped. May sleep. NULL is fine. */
 void virtio_net_destroy(struct virtio_net *net);

@@ -13,7 +13,7 @@
 #include "kernel/lib/bucket.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/timer.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define QUEUE_SIZE	 64
 #define REQUEST_MAX	 PAGE_BYTES
@@ -135,16 +135,16 @@ static const struct virtio_type rng_type = {
 	.queue_stop = queue_stop,
 };
 
-struct virtio_rng *virtio_rng_create(struct vm *vm, struct pci_root *root)
+struct virtio_rng *virtio_rng_create(const struct board *board, struct pci_root *root)
 {
-	struct virtio_rng *rng = heap_zalloc(sizeof(*rng), &vm->account);
+	struct virtio_rng *rng = heap_zalloc(sizeof(*rng), board->account);
 
 	if (!rng)
 		return NULL;
 	bucket_init(&rng->bytes, BYTES_PER_SECOND, BURST_BYTES);
 	timer_init(&rng->limit, limit_over);
 	rng->virtio.queue_count = 1;
-	if (virtio_create(&rng->virtio, &rng_type, vm, root, 0)) {
+	if (virtio_create(&rng->virtio, &rng_type, board, root, 0)) {
 		heap_free(rng);
 		return NULL;
 	}

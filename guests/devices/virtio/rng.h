@@ -4,10 +4,10 @@
 
 struct pci_root;
 struct virtio_rng;
-struct vm;
+struct board;
 
 /* NULL without memory or slots. Before vm_start(); thread context. */
-struct virtio_rng *virtio_rng_create(struct vm *vm, struct pci_root *root);
+struct virtio_rng *virtio_rng_create(const struct board *board, struct pci_root *root);
 /* The VM has stopped. May sleep. NULL is fine. */
 void virtio_rng_destroy(struct virtio_rng *rng);
 

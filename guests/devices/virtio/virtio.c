@@ -12,7 +12,7 @@
 #include "guests/devices/virtio/transport.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/board.h"
 
 #define SUBSYSTEM_BASE 0x40
 #define REVISION       1
@@ -94,7 +94,7 @@ static void log_broken(struct virtio *virtio, const char *why)
 	if (virtio->broken_logged >= BROKEN_LINES)
 		return;
 	virtio->broken_logged++;
-	log_warn(virtio->vm->name, "%s stops until its driver resets it: %s%s", virtio->name,
+	log_warn(virtio->board->name, "%s stops until its driver resets it: %s%s", virtio->name,
 		 why,
 		 virtio->broken_logged == BROKEN_LINES ? " (it is not logged further)" : "");
 }
@@ -131,7 +131,7 @@ static void start_queue(struct virtio *virtio, unsigned queue)
 
 	if (q->live)
 		return;
-	q->gm = &virtio->vm->gmem;
+	q->gm = virtio->board->gmem;
 	q->packed = virtio_has(virtio, VIRTIO_F_RING_PACKED);
 	q->event_idx = virtio_has(virtio, VIRTIO_F_EVENT_IDX);
 	q->indirect = virtio_has(virtio, VIRTIO_F_INDIRECT_DESC);
@@ -278,22 +278,22 @@ static int create_thread(struct virtio *virtio)
 		.fn = thread_main,
 		.arg = virtio,
 		.weight = THREAD_WEIGHT_SERVICE,
-		.aspace = &virtio->vm->gmem.as,
-		.account = &virtio->vm->account,
+		.aspace = &virtio->board->gmem->as,
+		.account = virtio->board->account,
 	};
 
 	virtio->thread = thread_create(&params);
 	return virtio->thread ? 0 : -ENOMEM;
 }
 
-int virtio_create(struct virtio *virtio, const struct virtio_type *type, struct vm *vm,
-		  struct pci_root *root, uint64_t features)
+int virtio_create(struct virtio *virtio, const struct virtio_type *type,
+		  const struct board *board, struct pci_root *root, uint64_t features)
 {
 	int err;
 
 	virtio->type = type;
 	spin_lock_init(&virtio->lock, "virtio");
-	virtio->vm = vm;
+	virtio->board = board;
 	virtio->offered = (features & type->features) | common_features(type);
 	describe(virtio, type);
 	err = pci_root_add(root, &virtio->pci);

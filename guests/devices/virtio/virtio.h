@@ -60,7 +60,7 @@ struct virtio_queue {
 struct virtio {
 	struct pci_function pci; /* first */
 	const struct virtio_type *type;
-	struct vm *vm;
+	const struct board *board;
 	char name[32]; /* "virtio-blk 00:02.0", for logs */
 	unsigned queue_count;
 	struct virtio_queue queues[VIRTIO_QUEUES_MAX];
@@ -91,8 +91,8 @@ struct virtio {
  * in this instance (a subset of the type's). 0, -ENOMEM, -ENOSPC, with nothing left behind.
  * Before vm_start().
  */
-int virtio_create(struct virtio *virtio, const struct virtio_type *type, struct vm *vm,
-		  struct pci_root *root, uint64_t features);
+int virtio_create(struct virtio *virtio, const struct virtio_type *type,
+		  const struct board *board, struct pci_root *root, uint64_t features);
 /* The VM has stopped: ends the thread, after type->stop(). May sleep. Nothing for a device that
  * was not created. */
 void virtio_destroy(struct virtio *virtio);

@@ -4,6 +4,7 @@
 #include "kernel/cpu/instructions.h"
 #include "kernel/log/log.h"
 #include "kernel/vmm/svm/svm.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
 #define RFLAGS_TF BIT(8)

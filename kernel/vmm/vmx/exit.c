@@ -4,6 +4,7 @@
 #include "kernel/cpu/traps.h"
 #include "kernel/log/log.h"
 #include "kernel/vmm/insn.h"
+#include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/asm.h"

@@ -1,0 +1,18 @@
+/*
+ * The beginning and the end of a virtual machine: prepared whole or not at all, started, and
+ * taken apart. Its stop is vm_stop.h.
+ */
+#ifndef KERNEL_VMM_VM_CREATE_H
+#define KERNEL_VMM_VM_CREATE_H
+
+#include "kernel/vmm/vm.h"
+
+/* Prepares everything that can fail: memory, tables, interrupt controllers, vCPUs (parked),
+ * their threads. NULL, with the reason logged under the guest's name. Thread context. */
+struct vm *vm_create(const struct vm_params *params);
+/* vCPU 0 starts as `entry` says (copied), the others wait for SIPI. Cannot fail. */
+void vm_start(struct vm *vm, const struct vcpu_entry *entry);
+/* Frees all. The VM must have stopped or never started. Thread context; may sleep. */
+void vm_destroy(struct vm *vm);
+
+#endif
