@@ -17,9 +17,11 @@
 #include "kernel/sched/thread.h"
 
 static struct thread *control;
+static _Atomic bool told; /* there is something to look at: a wake-up may be lost to a lock */
 
 static void wake(void)
 {
+	atomic_store(&told, true);
 	thread_wake(control);
 }
 
@@ -234,12 +236,14 @@ static void control_thread(void *arg)
 
 	(void)arg;
 	for (;;) {
+		atomic_store(&told, false);
 		next_ns = UINT64_MAX;
 		for (g = registry_next(NULL); g; g = registry_next(g))
 			next_ns = MIN(next_ns, serve(g));
 		while ((g = registry_take_dead()))
 			release_guest(g);
-		thread_block_until(next_ns);
+		if (!atomic_load(&told))
+			thread_block_until(next_ns);
 	}
 }
 

@@ -128,8 +128,14 @@ static int stopping(struct life *life, enum life_input input, enum life_action *
 		life->wish = LIFE_WISH_NONE;
 		return 0;
 	case LIFE_REMOVE: *action = remove(life, LIFE_NOTHING); return 0;
-	case LIFE_PREPARED: *action = LIFE_RELEASE; return 0;
+	case LIFE_PREPARED:
+		if (!life->ran)
+			*action = LIFE_RELEASE;
+		return 0;
 	case LIFE_NOT_PREPARED:
+		if (!life->ran)
+			*action = rest(life);
+		return 0;
 	case LIFE_RELEASED: *action = rest(life); return 0;
 	case LIFE_SHUTDOWN:
 	case LIFE_RESET: return -EINVAL;
