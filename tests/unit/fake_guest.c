@@ -234,15 +234,15 @@ __attribute__((weak)) void storage_owner_removed(const char *owner)
 
 /* ---- VMs --------------------------------------------------------------------------------- */
 
-struct vm *fake_guest_vm(const struct launch_params *params)
+struct vm *fake_guest_vm(const char *name, void (*stopped)(struct vm *vm, void *arg), void *arg)
 {
 	struct vm *vm = make(sizeof(*vm));
 
 	if (!vm)
 		return NULL;
-	snprintf(vm->name, sizeof(vm->name), "%s", params->config->name);
-	vm->params.stopped = params->stopped;
-	vm->params.arg = params->arg;
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	vm->params.stopped = stopped;
+	vm->params.arg = arg;
 	return vm;
 }
 

@@ -27,8 +27,9 @@ void fake_guest_run_on(void);
 /* The same up to a time. */
 void fake_guest_run_until(uint64_t ns);
 
-/* A VM for launch_prepare(), and its end. NULL: out of memory. */
-struct vm *fake_guest_vm(const struct launch_params *params);
+/* A VM for launch_prepare() or vm_create(), and its end. NULL: out of memory. */
+struct vm *fake_guest_vm(const char *name, void (*stopped)(struct vm *vm, void *arg),
+			 void *arg);
 void fake_guest_vm_free(struct vm *vm);
 
 /* It ends by itself; its last vCPU parks. */

@@ -37,7 +37,7 @@ int launch_prepare(const struct launch_params *params, struct launch *out,
 		assert_int_equal(fake_guest_state(shown), GUEST_STARTING);
 	if (launch_error)
 		return boot_refuse(why, launch_error, "there is no such file");
-	out->vm = vm = fake_guest_vm(params);
+	out->vm = vm = fake_guest_vm(params->config->name, params->stopped, params->arg);
 	if (!vm)
 		return boot_refuse(why, -ENOMEM, "no memory for it");
 	launches++;
