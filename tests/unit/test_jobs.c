@@ -319,8 +319,9 @@ static void the_oldest_that_ended_makes_room(void **state)
  * whoever has a thread of his own even then. */
 static void what_is_stuck_holds_up_nothing(void **state)
 {
+	const struct action_args args = {"machine"};
 	const struct action_call call = {.action = &action_quick,
-					 .args = "power",
+					 .args = args.bytes,
 					 .actor = &actor_console,
 					 .role = ROLE_ADMIN};
 	char why[JOB_WHY_BYTES];
