@@ -178,18 +178,21 @@ static bool obey_command(const char *name, char *rest)
 /* ---- actions --------------------------------------------------------------------------------
  */
 
-/* What was typed does not bind. */
+/* What was typed does not bind. Without any word, who there is to name is more of a help. */
 static void say_wrong(const struct action *action)
 {
 	char synopsis[ACTION_SYNOPSIS_BYTES];
 
+	if (!wrong.count && !action->usage) {
+		say_guests();
+		return;
+	}
 	for (uint32_t i = 0; i < wrong.count; i++)
 		operator_say("%s.\n", wrong.errors[i].text);
 	if (action->usage)
 		operator_say("%s\n", action->usage);
 	else
-		operator_say("Write: %s%s%s\n", action->name, action->arguments ? " " : "",
-			     action_synopsis(action, synopsis));
+		operator_say("Write: %s %s\n", action->name, action_synopsis(action, synopsis));
 }
 
 static void show_result(void)
