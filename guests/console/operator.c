@@ -155,6 +155,17 @@ static void report_on(void (*report)(struct guest *guest), const char *name)
 	guest_put(guest);
 }
 
+/* The next word of *rest, which becomes what is behind it; "" at the end. Not strtok_r(): where
+ * newlib's leaves *rest at the end of a line is not where others do. */
+static char *take_word(char **rest)
+{
+	char *word = *rest + strspn(*rest, " "), *end = word + strcspn(word, " ");
+
+	*rest = *end ? end + 1 : end;
+	*end = '\0';
+	return word;
+}
+
 static bool obey_command(const char *name, char *rest)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -163,13 +174,13 @@ static bool obey_command(const char *name, char *rest)
 
 		if (strcmp(name, command->name) != 0)
 			continue;
-		word = strtok_r(NULL, " ", &rest);
+		word = take_word(&rest);
 		if (command->plain)
 			command->plain();
 		else if (command->with_word)
-			command->with_word(word);
+			command->with_word(*word ? word : NULL);
 		else
-			report_on(command->report, word);
+			report_on(command->report, *word ? word : NULL);
 		return true;
 	}
 	return false;
@@ -224,9 +235,9 @@ static bool obey_action(const char *name, char *rest)
 
 static void obey(char *line)
 {
-	char *rest = NULL, *name = strtok_r(line, " ", &rest);
+	char *rest = line, *name = take_word(&rest);
 
-	if (name && !obey_command(name, rest) && !obey_action(name, rest))
+	if (*name && !obey_command(name, rest) && !obey_action(name, rest))
 		operator_say("There is no command \"%s\"; `help` lists them.\n", name);
 }
 
