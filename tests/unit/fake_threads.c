@@ -184,6 +184,14 @@ struct thread *fake_threads_current(void)
 	return running;
 }
 
+void fake_threads_disturb(void)
+{
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] && !threads[i]->ended)
+			threads[i]->woken = true;
+	fake_threads_run();
+}
+
 unsigned fake_threads_alive(void)
 {
 	unsigned alive = 0;
