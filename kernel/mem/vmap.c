@@ -4,6 +4,7 @@
  */
 #include "kernel/mem/vmap.h"
 
+#include "kernel/cpu/control.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/lock.h"
@@ -53,12 +54,11 @@ void vmap_retire_table(void *arg, void *table, uint64_t phys)
 /* Global entries go too when PGE changes (SDM vol. 3A 4.10.4.1). */
 static void flush_this_cpu(void *arg)
 {
-	uint64_t cr4;
+	uint64_t cr4 = read_cr4();
 
 	(void)arg;
-	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4 & ~CR4_PGE) : "memory");
-	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+	write_cr4(cr4 & ~CR4_PGE);
+	write_cr4(cr4);
 }
 
 /* Takes all that waits, flushes every TLB, and only then lets it be used again. */

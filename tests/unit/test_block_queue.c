@@ -31,9 +31,10 @@ static int results[REQUESTS]; /* 1: not done */
 
 static bool started[DEPTH]; /* the hardware has it */
 static unsigned starts, rings, resets, aborts, shutdowns;
-static unsigned busy;		/* the hardware takes only as many */
-static uint32_t ready;		/* tags, as bits, that reap() shall find */
-static const char *ready_words; /* NULL: they are done; else they failed */
+static unsigned started_order[REQUESTS]; /* indices of requests */
+static unsigned busy;			 /* the hardware takes only as many */
+static uint32_t ready;			 /* tags, as bits, that reap() shall find */
+static const char *ready_words;		 /* NULL: they are done; else they failed */
 static bool ready_again, abort_works, is_lost;
 static int start_error, reset_error;
 
@@ -66,7 +67,7 @@ static int start_request(struct block_queue *q, struct blk_request *r)
 		return start_error;
 	assert_false(started[r->tag]);
 	started[r->tag] = true;
-	starts++;
+	started_order[starts++ % REQUESTS] = (unsigned)(r - requests);
 	return 0;
 }
 
@@ -235,6 +236,20 @@ static void test_busy_hardware_gets_it_later(void **state)
 	assert_int_equal(count_results(0, 3, 0), 3);
 }
 
+/* What the hardware had no room for is the next, before those that came after it. */
+static void test_busy_hardware_keeps_the_order(void **state)
+{
+	(void)state;
+	busy = 1;
+	submit(0, 1);
+	submit(1, 1); /* is tried, and put back */
+	submit(2, 1);
+	finish_all();
+	assert_int_equal(started_order[0], 0);
+	assert_int_equal(started_order[1], 1);
+	assert_int_equal(started_order[2], 2);
+}
+
 static void test_what_cannot_be_started_fails_alone(void **state)
 {
 	(void)state;
@@ -320,6 +335,27 @@ static void test_no_answer_is_aborted_then_reset_then_tried_again(void **state)
 	assert_int_equal(resets, 1);
 }
 
+/* Whoever gets the tag of one that was aborted is asked for in its turn, before a reset. */
+static void test_an_abort_is_of_one_request(void **state)
+{
+	(void)state;
+	abort_works = true;
+	submit(0, 1);
+	fake_pass(TIMEOUT + NSEC_PER_SEC);
+	assert_int_equal(aborts, 1);
+	ready_words = "aborted";
+	finish_all();
+	assert_int_equal(results[0], -EIO);
+	ready_words = NULL;
+	submit(1, 1);
+	assert_int_equal(requests[1].tag, requests[0].tag);
+	fake_pass(TIMEOUT + NSEC_PER_SEC);
+	assert_int_equal(aborts, 2);
+	assert_int_equal(resets, 0);
+	finish_all();
+	assert_int_equal(results[1], 0);
+}
+
 static void test_an_interrupt_that_got_lost_is_no_reset(void **state)
 {
 	(void)state;
@@ -392,6 +428,8 @@ int main(void)
 		TEST(test_an_error_is_tried_again_three_times_in_all),
 		TEST(test_a_thousand_errors_are_one_line),
 		TEST(test_a_tag_that_nobody_has_is_harmless),
+		TEST(test_busy_hardware_keeps_the_order),
+		TEST(test_an_abort_is_of_one_request),
 		TEST(test_no_answer_is_aborted_then_reset_then_tried_again),
 		TEST(test_an_interrupt_that_got_lost_is_no_reset),
 		TEST(test_hardware_that_never_answers_is_given_up),

@@ -3,7 +3,7 @@
  * ones. What the extents of a file hold is compared with the file.
  */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c tests/unit/fake_blkdev.c */
-/* links: tests/unit/fake_turns.c */
+/* links: tests/unit/fake_turns.c tests/unit/fail_malloc.c */
 #define _GNU_SOURCE /* memmem */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +20,7 @@
 
 #include "drivers/volume/fat.h"
 #include "kernel/sched/turns.h"
+#include "tests/unit/fail_malloc.h"
 #include "tests/unit/fake_blkdev.h"
 #include "tests/unit/fake_turns.h"
 
@@ -186,6 +187,69 @@ static void what_is_not_there_is_said(void **state)
 	free(disk.data);
 }
 
+/* Once for each piece of memory, on each kind, until nothing fails. */
+static void every_allocation_may_fail(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned failures = 0;
+		bool all = false;
+
+		make(&kinds[i]);
+		for (unsigned at = 1; !all; at++) {
+			int error;
+
+			fail_malloc_at(at);
+			error = fat_find(&disk.dev, "bulkhead/disks/late.img", &file, why);
+			all = fail_malloc_calls() < at;
+			fail_malloc_at(0);
+			failures += !all;
+			assert_int_equal(error, all ? 0 : -ENOMEM);
+			if (!all) {
+				assert_string_equal(why, "needs more memory than there is");
+				assert_null(file.extents);
+				assert_int_equal(file.bytes | file.count, 0);
+			}
+			fat_free(&file);
+		}
+		assert_true(failures >= 5); /* window, three names, extents */
+		expect_file("bulkhead/disks/late.img", 100 * 1024, 6000000);
+		free(disk.data);
+	}
+}
+
+/* Once for each read: the first sector, folders, the FAT. */
+static void every_read_may_fail(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned failures = 0;
+		bool all = false;
+
+		make(&kinds[i]);
+		for (unsigned at = 1; !all; at++) {
+			int error;
+
+			disk.fail_at = disk.answers + at;
+			error = fat_find(&disk.dev, "bulkhead/disks/late.img", &file, why);
+			all = disk.answers < disk.fail_at;
+			disk.fail_at = 0;
+			failures += !all;
+			assert_int_equal(error, all ? 0 : -EIO);
+			if (!all) {
+				assert_string_equal(why, "lies on a partition that cannot be "
+							 "read");
+				assert_null(file.extents);
+				assert_int_equal(file.bytes | file.count, 0);
+			}
+			fat_free(&file);
+		}
+		assert_true(failures > 0);
+		expect_file("bulkhead/disks/late.img", 100 * 1024, 6000000);
+		free(disk.data);
+	}
+}
+
 /* Parameters of the first sector that make no sense, or no FAT. */
 static void other_file_systems_are_refused(void **state)
 {
@@ -284,6 +348,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_are_found_on_every_kind),
 		cmocka_unit_test(what_is_not_there_is_said),
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(every_read_may_fail),
 		cmocka_unit_test(other_file_systems_are_refused),
 		cmocka_unit_test(an_orphaned_long_name_is_nobodys),
 		cmocka_unit_test(damage_has_an_end),

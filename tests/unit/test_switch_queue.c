@@ -90,6 +90,26 @@ static void test_patience(void **state)
 	assert_true(drops(1, NETWORK_DROP_FULL) > 1000);
 }
 
+/* One that is half empty again after 100 ms at most, each time, is waited for each time. */
+static void test_ordinary_waiting_is_free(void **state)
+{
+	unsigned waits;
+
+	(void)state;
+	plug_all("lan", 2);
+	waits = guests[0].ready;
+	for (unsigned round = 0; round < 200; round++) {
+		for (unsigned i = 0; i < QUEUE && send_mark(0, 1, i) == 0; i++)
+			;
+		assert_int_equal(send_mark(0, 1, 0), -EAGAIN);
+		fake_run_until(fake_now_ns + (round % 2 ? 100 : 60) * MS);
+		for (unsigned i = 0; i < QUEUE / 2; i++)
+			take(1);
+	}
+	assert_int_equal(guests[0].ready - waits, 200);
+	assert_int_equal(drops(1, NETWORK_DROP_FULL), 0);
+}
+
 static void test_unpoll(void **state)
 {
 	struct packet *packet;
@@ -347,6 +367,7 @@ int main(void)
 		check(test_sender_waits),
 		check(test_stalled),
 		check(test_patience),
+		check(test_ordinary_waiting_is_free),
 		check(test_unpoll),
 		check(test_ends),
 		check(test_segments_wait),
