@@ -137,7 +137,7 @@ static void write_landings(void)
 		volatile uint64_t *at = (uint64_t *)chunk_at(chunk);
 
 		at[0] = 0x9090909090909090;
-		at[1] = 0x9090909090e7ff41;
+		at[1] = 0x8080808080e7ff41;
 	}
 }
 
@@ -147,10 +147,12 @@ void instructions_prepare(void)
 }
 
 /* As one store: what is there is all of it, or nothing but zeroes. Returns where it begins; it
- * ends at `end`. */
+ * ends at `end`. Who comes along through zeroes may take its bytes amiss: E7 and what follows
+ * it are an OUT, to port 0x80 therefore, where NOPs would make it 0x90, of whose four bytes one
+ * resets the guest. */
 static uint64_t write_code(uint64_t end, const struct insn *insn)
 {
-	uint8_t code[8] = {0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90};
+	uint8_t code[8] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
 	uint64_t word;
 
 	for (unsigned i = 0; i < insn->length; i++)
