@@ -138,9 +138,11 @@ static void one_operation(unsigned self)
 	done[self]++;
 }
 
-/* After it was torn out of an operation. */
+/* After it was torn out of an operation, and what it knows of itself may be overwritten. */
 static void begin_anew(void)
 {
+	cpu_self()->seed |= 1;
+	cpu_self()->resume = 0;
 	cpu_orderly();
 	apic_orderly();
 	virtio_release();
@@ -180,6 +182,8 @@ static void look_after_first(unsigned self)
 static void live(uint64_t self)
 {
 	begin_anew();
+	cpu_self()->work = live;
+	cpu_self()->arg = self;
 	while (!over) {
 		one_operation((unsigned)self);
 		look_after_first((unsigned)self);

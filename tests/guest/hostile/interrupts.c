@@ -39,15 +39,18 @@ static void end_of_interrupt(void)
 	out8(0xa0, 0x20);
 }
 
-/* As a CALL on an empty stack begins it, whatever the CPU was at. */
+/* As a CALL on an empty stack begins it, whatever the CPU was at. Its stack pointer may have
+ * strayed, too, to another's stack: its APIC ID says who it is. */
 static void leave_for(struct frame *frame, void (*where)(void))
 {
+	struct cpu *cpu = cpu_at(cpuid(1, 0).ebx >> 24);
+
 	frame->rip = (uintptr_t)where;
 	frame->cs = SELECTOR_CODE64;
 	frame->ss = SELECTOR_DATA;
-	frame->rsp = (uintptr_t)cpu_self() + CPU_BLOCK_BYTES - 8;
+	frame->rsp = (uintptr_t)cpu + CPU_BLOCK_BYTES - 8;
 	frame->rflags = 2;
-	cpu_self()->resume = 0;
+	cpu->resume = 0;
 }
 
 static void taken(struct frame *frame)
