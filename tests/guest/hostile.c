@@ -141,6 +141,7 @@ static void one_operation(unsigned self)
 /* After it was torn out of an operation, and what it knows of itself may be overwritten. */
 static void begin_anew(void)
 {
+	line_let_go();
 	cpu_self()->seed |= 1;
 	cpu_self()->resume = 0;
 	cpu_orderly();
