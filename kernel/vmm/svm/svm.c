@@ -405,6 +405,14 @@ static void svm_get_state(struct vcpu *vcpu, struct vcpu_state *out)
 	out->idtr.limit = (uint16_t)vmcb->idtr.limit;
 }
 
+static void svm_set_table(struct vcpu *vcpu, bool idt, uint64_t base, uint16_t limit)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	*(idt ? &vmcb->idtr : &vmcb->gdtr) =
+		(struct vmcb_segment){.limit = limit, .base = base};
+}
+
 static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 {
 	struct svm_vcpu *sv = svm_of(vcpu);
@@ -414,8 +422,8 @@ static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 		svm_set_reg(vcpu, i, in->regs[i]);
 	for (unsigned i = 0; i < SEG_COUNT; i++)
 		svm_set_segment(vcpu, i, &in->segs[i]);
-	vmcb->gdtr = (struct vmcb_segment){.limit = in->gdtr.limit, .base = in->gdtr.base};
-	vmcb->idtr = (struct vmcb_segment){.limit = in->idtr.limit, .base = in->idtr.base};
+	svm_set_table(vcpu, false, in->gdtr.base, in->gdtr.limit);
+	svm_set_table(vcpu, true, in->idtr.base, in->idtr.limit);
 	vmcb->interrupt_shadow = 0;
 	vmcb->vintr = VINTR_MASKING;
 	vmcb->event_inj = 0;
@@ -478,6 +486,7 @@ const struct vmm_backend svm_backend = {
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.cpl = svm_cpl,
+	.set_table = svm_set_table,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.intercept_pause = svm_intercept_pause,
 	.flush_nested = svm_flush_nested,
