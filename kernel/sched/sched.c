@@ -43,10 +43,10 @@ static struct thread *thread_of(struct runq_entity *e)
 static struct sched_cpu *lock_home(const struct thread *t)
 {
 	for (;;) {
-		struct sched_cpu *s = &sched_cpus[t->home];
+		struct sched_cpu *s = &sched_cpus[atomic_load(&t->home)];
 
 		spin_lock(&s->lock);
-		if (s == &sched_cpus[t->home])
+		if (s == &sched_cpus[atomic_load(&t->home)])
 			return s;
 		spin_unlock(&s->lock);
 	}
@@ -68,7 +68,7 @@ static struct sched_cpu *place(struct thread *t)
 	if (rq)
 		return &sched_cpus[rq->cpu];
 	/* Nowhere for now: its CPU is still coming up, or is another's. */
-	return &sched_cpus[t->home];
+	return &sched_cpus[atomic_load(&t->home)];
 }
 
 /* Puts a runnable thread, whose home is `s`, into the queue there. Interrupts are off. */

@@ -227,6 +227,8 @@ struct vmm_backend {
 	void (*get_state)(struct vcpu *vcpu, struct vcpu_state *out);
 	void (*set_state)(struct vcpu *vcpu, const struct vcpu_state *in);
 	unsigned (*cpl)(struct vcpu *vcpu);
+	/* Loads the IDTR, or else the GDTR. */
+	void (*set_table)(struct vcpu *vcpu, bool idt, uint64_t base, uint16_t limit);
 
 	/* guest TSC = host TSC + offset. */
 	void (*set_tsc_offset)(struct vcpu *vcpu, uint64_t offset);

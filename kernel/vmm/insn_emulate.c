@@ -236,6 +236,7 @@ static const struct emul_ops memory_ops = {
 	.fetch = op_fetch,
 	.segment = op_segment,
 	.system = insn_system,
+	.load_system = insn_load_system,
 	.read_xmm = op_read_xmm,
 	.write_xmm = op_write_xmm,
 };
@@ -247,6 +248,7 @@ static const struct emul_ops io_ops = {
 	.fetch = op_fetch,
 	.segment = op_segment,
 	.system = insn_system,
+	.load_system = insn_load_system,
 	.io_in = op_io_in,
 	.io_out = op_io_out,
 	.read_xmm = op_read_xmm,
@@ -303,12 +305,11 @@ static void begin(struct emul_ctx *ctx, struct emulation *em)
 	ctx->opaque = em;
 }
 
-/* LMSW sets the low four bits of CR0, and cannot clear PE (SDM vol. 2A). */
 static int read_cr_operand(struct emul_ctx *ctx, const struct emul_insn *insn,
 			   struct vmexit *exit)
 {
 	struct vcpu *vcpu = insn_vcpu(ctx);
-	uint64_t operand, cr0;
+	uint64_t operand = 0;
 	int err;
 
 	if (insn->opcode == MOV_TO_CR) {
@@ -321,9 +322,8 @@ static int read_cr_operand(struct emul_ctx *ctx, const struct emul_insn *insn,
 	if (insn->opcode != GROUP_7 || (insn->modrm >> 3 & 7) != GROUP_7_LMSW)
 		return -EAGAIN; /* another vCPU has changed it */
 	err = emul_read_rm(ctx, insn, &operand, 2);
-	cr0 = vmm_backend->get_reg(vcpu, REG_CR0);
 	exit->cr.cr = 0;
-	exit->cr.value = (cr0 & ~0xeull) | (operand & 0xf);
+	exit->cr.value = insn_lmsw(vcpu, (uint16_t)operand);
 	return err;
 }
 

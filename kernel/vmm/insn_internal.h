@@ -25,7 +25,11 @@ enum emul_mode insn_mode(struct vcpu *vcpu, const struct vcpu_segment *cs);
  * trap of a single step, or #GP where RIP is not canonical. */
 void insn_done(struct vcpu *vcpu);
 
-/* The emulator's system(). */
+/* The emulator's system() and load_system(). */
 int insn_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base);
+int insn_load_system(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64_t base);
+
+/* What LMSW makes of CR0: it sets the low four bits, and cannot clear PE (SDM vol. 2A). */
+uint64_t insn_lmsw(struct vcpu *vcpu, uint16_t word);
 
 #endif

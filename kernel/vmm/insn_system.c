@@ -1,6 +1,7 @@
-/* System registers that instructions store, for the emulator. */
+/* System registers that instructions store or load, for the emulator. */
 #include <errno.h>
 
+#include "kernel/vmm/cr.h"
 #include "kernel/vmm/insn_internal.h"
 
 #define CR4_UMIP BIT(11)
@@ -17,16 +18,22 @@ static bool may_read(struct vcpu *vcpu, unsigned which)
 	return which < EMUL_CR0 && !(vmm_backend->get_reg(vcpu, REG_CR4) & CR4_UMIP);
 }
 
+/* #GP(0). */
+static int refuse(struct emul_ctx *ctx)
+{
+	ctx->fault =
+		(struct emul_fault){.vector = EMUL_VECTOR_GP, .has_error = ctx->protected_mode};
+	return -EFAULT;
+}
+
 int insn_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base)
 {
 	struct vcpu *vcpu = insn_vcpu(ctx);
 	struct vcpu_segment seg;
 	struct vcpu_state state;
 
-	if (!may_read(vcpu, which)) {
-		ctx->fault = (struct emul_fault){.vector = EMUL_VECTOR_GP, .has_error = true};
-		return -EFAULT;
-	}
+	if (!may_read(vcpu, which))
+		return refuse(ctx);
 	if (which <= EMUL_TR) {
 		vmm_backend->get_segment(vcpu, which, &seg);
 		*word = seg.selector;
@@ -41,5 +48,26 @@ int insn_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *
 		*word = which == EMUL_GDTR ? state.gdtr.limit : state.idtr.limit;
 		*base = which == EMUL_GDTR ? state.gdtr.base : state.idtr.base;
 	}
+	return 0;
+}
+
+uint64_t insn_lmsw(struct vcpu *vcpu, uint16_t word)
+{
+	return (vmm_backend->get_reg(vcpu, REG_CR0) & ~0xeull) | (word & 0xf);
+}
+
+int insn_load_system(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64_t base)
+{
+	struct vcpu *vcpu = insn_vcpu(ctx);
+	uint64_t canonical = (uint64_t)((int64_t)(base << 16) >> 16);
+
+	/* The CPU has looked, but another vCPU may have changed the instruction since. */
+	if (vmm_backend->cpl(vcpu))
+		return refuse(ctx);
+	if (which == EMUL_MSW)
+		return cr_write(vcpu, 0, insn_lmsw(vcpu, word)) ? refuse(ctx) : 0;
+	if (base != canonical)
+		return refuse(ctx);
+	vmm_backend->set_table(vcpu, which == EMUL_IDTR, base, word);
 	return 0;
 }

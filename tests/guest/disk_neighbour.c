@@ -89,6 +89,6 @@ void test(void)
 			move(OUT, block);
 		}
 		print("neighbour %lu\n", round);
-		delay_us(100000);
+		sleep_us(100000);
 	}
 }

@@ -3,7 +3,8 @@
  * can do: it knows what there is to touch (tests/guest/hostile), and takes one operation after
  * the other at random. It leaves out only what ends itself by its own will: reset, power-off,
  * INIT to the boot processor, a triple fault. What it does to itself it survives, as exceptions
- * are taken and skipped, and CPUs that make no progress are started again.
+ * are taken and skipped, and CPUs that make no progress are started again; the boot processor,
+ * which can't be, is led back by an NMI, and says where it stood.
  *
  * It fails if it can't go on. Whether others were hurt is asked from outside. Its command line:
  * `seed=N operations=N without=N`, in decimal; without: a mask of kinds to leave out, to find
@@ -17,8 +18,11 @@
 
 #define INFO_FLAG_CMDLINE BIT(2) /* Multiboot 0.6.96, 3.3 */
 #define WEIGHTS		  284	 /* of all operations */
-#define STUCK_US	  400000
-#define END_MS		  3000
+#define STUCK_US	  200000
+#define STANDS_US	  2000000 /* of CPU 0; less than half of what the PM timer can tell, */
+#define STANDS_OPERATIONS \
+	256	      /* and another's operations meanwhile: the build machine is busy */
+#define DEAF_TRIES 20 /* NMIs that CPU 0 takes none of */
 
 struct info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline;
@@ -55,6 +59,8 @@ static volatile unsigned doing[CPUS_MAX];
 static volatile bool over;
 static uint64_t without;
 static unsigned cpus, restarts;
+static volatile unsigned rescues;
+static void *again[5]; /* __builtin_setjmp()'s: amid CPU 0's loop */
 
 /* ---- random numbers ---- */
 
@@ -132,15 +138,57 @@ static void one_operation(unsigned self)
 	done[self]++;
 }
 
-/* Also where a CPU comes that was started anew amid an operation. */
-static void live(uint64_t self)
+/* After it was torn out of an operation, and what it knows of itself may be overwritten. */
+static void begin_anew(void)
 {
+	line_let_go();
+	cpu_self()->seed |= 1;
+	cpu_self()->resume = 0;
 	cpu_orderly();
 	apic_orderly();
 	virtio_release();
 	start_release();
-	while (!over)
+}
+
+/* The others look at CPU 0, each by itself. It is deaf where NMIs that are not blocked do not
+ * come, which would not be its own fault. */
+static void look_after_first(unsigned self)
+{
+	static struct {
+		uint64_t firsts, own; /* operations, CPU 0's and our own, then */
+		uint32_t time;
+		unsigned tries;
+	} thens[CPUS_MAX], *then;
+
+	then = &thens[self];
+	if (done[self] % 16)
+		return;
+	if (done[0] != then->firsts) {
+		then->tries = 0;
+	} else {
+		if (done[self] - then->own < STANDS_OPERATIONS ||
+		    pm_us_since(then->time) < STANDS_US)
+			return;
+		if (++then->tries > DEAF_TRIES)
+			give_up("CPU 0 stands in %s, and takes no NMI",
+				operations[doing[0]].name);
+		rescue();
+	}
+	then->firsts = done[0];
+	then->own = done[self];
+	then->time = pm_now();
+}
+
+/* Also where a CPU comes that was started anew amid an operation. */
+static void live(uint64_t self)
+{
+	begin_anew();
+	cpu_self()->work = live;
+	cpu_self()->arg = self;
+	while (!over) {
 		one_operation((unsigned)self);
+		look_after_first((unsigned)self);
+	}
 	irq_window_stays();
 }
 
@@ -173,6 +221,43 @@ static uint64_t sum_done(void)
 	return sum;
 }
 
+void torn_out(void)
+{
+	if (!cpu_index())
+		__builtin_longjmp(again, 1);
+	live(cpu_index());
+	for (;;)
+		irq_wait();
+}
+
+/* CPU 0 until all is done. */
+static uint64_t lead(uint64_t all)
+{
+	static volatile uint64_t next;
+	uint64_t sum;
+
+	if (__builtin_setjmp(again)) {
+		begin_anew();
+		if (stood_at.rip) {
+			rescues++;
+			print("CPU 0 stood in %s at 0x%lx, flags 0x%lx\n",
+			      operations[doing[0]].name, stood_at.rip, stood_at.rflags);
+		}
+		stood_at.rip = 0;
+	}
+	do {
+		for (unsigned i = 0; i < 64; i++)
+			one_operation(0);
+		look_after();
+		sum = sum_done();
+		if (sum >= next) {
+			print("%lu operations so far\n", sum);
+			next += 4096;
+		}
+	} while (sum < all);
+	return sum;
+}
+
 static uint64_t argument(const char *name, uint64_t otherwise)
 {
 	const struct info *info = (const struct info *)multiboot_info;
@@ -195,7 +280,7 @@ static uint64_t argument(const char *name, uint64_t otherwise)
 void test(void)
 {
 	uint64_t seed = argument("seed=", 1), all = argument("operations=", 100000);
-	uint64_t sum = 0, least = ~0ull, next = 0;
+	uint64_t sum, least = ~0ull;
 
 	without = argument("without=", 0);
 	cpus = smp_start();
@@ -209,22 +294,14 @@ void test(void)
 	for (unsigned i = 1; i < cpus; i++)
 		cpu_run(i, live, i);
 	cpu_orderly();
-	while (sum < all) {
-		for (unsigned i = 0; i < 64; i++)
-			one_operation(0);
-		look_after();
-		sum = sum_done();
-		if (sum >= next) {
-			print("%lu operations so far\n", sum);
-			next += 4096;
-		}
-	}
+	sum = lead(all);
 	over = true;
 	for (unsigned i = 1; i < cpus; i++)
 		least = done[i] < least ? done[i] : least;
 	apic_orderly();
-	print("%lu operations, seed %lu: %u restarts of CPUs, %lu looks found chains served\n",
-	      sum, seed, restarts, virtio_served);
+	print("%lu operations, seed %lu: %u restarts of CPUs, CPU 0 stood %u times, %u went "
+	      "astray, %lu looks found chains served\n",
+	      sum, seed, restarts, rescues, strays, virtio_served);
 	check(sum >= all, "all operations", "%lu", sum);
 	check(least > 0, "all CPUs", "one did nothing");
 	check(virtio_served > 0, "devices served", "none");

@@ -38,10 +38,16 @@ static void test_widths(void)
 	      "reads have changed");
 }
 
-/* What stores a system register stores it to devices as well, if to nobody's use. */
+/* What stores a system register stores it to devices as well, if to nobody's use; and what
+ * loads one. */
 static void test_system_registers(void)
 {
 	volatile uint8_t *at = (volatile uint8_t *)NOBODY;
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) gdtr, idtr, gdtr_there, idtr_there;
+	uint64_t cr0;
 
 	asm volatile("smsw (%0)" : : "r"(at) : "memory");
 	reached("SMSW");
@@ -49,6 +55,23 @@ static void test_system_registers(void)
 	reached("SLDT, STR and MOV from a segment register");
 	asm volatile("sgdt (%0); sidt 4094(%0)" : : "r"(at) : "memory");
 	reached("SGDT and SIDT");
+	/* Nobody's reads are ones: PE, MP, EM and TS for an instant, and no table at all, whose
+	 * base is canonical. */
+	asm volatile("mov %%cr0, %%rcx; lmsw (%1); mov %%cr0, %0; mov %%rcx, %%cr0"
+		     : "=&r"(cr0)
+		     : "r"(at)
+		     : "rcx", "memory");
+	check((cr0 & 0xf) == (hypervisor_is_ours() ? 0xf : cr0 & 0xf), "LMSW", "CR0 is 0x%lx",
+	      cr0);
+	asm volatile(
+		"sgdt %0; sidt %1; lgdt (%4); sgdt %2; lgdt %0; lidt (%4); sidt %3; lidt %1"
+		: "=m"(gdtr), "=m"(idtr), "=m"(gdtr_there), "=m"(idtr_there)
+		: "r"(at)
+		: "memory");
+	if (hypervisor_is_ours())
+		check(gdtr_there.limit == 0xffff && gdtr_there.base == ~0ull &&
+			      idtr_there.limit == 0xffff && idtr_there.base == ~0ull,
+		      "LGDT and LIDT", "limits 0x%x, 0x%x", gdtr_there.limit, idtr_there.limit);
 }
 
 /* The local APIC's registers are 32 bits wide, 16 bytes apart. */

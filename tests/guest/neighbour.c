@@ -27,6 +27,6 @@ void test(void)
 		for (uint32_t i = at; i < at + WORDS / 64; i++)
 			pattern[i] = word(i, round);
 		print("neighbour %u\n", round);
-		delay_us(PERIOD_US - pm_us_since(start) % PERIOD_US);
+		sleep_us(PERIOD_US - pm_us_since(start) % PERIOD_US);
 	}
 }

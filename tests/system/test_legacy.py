@@ -44,6 +44,7 @@ WAYS = {
     "oldest": Way("acpi=off nolapic notsc no-kvmclock pci=conf1", 1, PIC, "triple",
                   "error: crashed: vCPU 0: triple fault"),
     "pit": Way("noapictimer no-kvmclock clocksource=acpi_pm maxcpus=1", 1, MSI, "force"),
+    "nosmp": Way("nosmp notsc no-kvmclock lpj=4000000", 1, MSI, "pci"),
 }
 NAMES = list(WAYS)
 PEER = 1  # the number of the guest that all reach; it reaches the next

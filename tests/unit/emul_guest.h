@@ -28,6 +28,9 @@ static struct guest {
 	unsigned fail_at; /* the number of the one that does, or 0 */
 	int fail_how;
 	unsigned reads, reads_for_write, writes, exchanges, ins, outs;
+	unsigned loaded; /* by load_system() */
+	uint16_t loaded_word;
+	uint64_t loaded_base;
 	uint16_t port;
 	uint8_t out[512]; /* what OUTS wrote */
 	unsigned out_bytes;
@@ -119,6 +122,19 @@ static int op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint6
 	return err;
 }
 
+static int op_load_system(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64_t base)
+{
+	int err = count_call();
+
+	(void)ctx;
+	if (err)
+		return err;
+	guest.loaded = which;
+	guest.loaded_word = word;
+	guest.loaded_base = base;
+	return 0;
+}
+
 static void op_read_xmm(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16])
 {
 	(void)ctx, (void)xmm;
@@ -139,6 +155,7 @@ static const struct emul_ops all_ops = {
 	.io_in = op_io_in,
 	.io_out = op_io_out,
 	.system = op_system,
+	.load_system = op_load_system,
 	.read_xmm = op_read_xmm,
 	.write_xmm = op_write_xmm,
 };

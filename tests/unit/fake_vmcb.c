@@ -34,7 +34,7 @@
 uint32_t fake_svm_asids;
 unsigned fake_svm_flushes;
 uint64_t fake_svm_refuse, fake_svm_refuse_next;
-bool fake_svm_no_xsetbv_exit, fake_svm_virq_undone;
+bool fake_svm_exits_in_shadow, fake_svm_no_xsetbv_exit, fake_svm_virq_undone;
 
 static uint32_t edx;
 #define OLD ((const struct vcpu *)1) /* nobody may find them any more */
@@ -229,6 +229,11 @@ static bool virtual_interrupt_due(const struct run *r)
 	       (v & VINTR_IGN_TPR || (v >> VINTR_PRIO_SHIFT & 0xf) > (v & 0xf));
 }
 
+static bool in_shadow(const struct model *m)
+{
+	return m->by_sti || m->by_mov_ss;
+}
+
 /* What comes between two instructions. */
 static bool leave_before_insn(struct run *r)
 {
@@ -246,7 +251,8 @@ static bool leave_before_insn(struct run *r)
 		m->host_nmi = false;
 		return leave(r, SVM_EXIT_NMI, 0, 0, false);
 	}
-	if (m->host_interrupt) {
+	/* None is recognized in a shadow (APM vol. 2 15.21.5). */
+	if (m->host_interrupt && (!in_shadow(m) || fake_svm_exits_in_shadow)) {
 		m->host_interrupt = false;
 		return leave(r, SVM_EXIT_INTR, 0, 0, false);
 	}

@@ -224,6 +224,42 @@ static void system_registers_are_stored(void **state)
 	}
 }
 
+/* A limit with 8 bytes of base, or two bytes of CR0, whatever the operand size says; nothing is
+ * loaded where a part cannot be read. */
+static void system_registers_are_loaded(void **state)
+{
+	static const struct {
+		const char *code;
+		unsigned which, calls;
+		bool has_base;
+	} cases[] = {
+		{"0f0113", EMUL_GDTR, 3, true},	  {"0f011b", EMUL_IDTR, 3, true},
+		{"660f0113", EMUL_GDTR, 3, true}, {"0f0133", EMUL_MSW, 2, false},
+		{"480f0133", EMUL_MSW, 2, false},
+	};
+	const uint64_t base = 0xffff800012345000;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (unsigned fails = 0; fails <= cases[i].calls; fails++) {
+			uint8_t *at;
+
+			reset();
+			at = &guest.memory[guest.gpr[EMUL_RBX]];
+			memcpy(at, "\x7f\x01", 2);
+			memcpy(at + 2, &base, 8);
+			guest.fail_at = fails;
+			guest.fail_how = -EFAULT;
+			assert_int_equal(execute(cases[i].code), fails ? -EFAULT : 0);
+			assert_int_equal(guest.loaded, fails ? 0 : cases[i].which);
+			assert_int_equal(guest.loaded_word, fails ? 0 : 0x17f);
+			assert_int_equal(guest.loaded_base,
+					 !fails && cases[i].has_base ? base : 0);
+			assert_int_equal(guest.ctx.rip == START_RIP, fails != 0);
+		}
+	}
+}
+
 /* Where UMIP is not the CPU's own, those with a register exit as well: selectors with zeroes
  * above them, CR0 as much of it as there is room for (APM vol. 3 SLDT, STR, SMSW, MOV CRn). */
 static void system_registers_in_registers(void **state)
@@ -268,8 +304,8 @@ static void system_registers_in_registers(void **state)
 	assert_int_equal(guest.calls, 1);
 }
 
-static const char *const not_to_memory[] = {"8cd8",   "0f00c0", "0f01e0",
-					    "0f01c1", "0f0003", "0f20c0"};
+static const char *const not_to_memory[] = {"8cd8",   "0f00c0", "0f01e0", "0f01c1", "0f0003",
+					    "0f20c0", "0f0113", "0f01d3", "0f01f3"};
 
 /* MOV from a segment register to another never exits; nor can any be done without a caller who
  * knows the registers. */
@@ -279,6 +315,7 @@ static void but_not_to_registers(void **state)
 
 	(void)state;
 	none.system = NULL;
+	none.load_system = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(not_to_memory); i++) {
 		reset();
 		guest.ctx.ops = &none;
@@ -398,6 +435,7 @@ int main(void)
 		cmocka_unit_test(reads_say_what_for),
 		cmocka_unit_test(what_is_not_emulated_says_so),
 		cmocka_unit_test(system_registers_are_stored),
+		cmocka_unit_test(system_registers_are_loaded),
 		cmocka_unit_test(system_registers_in_registers),
 		cmocka_unit_test(but_not_to_registers),
 		cmocka_unit_test(divisions_fail),

@@ -85,12 +85,41 @@ static void get_state(struct vcpu *v, struct vcpu_state *out)
 				   .idtr = {0xffff800000002000, 0xfff}};
 }
 
+/* What was loaded last. */
+static struct {
+	bool idt;
+	unsigned count;
+	uint64_t base;
+	uint16_t limit;
+} table;
+
+static void set_table(struct vcpu *v, bool idt, uint64_t base, uint16_t limit)
+{
+	(void)v;
+	table.idt = idt;
+	table.count++;
+	table.base = base;
+	table.limit = limit;
+}
+
+static int cr_refusal;
+static uint64_t cr0_written;
+
+int cr_write(struct vcpu *v, unsigned cr, uint64_t value)
+{
+	(void)v;
+	assert_int_equal(cr, 0);
+	cr0_written = value;
+	return cr_refusal;
+}
+
 static const struct vmm_backend backend = {.get_reg = get_reg,
 					   .set_reg = set_reg,
 					   .get_segment = get_segment,
 					   .clear_interrupt_shadow = end_shadow,
 					   .get_state = get_state,
-					   .cpl = cpl};
+					   .cpl = cpl,
+					   .set_table = set_table};
 const struct vmm_backend *vmm_backend = &backend;
 
 int gmem_read(struct gmem *gm, uint64_t gpa, void *buf, size_t bytes)
@@ -428,6 +457,71 @@ static void system_registers_by_level(void **state)
 	level = 3;
 }
 
+/* Tables and the status word that a guest keeps in a device's memory. A base has 24 bits with
+ * an operand size of 2 outside of 64-bit mode, and must be canonical in it; user code, which
+ * another vCPU must have given them to, gets #GP(0). */
+static void system_registers_from_devices(void **state)
+{
+	static const struct {
+		const char *code;
+		uint16_t mode;
+		bool idt;
+		uint64_t device, base;
+		bool refused;
+	} cases[] = {
+		{"\x0f\x01\x13", CODE_64, false, 0xffff800012345678, 0xffff800012345678, false},
+		{"\x0f\x01\x1b", CODE_64, true, 0x00007fffffffffff, 0x00007fffffffffff, false},
+		{"\x0f\x01\x1b", CODE_64, true, 0x0000800000000000, 0, true},
+		{"\x0f\x01\x13", CODE_32, false, 0x12345678, 0x12345678, false},
+		{"\x66\x0f\x01\x1b", CODE_32, true, 0x12345678, 0x345678, false},
+	};
+	const struct vmexit exit = {.reason = VMEXIT_NESTED_FAULT,
+				    .fault = {.gpa = DEVICE, .access = VMEXIT_READ}};
+
+	for (unsigned i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		bool user = i % 2, refused = user || cases[i / 2].refused;
+
+		setup(state);
+		level = user ? 3 : 0;
+		memset(&table, 0, sizeof table);
+		cs = (struct vcpu_segment){.attributes = cases[i / 2].mode,
+					   .limit = UINT32_MAX};
+		regs[REG_EFER] = cases[i / 2].mode == CODE_64 ? LMA : 0;
+		vcpu.regs[RBX] = DEVICE;
+		vcpu.rip = 0x100;
+		device_value = cases[i / 2].device;
+		memcpy(ram + 0x100, cases[i / 2].code, 4);
+		assert_int_equal(insn_emulate(&vcpu, &exit), 0);
+		assert_int_equal(raised, refused ? 13 : NOTHING);
+		assert_int_equal(stopped, 0);
+		assert_int_equal(table.count, refused ? 0 : 1);
+		if (refused)
+			continue;
+		assert_int_equal(table.idt, cases[i / 2].idt);
+		assert_int_equal(table.limit, (uint16_t)device_value);
+		assert_int_equal(table.base, cases[i / 2].base);
+	}
+	for (unsigned i = 0; i < 3; i++) { /* LMSW: PE stays; what CR0 may not be; user code */
+		setup(state);
+		level = i == 2 ? 3 : 0;
+		cr_refusal = i == 1 ? -EPERM : 0;
+		cr0_written = 0;
+		cs = (struct vcpu_segment){.attributes = CODE_64};
+		regs[REG_EFER] = LMA;
+		regs[REG_CR0] = 0x50033;
+		vcpu.regs[RBX] = DEVICE;
+		vcpu.rip = 0x100;
+		device_value = 0xfffc;
+		memcpy(ram + 0x100, "\x0f\x01\x33", 3);
+		assert_int_equal(insn_emulate(&vcpu, &exit), 0);
+		assert_int_equal(cr0_written, i == 2 ? 0 : 0x5003d);
+		assert_int_equal(raised, i ? 13 : NOTHING);
+		assert_int_equal(vcpu.rip, i ? 0x100 : 0x103);
+	}
+	cr_refusal = 0;
+	level = 3;
+}
+
 /* Another vCPU has put something else there: it is not ours to judge. */
 static void system_registers_no_more(void **state)
 {
@@ -465,6 +559,7 @@ int main(void)
 		cmocka_unit_test_setup(a_moved_apic_answers, setup),
 		cmocka_unit_test_setup(system_registers_by_level, setup),
 		cmocka_unit_test_setup(system_registers_no_more, setup),
+		cmocka_unit_test_setup(system_registers_from_devices, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,6 +230,22 @@ static void iret_is_stepped_over(void **state)
 	assert_int_equal(raised, 1); /* the guest's own #DB */
 }
 
+/* A guest that steps through its handler: its TF is as good, and its #DB stays its own. */
+static void iret_that_the_guest_steps_over(void **state)
+{
+	(void)state;
+	sv.nmi_blocked = true;
+	vcpu.rflags |= 1 << 8;
+	translate(SVM_EXIT_IRET, 0, 0);
+	assert_true(sv.nmi_blocked);
+	assert_true(vcpu.rflags & 1 << 8);
+	vmcb.dr6 |= 1 << 14;
+	assert_int_equal(translate(SVM_EXIT_EXCEPTION + 1, 0, 0)->reason, VMEXIT_NMI_WINDOW);
+	assert_false(sv.nmi_blocked || sv.stepping_iret);
+	assert_int_equal(raised, 1);
+	assert_true(vmcb.dr6 & 1 << 14);
+}
+
 /* The step leaves nothing in the guest's DR6, and takes nothing from it; a breakpoint that the
  * IRET meets is the guest's. */
 static void breakpoints_of_a_step(void **state)
@@ -282,6 +298,21 @@ static void iret_that_faults(void **state)
 	}
 	assert_int_equal(fault_address, 0x7000);
 
+	setup(state); /* the guest's own TF stays */
+	sv.nmi_blocked = true;
+	vcpu.rflags |= 1 << 8;
+	translate(SVM_EXIT_IRET, 0, 0);
+	translate(SVM_EXIT_EXCEPTION + 13, 0x18, 0);
+	assert_true(vcpu.rflags & 1 << 8);
+
+	setup(state); /* in long mode NT is #GP, and no task switch */
+	sv.nmi_blocked = true;
+	vmcb.efer = EFER_LMA;
+	vcpu.rflags |= 1 << 14;
+	translate(SVM_EXIT_IRET, 0, 0);
+	assert_true(sv.nmi_blocked && sv.stepping_iret);
+	vmcb.efer = 0;
+
 	setup(state); /* one that switches tasks would save TF with the old task: no step */
 	sv.nmi_blocked = true;
 	vcpu.rflags |= 1 << 14;
@@ -333,6 +364,7 @@ int main(void)
 		cmocka_unit_test_setup(interrupted_events_are_kept, setup),
 		cmocka_unit_test_setup(control_register_writes, setup),
 		cmocka_unit_test_setup(iret_is_stepped_over, setup),
+		cmocka_unit_test_setup(iret_that_the_guest_steps_over, setup),
 		cmocka_unit_test_setup(breakpoints_of_a_step, setup),
 		cmocka_unit_test_setup(iret_that_faults, setup),
 		cmocka_unit_test_setup(bus_locks, setup),

@@ -402,6 +402,38 @@ static void an_offer_that_is_not_taken(void **state)
 	machine_trace(more, "41 a nmi 41 b");
 }
 
+/* An NMI that has to wait comes behind what it waits for, interrupts on or off: behind the
+ * instruction in a shadow, and before the first of the handler whose event goes in first. On a
+ * CPU that exits in a shadow, and on QEMU's, it comes with the next exit. */
+static void nmi_waits_with_interrupts_off(void **state)
+{
+	static const struct model_insn shadow[] = {
+		X2APIC,	   DO(M_MOV_SS), {.op = M_TOUCH, .a = 0x400000, .b = VMEXIT_READ},
+		NOTE('a'), DO(M_WBINVD), NOTE('b'),
+		END};
+	static const struct model_insn handler[] = {NOTE('x'), DO(M_WBINVD), DO(M_IRET)};
+	static const struct model_insn delivery[] = {
+		X2APIC,	   DO(M_STI),	  {.op = M_NEXT_DELIVERY_FAULTS, .a = 0x7000},
+		NOTE('a'), HOST(send_41), NOTE('b'),
+		END};
+
+	(void)state;
+	fake_on_populate = send_nmi;
+	machine_trace(shadow, tcg ? "a nmi b" : "nmi a b");
+	for (unsigned i = 0; !tcg && i < 2;
+	     i++) { /* the second: the place is no longer in vain */
+		again();
+		fake_on_populate = send_nmi;
+		fake_svm_exits_in_shadow = true;
+		machine_trace(shadow, "a nmi b");
+		fake_svm_exits_in_shadow = false;
+	}
+	again();
+	fake_on_populate = send_nmi;
+	model_handler(0x41, handler);
+	machine_trace(delivery, tcg ? "a 41 x nmi b" : "a 41 nmi x b");
+}
+
 /* Only loops of PAUSE exit, where the CPU can tell them. */
 static void pause_filter(void **state)
 {
@@ -453,6 +485,7 @@ int main(void)
 		SCENARIO(xsetbv_without_an_exit),
 		SCENARIO(an_offer_that_is_not_taken),
 		SCENARIO(an_offer_before_another),
+		SCENARIO(nmi_waits_with_interrupts_off),
 		SCENARIO(pause_filter),
 		SCENARIO(the_shunned_cpu),
 	};

@@ -99,8 +99,9 @@ $(call say,LD) ld -nostdlib -static -z noexecstack -z max-page-size=4096 --build
 @objcopy -O elf32-i386 $@64 $@
 endef
 
-# One program of several files.
+# Programs of several files.
 $(BUILD)/guest/hostile.elf: $(patsubst %,$(BUILD)/guest/obj/%.o,$(wildcard tests/guest/hostile/*.c))
+$(BUILD)/guest/task_switch.elf: $(patsubst %,$(BUILD)/guest/obj/%.o,$(wildcard tests/guest/task_switch/*.c))
 
 guests: $(GUESTS)
 .PHONY: guests

@@ -56,7 +56,8 @@ struct emul_seg {
 #define EMUL_SEG_PRESENT     BIT(7)
 #define EMUL_SEG_BIG	     BIT(10) /* D/B: 32-bit stack, 4 GiB upper bound of expand-down */
 
-/* System registers as EMUL_STORE_SYSTEM asks for them, behind the segment registers' numbers.
+/* System registers as EMUL_STORE_SYSTEM and EMUL_LOAD_SYSTEM ask for them, behind the segment
+ * registers' numbers.
  */
 enum emul_system {
 	EMUL_LDTR = 6,
@@ -129,6 +130,11 @@ struct emul_ops {
 	 * guest may read it here is the callee's to know. NULL where they can't be had:
 	 * -ENOTSUP then. */
 	int (*system)(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base);
+
+	/* EMUL_MSW (LMSW), EMUL_GDTR or EMUL_IDTR loaded with `word` (status word, or limit)
+	 * and `base`. Privilege and values are the callee's to check: -EFAULT then. NULL where
+	 * they can't be loaded: -ENOTSUP then. */
+	int (*load_system)(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64_t base);
 
 	/* The guest's XMM registers, 0 to 15. NULL where they can't be had: -ENOTSUP then. */
 	void (*read_xmm)(struct emul_ctx *ctx, unsigned xmm, uint8_t value[16]);
@@ -211,6 +217,7 @@ enum emul_op {
 	EMUL_INS,
 	EMUL_OUTS,
 	EMUL_STORE_SYSTEM, /* SLDT, STR, SGDT, SIDT, SMSW, MOV from a segment register */
+	EMUL_LOAD_SYSTEM,  /* LGDT, LIDT, LMSW; from memory */
 	EMUL_READ_CR,	   /* MOV from a control register */
 	EMUL_XMM_LOAD,
 	EMUL_XMM_STORE,

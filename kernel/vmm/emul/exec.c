@@ -324,7 +324,7 @@ static unsigned system_register(const struct emul_insn *insn)
 		return reg;
 	if (insn->opcode == EMUL_OPCODE(1, 0x00))
 		return reg ? EMUL_TR : EMUL_LDTR;
-	return reg == 0 ? EMUL_GDTR : reg == 1 ? EMUL_IDTR : EMUL_MSW;
+	return reg >= 4 ? EMUL_MSW : reg & 1 ? EMUL_IDTR : EMUL_GDTR;
 }
 
 /* A selector with zeroes above it, or as much of CR0 as the register takes (APM vol. 3 SLDT,
@@ -369,6 +369,33 @@ static int exec_store_system(struct emul_ctx *ctx, const struct emul_insn *insn)
 	memcpy(value, &word, sizeof word);
 	memcpy(value + sizeof word, &base, sizeof base);
 	err = ctx->ops->write(ctx, linear, value, bytes);
+	return err ? err : emul_retire(ctx, insn);
+}
+
+/* The status word, or a table's limit and base: of that 8 bytes in 64-bit mode, else 4, of
+ * which 3 count where the operand size is 2 (SDM vol. 2A LGDT, LMSW). */
+static int exec_load_system(struct emul_ctx *ctx, const struct emul_insn *insn)
+{
+	bool is_64 = ctx->mode == EMUL_MODE_64;
+	unsigned which = system_register(insn), base_bytes = is_64 ? 8 : 4;
+	uint64_t linear, base = 0;
+	uint16_t word = 0;
+	int err;
+
+	if (!ctx->ops->load_system)
+		return -ENOTSUP;
+	if (which == EMUL_MSW)
+		base_bytes = 0;
+	err = emul_linear(ctx, insn->segment, emul_effective(ctx, insn), 2 + base_bytes, false,
+			  &linear);
+	if (!err)
+		err = ctx->ops->read(ctx, linear, &word, 2, EMUL_READ);
+	if (!err && base_bytes)
+		err = ctx->ops->read(ctx, linear + 2, &base, base_bytes, EMUL_READ);
+	if (!is_64 && insn->op_bytes == 2)
+		base &= 0xffffff;
+	if (!err)
+		err = ctx->ops->load_system(ctx, which, word, base);
 	return err ? err : emul_retire(ctx, insn);
 }
 
@@ -419,6 +446,7 @@ static int (*const handlers[EMUL_OPS])(struct emul_ctx *, const struct emul_insn
 	[EMUL_JMP] = emul_exec_branch,
 	[EMUL_MOVS... EMUL_OUTS] = emul_exec_string,
 	[EMUL_STORE_SYSTEM] = exec_store_system,
+	[EMUL_LOAD_SYSTEM] = exec_load_system,
 	[EMUL_READ_CR] = exec_read_cr,
 	[EMUL_XMM_LOAD] = exec_xmm,
 	[EMUL_XMM_STORE] = exec_xmm,

@@ -123,19 +123,22 @@ static void begin_step(struct svm_vcpu *sv)
 	sv->vmcb->intercept_exceptions |= INTERCEPT_IRET_FAULTS;
 }
 
-/* The step is over: the IRET has run, or has faulted. Whether it has met a breakpoint of the
- * guest's: B0 to B3 are set of those that are not enabled in DR7, too (APM vol. 2 13.1.1.3). */
+/* The step is over: the IRET has run, or has faulted. Whether the #DB behind it is the guest's
+ * as well: by its own TF, or by a breakpoint that was met: B0 to B3 are set of those that are
+ * not enabled in DR7, too (APM vol. 2 13.1.1.3). */
 static bool end_step(struct svm_vcpu *sv)
 {
 	struct vmcb *vmcb = sv->vmcb;
 	uint64_t met = vmcb->dr6 & DR6_B;
-	bool enabled = false;
+	bool enabled = sv->guests_step;
 
 	sv->stepping_iret = sv->nmi_blocked = false;
 	vmcb->intercept_exceptions &= ~(uint32_t)INTERCEPT_IRET_FAULTS;
 	for (unsigned i = 0; i < 4; i++)
 		enabled = enabled || (met >> i & 1 && vmcb->dr7 >> 2 * i & 3);
-	vmcb->dr6 = (vmcb->dr6 & ~DR6_BS) | sv->step_dr6;
+	if (!sv->guests_step)
+		vmcb->dr6 &= ~DR6_BS;
+	vmcb->dr6 |= sv->step_dr6;
 	return enabled;
 }
 
@@ -144,7 +147,8 @@ static bool end_step(struct svm_vcpu *sv)
 static void iret_faulted(struct vcpu *vcpu, unsigned vector, const struct vmexit *exit)
 {
 	end_step(svm_of(vcpu));
-	vcpu->rflags &= ~(uint64_t)RFLAGS_TF;
+	if (!svm_of(vcpu)->guests_step)
+		vcpu->rflags &= ~(uint64_t)RFLAGS_TF;
 	if (vector == VECTOR_PF)
 		vcpu_raise_page_fault(vcpu, exit->raw_info[1], (uint32_t)exit->raw_info[0]);
 	else if (vector == VECTOR_UD)
@@ -229,11 +233,13 @@ static void translate_iret(struct vcpu *vcpu, struct vmexit *exit)
 	exit->reason = VMEXIT_VENDOR;
 	if (!sv->nmi_blocked)
 		return; /* it stood in for a window: svm_request_window() */
-	/* One that switches tasks would leave our TF in the task's state. */
-	sv->stepping_iret = !(vcpu->rflags & (RFLAGS_TF | RFLAGS_NT));
+	/* Outside of long mode NT makes it a task switch, which would save our TF with the task
+	 * that it leaves, and has no end that exits: NMIs come one instruction early there. */
+	sv->stepping_iret = !(vcpu->rflags & RFLAGS_NT) || sv->vmcb->efer & EFER_LMA;
 	sv->nmi_blocked = sv->stepping_iret;
 	if (!sv->stepping_iret)
 		return;
+	sv->guests_step = vcpu->rflags & RFLAGS_TF;
 	vcpu->rflags |= RFLAGS_TF;
 	begin_step(sv);
 }

@@ -8,6 +8,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/cpu/smp.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/nested.h"
@@ -227,6 +228,22 @@ static bool svm_can_inject(struct vcpu *vcpu, enum vmevent_kind kind)
 	return kind == VMEVENT_NMI ? !sv->nmi_blocked : vcpu->rflags & RFLAGS_IF;
 }
 
+/* A virtual interrupt does not exit before IF is set, which an NMI does not wait for; and
+ * behind an event that goes in at this entry IF may be clear. An interrupt of our own that is
+ * pending at entry exits behind that event, or behind the instruction in the shadow, where none
+ * is recognized (APM vol. 2 15.21.5). A CPU that exits before that instruction would not get
+ * on: one try for each place, and then the next exit will do. QEMU's may take a pending
+ * interrupt before what EVENTINJ brings (tcg.c). */
+static void exit_soon(struct vcpu *vcpu)
+{
+	struct svm_vcpu *sv = svm_of(vcpu);
+
+	if (cpu_features.tcg || sv->kicked_at == vcpu->rip)
+		return;
+	sv->kicked_at = vcpu->rip;
+	smp_kick(cpu_this()->index);
+}
+
 /* A dummy virtual interrupt that is above every TPR exits as soon as IF allows (APM vol. 2
  * 15.21.4). For an NMI the IRET of the one being handled is waited for, or the end of the
  * interrupt shadow, which is at most one instruction away. */
@@ -238,6 +255,8 @@ static void svm_request_window(struct vcpu *vcpu, enum vmevent_kind kind)
 		return; /* IRET is intercepted since that NMI went in */
 	if (unlikely(sv->stepping_iret))
 		return; /* what ends the step exits: a handler must not find our TF */
+	if (kind == VMEVENT_NMI && (!(vcpu->rflags & RFLAGS_IF) || sv->vmcb->event_inj))
+		exit_soon(vcpu);
 	if (unlikely(sv->offered)) {
 		sv->vmcb->intercepts[0] |= INTERCEPT_IRET; /* that of its handler */
 		return;
@@ -267,6 +286,7 @@ static void svm_inject(struct vcpu *vcpu, const struct vmevent *event)
 		sv->vmcb->cr2 = event->cr2;
 	if (event->kind == VMEVENT_NMI) {
 		sv->nmi_blocked = true;
+		sv->kicked_at = UINT64_MAX;
 		sv->vmcb->intercepts[0] |= INTERCEPT_IRET;
 	}
 	sv->vmcb->event_inj = inj;
@@ -385,6 +405,14 @@ static void svm_get_state(struct vcpu *vcpu, struct vcpu_state *out)
 	out->idtr.limit = (uint16_t)vmcb->idtr.limit;
 }
 
+static void svm_set_table(struct vcpu *vcpu, bool idt, uint64_t base, uint16_t limit)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	*(idt ? &vmcb->idtr : &vmcb->gdtr) =
+		(struct vmcb_segment){.limit = limit, .base = base};
+}
+
 static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 {
 	struct svm_vcpu *sv = svm_of(vcpu);
@@ -394,14 +422,15 @@ static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 		svm_set_reg(vcpu, i, in->regs[i]);
 	for (unsigned i = 0; i < SEG_COUNT; i++)
 		svm_set_segment(vcpu, i, &in->segs[i]);
-	vmcb->gdtr = (struct vmcb_segment){.limit = in->gdtr.limit, .base = in->gdtr.base};
-	vmcb->idtr = (struct vmcb_segment){.limit = in->idtr.limit, .base = in->idtr.base};
+	svm_set_table(vcpu, false, in->gdtr.base, in->gdtr.limit);
+	svm_set_table(vcpu, true, in->idtr.base, in->idtr.limit);
 	vmcb->interrupt_shadow = 0;
 	vmcb->vintr = VINTR_MASKING;
 	vmcb->event_inj = 0;
 	vmcb->intercepts[0] &= ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
 	vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
 	sv->nmi_blocked = sv->stepping_iret = sv->offered = false;
+	sv->kicked_at = UINT64_MAX;
 }
 
 static unsigned svm_cpl(struct vcpu *vcpu)
@@ -457,6 +486,7 @@ const struct vmm_backend svm_backend = {
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.cpl = svm_cpl,
+	.set_table = svm_set_table,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.intercept_pause = svm_intercept_pause,
 	.flush_nested = svm_flush_nested,

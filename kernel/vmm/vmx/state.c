@@ -171,16 +171,21 @@ void vmx_get_state(struct vcpu *vcpu, struct vcpu_state *out)
 }
 
 /* FS and GS have their base twice in the state: the segments' counts. */
+void vmx_set_table(struct vcpu *vcpu, bool idt, uint64_t base, uint16_t limit)
+{
+	(void)vcpu;
+	vmwrite(idt ? VMCS_GUEST_IDTR_BASE : VMCS_GUEST_GDTR_BASE, base);
+	vmwrite(idt ? VMCS_GUEST_IDTR_LIMIT : VMCS_GUEST_GDTR_LIMIT, limit);
+}
+
 void vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 {
 	for (unsigned i = 0; i < REG_COUNT; i++)
 		vmx_set_reg(vcpu, i, in->regs[i]);
 	for (unsigned i = 0; i < SEG_COUNT; i++)
 		vmx_set_segment(vcpu, i, &in->segs[i]);
-	vmwrite(VMCS_GUEST_GDTR_BASE, in->gdtr.base);
-	vmwrite(VMCS_GUEST_GDTR_LIMIT, in->gdtr.limit);
-	vmwrite(VMCS_GUEST_IDTR_BASE, in->idtr.base);
-	vmwrite(VMCS_GUEST_IDTR_LIMIT, in->idtr.limit);
+	vmx_set_table(vcpu, false, in->gdtr.base, in->gdtr.limit);
+	vmx_set_table(vcpu, true, in->idtr.base, in->idtr.limit);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_ACTIVITY, 0); /* active: HLT exits */
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);

@@ -292,6 +292,7 @@ const struct vmm_backend vmx_backend = {
 	.get_state = vmx_get_state,
 	.set_state = vmx_set_state,
 	.cpl = vmx_cpl,
+	.set_table = vmx_set_table,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.intercept_pause = vmx_intercept_pause,
 	.ends_slices = vmx_ends_slices,

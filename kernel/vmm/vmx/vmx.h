@@ -93,6 +93,7 @@ void vmx_set_segment(struct vcpu *vcpu, enum vcpu_seg seg, const struct vcpu_seg
 void vmx_get_state(struct vcpu *vcpu, struct vcpu_state *out);
 void vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *in);
 unsigned vmx_cpl(struct vcpu *vcpu);
+void vmx_set_table(struct vcpu *vcpu, bool idt, uint64_t base, uint16_t limit);
 void vmx_load_registers(struct vmx_vcpu *mx); /* those that are not in the VMCS */
 void vmx_save_registers(struct vmx_vcpu *mx);
 

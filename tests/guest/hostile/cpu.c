@@ -137,7 +137,7 @@ static void write_landings(void)
 		volatile uint64_t *at = (uint64_t *)chunk_at(chunk);
 
 		at[0] = 0x9090909090909090;
-		at[1] = 0x9090909090e7ff41;
+		at[1] = 0x0000000000e3ff41;
 	}
 }
 
@@ -147,17 +147,19 @@ void instructions_prepare(void)
 }
 
 /* As one store: what is there is all of it, or nothing but zeroes. Returns where it begins; it
- * ends at `end`. */
+ * ends at `end`. Who comes along through zeroes may take its bytes amiss: without the first
+ * that of its jump is one by RBX, which leads to the same place, and without the second a JRCXZ
+ * to the next instruction. */
 static uint64_t write_code(uint64_t end, const struct insn *insn)
 {
-	uint8_t code[8] = {0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90};
+	uint8_t code[8] = {0};
 	uint64_t word;
 
 	for (unsigned i = 0; i < insn->length; i++)
 		code[i] = insn->bytes[i];
-	code[insn->length] = 0x41; /* jmp *%r15 */
+	code[insn->length] = 0x41; /* jmp *%r11 */
 	code[insn->length + 1] = 0xff;
-	code[insn->length + 2] = 0xe7;
+	code[insn->length + 2] = 0xe3;
 	__builtin_memcpy(&word, code, sizeof word);
 	*(volatile uint64_t *)(end - sizeof word) = word;
 	return end - sizeof word;
@@ -211,9 +213,9 @@ void op_instruction(void)
 		code = write_code(chunk_at(volatile_chunk() + 1) - 64 * self, insn);
 	else
 		code = write_code(code + CODE_BYTES / 2, insn);
-	TRY("lea 99f(%%rip), %%r15\n\tmov %[r8_], %%r8\n\tjmp *%[code]",
+	TRY("lea 99f(%%rip), %%r11\n\tmov %%r11, %%rbx\n\tmov %[r8_], %%r8\n\tjmp *%[code]",
 	    OUT("+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+S"(rsi), "+D"(rdi)),
-	    IN([code] "r"(code), [r8_] "r"(r8)), "r8", "r11", "r15");
+	    IN([code] "r"(code), [r8_] "r"(r8)), "r8", "r11");
 }
 
 /* Fixed code in 32-bit and 16-bit segments, which mean different things by it. It ends by #UD.

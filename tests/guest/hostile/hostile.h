@@ -91,6 +91,16 @@ void start_release(void);
 void lock_give_mine(volatile unsigned *lock);
 /* Starts a CPU that makes no progress; CPU 0 calls it. */
 void start_again(unsigned cpu);
+/* Where a CPU is to go on that was torn out of whatever it was at, with an empty stack. It does
+ * not return. */
+void torn_out(void);
+/* Sends CPU 0, which makes no progress, an NMI that tears it out; the frame tells where it
+ * stood. */
+void rescue(void);
+extern struct frame stood_at;
+/* How often a CPU was torn out as it had strayed: an exception outside of all operations, and
+ * of the program. */
+extern volatile unsigned strays;
 /* How PCI was at first: function, memory and BARs on. */
 void pci_orderly(unsigned slot);
 /* Chains that devices have served so far. */

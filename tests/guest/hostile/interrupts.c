@@ -5,11 +5,11 @@
 
 #define REAL_PAGE(cpu) (0x9000u + 0x1000u * (cpu))
 #define REAL_FAULT     0x7000u
-#define NMI_WAIT       2000
+#define NMI_WAIT       200
 #define UP_WAIT_US     100000
 #define X2(reg)	       (0x800 + (reg) / 16)
 
-extern const char trampoline[], trampoline_end[];
+extern const char trampoline[], trampoline_end[], image_start[], text_end[];
 
 static unsigned cpus;
 /* Only who has it sends INIT, SIPI and NMI: a CPU on its way to 64-bit mode can't take an NMI.
@@ -17,6 +17,11 @@ static unsigned cpus;
 static volatile unsigned starting;
 static volatile uint32_t came[CPUS_MAX], nmis[CPUS_MAX];
 static volatile bool window[CPUS_MAX];
+
+/* CPU 0's next NMI is a rescue, and what that found. */
+static volatile bool rescued;
+struct frame stood_at;
+volatile unsigned strays;
 
 /* ---- what comes ---- */
 
@@ -34,17 +39,44 @@ static void end_of_interrupt(void)
 	out8(0xa0, 0x20);
 }
 
+/* As a CALL on an empty stack begins it, whatever the CPU was at. Its stack pointer may have
+ * strayed, too, to another's stack: its APIC ID says who it is. */
+static void leave_for(struct frame *frame, void (*where)(void))
+{
+	struct cpu *cpu = cpu_at(cpuid(1, 0).ebx >> 24);
+
+	frame->rip = (uintptr_t)where;
+	frame->cs = SELECTOR_CODE64;
+	frame->ss = SELECTOR_DATA;
+	frame->rsp = (uintptr_t)cpu + CPU_BLOCK_BYTES - 8;
+	frame->rflags = 2;
+	cpu->resume = 0;
+}
+
 static void taken(struct frame *frame)
 {
 	unsigned self = cpu_index();
 
 	if (frame->vector == VECTOR_NMI) {
 		nmis[self]++;
+		if (self || !rescued)
+			return;
+		rescued = false;
+		stood_at = *frame;
+		leave_for(frame, torn_out);
 		return;
 	}
 	end_of_interrupt();
 	if (++came[self] > WINDOW_MAX)
 		frame->rflags &= ~0x200ull;
+}
+
+/* Pieces of instructions, met amiss, may be jumps to anywhere. Where it ends is not in the
+ * program; exceptions there that nobody waits for are not the program's doing. */
+static bool is_astray(const struct frame *frame)
+{
+	return frame->cs != SELECTOR_CODE64 || frame->rip < (uintptr_t)image_start ||
+	       frame->rip >= (uintptr_t)text_end;
 }
 
 /* An exception, unless interrupts are let in: then it only looks like one. */
@@ -63,6 +95,9 @@ static void exception(struct frame *frame)
 		frame->cs = SELECTOR_CODE64;
 		frame->rflags = 2;
 		cpu->resume = 0;
+	} else if (is_astray(frame)) {
+		strays++;
+		leave_for(frame, torn_out);
 	} else if (frame->vector != VECTOR_DB) {
 		give_up("exception %lu error 0x%lx at 0x%lx on CPU %u, CR2 0x%lx",
 			frame->vector, frame->error, frame->rip, cpu_index(), read_cr2());
@@ -219,7 +254,8 @@ static void write_real(unsigned cpu)
 		{0xe6, 0x80, 0x90, 0x90, 0x90}, /* out %al, $0x80 */
 		{0x0f, 0x20, 0xc0, 0x90, 0x90}, /* mov %cr0, %eax */
 		{0x0f, 0x01, 0xe0, 0x90, 0x90}, /* smsw %ax */
-		{0xf3, 0x6c, 0x90, 0x90, 0x90}, /* rep insb */
+		{0xb9, 8, 0, 0xf3, 0x6c}, /* mov $8, %cx; rep insb: what CPUID left there would
+					   * fill the 64 KiB that are all that it has */
 		{0x0f, 0x01, 0xd9, 0x90, 0x90}, /* vmmcall */
 		{0x0f, 0x0b, 0x90, 0x90, 0x90}, /* ud2 */
 		{0xcd, 0x15, 0x90, 0x90, 0x90}, /* int $0x15 */
@@ -233,9 +269,8 @@ static void write_real(unsigned cpu)
 	static const uint8_t go[] = {0xea, 0, 0, SMP_TRAMPOLINE >> 4 & 0xff,
 				     SMP_TRAMPOLINE >> 12};
 	uint32_t at = REAL_PAGE(cpu);
-	/* mov $0xe000, %sp; mov %sp, %di; mov $8, %cx; mov $0x80, %dx */
-	static const uint8_t begin[] = {0xfa, 0xbc, 0, 0xe0, 0x89, 0xe7,
-					0xb9, 8,    0, 0xba, 0x80, 0};
+	/* cli; mov $0xe000, %sp; mov %sp, %di; mov $0x80, %dx */
+	static const uint8_t begin[] = {0xfa, 0xbc, 0, 0xe0, 0x89, 0xe7, 0xba, 0x80, 0};
 
 	put(at, begin, sizeof(begin));
 	at += sizeof(begin);
@@ -307,6 +342,14 @@ void start_again(unsigned cpu)
 	write_low();
 	start(cpu, SMP_TRAMPOLINE);
 	lock_give(&starting);
+}
+
+void rescue(void)
+{
+	rescued = true;
+	apic_orderly();
+	apic_write(APIC_ICR2, 0);
+	apic_write(APIC_ICR, ICR_ASSERT | ICR_NMI);
 }
 
 void start_prepare(unsigned count)

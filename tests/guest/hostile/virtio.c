@@ -15,7 +15,7 @@
 #define RING_CHUNK  (CHUNK_FIRST + 1)
 #define RING_BYTES  0x4000u
 #define BALLOON	    5u
-#define RESET_POLLS 200000u
+#define RESET_POLLS 2000u /* each exits; one that takes longer is set up another time */
 #define PAGES	    (uint32_t)(CHUNK >> 12)
 #define TABLE	    0x3000u /* in a ring's piece of memory: an indirect table */
 

@@ -52,6 +52,7 @@ void lib_start_ap(void)
 	traps_load();
 	apic_enable();
 	cpu->resume = 0;
+	line_let_go();
 	cpu->starts++;
 	idle(cpu);
 	__builtin_unreachable();

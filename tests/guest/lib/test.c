@@ -17,17 +17,26 @@
 #define PIC_SLAVE  0xa0
 
 static unsigned passed, failed;
-static volatile unsigned lock;
+static volatile unsigned lock; /* who says a line: cpu_index() + 1 */
 
-/* Interrupts stay off while a line is said: a handler may want to say one too. */
+/* Interrupts stay off while a line is said: a handler may want to say one too. An exception's,
+ * or an NMI's, says it amid the line of its own CPU. */
 static uint64_t lock_line(void)
 {
 	uint64_t flags;
 
 	asm volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
-	while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
-		pause();
+	for (unsigned none = 0, self = cpu_index() + 1; lock != self; none = 0)
+		if (!__atomic_compare_exchange_n(&lock, &none, self, false, __ATOMIC_ACQUIRE,
+						 __ATOMIC_RELAXED))
+			pause();
 	return flags;
+}
+
+void line_let_go(void)
+{
+	if (lock == cpu_index() + 1)
+		__atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
 }
 
 static void unlock_line(uint64_t flags)

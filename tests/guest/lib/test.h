@@ -41,4 +41,7 @@ uint32_t random32(void);
 extern const char image_start[], image_end[];
 extern uint64_t multiboot_info; /* address of the loader's structure */
 
+/* For a CPU that was torn out of whatever it did, or started anew: it says no line any more. */
+void line_let_go(void);
+
 #endif

@@ -8,6 +8,8 @@ uint32_t pm_now(void);
 /* Microseconds since pm_now() was `start`, less than 4.6 s ago. */
 uint32_t pm_us_since(uint32_t start);
 void delay_us(uint32_t us);
+/* The same, asleep: others have the CPU. With interrupts off; takes the local APIC's timer. */
+void sleep_us(uint32_t us);
 
 /* Rate of a counter that read() gives, per millisecond; takes 50 ms or more. */
 uint64_t measure_khz(uint64_t (*read)(void));

@@ -18,6 +18,7 @@ enum vector {
 	VECTOR_MF = 16,
 	VECTOR_XM = 19,
 	VECTOR_PIC = 0x20, /* to 0x2f: IRQ 0 to 15 */
+	VECTOR_NAP = 0xef,
 	VECTOR_WAKE = 0xf0,
 	VECTOR_SPURIOUS = 0xff,
 };
