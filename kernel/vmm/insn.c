@@ -8,18 +8,12 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/emul/emul.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/place.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
-
-#define CR0_PE	     BIT(0)
-#define CR4_UMIP     BIT(11)
-#define RFLAGS_TF    BIT(8)
-#define RFLAGS_VM    BIT(17)
-#define DR6_BS	     BIT(14)
-#define VECTOR_DB    1
 
 #define MOV_TO_CR    EMUL_OPCODE(1, 0x22)
 #define GROUP_7	     EMUL_OPCODE(1, 0x01)
@@ -159,7 +153,7 @@ static void done(struct vcpu *vcpu)
 	if (unlikely(vcpu->rflags & RFLAGS_TF))
 		trap_step(vcpu);
 	else if (unlikely(!rip_is_canonical(vcpu)))
-		vcpu_raise_error(vcpu, EMUL_VECTOR_GP, 0);
+		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 }
 
 int insn_skip(struct vcpu *vcpu, const struct vmexit *exit)
@@ -213,7 +207,7 @@ static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uin
 
 	if (err)
 		ctx->fault = (struct emul_fault){
-			.vector = EMUL_VECTOR_PF,
+			.vector = VECTOR_PF,
 			.has_error = true,
 			.error = error,
 			.address = linear,
@@ -324,7 +318,7 @@ static int op_fetch(struct emul_ctx *ctx, uint64_t linear, void *insn, unsigned 
 	err = translate(ctx, linear, GVA_FETCH, &gpa);
 	if (!err)
 		err = gmem_read(&vcpu_of(ctx)->vm->gmem, gpa, insn, bytes);
-	return err == -EFAULT && ctx->fault.vector != EMUL_VECTOR_PF ? -ENOTSUP : err;
+	return err == -EFAULT && ctx->fault.vector != VECTOR_PF ? -ENOTSUP : err;
 }
 
 static void op_segment(struct emul_ctx *ctx, enum emul_segment which, struct emul_seg *seg)
@@ -385,7 +379,7 @@ static int op_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint6
 	struct vcpu_state state;
 
 	if (!may_read(vcpu, which)) {
-		ctx->fault = (struct emul_fault){.vector = EMUL_VECTOR_GP, .has_error = true};
+		ctx->fault = (struct emul_fault){.vector = VECTOR_GP, .has_error = true};
 		return -EFAULT;
 	}
 	if (which <= EMUL_TR) {
@@ -457,7 +451,7 @@ static const struct emul_ops io_ops = {
 
 static void raise(struct vcpu *vcpu, const struct emul_fault *fault)
 {
-	if (fault->vector == EMUL_VECTOR_PF)
+	if (fault->vector == VECTOR_PF)
 		vcpu_raise_page_fault(vcpu, fault->address, fault->error);
 	else if (fault->has_error)
 		vcpu_raise_error(vcpu, fault->vector, fault->error);

@@ -11,6 +11,7 @@
 #include "kernel/cpu/fpu.h"
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/lib/x86.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/exit.h"
@@ -21,9 +22,6 @@
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vpic.h"
 #include "kernel/vmm/vtsc.h"
-
-#define RFLAGS_IF    BIT(9)
-#define CR4_PKE	     BIT(22)
 
 #define FXSAVE_BYTES 512u
 #define XSAVE_MXCSR  24	    /* SDM vol. 1 table 10-2 */
@@ -206,23 +204,23 @@ void vcpu_post_sipi(struct vcpu *vcpu, uint8_t vector)
 
 static bool is_contributory(unsigned vector)
 {
-	return vector == 0 || (vector >= 10 && vector <= 13);
+	return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);
 }
 
 /* SDM vol. 3A table 6-5. */
 static void raise(struct vcpu *vcpu, const struct vmevent *event)
 {
 	const struct vmevent *first = &vcpu->event;
-	bool second_counts = is_contributory(event->vector) || event->vector == 14;
+	bool second_counts = is_contributory(event->vector) || event->vector == VECTOR_PF;
 
-	if (first->kind == VMEVENT_EXCEPTION && first->vector == 8) {
+	if (first->kind == VMEVENT_EXCEPTION && first->vector == VECTOR_DF) {
 		vm_stop(vcpu->vm, VM_STOP_CRASH, 0, "vCPU %u: triple fault at %s", vcpu->id,
 			vcpu_place(vcpu).text);
 		return;
 	}
 	if (first->kind == VMEVENT_EXCEPTION &&
 	    ((is_contributory(first->vector) && is_contributory(event->vector)) ||
-	     (first->vector == 14 && second_counts)))
+	     (first->vector == VECTOR_PF && second_counts)))
 		vcpu->event = (struct vmevent){
 			.kind = VMEVENT_EXCEPTION, .vector = 8, .has_error = true};
 	else
