@@ -6,16 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/lib/x86.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/gmem.h"
 
-#define CR0_PE	     BIT(0)
-#define CR0_ET	     BIT(4)
-#define CR0_NE	     BIT(5)
-#define RFLAGS_FIXED BIT(1)
-#define DR6_RESET    0xffff0ff0ull
-#define DR7_RESET    0x400ull
-#define PAT_RESET    0x0007040600070406ull
 #define SEG_ATTR_LDT 0x82 /* P, LDT */
 #define SEG_ATTR_TSS 0x8b /* P, busy 32- or 64-bit TSS: VMX enters with no other */
 

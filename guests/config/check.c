@@ -154,7 +154,7 @@ static void check_cpus(const struct checker *checker)
 static bool take_ram_disks(const struct checker *checker, const struct guest_config *guest,
 			   uint64_t *left)
 {
-	char rest[CONFIG_SIZE_TEXT];
+	char rest[SIZE_TEXT_BYTES];
 	uint64_t bytes;
 
 	for (uint32_t i = 0; i < guest->disk_count; i++) {
@@ -173,7 +173,7 @@ static bool take_ram_disks(const struct checker *checker, const struct guest_con
 			"%s left after the guests' memory before; write less, here or "
 			"there",
 			guest->name, (unsigned)i, disk->source,
-			config_size_text(ALIGN_DOWN(*left, PAGE_2M), rest));
+			size_exact_text(ALIGN_DOWN(*left, PAGE_2M), rest));
 		return false;
 	}
 	return true;
@@ -183,7 +183,7 @@ static bool take_ram_disks(const struct checker *checker, const struct guest_con
 static bool take_memory(const struct checker *checker, const struct guest_config *guest,
 			uint64_t *left, bool alone)
 {
-	char wanted[CONFIG_SIZE_TEXT], rest[CONFIG_SIZE_TEXT];
+	char wanted[SIZE_TEXT_BYTES], rest[SIZE_TEXT_BYTES];
 
 	if (guest->memory_bytes <= *left) {
 		*left -= guest->memory_bytes;
@@ -191,8 +191,8 @@ static bool take_memory(const struct checker *checker, const struct guest_config
 	}
 	config_report_add(checker->report, guest->memory_mark,
 			  "guest '%s': memory is %s, but this machine has %s %s", guest->name,
-			  config_size_text(guest->memory_bytes, wanted),
-			  config_size_text(ALIGN_DOWN(*left, PAGE_2M), rest),
+			  size_exact_text(guest->memory_bytes, wanted),
+			  size_exact_text(ALIGN_DOWN(*left, PAGE_2M), rest),
 			  alone ? "for guests; write less"
 				: "left after the guests before; write less, here or there");
 	return false;
@@ -247,7 +247,7 @@ static void check_files(const struct checker *checker, const struct guest_config
 {
 	const struct config_machine *machine = checker->machine;
 	const struct config_boot *boot = &guest->boot;
-	char memory[CONFIG_SIZE_TEXT], needed[CONFIG_SIZE_TEXT], key[32], why[CONFIG_WHY_MAX];
+	char memory[SIZE_TEXT_BYTES], needed[SIZE_TEXT_BYTES], key[32], why[CONFIG_WHY_MAX];
 	uint64_t total = 0;
 	bool there = true;
 
@@ -270,8 +270,8 @@ static void check_files(const struct checker *checker, const struct guest_config
 	config_report_add(checker->report, guest->memory_mark,
 			  "guest '%s': memory is %s, too little for the files that it boots; "
 			  "write more than %s",
-			  guest->name, config_size_text(guest->memory_bytes, memory),
-			  config_size_text(total, needed));
+			  guest->name, size_exact_text(guest->memory_bytes, memory),
+			  size_exact_text(total, needed));
 }
 
 static void check_boot(const struct checker *checker, const struct guest_config *guest)

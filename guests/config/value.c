@@ -5,6 +5,7 @@
  */
 #include "guests/config/value.h"
 #include "guests/config/address.h"
+#include "kernel/lib/size.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,21 +44,6 @@ static size_t take_number(const char *text, size_t length, uint64_t *number)
 	return used > 1 && text[0] == '0' ? 0 : used;
 }
 
-const char *config_size_text(uint64_t bytes, char text[CONFIG_SIZE_TEXT])
-{
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		uint64_t unit = 1ull << units[i].shift;
-
-		if (bytes >= unit && bytes % unit == 0) {
-			snprintf(text, CONFIG_SIZE_TEXT, "%" PRIu64 " %s", bytes / unit,
-				 units[i].name);
-			return text;
-		}
-	}
-	snprintf(text, CONFIG_SIZE_TEXT, "%" PRIu64 " bytes", bytes);
-	return text;
-}
-
 /* "com1, com2 or none" */
 static void list_choices(const struct config_choice *choices, char phrase[CONFIG_PHRASE_MAX])
 {
@@ -73,7 +59,7 @@ static void list_choices(const struct config_choice *choices, char phrase[CONFIG
 
 const char *config_expected(const struct config_field *field, char phrase[CONFIG_PHRASE_MAX])
 {
-	char low[CONFIG_SIZE_TEXT], high[CONFIG_SIZE_TEXT];
+	char low[SIZE_TEXT_BYTES], high[SIZE_TEXT_BYTES];
 
 	switch (field->type) {
 	case CONFIG_BOOL: snprintf(phrase, CONFIG_PHRASE_MAX, "true or false"); break;
@@ -83,8 +69,8 @@ const char *config_expected(const struct config_field *field, char phrase[CONFIG
 		break;
 	case CONFIG_SIZE:
 		snprintf(phrase, CONFIG_PHRASE_MAX, "a size from %s to %s, such as %s",
-			 config_size_text(field->minimum, low),
-			 config_size_text(field->maximum, high), field->example);
+			 size_exact_text(field->minimum, low),
+			 size_exact_text(field->maximum, high), field->example);
 		break;
 	case CONFIG_CHOICE: list_choices(field->choices, phrase); break;
 	case CONFIG_NAME:
@@ -194,7 +180,7 @@ static int take_size(const struct config_field *field, const char *text, size_t 
 static int store_size(const struct config_field *field, const char *text, size_t length,
 		      void *place, char wrong[CONFIG_PHRASE_MAX])
 {
-	char even[CONFIG_SIZE_TEXT], better[CONFIG_SIZE_TEXT], shown[CONFIG_SHOWN_MAX];
+	char even[SIZE_TEXT_BYTES], better[SIZE_TEXT_BYTES], shown[CONFIG_SHOWN_MAX];
 	uint64_t bytes;
 	int error = take_size(field, text, length, &bytes, wrong);
 
@@ -206,9 +192,9 @@ static int store_size(const struct config_field *field, const char *text, size_t
 		snprintf(wrong, CONFIG_PHRASE_MAX,
 			 "is '%s'; write a multiple of %s, such as %s",
 			 config_shown(shown, text, length),
-			 config_size_text(field->multiple, even),
-			 config_size_text(bytes + field->multiple - bytes % field->multiple,
-					  better));
+			 size_exact_text(field->multiple, even),
+			 size_exact_text(bytes + field->multiple - bytes % field->multiple,
+					 better));
 		return -EINVAL;
 	}
 	memcpy(place, &bytes, sizeof(bytes));

@@ -9,7 +9,6 @@
 #include "guests/config/schema.h"
 
 #define CONFIG_PHRASE_MAX 192
-#define CONFIG_SIZE_TEXT  32
 
 /*
  * Stores `text` (`length` bytes, any bytes) as `field` says in `target`, its table's struct.
@@ -29,8 +28,5 @@ int config_address(const char *text, size_t length, struct config_address *addre
 
 /* What belongs there: "a number from 1 to 64". Returns `phrase`. */
 const char *config_expected(const struct config_field *field, char phrase[CONFIG_PHRASE_MAX]);
-
-/* "512 MiB": in the largest unit that needs no fraction. Returns `text`. */
-const char *config_size_text(uint64_t bytes, char text[CONFIG_SIZE_TEXT]);
 
 #endif

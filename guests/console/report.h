@@ -2,13 +2,13 @@
 #ifndef GUESTS_CONSOLE_REPORT_H
 #define GUESTS_CONSOLE_REPORT_H
 
-#include "kernel/lib/types.h"
+#include "kernel/lib/size.h"
 
 struct guest;
 
 /* A value as text, to be shown at once. */
 struct text {
-	char bytes[24];
+	char bytes[SIZE_TEXT_BYTES];
 };
 struct text report_size(uint64_t bytes);
 

@@ -10,6 +10,7 @@
 #include "guests/e820.h"
 #include "guests/linux/image.h"
 #include "guests/linux/linux.h"
+#include "kernel/lib/x86.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/gmem.h"
 
@@ -22,12 +23,7 @@
 _Static_assert(CMDLINE_GPA + LINUX_CMDLINE_MAX < E820_LOW_END, "it ends below the EBDA");
 
 #define TABLE_ENTRIES 512
-#define IDENTITY_GIB  4	       /* mapped 1:1 at entry */
-#define PTE_TABLE     0x003ull /* present, writable */
-#define PTE_LEAF_2M   0x083ull /* present, writable, large */
-
-#define CR0_PG	      BIT(31)
-#define CR4_PAE	      BIT(5)
+#define IDENTITY_GIB  4 /* mapped 1:1 at entry */
 
 static void fill_params(struct boot_params *params, const struct gmem *gm,
 			const struct boot_source *source, const struct linux_image *image,
@@ -71,15 +67,15 @@ static int write_tables(struct gmem *gm)
 
 	if (!table)
 		return -ENOMEM;
-	table[0] = pdpt | PTE_TABLE;
+	table[0] = pdpt | PTE_P | PTE_W;
 	error = gmem_write(gm, TABLES_GPA, table, PAGE_BYTES);
 	for (unsigned i = 0; i < IDENTITY_GIB; i++)
-		table[i] = (pd + i * PAGE_BYTES) | PTE_TABLE;
+		table[i] = (pd + i * PAGE_BYTES) | PTE_P | PTE_W;
 	if (!error)
 		error = gmem_write(gm, pdpt, table, PAGE_BYTES);
 	for (unsigned i = 0; i < IDENTITY_GIB && !error; i++) {
 		for (unsigned j = 0; j < TABLE_ENTRIES; j++)
-			table[j] = (i * PAGE_1G + j * PAGE_2M) | PTE_LEAF_2M;
+			table[j] = (i * PAGE_1G + j * PAGE_2M) | PTE_P | PTE_W | PTE_PS;
 		error = gmem_write(gm, pd + i * PAGE_BYTES, table, PAGE_BYTES);
 	}
 	heap_free(table);

@@ -8,57 +8,25 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/traps.h"
+#include "kernel/lib/lapic.h"
 #include "kernel/lib/lock.h"
 
-#define APIC_BASE_X2APIC  BIT(10)
-#define APIC_BASE_ENABLE  BIT(11)
-#define APIC_BASE_ADDRESS 0xffffffffff000ull
-
-/* Registers, as offsets into the xAPIC's page; x2APIC's MSR is 0x800 + offset / 16. */
-enum apic_register {
-	APIC_ID = 0x20,
-	APIC_TPR = 0x80,
-	APIC_EOI = 0xb0,
-	APIC_SVR = 0xf0,
-	APIC_ESR = 0x280,
-	APIC_ICR_LOW = 0x300,
-	APIC_ICR_HIGH = 0x310,
-	APIC_LVT_TIMER = 0x320,
-	APIC_LVT_LINT0 = 0x350,
-	APIC_LVT_LINT1 = 0x360,
-	APIC_LVT_ERROR = 0x370,
-	APIC_TIMER_INITIAL = 0x380,
-	APIC_TIMER_CURRENT = 0x390,
-	APIC_TIMER_DIVIDE = 0x3e0,
-};
-
-#define SVR_ENABLE	   BIT(8)
-#define LVT_NMI		   (4u << 8)
-#define LVT_MASKED	   BIT(16)
-#define LVT_PERIODIC	   (1u << 17)
-#define LVT_TSC_DEADLINE   (2u << 17)
-#define TIMER_DIVIDE_BY_16 3u
-
-#define ICR_NMI		   (4u << 8)
-#define ICR_INIT	   (5u << 8)
-#define ICR_STARTUP	   (6u << 8)
-#define ICR_PENDING	   BIT(12)
-#define ICR_ASSERT	   BIT(14)
+#define TIMER_DIVIDE_BY_16 3u /* SDM vol. 3A fig. 10-10 */
 
 static volatile uint32_t *xapic; /* NULL: x2APIC */
 static uint64_t timer_khz;	 /* rate of the divided timer; 0: TSC deadline */
 
-static uint32_t apic_read(enum apic_register reg)
+static uint32_t apic_read(enum lapic_reg reg)
 {
-	return xapic ? xapic[reg / 4] : (uint32_t)rdmsr(MSR_X2APIC + reg / 16);
+	return xapic ? xapic[4 * reg] : (uint32_t)rdmsr(MSR_X2APIC + reg);
 }
 
-static void apic_write(enum apic_register reg, uint32_t value)
+static void apic_write(enum lapic_reg reg, uint32_t value)
 {
 	if (xapic)
-		xapic[reg / 4] = value;
+		xapic[4 * reg] = value;
 	else
-		wrmsr(MSR_X2APIC + reg / 16, value);
+		wrmsr(MSR_X2APIC + reg, value);
 }
 
 uint64_t apic_registers_phys(void)
@@ -84,43 +52,43 @@ static uint32_t timer_lvt(void)
 
 void apic_init_this_cpu(void)
 {
-	uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+	uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_EN;
 
 	/* From disabled, x2APIC is entered by way of xAPIC: SDM vol. 3A 11.12.5. */
 	wrmsr(MSR_APIC_BASE, base);
 	if (!xapic)
-		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+		wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
 
-	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
-	apic_write(APIC_TPR, 0);
-	apic_write(APIC_LVT_TIMER, LVT_MASKED);
-	apic_write(APIC_LVT_LINT0, LVT_MASKED);
-	apic_write(APIC_LVT_LINT1, LVT_NMI);
-	apic_write(APIC_LVT_ERROR, LVT_MASKED);
-	apic_write(APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_16);
-	apic_write(APIC_ESR, 0);
+	apic_write(LAPIC_SVR, SVR_ENABLED | VECTOR_SPURIOUS);
+	apic_write(LAPIC_TPR, 0);
+	apic_write(LAPIC_LVT_TIMER, LVT_MASKED);
+	apic_write(LAPIC_LVT_LINT0, LVT_MASKED);
+	apic_write(LAPIC_LVT_LINT1, DELIVERY_NMI);
+	apic_write(LAPIC_LVT_ERROR, LVT_MASKED);
+	apic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_16);
+	apic_write(LAPIC_ESR, 0);
 	if (cpu_features.tsc_deadline) {
-		apic_write(APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
+		apic_write(LAPIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
 		/* The xAPIC's write must be seen before the MSR's: SDM vol. 3A 11.5.4.1. */
 		__asm__ volatile("mfence" : : : "memory");
 	} else {
-		apic_write(APIC_LVT_TIMER, timer_lvt());
+		apic_write(LAPIC_LVT_TIMER, timer_lvt());
 	}
 }
 
 uint32_t apic_id(void)
 {
-	return xapic ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
+	return xapic ? apic_read(LAPIC_ID) >> 24 : apic_read(LAPIC_ID);
 }
 
 void apic_eoi(void)
 {
-	apic_write(APIC_EOI, 0);
+	apic_write(LAPIC_EOI, 0);
 }
 
 void apic_look_again(void)
 {
-	apic_write(APIC_TPR, 0);
+	apic_write(LAPIC_TPR, 0);
 }
 
 static void send(uint32_t dest_apic_id, uint32_t command)
@@ -130,14 +98,14 @@ static void send(uint32_t dest_apic_id, uint32_t command)
 	if (!xapic) {
 		/* This WRMSR doesn't wait for earlier stores: SDM vol. 3A 11.12.3. */
 		__asm__ volatile("mfence; lfence" : : : "memory");
-		wrmsr(MSR_X2APIC + APIC_ICR_LOW / 16, (uint64_t)dest_apic_id << 32 | command);
+		wrmsr(MSR_X2APIC + LAPIC_ICR, (uint64_t)dest_apic_id << 32 | command);
 		return;
 	}
 	flags = irq_save(); /* the two halves belong together */
-	while (apic_read(APIC_ICR_LOW) & ICR_PENDING)
+	while (apic_read(LAPIC_ICR) & ICR_PENDING)
 		cpu_relax();
-	apic_write(APIC_ICR_HIGH, dest_apic_id << 24);
-	apic_write(APIC_ICR_LOW, command);
+	apic_write(LAPIC_ICR_HIGH, dest_apic_id << 24);
+	apic_write(LAPIC_ICR, command);
 	irq_restore(flags);
 }
 
@@ -148,17 +116,17 @@ void apic_send_ipi(uint32_t dest_apic_id, unsigned vector)
 
 void apic_send_nmi(uint32_t dest_apic_id)
 {
-	send(dest_apic_id, ICR_ASSERT | ICR_NMI);
+	send(dest_apic_id, ICR_ASSERT | DELIVERY_NMI);
 }
 
 void apic_send_init(uint32_t dest_apic_id)
 {
-	send(dest_apic_id, ICR_ASSERT | ICR_INIT);
+	send(dest_apic_id, ICR_ASSERT | DELIVERY_INIT);
 }
 
 void apic_send_sipi(uint32_t dest_apic_id, unsigned page)
 {
-	send(dest_apic_id, ICR_ASSERT | ICR_STARTUP | page);
+	send(dest_apic_id, ICR_ASSERT | DELIVERY_STARTUP | page);
 }
 
 void apic_timer_calibrate(void)
@@ -168,14 +136,14 @@ void apic_timer_calibrate(void)
 
 	if (cpu_features.tsc_deadline)
 		return;
-	apic_write(APIC_LVT_TIMER, LVT_MASKED);
-	apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+	apic_write(LAPIC_LVT_TIMER, LVT_MASKED);
+	apic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
 	from = clock_now_ns();
 	clock_delay_us(2000);
-	count = UINT32_MAX - apic_read(APIC_TIMER_CURRENT);
+	count = UINT32_MAX - apic_read(LAPIC_TIMER_CURRENT);
 	to = clock_now_ns();
-	apic_write(APIC_TIMER_INITIAL, 0);
-	apic_write(APIC_LVT_TIMER, timer_lvt());
+	apic_write(LAPIC_TIMER_INITIAL, 0);
+	apic_write(LAPIC_LVT_TIMER, timer_lvt());
 	timer_khz = MAX(count * 1000000ull / (to - from), 1ull);
 }
 
@@ -194,7 +162,7 @@ static uint32_t timer_ticks(uint64_t deadline_ns)
 void apic_timer_arm(uint64_t deadline_ns)
 {
 	if (!cpu_features.tsc_deadline)
-		apic_write(APIC_TIMER_INITIAL, deadline_ns ? timer_ticks(deadline_ns) : 0);
+		apic_write(LAPIC_TIMER_INITIAL, deadline_ns ? timer_ticks(deadline_ns) : 0);
 	else if (deadline_ns)
 		wrmsr(MSR_TSC_DEADLINE, clock_deadline_tsc(deadline_ns));
 	else

@@ -7,10 +7,8 @@
 #include <stdio.h>
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
-
-#define RFLAGS_IF BIT(9)
-#define RFLAGS_AC BIT(18)
 
 static uint64_t rflags(void)
 {

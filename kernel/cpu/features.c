@@ -6,26 +6,10 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 
 struct cpu_features cpu_features;
-
-#define CR0_MP	       BIT(1)
-#define CR0_EM	       BIT(2)
-#define CR0_TS	       BIT(3)
-#define CR0_NE	       BIT(5)
-#define CR0_WP	       BIT(16)
-#define CR0_AM	       BIT(18)
-#define CR0_NW	       BIT(29)
-#define CR0_CD	       BIT(30)
-
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP       BIT(11)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_PKE	       BIT(22)
-#define CR4_PKS	       BIT(24)
-#define XCR0_PKRU      BIT(9)
 
 static enum cpu_vendor read_vendor(uint32_t *max_leaf)
 {

@@ -3,11 +3,11 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 
 #define CPUID_MCE	  BIT(7) /* leaf 1, EDX */
 #define CPUID_MCA	  BIT(14)
-#define CR4_MCE		  BIT(6)
 
 #define MSR_MCG_CAP	  0x179u
 #define MSR_MCG_STATUS	  0x17au

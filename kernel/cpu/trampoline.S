@@ -3,13 +3,8 @@
  * copies trampoline_start..trampoline_end to the first page of the hand-off's trampoline area;
  * the page after it holds the PML4. It depends on its own address only through CS.
  */
-#define CR0_PE     (1 << 0)
-#define CR0_WP     (1 << 16)
-#define CR0_PG     (1 << 31)
-#define CR4_PAE    (1 << 5)
-#define MSR_EFER   0xc0000080
-#define EFER_LME   (1 << 8)
-#define EFER_NXE   (1 << 11)
+#include "kernel/lib/x86.h"
+
 #define PML4_AT    0x1000
 
 #define AT(label)  ((label) - trampoline_start)

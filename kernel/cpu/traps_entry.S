@@ -2,17 +2,17 @@
  * The first instructions of every exception and interrupt: makes a struct trap_frame and calls
  * trap_dispatch(frame). There is no user mode, so GS always holds the per-CPU block.
  */
+#include "kernel/lib/x86.h"
+
 #define GDT_CODE 0x08 /* gdt.h */
 #define GDT_DATA 0x10
 
 	.text
 
 /* Exceptions that push an error code: SDM vol. 3A table 6-1. */
-#define ERROR_CODES ((1 << 8) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 14) | \
-		     (1 << 17) | (1 << 21) | (1 << 29) | (1 << 30))
-
-#define VECTOR_DB 1
-#define RFLAGS_RF (1 << 16)
+#define ERROR_CODES (BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | \
+		     BIT(VECTOR_GP) | BIT(VECTOR_PF) | BIT(VECTOR_AC) | BIT(VECTOR_CP) | \
+		     BIT(VECTOR_VC) | BIT(VECTOR_SX))
 
 /*
  * 256 entries of 16 bytes each. #DB does nothing but go on, with RF so that the instruction runs

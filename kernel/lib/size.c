@@ -6,6 +6,12 @@
 
 static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
 
+static const char *write(char text[SIZE_TEXT_BYTES], uint64_t number, unsigned unit)
+{
+	snprintf(text, SIZE_TEXT_BYTES, "%llu %s", (unsigned long long)number, units[unit]);
+	return text;
+}
+
 const char *size_text(uint64_t bytes, char text[SIZE_TEXT_BYTES])
 {
 	unsigned unit = 0;
@@ -15,7 +21,28 @@ const char *size_text(uint64_t bytes, char text[SIZE_TEXT_BYTES])
 		bytes /= KIB;
 		unit++;
 	}
-	snprintf(text, SIZE_TEXT_BYTES, "%llu %s", (unsigned long long)bytes, units[unit]);
+	return write(text, bytes, unit);
+}
+
+const char *size_exact_text(uint64_t bytes, char text[SIZE_TEXT_BYTES])
+{
+	unsigned unit = 0;
+
+	while (unit + 1 < ARRAY_SIZE(units) && bytes && bytes % KIB == 0) {
+		bytes /= KIB;
+		unit++;
+	}
+	return write(text, bytes, unit);
+}
+
+const char *size_column_text(uint64_t bytes, char text[SIZE_TEXT_BYTES])
+{
+	if (bytes < MIB)
+		return write(text, bytes / KIB, 1);
+	if (bytes >= 10 * MIB)
+		return write(text, bytes / MIB, 2);
+	snprintf(text, SIZE_TEXT_BYTES, "%llu.%llu %s", bytes / MIB, bytes % MIB * 10 / MIB,
+		 units[2]);
 	return text;
 }
 

@@ -9,15 +9,11 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/plan.h"
 #include "kernel/mem/vmap.h"
-
-#define CR0_WP	    BIT(16)
-#define CR4_PGE	    BIT(7)
-#define CR4_SMEP    BIT(20)
-#define CR4_SMAP    BIT(21)
 
 #define KERNEL_HALF 256 /* first PML4 slot of the upper half */
 #define PML4_SLOTS  512

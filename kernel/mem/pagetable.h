@@ -47,6 +47,15 @@ struct pagetable {
 	unsigned max_leaf_level; /* 2, or 3 where the CPU has 1 GiB pages */
 };
 
+/* Entries as long mode has them (pt_long.c), which the host's own format and NPT are made of
+ * (SDM vol. 3A 4.5; APM vol. 2 5.3 and 15.25.5). PT_READ goes without saying; UC and WC are the
+ * indices of our PAT (hostmap.c). Pure. */
+uint64_t pt_long_leaf(uint64_t phys, unsigned level, unsigned prot);
+uint64_t pt_long_table(uint64_t phys); /* the leaf alone decides on rights */
+bool pt_long_present(uint64_t entry);
+bool pt_long_is_leaf(uint64_t entry, unsigned level); /* EPT has it at the same place */
+unsigned pt_long_prot(uint64_t entry, unsigned level);
+
 int pagetable_init(struct pagetable *pt, const struct pt_format *, const struct pt_pages *,
 		   unsigned max_leaf_level); /* 0 or -ENOMEM */
 void pagetable_fini(struct pagetable *pt);   /* frees every table, not what leaves point to */

@@ -8,6 +8,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/lock.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
@@ -15,7 +16,6 @@
 #define VMAP_END    (VMAP_BASE + 512 * GIB) /* one PML4 slot */
 #define GUARD_BYTES PAGE_BYTES
 #define LIMBO_FLUSH 32 /* areas put aside before all CPUs are interrupted */
-#define CR4_PGE	    BIT(7)
 
 /* Guarded by `lock`. */
 struct area {

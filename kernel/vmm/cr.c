@@ -5,20 +5,14 @@
 #include <errno.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/vlapic.h"
 
-#define CR0_PE BIT(0)
-#define CR0_ET BIT(4)
-#define CR0_NW BIT(29)
-#define CR0_CD BIT(30)
-#define CR0_PG BIT(31)
-/* PE MP EM TS ET NE WP AM NW CD PG */
-#define CR0_DEFINED (0x3full | BIT(16) | BIT(18) | CR0_NW | CR0_CD | CR0_PG)
-
-#define CR4_PAE	    BIT(5)
-#define CR4_PCIDE   BIT(17)
+#define CR0_DEFINED                                                                       \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | \
+	 CR0_CD | CR0_PG)
 
 static bool in_long_code(struct vcpu *vcpu)
 {

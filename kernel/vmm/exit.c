@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/bus_lock.h"
@@ -13,9 +14,6 @@
 #include "kernel/vmm/task_switch.h"
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
-
-#define VECTOR_UD  6
-#define VECTOR_GP  13
 
 #define KVM_ENOSYS 1000 /* Linux, include/uapi/linux/kvm_para.h */
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
@@ -109,12 +110,6 @@ static struct {
 	uint64_t mask; /* bits of XCR0 that guests may set */
 	struct cpuid component[XCR0_COMPONENTS];
 } xsave;
-
-#define XCR0_X87    BIT(0)
-#define XCR0_SSE    BIT(1)
-#define XCR0_AVX    BIT(2)
-#define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
-#define XCR0_PKRU   BIT(9)
 
 static struct cpuid masked(const struct policy *p, struct cpuid host)
 {

@@ -6,30 +6,12 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_PG	       BIT(31)
-#define CR0_WP	       BIT(16)
-#define CR4_PSE	       BIT(4)
-#define CR4_PAE	       BIT(5)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
-#define CR4_PKE	       BIT(22)
-#define RFLAGS_AC      BIT(18)
-
-#define PTE_P	       BIT(0)
-#define PTE_W	       BIT(1)
-#define PTE_U	       BIT(2)
-#define PTE_A	       BIT(5)
-#define PTE_D	       BIT(6)
-#define PTE_PS	       BIT(7)
-#define PTE_G	       BIT(8)
-#define PTE_NX	       BIT(63)
-#define PTE_KEY_SHIFT  59 /* 62:59 of a leaf */
 #define PKRU_AD	       BIT(0)
 #define PKRU_WD	       BIT(1)
 
-#define ENTRY_ADDRESS  0x000ffffffffff000ull
 #define CR3_PAE	       0xffffffe0ull /* the table of four entries is aligned to its size */
 #define LEAF_LOW       0x1fffull     /* flags and PAT of a large page */
 #define PAE_RESERVED   0x7ff0000000000000ull /* 62:52 */
@@ -121,7 +103,7 @@ static bool key_allows(const struct walk *w, uint64_t leaf)
  * PAE all of 62:52. */
 static uint64_t reserved_bits(const struct walk *w)
 {
-	uint64_t bits = ENTRY_ADDRESS & ~(BIT(cpu_features.phys_bits) - 1);
+	uint64_t bits = PTE_ADDRESS & ~(BIT(cpu_features.phys_bits) - 1);
 
 	if (!(w->efer & EFER_NXE))
 		bits |= PTE_NX;
@@ -169,7 +151,7 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 			return refuse(w, PF_PRESENT | PF_RSVD, error);
 		if (!leaf) {
 			mark(w, at, entry, PTE_A);
-			table = entry & ENTRY_ADDRESS;
+			table = entry & PTE_ADDRESS;
 			continue;
 		}
 		if (!allowed(w))
@@ -177,7 +159,7 @@ static int walk_tables(struct walk *w, uint64_t table, uint64_t gva, unsigned le
 		if (unlikely(!key_allows(w, entry)))
 			return refuse(w, PF_PRESENT | PF_KEY, error);
 		mark(w, at, entry, PTE_A | (w->access & GVA_WRITE ? PTE_D : 0));
-		*gpa = (entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) | (gva & (BIT(shift) - 1));
+		*gpa = (entry & PTE_ADDRESS & ~(BIT(shift) - 1)) | (gva & (BIT(shift) - 1));
 		if (w->entry_bytes == 4 && level == 2) /* PSE-36: bits 20:13 are 39:32 */
 			*gpa |= (entry >> 13 & 0xff) << 32;
 		return 0;
@@ -229,7 +211,7 @@ static int walk_pae(struct walk *w, uint64_t cr3, uint64_t gva, uint64_t *gpa, u
 		return refuse(w, 0, error);
 	if (unlikely(pdpte & pdpte_reserved()))
 		return refuse(w, PF_PRESENT | PF_RSVD, error);
-	return walk_tables(w, pdpte & ENTRY_ADDRESS, gva, 2, 9, true, false, gpa, error);
+	return walk_tables(w, pdpte & PTE_ADDRESS, gva, 2, 9, true, false, gpa, error);
 }
 
 int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gpa,
@@ -255,7 +237,7 @@ int gva_translate(struct vcpu *vcpu, uint64_t gva, unsigned access, uint64_t *gp
 	cr3 = b->get_reg(vcpu, REG_CR3);
 	w.reserved = w.cr4 & CR4_PAE ? reserved_bits(&w) : 0;
 	if (likely(w.efer & EFER_LMA))
-		return walk_tables(&w, cr3 & ENTRY_ADDRESS, gva, 4, 9, true,
+		return walk_tables(&w, cr3 & PTE_ADDRESS, gva, 4, 9, true,
 				   cpu_features.pages_1g, gpa, error);
 	if (w.cr4 & CR4_PAE)
 		return walk_pae(&w, cr3, gva & 0xffffffff, gpa, error);
@@ -270,7 +252,7 @@ static inline uint64_t entry_at(const struct gmem *gm, uint64_t table, uint64_t 
 				unsigned shift)
 {
 	const volatile uint64_t *entry =
-		gmem_window(gm, (table & ENTRY_ADDRESS) + (gva >> shift & 0x1ff) * 8);
+		gmem_window(gm, (table & PTE_ADDRESS) + (gva >> shift & 0x1ff) * 8);
 
 	return likely(entry) ? *entry : 0;
 }
@@ -282,7 +264,7 @@ static uint64_t walk_executed(const struct gmem *gm, uint64_t cr3, uint64_t gva)
 	for (unsigned shift = 30; likely(entry & PTE_P); shift -= 9) {
 		entry = entry_at(gm, entry, gva, shift);
 		if (shift == 12 || entry & PTE_PS)
-			return entry & PTE_P ? (entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) |
+			return entry & PTE_P ? (entry & PTE_ADDRESS & ~(BIT(shift) - 1)) |
 						       (gva & (BIT(shift) - 1))
 					     : UINT64_MAX;
 	}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/insn_internal.h"
 #include "kernel/vmm/place.h"
@@ -13,11 +14,6 @@
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_PE	  BIT(0)
-#define RFLAGS_TF BIT(8)
-#define RFLAGS_VM BIT(17)
-#define DR6_BS	  BIT(14)
-#define VECTOR_DB 1
 
 /* The usual encoding of what exits without the CPU telling its length, in the order of memory.
  */
@@ -149,7 +145,7 @@ void insn_done(struct vcpu *vcpu)
 	if (unlikely(vcpu->rflags & RFLAGS_TF))
 		trap_step(vcpu);
 	else if (unlikely(!rip_is_canonical(vcpu)))
-		vcpu_raise_error(vcpu, EMUL_VECTOR_GP, 0);
+		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 }
 
 int insn_skip(struct vcpu *vcpu, const struct vmexit *exit)

@@ -5,6 +5,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/fpu.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/insn_internal.h"
@@ -13,7 +14,6 @@
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_PE	     BIT(0)
 
 #define MOV_TO_CR    EMUL_OPCODE(1, 0x22)
 #define GROUP_7	     EMUL_OPCODE(1, 0x01)
@@ -49,7 +49,7 @@ static int translate(struct emul_ctx *ctx, uint64_t linear, unsigned access, uin
 
 	if (err)
 		ctx->fault = (struct emul_fault){
-			.vector = EMUL_VECTOR_PF,
+			.vector = VECTOR_PF,
 			.has_error = true,
 			.error = error,
 			.address = linear,
@@ -160,7 +160,7 @@ static int op_fetch(struct emul_ctx *ctx, uint64_t linear, void *insn, unsigned 
 	err = translate(ctx, linear, GVA_FETCH, &gpa);
 	if (!err)
 		err = gmem_read(&insn_vcpu(ctx)->vm->gmem, gpa, insn, bytes);
-	return err == -EFAULT && ctx->fault.vector != EMUL_VECTOR_PF ? -ENOTSUP : err;
+	return err == -EFAULT && ctx->fault.vector != VECTOR_PF ? -ENOTSUP : err;
 }
 
 static void op_segment(struct emul_ctx *ctx, enum emul_segment which, struct emul_seg *seg)
@@ -257,7 +257,7 @@ static const struct emul_ops io_ops = {
 
 static void raise(struct vcpu *vcpu, const struct emul_fault *fault)
 {
-	if (fault->vector == EMUL_VECTOR_PF)
+	if (fault->vector == VECTOR_PF)
 		vcpu_raise_page_fault(vcpu, fault->address, fault->error);
 	else if (fault->has_error)
 		vcpu_raise_error(vcpu, fault->vector, fault->error);

@@ -1,10 +1,10 @@
 /* System registers that instructions store or load, for the emulator. */
 #include <errno.h>
 
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/cr.h"
 #include "kernel/vmm/insn_internal.h"
 
-#define CR4_UMIP BIT(11)
 
 _Static_assert((int)EMUL_LDTR == SEG_LDTR && (int)EMUL_TR == SEG_TR,
 	       "segments are numbered alike");
@@ -22,7 +22,7 @@ static bool may_read(struct vcpu *vcpu, unsigned which)
 static int refuse(struct emul_ctx *ctx)
 {
 	ctx->fault =
-		(struct emul_fault){.vector = EMUL_VECTOR_GP, .has_error = ctx->protected_mode};
+		(struct emul_fault){.vector = VECTOR_GP, .has_error = ctx->protected_mode};
 	return -EFAULT;
 }
 

@@ -1,65 +1,35 @@
 /* Entries of NPT and EPT, made and read. No walking here and no hardware: host tests run it. */
 #include "kernel/vmm/nested.h"
 
-#define ADDRESS_MASK 0x000ffffffffff000ull /* bits 51:12 */
-#define LARGE_PAGE   BIT(7)		   /* PS: a leaf at level 2 or 3 */
+#include "kernel/lib/x86.h"
 
-/* APM vol. 2 5.3.3, fig. 5-17 to 5-24. */
-#define NPT_P	BIT(0)
-#define NPT_RW	BIT(1)
-#define NPT_US	BIT(2)
-#define NPT_PWT BIT(3)
-#define NPT_PCD BIT(4)
-#define NPT_NX	BIT(63)
+#define HOST_ONLY ((unsigned)(PT_GLOBAL | PT_WRITE_COMBINING)) /* no nested format has it */
 
+/* Walked as user accesses, whoever makes them. */
 static uint64_t npt_leaf(uint64_t phys, unsigned level, unsigned prot)
 {
-	uint64_t entry = phys | NPT_P | NPT_US;
-
-	if (prot & PT_WRITE)
-		entry |= NPT_RW;
-	if (!(prot & PT_EXEC))
-		entry |= NPT_NX;
-	if (prot & PT_UNCACHED)
-		entry |= NPT_PCD | NPT_PWT;
-	return level > 1 ? entry | LARGE_PAGE : entry;
-}
-
-static uint64_t npt_table(uint64_t phys)
-{
-	return phys | NPT_P | NPT_RW | NPT_US;
-}
-
-static bool npt_present(uint64_t entry)
-{
-	return entry & NPT_P;
-}
-
-static bool is_leaf(uint64_t entry, unsigned level)
-{
-	return level == 1 || (entry & LARGE_PAGE);
+	return pt_long_leaf(phys, level, (prot & ~HOST_ONLY) | PT_USER);
 }
 
 static unsigned npt_prot(uint64_t entry, unsigned level)
 {
-	(void)level;
-	return PT_READ | (entry & NPT_RW ? PT_WRITE : 0) | (entry & NPT_NX ? 0 : PT_EXEC) |
-	       (entry & NPT_PCD ? PT_UNCACHED : 0);
+	return pt_long_prot(entry, level) & ~(unsigned)PT_USER;
 }
 
 const struct pt_format pt_format_npt = {
 	.name = "NPT",
 	.leaf = npt_leaf,
-	.table = npt_table,
-	.present = npt_present,
-	.is_leaf = is_leaf,
+	.table = pt_long_table,
+	.present = pt_long_present,
+	.is_leaf = pt_long_is_leaf,
 	.prot = npt_prot,
-	.address_mask = ADDRESS_MASK,
+	.address_mask = PTE_ADDRESS,
 };
 
 #define EPT_READ       BIT(0)
 #define EPT_WRITE      BIT(1)
 #define EPT_EXEC       BIT(2)
+#define EPT_LARGE      BIT(7) /* where long mode has PS */
 #define EPT_TYPE_SHIFT 3
 #define EPT_TYPE_MASK  (7ull << EPT_TYPE_SHIFT)
 #define MEMORY_TYPE_UC 0ull /* SDM vol. 3A table 11-2 */
@@ -76,7 +46,7 @@ static uint64_t ept_leaf(uint64_t phys, unsigned level, unsigned prot)
 		entry |= EPT_READ | EPT_WRITE; /* write without read is a misconfiguration */
 	if (prot & PT_EXEC)
 		entry |= EPT_EXEC;
-	return level > 1 ? entry | LARGE_PAGE : entry;
+	return level > 1 ? entry | EPT_LARGE : entry;
 }
 
 static uint64_t ept_table(uint64_t phys)
@@ -103,7 +73,7 @@ const struct pt_format pt_format_ept = {
 	.leaf = ept_leaf,
 	.table = ept_table,
 	.present = ept_present,
-	.is_leaf = is_leaf,
+	.is_leaf = pt_long_is_leaf,
 	.prot = ept_prot,
-	.address_mask = ADDRESS_MASK,
+	.address_mask = PTE_ADDRESS,
 };

@@ -1,10 +1,8 @@
 /* One piece prints where a vCPU is. */
 #include "kernel/vmm/place.h"
+#include "kernel/lib/x86.h"
 
 #include <stdio.h>
-
-#define CR0_PE	  BIT(0)
-#define RFLAGS_VM BIT(17)
 
 struct vcpu_place vcpu_place(struct vcpu *vcpu)
 {

@@ -2,16 +2,13 @@
 #include <string.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_RESET    0x60000010ull /* CD NW ET */
-#define CR0_CD_NW    0x60000000ull
-#define RFLAGS_RESET 2ull
-#define DR6_RESET    0xffff0ff0ull
-#define DR7_RESET    0x400ull
-#define PAT_RESET    0x0007040600070406ull
+#define CR0_CD_NW (CR0_CD | CR0_NW)
+#define CR0_RESET (CR0_CD_NW | CR0_ET)
 
 /* Descriptor attributes: present; code or data, accessed, readable or writable. */
 #define ATTR_CODE 0x9b
@@ -61,7 +58,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu_set_debug_addresses(vcpu, (const uint64_t[4]){0});
 	vcpu->regs[RDX] = features_cpuid(vcpu, 1, 0).eax;
 	vcpu->rip = 0xfff0;
-	vcpu->rflags = RFLAGS_RESET;
+	vcpu->rflags = RFLAGS_FIXED;
 	vcpu->event.kind = VMEVENT_NONE;
 	vcpu->held = false;
 	vcpu->nmis_pending = 0;

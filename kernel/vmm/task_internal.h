@@ -3,16 +3,9 @@
 #ifndef KERNEL_VMM_TASK_INTERNAL_H
 #define KERNEL_VMM_TASK_INTERNAL_H
 
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/tss.h"
 #include "kernel/vmm/vcpu.h"
-
-enum {
-	VECTOR_DB = 1,
-	VECTOR_TS = 10,
-	VECTOR_NP = 11,
-	VECTOR_SS = 12,
-	VECTOR_GP = 13,
-};
 
 #define SELECTOR_TI BIT(2)
 #define DESC_BUSY   BIT(1) /* of the type, with byte 5 */

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/task_internal.h"
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
-#define RFLAGS_VM     BIT(17)
 #define VM86_ATTR     0xf3 /* present, DPL 3, data, read-write, accessed */
 #define VM86_LIMIT    0xffff
 

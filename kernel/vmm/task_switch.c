@@ -5,18 +5,12 @@
 #include <errno.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/task_internal.h"
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
-#define CR0_TS	      BIT(3)
-#define CR0_PG	      BIT(31)
-#define CR4_PAE	      BIT(5)
-#define DR6_BT	      BIT(15)
-#define DR7_LOCAL     0x155ull /* L0 to L3, LE */
-#define RFLAGS_NT     BIT(14)
-#define RFLAGS_ONE    BIT(1)
 #define RFLAGS_LOADED 0x003f7fd5u /* what a TSS's EFLAGS may set */
 
 #define ATTR_P	      BIT(7)
@@ -136,7 +130,7 @@ static void load_registers(struct task *t, const struct tss_state *state)
 	for (unsigned i = 0; i < TSS_GPRS; i++)
 		vcpu->regs[i] = state->gpr[i];
 	vcpu->rip = state->eip;
-	vcpu->rflags = (state->eflags & RFLAGS_LOADED) | RFLAGS_ONE;
+	vcpu->rflags = (state->eflags & RFLAGS_LOADED) | RFLAGS_FIXED;
 	b->clear_interrupt_shadow(vcpu);
 	b->set_reg(vcpu, REG_CR0, t->old.regs[REG_CR0] | CR0_TS);
 	b->set_reg(vcpu, REG_DR7, t->old.regs[REG_DR7] & ~DR7_LOCAL);

@@ -7,9 +7,9 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/lib/lock.h"
+#include "kernel/lib/x86.h"
 #include "kernel/sched/thread.h"
 
-#define CR4_PKE BIT(22)
 
 uint64_t vcpu_get_xcr0(void)
 {

@@ -2,6 +2,7 @@
  * The vCPU's run loop and what comes and goes with its CPU. Handling an exit is exit.c, state
  * after reset is reset.c.
  */
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/vcpu_run.h"
 
 #include <string.h>
@@ -21,7 +22,6 @@
 #include "kernel/vmm/vpic.h"
 #include "kernel/vmm/vtsc.h"
 
-#define RFLAGS_IF    BIT(9)
 
 #define FXSAVE_BYTES 512u
 #define XSAVE_MXCSR  24	    /* SDM vol. 1 table 10-2 */

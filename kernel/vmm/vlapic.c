@@ -16,12 +16,8 @@
 /* Version 0x14, five LVT entries beyond the timer's, no suppression of EOI broadcasts (our
  * I/O APIC, version 0x11, has no EOI register). */
 #define SVR_RESET	0xffu
-#define LVT_EXTINT	0x700u
-#define LVT_NMI		0x400u
-#define LVT_DELIVERY	0x700u
 
 #define ICR_X2_RESERVED 0xfff32000u
-#define ICR_BUSY	BIT(12)
 
 /* What may be done to each register, and which bits software may set. In x2APIC mode a 1 in
  * any other bit is #GP; in xAPIC mode it is dropped. */
@@ -132,8 +128,8 @@ void vlapic_reset(struct vlapic *lapic, bool init)
 	reset_registers(lapic);
 	if (!init && boot) {
 		lapic_set(lapic, LAPIC_SVR, SVR_RESET | SVR_ENABLED);
-		lapic_set(lapic, LAPIC_LVT_LINT0, LVT_EXTINT);
-		lapic_set(lapic, LAPIC_LVT_LINT1, LVT_NMI);
+		lapic_set(lapic, LAPIC_LVT_LINT0, DELIVERY_EXTINT);
+		lapic_set(lapic, LAPIC_LVT_LINT1, DELIVERY_NMI);
 	}
 }
 
@@ -277,8 +273,8 @@ void vlapic_set_by_hardware(struct vlapic *lapic, bool on)
 
 bool vlapic_accepts_extint(const struct vlapic *lapic)
 {
-	return !lapic_on(lapic) ||
-	       (lapic_get(lapic, LAPIC_LVT_LINT0) & (LVT_MASKED | LVT_DELIVERY)) == LVT_EXTINT;
+	return !lapic_on(lapic) || (lapic_get(lapic, LAPIC_LVT_LINT0) &
+				    (LVT_MASKED | LAPIC_DELIVERY)) == DELIVERY_EXTINT;
 }
 
 /* Where the CPU itself writes TPR into the page (VMX), PPR may be old though TPR is as asked.
@@ -423,7 +419,7 @@ static int write_x2apic(struct vlapic *lapic, unsigned reg, uint64_t value)
 	if (reg == LAPIC_ICR) {
 		if (value & ICR_X2_RESERVED)
 			return -EPERM;
-		lapic_set(lapic, LAPIC_ICR, value & ~ICR_BUSY);
+		lapic_set(lapic, LAPIC_ICR, value & ~ICR_PENDING);
 		lapic_set(lapic, LAPIC_ICR_HIGH, value >> 32);
 		lapic_send_ipi(lapic, value, value >> 32);
 		return 0;

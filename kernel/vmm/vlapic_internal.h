@@ -9,54 +9,12 @@
 #ifndef KERNEL_VMM_VLAPIC_INTERNAL_H
 #define KERNEL_VMM_VLAPIC_INTERNAL_H
 
-#include "kernel/lib/types.h"
+#include "kernel/lib/lapic.h" /* first: newlib's stdatomic.h wants stdint.h */
 
 #include <stdatomic.h>
 
 #include "kernel/sched/timer.h"
 #include "kernel/vmm/vlapic.h"
-
-/* Registers by number: x2APIC MSR - 0x800, and offset / 16 in the page (SDM vol. 3A tables
- * 10-1 and 10-6). */
-enum lapic_reg {
-	LAPIC_ID = 0x02,
-	LAPIC_VERSION = 0x03,
-	LAPIC_TPR = 0x08,
-	LAPIC_APR = 0x09,
-	LAPIC_PPR = 0x0a,
-	LAPIC_EOI = 0x0b,
-	LAPIC_RRD = 0x0c,
-	LAPIC_LDR = 0x0d,
-	LAPIC_DFR = 0x0e,
-	LAPIC_SVR = 0x0f,
-	LAPIC_ISR = 0x10, /* 8 registers, as TMR and IRR */
-	LAPIC_TMR = 0x18,
-	LAPIC_IRR = 0x20,
-	LAPIC_ESR = 0x28,
-	LAPIC_ICR = 0x30,
-	LAPIC_ICR_HIGH = 0x31,
-	LAPIC_LVT_TIMER = 0x32,
-	LAPIC_LVT_THERMAL = 0x33,
-	LAPIC_LVT_COUNTER = 0x34,
-	LAPIC_LVT_LINT0 = 0x35,
-	LAPIC_LVT_LINT1 = 0x36,
-	LAPIC_LVT_ERROR = 0x37,
-	LAPIC_TIMER_INITIAL = 0x38,
-	LAPIC_TIMER_CURRENT = 0x39,
-	LAPIC_TIMER_DIVIDE = 0x3e,
-	LAPIC_SELF_IPI = 0x3f,
-	LAPIC_REGS = 0x40,
-};
-
-#define APIC_BASE_BSP	    BIT(8)
-#define APIC_BASE_EXTD	    BIT(10)
-#define APIC_BASE_EN	    BIT(11)
-#define APIC_BASE_X2APIC    (APIC_BASE_EN | APIC_BASE_EXTD)
-
-#define SVR_ENABLED	    BIT(8)
-#define LVT_MASKED	    BIT(16)
-#define LVT_DELIVERY_STATUS BIT(12)
-#define LVT_REMOTE_IRR	    BIT(14)
 
 /* ESR bits (SDM vol. 3A 10.5.3) */
 #define ESR_SEND_VECTOR	   BIT(5)

@@ -7,9 +7,6 @@
 
 enum shorthand { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 
-#define ICR_LOGICAL	 BIT(11)
-#define ICR_ASSERT	 BIT(14)
-#define ICR_LEVEL	 BIT(15)
 #define BROADCAST_XAPIC	 0xffu
 #define BROADCAST_X2APIC 0xffffffffu
 

@@ -5,6 +5,7 @@
 
 #include "kernel/cpu/control.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/pagetable.h"
 #include "kernel/vmm/backend.h"
@@ -30,16 +31,10 @@ int vmm_init(const struct vmm_backend *const *candidates, unsigned count)
 	return -ENODEV;
 }
 
-#define CR0_MP	       BIT(1)
-#define CR0_EM_TS      (BIT(2) | BIT(3))
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR4_OSXSAVE    BIT(18)
-
 /* Guests' FPU and SSE state is saved and restored here, so the CPU must let us touch it. */
 static void fpu_enable(void)
 {
-	write_cr0((read_cr0() & ~CR0_EM_TS) | CR0_MP);
+	write_cr0((read_cr0() & ~(CR0_EM | CR0_TS)) | CR0_MP);
 	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT |
 		  (cpu_features.xsave ? CR4_OSXSAVE : 0));
 }

@@ -3,6 +3,7 @@
  * once, pinned, forgotten, given away and taken back. What is pinned stays this guest's, where
  * it is and as it was written; what comes anew is zeroes; no frame has two owners.
  */
+/* links: kernel/mem/pt_long.c */
 /* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
  */
 /* links: tests/stress/stress.c */

@@ -14,11 +14,11 @@
 #include "kernel/cpu/control.h"
 #include "kernel/cpu/fpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "tests/unit/fake_vmm.h"
 #include "tests/unit/model_guest.h"
 
 #define ARCH_SET_GS   0x1001
-#define CR4_OSXSAVE   BIT(18)
 #define XSAVE_XSTATE  512 /* XSTATE_BV, SDM vol. 1 13.4.2 */
 #define DR_FIXED_ONES 0xffff0ff0ull
 

@@ -16,13 +16,12 @@
 #include "kernel/vmm/vlapic_internal.h"
 #include "tests/unit/fake_vmm.h"
 
-#define VCPUS	    20
-#define BASE_MSR    0x1b
-#define ENABLED	    0x1ff /* SVR */
-#define ICR_LOGICAL 0x800
-#define ICR_SELF    0x40000
-#define ICR_ALL	    0x80000
-#define ICR_OTHERS  0xc0000
+#define VCPUS	   20
+#define BASE_MSR   0x1b
+#define ENABLED	   0x1ff /* SVR */
+#define ICR_SELF   0x40000
+#define ICR_ALL	   0x80000
+#define ICR_OTHERS 0xc0000
 
 static struct vm *vm;
 

@@ -11,6 +11,7 @@
 
 #include "kernel/cpu/control.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/svm/asm.h"
@@ -22,12 +23,8 @@
 
 #define ASIDS	      64
 #define PHYS_BITS     48
-#define RFLAGS_TF     BIT(8)
-#define RFLAGS_IF     BIT(9)
-#define DR6_BS	      BIT(14)
 #define POISON	      0xdead0000dead0000ull
 #define CR4_RESERVED  (~0x3ffffull & ~(BIT(18) | BIT(20) | BIT(21) | BIT(22) | BIT(23)))
-#define CR4_UMIP      BIT(11)
 #define EFER_DEFINED  0xfd01ull /* SCE LME LMA NXE SVME LMSLE FFXSR TCE */
 #define INTERCEPT_CR8 BIT(16 + 8)
 

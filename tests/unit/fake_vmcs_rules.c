@@ -3,14 +3,12 @@
 #include "tests/unit/fake_vmcs_rules.h"
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/caps.h"
 #include "tests/unit/fake_cpu.h"
 
 #define PHYS_BITS    48
-#define RFLAGS_TF    BIT(8)
-#define RFLAGS_IF    BIT(9)
-#define RFLAGS_VM    BIT(17)
 #define DEBUGCTL_BTF BIT(1)
 #define EFER_KNOWN   (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/vmx.h"
 #include "tests/unit/fake_cpu.h"
@@ -11,9 +12,7 @@
 #include "tests/unit/fake_vmcs_internal.h"
 #include "tests/unit/fake_vmcs_rules.h"
 
-#define RFLAGS_TF BIT(8)
-#define RFLAGS_IF BIT(9)
-#define POISON	  0xdead0000dead0000ull
+#define POISON 0xdead0000dead0000ull
 
 /* ---- the virtual APIC (chapter 29) ---- */
 

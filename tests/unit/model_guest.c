@@ -11,11 +11,10 @@
 #include <string.h>
 
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "tests/unit/fake_cpu.h"
 
-#define RFLAGS_TF     BIT(8)
-#define RFLAGS_IF     BIT(9)
 #define HANDLERS      0x200000ull
 #define HANDLER_BYTES 0x1000ull
 

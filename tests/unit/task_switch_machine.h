@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/task_switch.h"
 #include "kernel/vmm/vcpu_raise.h"
@@ -45,7 +46,6 @@ enum {
 #define NT	 (1u << 14)
 #define IF	 (1u << 9)
 #define VM86	 (1u << 17)
-#define CR0_PG	 0x80000000u
 #define NO_FAULT UINT64_MAX
 
 static uint8_t ram[RAM];

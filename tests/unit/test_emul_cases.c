@@ -85,7 +85,7 @@ struct test_case {
 #define THEN(...)	     .after = {__VA_ARGS__}
 #define WRITES(at, value, n) .written = {at, value, n}
 #define GOES(to)	     .rip = to
-#define FAULTS(name)	     .fault = EMUL_VECTOR_##name
+#define FAULTS(name)	     .fault = VECTOR_##name
 
 /* A register of which an instruction changes a part. */
 #define LOW8(value)  ((UNTOUCHED & ~0xffull) | (value))

@@ -361,7 +361,7 @@ static void divisions_fail(void **state)
 		assert_int_equal(guest.reads, 1);
 		if (!cases[i].fails)
 			continue;
-		assert_int_equal(guest.ctx.fault.vector, EMUL_VECTOR_DE);
+		assert_int_equal(guest.ctx.fault.vector, VECTOR_DE);
 		assert_false(guest.ctx.fault.has_error);
 		assert_int_equal(guest.gpr[EMUL_RAX], cases[i].low);
 		assert_int_equal(guest.gpr[EMUL_RDX], cases[i].high);
@@ -401,7 +401,7 @@ static void aligned_moves_must_be(void **state)
 		reset();
 		guest.gpr[EMUL_RBX] += 8;
 		assert_int_equal(execute(aligned[i]), -EFAULT);
-		assert_int_equal(guest.ctx.fault.vector, EMUL_VECTOR_GP);
+		assert_int_equal(guest.ctx.fault.vector, VECTOR_GP);
 		assert_int_equal(guest.calls, 0);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {

@@ -153,7 +153,7 @@ static int op_fetch(struct emul_ctx *ctx, uint64_t linear, void *insn, unsigned 
 	assert_true(linear >= guest.linear && linear + bytes <= guest.linear + EMUL_INSN_MAX);
 	assert_int_equal(linear / PAGE_BYTES, (linear + bytes - 1) / PAGE_BYTES);
 	if (linear >= guest.fails_from) {
-		ctx->fault = (struct emul_fault){.vector = EMUL_VECTOR_PF,
+		ctx->fault = (struct emul_fault){.vector = VECTOR_PF,
 						 .has_error = true,
 						 .error = 0x10,
 						 .address = linear};
@@ -202,7 +202,7 @@ static void the_next_page_waits(void **state)
 	ctx = start("8b8010000000", 0x401ffb, EMUL_MODE_64);
 	guest.fails_from = 0x402000;
 	assert_int_equal(emul_fetch(&ctx, &insn), -EFAULT); /* its last byte is beyond */
-	assert_int_equal(ctx.fault.vector, EMUL_VECTOR_PF);
+	assert_int_equal(ctx.fault.vector, VECTOR_PF);
 	assert_int_equal(ctx.fault.address, 0x402000);
 	assert_int_equal(ctx.bytes_valid, 5);
 
@@ -240,12 +240,12 @@ static void illegal_bytes_become_faults(void **state)
 
 	(void)state;
 	assert_int_equal(emul_fetch(&ctx, &insn), -EFAULT);
-	assert_int_equal(ctx.fault.vector, EMUL_VECTOR_UD);
+	assert_int_equal(ctx.fault.vector, VECTOR_UD);
 	assert_false(ctx.fault.has_error);
 
 	ctx = start("6666666666666666666666666666668b", 0x401000, EMUL_MODE_64);
 	assert_int_equal(emul_fetch(&ctx, &insn), -EFAULT);
-	assert_int_equal(ctx.fault.vector, EMUL_VECTOR_GP);
+	assert_int_equal(ctx.fault.vector, VECTOR_GP);
 	assert_true(ctx.fault.has_error);
 	assert_int_equal(ctx.fault.error, 0);
 }
@@ -257,7 +257,7 @@ static void code_has_limits(void **state)
 
 	(void)state;
 	assert_int_equal(emul_fetch(&ctx, &insn), -EFAULT);
-	assert_int_equal(ctx.fault.vector, EMUL_VECTOR_GP);
+	assert_int_equal(ctx.fault.vector, VECTOR_GP);
 	assert_int_equal(guest.fetches, 0);
 
 	ctx = start("8b03", 0x1234, EMUL_MODE_16); /* ends with the segment */
@@ -271,7 +271,7 @@ static void code_has_limits(void **state)
 	ctx = start("8b03", 0x1234, EMUL_MODE_32); /* its second byte is beyond */
 	guest.cs.limit = 0x1234;
 	assert_int_equal(emul_fetch(&ctx, &insn), -EFAULT);
-	assert_int_equal(ctx.fault.vector, EMUL_VECTOR_GP);
+	assert_int_equal(ctx.fault.vector, VECTOR_GP);
 	assert_int_equal(guest.fetches, 1);
 	assert_int_equal(guest.last_bytes, 1);
 

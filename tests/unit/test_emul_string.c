@@ -125,7 +125,7 @@ static void ins_loses_nothing(void **state)
 	reset();
 	guest.gpr[EMUL_RDI] = 1ull << 60;
 	assert_int_equal(execute("6c"), -EFAULT);
-	assert_int_equal(guest.ctx.fault.vector, EMUL_VECTOR_GP);
+	assert_int_equal(guest.ctx.fault.vector, VECTOR_GP);
 	assert_int_equal(guest.ins, 0);
 }
 

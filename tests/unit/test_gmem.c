@@ -3,6 +3,7 @@
  * become large, and that a failure half way leaves nothing behind. Giving it back is
  * test_gmem_return.c's.
  */
+/* links: kernel/mem/pt_long.c */
 /* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
  */
 #define _GNU_SOURCE

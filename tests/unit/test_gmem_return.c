@@ -2,6 +2,7 @@
  * Guest RAM that is given back: forgotten, or left to others and taken back; what others see of
  * it meanwhile, and how many flushes it takes.
  */
+/* links: kernel/mem/pt_long.c */
 /* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
  */
 #define _GNU_SOURCE

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/vm.h"
 
@@ -27,13 +28,6 @@
 #define D	  0x40ull
 #define PS	  0x80ull
 #define NX	  (1ull << 63)
-#define CR0_PG	  (1ull << 31)
-#define CR0_WP	  (1ull << 16)
-#define CR4_PSE	  (1ull << 4)
-#define CR4_PAE	  (1ull << 5)
-#define CR4_SMEP  (1ull << 20)
-#define CR4_SMAP  (1ull << 21)
-#define CR4_PKE	  (1ull << 22)
 #define LONG_MODE 0xd00ull /* LME LMA NXE */
 
 struct cpu_features cpu_features;

@@ -19,15 +19,13 @@
 #include <string.h>
 
 #include "kernel/cpu/cpu.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
 #define RAM	0x10000u
-#define CR0_PE	BIT(0)
-#define CR0_PG	BIT(31)
-#define DR6_BS	BIT(14)
 #define TF	BIT(8)
 #define LMA	BIT(10)
 #define CODE_16 0x09b

@@ -2,6 +2,7 @@
  * The formats of nested page tables, bit by bit as the manuals have them, and the shared walk
  * over them.
  */
+/* links: kernel/mem/pt_long.c */
 /* links: kernel/vmm/nested.c kernel/mem/pagetable.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,6 +56,28 @@ static void npt_entries(void **state)
 	assert_int_equal(f->leaf(0x1000, 1, RWX | PT_UNCACHED), 0x101f);
 	assert_int_equal(f->table(0x5000), 0x5007);
 	assert_false(f->present(0));
+}
+
+/* Each protection, as an entry by the manual and as it reads back. What the host alone has is
+ * left out, and so are A and D, which the CPU sets. */
+static void npt_protections(void **state)
+{
+	const struct pt_format *f = &pt_format_npt;
+
+	(void)state;
+	for (unsigned prot = 0; prot < 2 * PT_WRITE_COMBINING; prot++) {
+		uint64_t entry = 0x1000 | 1 | 4 | (prot & PT_WRITE ? 2 : 0) |
+				 (prot & PT_UNCACHED ? 0x18 : 0) |
+				 (prot & PT_EXEC ? 0 : 1ull << 63);
+
+		assert_true(f->leaf(0x1000, 1, prot) == entry);
+		assert_true(f->leaf(0x1000, 2, prot) == (entry | 0x80));
+		assert_int_equal(f->prot(entry, 1),
+				 PT_READ | (prot & (PT_WRITE | PT_EXEC | PT_UNCACHED)));
+	}
+	assert_false(f->is_leaf(0x1007, 2));
+	assert_true(f->is_leaf(0x1007, 1));
+	assert_true(f->is_leaf(0x1087, 3));
 }
 
 /* SDM vol. 3C tables 28-2 to 28-6: R W X in bits 0 to 2, memory type in 3 to 5 of leaves (WB is
@@ -131,9 +154,8 @@ static void parts_become_one_leaf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(npt_entries),
-		cmocka_unit_test(ept_entries),
-		cmocka_unit_test(maps_read_back),
+		cmocka_unit_test(npt_entries),		 cmocka_unit_test(npt_protections),
+		cmocka_unit_test(ept_entries),		 cmocka_unit_test(maps_read_back),
 		cmocka_unit_test(parts_become_one_leaf),
 	};
 

@@ -2,6 +2,7 @@
  * The page-table walk, in the host's format and in a made-up one whose bits are all elsewhere.
  * The nested formats are tried with the same model in their own test.
  */
+/* links: kernel/mem/pt_long.c */
 /* links: kernel/mem/pagetable.c kernel/mem/pt_host.c */
 #include "tests/unit/pagetable_model.h"
 
@@ -95,6 +96,8 @@ static void test_host_entries(void **state)
 	assert_int_equal(pt_format_host.leaf(0x1000, 1, PT_READ | PT_WRITE | PT_UNCACHED),
 			 BIT(63) | 0x107b);
 	assert_int_equal(pt_format_host.leaf(0x1000, 1, PT_READ | PT_USER), BIT(63) | 0x1065);
+	assert_int_equal(pt_format_host.leaf(0x1000, 1, PT_READ | PT_WRITE_COMBINING | PT_EXEC),
+			 0x1069);
 	assert_int_equal(pt_format_host.table(0x5000), 0x5027);
 }
 

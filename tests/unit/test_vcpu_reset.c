@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
@@ -19,8 +20,6 @@
 #define OLD	  0x5a5a0000ull /* what registers hold before, plus their number */
 #define KEPT	  UINT64_MAX
 #define SIGNATURE 0x000806f1u
-#define CR0_CD	  (1ull << 30)
-#define CR0_NW	  (1ull << 29)
 #define CR0_RUNS  0x8005003bull /* PG WP AM NE ET TS MP PE */
 
 static struct vcpu_state now;

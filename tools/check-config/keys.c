@@ -4,13 +4,14 @@
 #include "tools/check-config/keys.h"
 #include "guests/config/schema.h"
 #include "guests/config/value.h"
+#include "kernel/lib/size.h"
 
 #define KEY_PATH_MAX 128
 
 /* What may be written: types whose expectation needs no example are told by it. */
 static void print_value(FILE *out, const struct config_field *field)
 {
-	char phrase[CONFIG_PHRASE_MAX], low[CONFIG_SIZE_TEXT], high[CONFIG_SIZE_TEXT];
+	char phrase[CONFIG_PHRASE_MAX], low[SIZE_TEXT_BYTES], high[SIZE_TEXT_BYTES];
 
 	switch (field->type) {
 	case CONFIG_KEYS: fputs("keys", out); break;
@@ -32,8 +33,8 @@ static void print_value(FILE *out, const struct config_field *field)
 		fprintf(out, "list of CPUs, at most %u", (unsigned)field->maximum);
 		break;
 	case CONFIG_SIZE:
-		fprintf(out, "size, %s to %s", config_size_text(field->minimum, low),
-			config_size_text(field->maximum, high));
+		fprintf(out, "size, %s to %s", size_exact_text(field->minimum, low),
+			size_exact_text(field->maximum, high));
 		break;
 	default: fputs(config_expected(field, phrase), out);
 	}

@@ -17,8 +17,8 @@ static uint64_t flag_if(bool condition, uint64_t flag)
  */
 static uint64_t result_flags(uint64_t result, unsigned bytes)
 {
-	return flag_if(result & sign_bit(bytes), FLAG_SF) | flag_if(result == 0, FLAG_ZF) |
-	       flag_if(0x9669 >> ((result ^ result >> 4) & 0xf) & 1, FLAG_PF);
+	return flag_if(result & sign_bit(bytes), RFLAGS_SF) | flag_if(result == 0, RFLAGS_ZF) |
+	       flag_if(0x9669 >> ((result ^ result >> 4) & 0xf) & 1, RFLAGS_PF);
 }
 
 static uint64_t replace_flags(uint64_t rflags, uint64_t which, uint64_t value)
@@ -33,9 +33,9 @@ static uint64_t add(uint64_t a, uint64_t b, uint64_t carry, unsigned bytes, uint
 	uint64_t carries = (a & b) | ((a | b) & ~result);
 	uint64_t sign = sign_bit(bytes);
 
-	*flags = result_flags(result, bytes) | flag_if(carries & sign, FLAG_CF) |
-		 flag_if((a ^ result) & (b ^ result) & sign, FLAG_OF) |
-		 ((a ^ b ^ result) & FLAG_AF);
+	*flags = result_flags(result, bytes) | flag_if(carries & sign, RFLAGS_CF) |
+		 flag_if((a ^ result) & (b ^ result) & sign, RFLAGS_OF) |
+		 ((a ^ b ^ result) & RFLAGS_AF);
 	return result;
 }
 
@@ -46,8 +46,9 @@ static uint64_t subtract(uint64_t a, uint64_t b, uint64_t borrow, unsigned bytes
 	uint64_t borrows = (~a & b) | (~(a ^ b) & result);
 	uint64_t sign = sign_bit(bytes);
 
-	*flags = result_flags(result, bytes) | flag_if(borrows & sign, FLAG_CF) |
-		 flag_if((a ^ b) & (a ^ result) & sign, FLAG_OF) | ((a ^ b ^ result) & FLAG_AF);
+	*flags = result_flags(result, bytes) | flag_if(borrows & sign, RFLAGS_CF) |
+		 flag_if((a ^ b) & (a ^ result) & sign, RFLAGS_OF) |
+		 ((a ^ b ^ result) & RFLAGS_AF);
 	return result;
 }
 
@@ -74,8 +75,8 @@ static uint64_t shift(enum emul_op op, uint64_t value, unsigned count, unsigned 
 		result = value << count & emul_mask(bytes);
 		overflow = carry != !!(result & sign_bit(bytes));
 	}
-	*flags = result_flags(result, bytes) | flag_if(carry, FLAG_CF) |
-		 flag_if(overflow, FLAG_OF);
+	*flags = result_flags(result, bytes) | flag_if(carry, RFLAGS_CF) |
+		 flag_if(overflow, RFLAGS_OF);
 	return result;
 }
 
@@ -97,7 +98,7 @@ static uint64_t rotate(enum emul_op op, uint64_t value, unsigned count, unsigned
 		carry = result & sign;
 		overflow = carry != !!(result & sign >> 1);
 	}
-	*flags = flag_if(carry, FLAG_CF) | flag_if(overflow, FLAG_OF);
+	*flags = flag_if(carry, RFLAGS_CF) | flag_if(overflow, RFLAGS_OF);
 	return result;
 }
 
@@ -106,7 +107,7 @@ static uint64_t rotate_carry(enum emul_op op, uint64_t value, unsigned count, un
 			     uint64_t *flags)
 {
 	uint64_t sign = sign_bit(bytes);
-	bool carry = *flags & FLAG_CF, overflow;
+	bool carry = *flags & RFLAGS_CF, overflow;
 
 	for (count %= 8 * bytes + 1; count; count--) {
 		bool out = op == EMUL_RCL ? value & sign : value & 1;
@@ -121,7 +122,7 @@ static uint64_t rotate_carry(enum emul_op op, uint64_t value, unsigned count, un
 		overflow = carry != !!(value & sign);
 	else
 		overflow = !!(value & sign) != !!(value & sign >> 1);
-	*flags = flag_if(carry, FLAG_CF) | flag_if(overflow, FLAG_OF);
+	*flags = flag_if(carry, RFLAGS_CF) | flag_if(overflow, RFLAGS_OF);
 	return value;
 }
 
@@ -136,14 +137,14 @@ static uint64_t shift_or_rotate(enum emul_op op, uint64_t value, uint64_t src, u
 		return value;
 	if (op >= EMUL_SHL) {
 		value = shift(op, value, count, bytes, &flags);
-		*rflags = replace_flags(*rflags, FLAGS_STATUS, flags);
+		*rflags = replace_flags(*rflags, RFLAGS_STATUS, flags);
 		return value;
 	}
 	if (op >= EMUL_RCL)
 		value = rotate_carry(op, value, count, bytes, &flags);
 	else
 		value = rotate(op, value, count, bytes, &flags);
-	*rflags = replace_flags(*rflags, FLAG_CF | FLAG_OF, flags);
+	*rflags = replace_flags(*rflags, RFLAGS_CF | RFLAGS_OF, flags);
 	return value;
 }
 
@@ -152,7 +153,7 @@ static uint64_t bit(enum emul_op op, uint64_t value, uint64_t src, uint64_t *rfl
 {
 	uint64_t which = 1ull << src;
 
-	*rflags = replace_flags(*rflags, FLAG_CF, flag_if(value & which, FLAG_CF));
+	*rflags = replace_flags(*rflags, RFLAGS_CF, flag_if(value & which, RFLAGS_CF));
 	switch (op) {
 	case EMUL_BTS: return value | which;
 	case EMUL_BTR: return value & ~which;
@@ -163,7 +164,7 @@ static uint64_t bit(enum emul_op op, uint64_t value, uint64_t src, uint64_t *rfl
 
 uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned bytes, uint64_t *rflags)
 {
-	uint64_t which = FLAGS_STATUS, flags, result;
+	uint64_t which = RFLAGS_STATUS, flags, result;
 
 	dst &= emul_mask(bytes);
 	src &= emul_mask(bytes);
@@ -185,18 +186,18 @@ uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned bytes, u
 	case EMUL_SAR: return shift_or_rotate(op, dst, src, bytes, rflags);
 	case EMUL_ADD:
 	case EMUL_XADD: result = add(dst, src, 0, bytes, &flags); break;
-	case EMUL_ADC: result = add(dst, src, *rflags & FLAG_CF, bytes, &flags); break;
+	case EMUL_ADC: result = add(dst, src, *rflags & RFLAGS_CF, bytes, &flags); break;
 	case EMUL_SUB:
 	case EMUL_CMP: result = subtract(dst, src, 0, bytes, &flags); break;
-	case EMUL_SBB: result = subtract(dst, src, *rflags & FLAG_CF, bytes, &flags); break;
+	case EMUL_SBB: result = subtract(dst, src, *rflags & RFLAGS_CF, bytes, &flags); break;
 	case EMUL_NEG: result = subtract(0, dst, 0, bytes, &flags); break;
 	case EMUL_INC:
 		result = add(dst, 1, 0, bytes, &flags);
-		which &= ~FLAG_CF;
+		which &= ~RFLAGS_CF;
 		break;
 	case EMUL_DEC:
 		result = subtract(dst, 1, 0, bytes, &flags);
-		which &= ~FLAG_CF;
+		which &= ~RFLAGS_CF;
 		break;
 	case EMUL_OR:
 		result = dst | src;
@@ -217,18 +218,18 @@ uint64_t emul_alu(enum emul_op op, uint64_t dst, uint64_t src, unsigned bytes, u
 
 bool emul_condition(unsigned code, uint64_t rflags)
 {
-	bool less = !(rflags & FLAG_SF) != !(rflags & FLAG_OF);
+	bool less = !(rflags & RFLAGS_SF) != !(rflags & RFLAGS_OF);
 	bool met;
 
 	switch (code >> 1 & 7) {
-	case 0: met = rflags & FLAG_OF; break;
-	case 1: met = rflags & FLAG_CF; break;
-	case 2: met = rflags & FLAG_ZF; break;
-	case 3: met = rflags & (FLAG_CF | FLAG_ZF); break;
-	case 4: met = rflags & FLAG_SF; break;
-	case 5: met = rflags & FLAG_PF; break;
+	case 0: met = rflags & RFLAGS_OF; break;
+	case 1: met = rflags & RFLAGS_CF; break;
+	case 2: met = rflags & RFLAGS_ZF; break;
+	case 3: met = rflags & (RFLAGS_CF | RFLAGS_ZF); break;
+	case 4: met = rflags & RFLAGS_SF; break;
+	case 5: met = rflags & RFLAGS_PF; break;
 	case 6: met = less; break;
-	default: met = less || (rflags & FLAG_ZF); break;
+	default: met = less || (rflags & RFLAGS_ZF); break;
 	}
 	return met != (code & 1);
 }

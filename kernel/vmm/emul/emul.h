@@ -8,6 +8,7 @@
 #define KERNEL_VMM_EMUL_EMUL_H
 
 #include "kernel/lib/types.h"
+#include "kernel/lib/x86.h"
 
 #define EMUL_INSN_MAX 15u  /* bytes; a longer instruction is #GP (SDM vol. 2A 2.3.11) */
 #define EMUL_REP_MAX  256u /* iterations of a REP instruction in one emul_execute */
@@ -66,14 +67,6 @@ enum emul_system {
 	EMUL_GDTR,
 	EMUL_IDTR,
 	EMUL_CR0 = 16, /* CR1 to CR15 follow */
-};
-
-enum emul_vector {
-	EMUL_VECTOR_DE = 0,
-	EMUL_VECTOR_UD = 6,
-	EMUL_VECTOR_SS = 12,
-	EMUL_VECTOR_GP = 13,
-	EMUL_VECTOR_PF = 14,
 };
 
 /* The exception that the caller is to inject when a call returned -EFAULT. */

@@ -93,26 +93,26 @@ static int exec_scan(struct emul_ctx *ctx, const struct emul_insn *insn)
 	switch (insn->op) {
 	case EMUL_TZCNT:
 		result = value ? (unsigned)__builtin_ctzll(value) : bits;
-		flags = (value ? 0 : FLAG_CF) | (result ? 0 : FLAG_ZF);
+		flags = (value ? 0 : RFLAGS_CF) | (result ? 0 : RFLAGS_ZF);
 		break;
 	case EMUL_LZCNT:
 		result = value ? (unsigned)__builtin_clzll(value) - (64 - bits) : bits;
-		flags = (value ? 0 : FLAG_CF) | (result ? 0 : FLAG_ZF);
+		flags = (value ? 0 : RFLAGS_CF) | (result ? 0 : RFLAGS_ZF);
 		break;
 	case EMUL_POPCNT:
-		flags = value ? 0 : FLAG_ZF;
+		flags = value ? 0 : RFLAGS_ZF;
 		for (result = 0; value; value >>= 1)
 			result += value & 1;
 		break;
 	default: /* EMUL_BSF, EMUL_BSR: 0 leaves the register as it was */
 		if (!value) {
-			ctx->rflags |= FLAG_ZF;
+			ctx->rflags |= RFLAGS_ZF;
 			return emul_retire(ctx, insn);
 		}
 		result = (unsigned)(insn->op == EMUL_BSF ? __builtin_ctzll(value)
 							 : 63 - __builtin_clzll(value));
 	}
-	ctx->rflags = (ctx->rflags & ~FLAGS_STATUS) | flags;
+	ctx->rflags = (ctx->rflags & ~RFLAGS_STATUS) | flags;
 	emul_reg_write(ctx, insn, insn->reg, result, bytes);
 	return emul_retire(ctx, insn);
 }
@@ -228,7 +228,7 @@ static int exec_cmpxchg(struct emul_ctx *ctx, const struct emul_insn *insn)
 	}
 
 	emul_alu(EMUL_CMP, ctx->gpr[EMUL_RAX], old, bytes, &flags);
-	is_equal = flags & FLAG_ZF;
+	is_equal = flags & RFLAGS_ZF;
 	value = is_equal ? src : old;
 	if (insn->is_memory) {
 		err = write_back(ctx, insn, linear, &old, &value, bytes);
@@ -267,7 +267,7 @@ static int exec_cmpxchg_pair(struct emul_ctx *ctx, const struct emul_insn *insn)
 	if (err)
 		return err;
 	if (bytes == 16 && !IS_ALIGNED(linear, 16))
-		return emul_raise(ctx, EMUL_VECTOR_GP);
+		return emul_raise(ctx, VECTOR_GP);
 	err = ctx->ops->read(ctx, linear, old, bytes, EMUL_READ_FOR_WRITE);
 	if (err)
 		return err;
@@ -279,10 +279,10 @@ static int exec_cmpxchg_pair(struct emul_ctx *ctx, const struct emul_insn *insn)
 	if (err)
 		return err;
 	if (is_equal) {
-		ctx->rflags |= FLAG_ZF;
+		ctx->rflags |= RFLAGS_ZF;
 		return emul_retire(ctx, insn);
 	}
-	ctx->rflags &= ~FLAG_ZF;
+	ctx->rflags &= ~RFLAGS_ZF;
 	ctx->gpr[EMUL_RAX] = bytes == 16 ? old[0] : old[0] & UINT32_MAX;
 	ctx->gpr[EMUL_RDX] = bytes == 16 ? old[1] : old[0] >> 32;
 	return emul_retire(ctx, insn);
@@ -304,7 +304,7 @@ static int exec_xmm(struct emul_ctx *ctx, const struct emul_insn *insn)
 	if (err)
 		return err;
 	if (insn->is_aligned && !IS_ALIGNED(linear, 16))
-		return emul_raise(ctx, EMUL_VECTOR_GP);
+		return emul_raise(ctx, VECTOR_GP);
 	if (is_store) {
 		ctx->ops->read_xmm(ctx, insn->reg, value);
 		err = ctx->ops->write(ctx, linear, value, insn->mem_bytes);

@@ -13,11 +13,11 @@ static int code_linear(struct emul_ctx *ctx, uint64_t offset, uint64_t *linear, 
 	if (ctx->mode != EMUL_MODE_64) {
 		ctx->ops->segment(ctx, EMUL_CS, &cs);
 		if (offset > cs.limit)
-			return emul_raise(ctx, EMUL_VECTOR_GP);
+			return emul_raise(ctx, VECTOR_GP);
 		*linear = (cs.base + offset) & UINT32_MAX;
 		*bytes = MIN(*bytes, cs.limit - offset + 1);
 	} else if (!emul_is_canonical(ctx, offset)) {
-		return emul_raise(ctx, EMUL_VECTOR_GP);
+		return emul_raise(ctx, VECTOR_GP);
 	}
 	*bytes = MIN(*bytes, PAGE_BYTES - *linear % PAGE_BYTES);
 	return 0;
@@ -31,9 +31,9 @@ int emul_fetch(struct emul_ctx *ctx, struct emul_insn *insn)
 		uint64_t linear;
 
 		if (err == -EINVAL)
-			return emul_raise(ctx, EMUL_VECTOR_UD);
+			return emul_raise(ctx, VECTOR_UD);
 		if (err == -E2BIG)
-			return emul_raise(ctx, EMUL_VECTOR_GP);
+			return emul_raise(ctx, VECTOR_GP);
 		if (err != -ENODATA)
 			return err;
 		err = code_linear(ctx, ctx->rip + valid, &linear, &bytes);

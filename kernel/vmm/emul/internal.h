@@ -101,17 +101,7 @@ extern const uint8_t emul_sse[SSE_OPCODES][4]; /* by prefix: none, 66, F3, F2 */
 /* Opcodes of 0F 38 and of 0F 3A are regular but for a few: looked up by a call. */
 struct opcode emul_map_0f38(uint8_t byte, uint8_t prefixes);
 
-#define FLAG_CF	     0x001ull
-#define FLAG_PF	     0x004ull
-#define FLAG_AF	     0x010ull
-#define FLAG_ZF	     0x040ull
-#define FLAG_SF	     0x080ull
-#define FLAG_DF	     0x400ull
-#define FLAG_OF	     0x800ull
-#define FLAG_RF	     0x10000ull
-#define FLAG_VM	     0x20000ull
-
-#define FLAGS_STATUS (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+#define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 /* The bits of a value of 1 to 8 bytes. */
 static inline uint64_t emul_mask(unsigned bytes)
@@ -142,7 +132,7 @@ static inline bool emul_is_canonical(const struct emul_ctx *ctx, uint64_t addres
 	return (uint64_t)((int64_t)(address << shift) >> shift) == address;
 }
 
-int emul_raise(struct emul_ctx *ctx, enum emul_vector vector);
+int emul_raise(struct emul_ctx *ctx, unsigned vector);
 uint64_t emul_reg_read(const struct emul_ctx *ctx, const struct emul_insn *insn, unsigned reg,
 		       unsigned bytes);
 void emul_reg_write(struct emul_ctx *ctx, const struct emul_insn *insn, unsigned reg,

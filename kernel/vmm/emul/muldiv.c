@@ -9,9 +9,9 @@ typedef unsigned __int128 uint128;
 
 static void set_overflow(struct emul_ctx *ctx, bool overflow)
 {
-	ctx->rflags &= ~(FLAG_CF | FLAG_OF);
+	ctx->rflags &= ~(RFLAGS_CF | RFLAGS_OF);
 	if (overflow)
-		ctx->rflags |= FLAG_CF | FLAG_OF;
+		ctx->rflags |= RFLAGS_CF | RFLAGS_OF;
 }
 
 /* The accumulator's two halves: AH and AL, or DX and AX, by width. */
@@ -118,7 +118,7 @@ static int exec_div_unsigned(struct emul_ctx *ctx, const struct emul_insn *insn,
 
 	if (!divide(read_pair(ctx, insn->op_bytes), divisor, &quotient, &remainder) ||
 	    quotient > emul_mask(insn->op_bytes))
-		return emul_raise(ctx, EMUL_VECTOR_DE);
+		return emul_raise(ctx, VECTOR_DE);
 	write_pair(ctx, insn, remainder, quotient);
 	return emul_retire(ctx, insn);
 }
@@ -141,7 +141,7 @@ static int exec_div_signed(struct emul_ctx *ctx, const struct emul_insn *insn, u
 	if (is_negative != is_divisor_negative)
 		limit++;
 	if (!divide(dividend, divisor, &quotient, &remainder) || quotient > limit)
-		return emul_raise(ctx, EMUL_VECTOR_DE);
+		return emul_raise(ctx, VECTOR_DE);
 	write_pair(ctx, insn, is_negative ? -remainder : remainder,
 		   is_negative != is_divisor_negative ? -quotient : quotient);
 	return emul_retire(ctx, insn);

@@ -4,11 +4,11 @@
  */
 #include "kernel/vmm/emul/internal.h"
 
-int emul_raise(struct emul_ctx *ctx, enum emul_vector vector)
+int emul_raise(struct emul_ctx *ctx, unsigned vector)
 {
 	ctx->fault = (struct emul_fault){
 		.vector = vector,
-		.has_error = vector >= EMUL_VECTOR_SS && ctx->protected_mode,
+		.has_error = vector >= VECTOR_SS && ctx->protected_mode,
 	};
 	return -EFAULT;
 }
@@ -67,7 +67,7 @@ uint64_t emul_effective(const struct emul_ctx *ctx, const struct emul_insn *insn
 /* Types are checked in protected mode; real and virtual-8086 mode have limits alone. */
 static bool may_access(const struct emul_ctx *ctx, const struct emul_seg *seg, bool is_write)
 {
-	if (!ctx->protected_mode || (ctx->rflags & FLAG_VM))
+	if (!ctx->protected_mode || (ctx->rflags & RFLAGS_VM))
 		return true;
 	if (!(seg->access & EMUL_SEG_PRESENT))
 		return false;
@@ -103,7 +103,7 @@ int emul_linear_checked(struct emul_ctx *ctx, unsigned segment, uint64_t offset,
 	}
 	if (is_legal)
 		return 0;
-	return emul_raise(ctx, segment == EMUL_SS ? EMUL_VECTOR_SS : EMUL_VECTOR_GP);
+	return emul_raise(ctx, segment == EMUL_SS ? VECTOR_SS : VECTOR_GP);
 }
 
 int emul_load(struct emul_ctx *ctx, unsigned segment, uint64_t offset, uint64_t *value,
@@ -148,6 +148,6 @@ int emul_retire(struct emul_ctx *ctx, const struct emul_insn *insn)
 	ctx->rip += insn->length;
 	if (ctx->mode != EMUL_MODE_64)
 		ctx->rip &= UINT32_MAX;
-	ctx->rflags &= ~FLAG_RF;
+	ctx->rflags &= ~RFLAGS_RF;
 	return 0;
 }

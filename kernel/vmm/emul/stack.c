@@ -79,7 +79,7 @@ int emul_exec_branch(struct emul_ctx *ctx, const struct emul_insn *insn)
 	if (err)
 		return err;
 	if (!is_code_address(ctx, target))
-		return emul_raise(ctx, EMUL_VECTOR_GP);
+		return emul_raise(ctx, VECTOR_GP);
 	if (insn->op == EMUL_CALL) {
 		err = push(ctx, ctx->rip + insn->length, insn->op_bytes);
 		if (err)

@@ -71,7 +71,7 @@ static int iterate(struct emul_ctx *ctx, const struct emul_insn *insn, unsigned 
 
 static void advance(struct emul_ctx *ctx, const struct emul_insn *insn, unsigned bytes)
 {
-	uint64_t step = ctx->rflags & FLAG_DF ? -(uint64_t)bytes : bytes;
+	uint64_t step = ctx->rflags & RFLAGS_DF ? -(uint64_t)bytes : bytes;
 	uint64_t *gpr = ctx->gpr;
 
 	if (uses_source(insn->op))
@@ -83,7 +83,7 @@ static void advance(struct emul_ctx *ctx, const struct emul_insn *insn, unsigned
 /* Whether CMPS or SCAS ends its repetition by what it found; F2 repeats the others as F3. */
 static bool is_found(const struct emul_ctx *ctx, const struct emul_insn *insn)
 {
-	bool is_equal = ctx->rflags & FLAG_ZF;
+	bool is_equal = ctx->rflags & RFLAGS_ZF;
 
 	if (insn->op != EMUL_CMPS && insn->op != EMUL_SCAS)
 		return false;
@@ -104,7 +104,7 @@ int emul_exec_string(struct emul_ctx *ctx, const struct emul_insn *insn)
 		int err;
 
 		if (done == EMUL_REP_MAX) {
-			ctx->rflags |= FLAG_RF; /* no second instruction breakpoint */
+			ctx->rflags |= RFLAGS_RF; /* no second instruction breakpoint */
 			return 0;
 		}
 		err = iterate(ctx, insn, bytes);

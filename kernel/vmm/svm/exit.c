@@ -2,27 +2,12 @@
 #include <string.h>
 
 #include "kernel/cpu/instructions.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/vmm/svm/svm.h"
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
-#define RFLAGS_TF BIT(8)
-#define RFLAGS_NT BIT(14)
-#define DR6_BS	  BIT(14)
-#define DR6_B	  0xfull /* B0 to B3 */
-
-enum {
-	VECTOR_DB = 1,
-	VECTOR_UD = 6,
-	VECTOR_TS = 10,
-	VECTOR_NP,
-	VECTOR_SS,
-	VECTOR_GP,
-	VECTOR_PF,
-	VECTOR_AC = 17,
-	VECTOR_MC
-};
 /* What IRET may raise (APM vol. 3), but #AC, which is intercepted always. */
 #define INTERCEPT_IRET_FAULTS                                                                 \
 	(BIT(VECTOR_UD) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) | \
@@ -196,7 +181,7 @@ static void keep_interrupted_event(struct vcpu *vcpu, uint64_t info)
 	uint8_t vector = info & 0xff;
 	enum vmevent_kind kind = kinds[info >> EVENT_TYPE_SHIFT & 7];
 
-	if (kind == VMEVENT_EXCEPTION && (vector == 3 || vector == 4))
+	if (kind == VMEVENT_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF))
 		return;
 	vcpu->event = (struct vmevent){
 		.kind = kind,

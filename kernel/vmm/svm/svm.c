@@ -9,6 +9,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/nested.h"
@@ -19,9 +20,6 @@
 #include "kernel/vmm/vm.h"
 
 struct svm_features svm_features;
-
-#define RFLAGS_IF BIT(9)
-#define CR4_UMIP  BIT(11)
 
 /* Always intercepted. HLT, I/O and MSRs so that the guest has its own; instructions that its
  * CPUID does not offer so that they raise #UD. */
@@ -40,7 +38,8 @@ struct svm_features svm_features;
 #define INTERCEPT_CR4_READ   BIT(4)
 #define INTERCEPT_CR4_WRITE  BIT(16 + 4)
 #define INTERCEPT_CR8_WRITE  BIT(16 + 8)
-#define INTERCEPT_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18)) /* #DB #AC #MC; see exit.c */
+#define INTERCEPT_EXCEPTIONS (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC)) /* see exit.c \
+										 */
 
 static int svm_probe(char *why, size_t bytes)
 {
@@ -282,7 +281,7 @@ static void svm_inject(struct vcpu *vcpu, const struct vmevent *event)
 	}
 	if (event->has_error)
 		inj |= EVENT_ERROR_VALID | (uint64_t)event->error << 32;
-	if (event->kind == VMEVENT_EXCEPTION && event->vector == 14)
+	if (event->kind == VMEVENT_EXCEPTION && event->vector == VECTOR_PF)
 		sv->vmcb->cr2 = event->cr2;
 	if (event->kind == VMEVENT_NMI) {
 		sv->nmi_blocked = true;

@@ -1,10 +1,9 @@
 /* Events into the guest: whether one may go in, the exit that tells when it may, and how it
  * goes. */
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/vmcs.h"
 #include "kernel/vmm/vmx/vmx.h"
-
-#define RFLAGS_IF BIT(9)
 
 /* Whether what STI casts holds NMIs back. CPUs differ, and an entry with both may be refused
  * (SDM vol. 3C 26.3.1.5): it does here, where the CPU can exit behind the next instruction. */
@@ -57,8 +56,8 @@ void vmx_clear_interrupt_shadow(struct vcpu *vcpu)
  * finds what follows it (SDM vol. 3C 26.5.1). The CPU clears the field at the exit. */
 void vmx_inject(struct vcpu *vcpu, const struct vmevent *event)
 {
-	bool soft =
-		event->kind == VMEVENT_EXCEPTION && (event->vector == 3 || event->vector == 4);
+	bool soft = event->kind == VMEVENT_EXCEPTION &&
+		    (event->vector == VECTOR_BP || event->vector == VECTOR_OF);
 	uint32_t type = event->kind == VMEVENT_NMI	   ? EVENT_NMI
 			: event->kind == VMEVENT_INTERRUPT ? EVENT_INTERRUPT
 			: soft				   ? EVENT_SOFT_EXCEPTION
@@ -73,7 +72,7 @@ void vmx_inject(struct vcpu *vcpu, const struct vmevent *event)
 	}
 	if (soft)
 		vmwrite(VMCS_ENTRY_LENGTH, event->insn_length);
-	if (event->kind == VMEVENT_EXCEPTION && event->vector == 14)
+	if (event->kind == VMEVENT_EXCEPTION && event->vector == VECTOR_PF)
 		vmx_of(vcpu)->cr2 = event->cr2;
 	vmwrite(VMCS_ENTRY_EVENT, info);
 }

@@ -2,6 +2,7 @@
  */
 #include "kernel/cpu/msr.h"
 #include "kernel/cpu/traps.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/vmm/insn.h"
 #include "kernel/vmm/vcpu_raise.h"
@@ -127,8 +128,8 @@ static void translate_cr(struct vcpu *vcpu, uint64_t qualification, struct vmexi
 	}
 }
 
-#define DR6_REPORTED 0xe00full /* B0-B3 BD BS BT, as the qualification has them */
-#define DR7_GD	     BIT(13)
+/* As the qualification has them. */
+#define DR6_REPORTED (DR6_B | DR6_BD | DR6_BS | DR6_BT)
 
 /* #DB and #AC are intercepted only so that a guest whose handlers raise them again and again
  * keeps exiting. What the CPU would have done beforehand is done here (SDM vol. 3C 27.1). */
@@ -139,7 +140,7 @@ static void raise_debug(struct vcpu *vcpu, uint32_t info, uint64_t qualification
 	else
 		write_dr6((read_dr6() & ~0xfull) | (qualification & DR6_REPORTED));
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
-	vcpu_raise(vcpu, 1);
+	vcpu_raise(vcpu, VECTOR_DB);
 }
 
 static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
@@ -156,7 +157,9 @@ static void translate_exception(struct vcpu *vcpu, struct vmexit *exit)
 		exit->reason = VMEXIT_HOST_INTERRUPT;
 		int_nmi();
 		break;
-	case 17: vcpu_raise_error(vcpu, 17, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR)); break;
+	case VECTOR_AC:
+		vcpu_raise_error(vcpu, VECTOR_AC, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR));
+		break;
 	case 18: int_machine_check(); break;
 	default: exit->reason = VMEXIT_UNKNOWN;
 	}

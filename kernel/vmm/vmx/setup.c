@@ -6,6 +6,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/gdt.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/vlapic.h"
@@ -20,12 +21,12 @@ uint64_t vmx_revision;
 /* Bits of CR0 and CR4 that the guest changes without an exit: nothing of ours depends on them,
  * and every CPU with VMX has them. The others differ between what the guest sees and what is
  * (NE, CD, VMXE, MCE), or change more than themselves. */
-#define CR0_GUEST_OWNS 0x5000eull /* MP EM TS WP AM */
-#define CR4_GUEST_OWNS 0x78full	  /* VME PVI TSD DE PGE PCE OSFXSR OSXMMEXCPT */
-#define CR4_VMXE       BIT(13)
+#define CR0_GUEST_OWNS (CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM)
+#define CR4_GUEST_OWNS \
+	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 /* #DB and #AC: see exit.c. #MC is the machine's own. */
-#define INTERCEPT_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18))
+#define INTERCEPT_EXCEPTIONS (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC))
 
 /* PAUSE loops of 4096 TSC ticks, no more than 128 between two of them, give way. */
 #define PAUSE_GAP    128

@@ -1,17 +1,10 @@
 /* A vCPU's registers: in the VMCS, in the CPU while it is loaded, or kept beside them. */
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/vmx.h"
-
-#define CR0_NE	 BIT(5)
-#define CR0_NW	 BIT(29)
-#define CR0_CD	 BIT(30)
-#define CR0_PG	 BIT(31)
-#define CR4_PAE	 BIT(5)
-#define CR4_MCE	 BIT(6)
-#define CR4_VMXE BIT(13)
 
 static const uint32_t loaded_msrs[LOADED_MSRS] = {
 	[LOADED_STAR] = MSR_STAR,

@@ -6,6 +6,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/nested.h"
@@ -14,8 +15,6 @@
 #include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/backend.h"
 #include "kernel/vmm/vmx/vmx.h"
-
-#define RFLAGS_TF BIT(8)
 
 static unsigned vmx_nested_max_level(void)
 {
