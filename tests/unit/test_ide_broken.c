@@ -52,6 +52,24 @@ static void test_errors(void **state)
 	}
 }
 
+/* Of a request that goes by way of a buffer, in pieces: the first that fails is its end. */
+static void test_an_error_of_a_piece(void **state)
+{
+	struct blkdev *dev = take_controller(&ide_driver);
+	struct fake_request *r = fake_request_make(BLK_READ, 0, 1, (uint32_t[4]){131072});
+	struct channel *c = &channels[0];
+
+	(void)state;
+	c->bad = 1;
+	c->bad_status = READY | ERR;
+	c->bad_error = ATA_ERROR_UNCORRECTABLE;
+	submit(dev, r);
+	fake_pass(NSEC_PER_MSEC);
+	assert_int_equal(r->result, -EIO);
+	assert_int_equal(c->reads, 0);
+	fake_request_free(r);
+}
+
 /* An interrupt without a command, or of a command that never was, finishes nothing. */
 static void test_interrupts_that_mean_nothing(void **state)
 {
@@ -168,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_call_may_fail),
 		cmocka_unit_test_setup(test_errors, start),
+		cmocka_unit_test_setup(test_an_error_of_a_piece, start),
 		cmocka_unit_test_setup(test_interrupts_that_mean_nothing, start),
 		cmocka_unit_test_setup(test_a_request_that_cannot_be_sent, start),
 		cmocka_unit_test_setup(test_recovery, start),

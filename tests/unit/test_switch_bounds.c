@@ -167,6 +167,37 @@ static void test_a_turn_has_an_end(void **state)
 	assert_int_equal(guests[0].dev->counters.tx_packets, 1);
 }
 
+static void take_all_of(unsigned i)
+{
+	struct packet *packet;
+
+	while ((packet = guests[i].dev->ops->poll(guests[i].dev)))
+		packet_put(packet);
+}
+
+/* What was cut before in the same turn counts, also where the queue has room. */
+static void test_a_turn_that_has_begun(void **state)
+{
+	struct packet *big;
+
+	(void)state;
+	plug_two();
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(send(0, cut(guests[1].mac, 0, 50 * MSS_MIN, MSS_MIN)), 0);
+		take_all_of(1);
+	}
+	assert_int_equal(segments_of(0), 250);
+	big = cut(guests[1].mac, 0, PAYLOAD, MSS_MIN);
+	assert_int_equal(guests[0].dev->ops->transmit(guests[0].dev, big), -EAGAIN);
+	assert_int_equal(segments_of(0), TURN);
+	do {
+		commit(0);
+		take_all_of(1);
+	} while (guests[0].dev->ops->transmit(guests[0].dev, big));
+	take_all_of(1);
+	commit(0);
+}
+
 /* Frames for all count as many as have them. */
 static void test_a_turn_of_floods(void **state)
 {
@@ -347,6 +378,7 @@ int main(void)
 		check(test_none_without_a_link),
 		check(test_few_for_who_is_full),
 		check(test_a_turn_has_an_end),
+		check(test_a_turn_that_has_begun),
 		check(test_a_turn_of_floods),
 		check(test_floods_count_segments),
 		check(test_floods_of_many_segments),

@@ -64,6 +64,7 @@ static void test_uplink(void **state)
 static void test_wire_waits(void **state)
 {
 	struct packet *packet;
+	unsigned before;
 
 	(void)state;
 	plug_all("wan", 1);
@@ -73,7 +74,10 @@ static void test_wire_waits(void **state)
 	send(0, frame(outside, guests[0].mac, 1));
 	send(0, frame(outside, guests[0].mac, 2));
 	packet = frame(outside, guests[0].mac, 3);
+	before = commits;
 	assert_int_equal(guests[0].dev->ops->transmit(guests[0].dev, packet), -EAGAIN);
+	assert_int_equal(commits - before,
+			 1); /* the NIC knows of what it has to make room of */
 	sent();
 	netdev_ready(&nic);
 	assert_int_equal(guests[0].ready, 1);
