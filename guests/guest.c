@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/pm.h"
 #include "guests/launch.h"
 #include "kernel/cpu/clock.h"

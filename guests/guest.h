@@ -7,7 +7,7 @@
 #define GUESTS_GUEST_H
 
 #include "guests/config/config.h"
-#include "guests/devices/devices.h"
+#include "guests/devices.h"
 #include "kernel/vmm/vm.h"
 
 struct guest;

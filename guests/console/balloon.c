@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "guests/console/operator.h"
+#include "guests/console/operator_say.h"
 #include "guests/console/words.h"
 #include "guests/guest.h"
 #include "kernel/lib/size.h"

@@ -5,19 +5,19 @@
 #include "guests/console/operator.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guests/console/balloon.h"
-#include "guests/console/console.h"
 #include "guests/console/lineedit.h"
+#include "guests/console/operator_say.h"
 #include "guests/console/report.h"
 #include "guests/console/report_devices.h"
 #include "guests/console/report_networks.h"
 #include "guests/console/volumes.h"
+#include "guests/devices/console.h"
 #include "guests/guest.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/lock.h"
@@ -25,7 +25,6 @@
 #include "kernel/sched/thread.h"
 
 #define PROMPT		 "bulkhead> "
-#define SAY_BYTES	 640 /* a line of the log and a bit */
 #define LOG_LINES	 20
 #define SHUTDOWN_WAIT_NS (10 * NSEC_PER_SEC)
 #define SHUTDOWN_POLL_NS (100 * NSEC_PER_MSEC)
@@ -42,27 +41,6 @@ static void wake(void *arg)
 {
 	(void)arg;
 	thread_wake(thread);
-}
-
-static void print(const char *text)
-{
-	for (; *text; text++)
-		while (!console_put(console, *text))
-			thread_sleep_ns(NSEC_PER_MSEC); /* the terminal is slow */
-}
-
-void operator_say(const char *fmt, ...)
-{
-	char text[SAY_BYTES];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
-	va_end(args);
-	for (char *c = text; *c; c++)
-		if ((*c < ' ' && *c != '\n') || *c == 0x7f)
-			*c = '?';
-	print(text);
 }
 
 /* ---- commands -------------------------------------------------------------------------- */
@@ -273,7 +251,7 @@ static void operator_thread(void *arg)
 	char byte;
 
 	(void)arg;
-	print(PROMPT);
+	operator_print(PROMPT);
 	for (;;) {
 		if (power_requests)
 			power_off();
@@ -282,11 +260,11 @@ static void operator_thread(void *arg)
 			continue;
 		}
 		result = lineedit_take(&edit, (uint8_t)byte, echo);
-		print(echo);
+		operator_print(echo);
 		if (result == LINEEDIT_DONE)
 			obey(edit.line);
 		if (result != LINEEDIT_MORE)
-			print(PROMPT);
+			operator_print(PROMPT);
 	}
 }
 
@@ -296,6 +274,7 @@ int operator_init(struct console *to, void (*off)(bool reboot))
 		.name = "operator", .fn = operator_thread, .weight = THREAD_WEIGHT_SERVICE};
 
 	console = to;
+	operator_say_to(to);
 	machine_off = off;
 	thread = thread_create(&params);
 	if (!thread)

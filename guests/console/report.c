@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/operator.h"
+#include "guests/console/operator_say.h"
 #include "guests/console/report_devices.h"
+#include "guests/console/report_size.h"
 #include "guests/guest.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -37,21 +38,6 @@ static const char *vcpu_state_name(enum vcpu_run_state state)
 					    [VCPU_PARKED] = "parked"};
 
 	return names[state];
-}
-
-/* "512 MiB", "1.2 MiB", "64 KiB": three figures or so are enough. */
-struct text report_size(uint64_t bytes)
-{
-	struct text t;
-
-	if (bytes < MIB)
-		snprintf(t.bytes, sizeof t.bytes, "%llu KiB", (ull)(bytes / KIB));
-	else if (bytes < 10 * MIB)
-		snprintf(t.bytes, sizeof t.bytes, "%llu.%llu MiB", (ull)(bytes / MIB),
-			 (ull)(bytes % MIB * 10 / MIB));
-	else
-		snprintf(t.bytes, sizeof t.bytes, "%llu MiB", (ull)(bytes / MIB));
-	return t;
 }
 
 /* "1.234 s", "2 min 03 s", "26 h 05 min". */

@@ -2,15 +2,7 @@
 #ifndef GUESTS_CONSOLE_REPORT_H
 #define GUESTS_CONSOLE_REPORT_H
 
-#include "kernel/lib/types.h"
-
 struct guest;
-
-/* A value as text, to be shown at once. */
-struct text {
-	char bytes[24];
-};
-struct text report_size(uint64_t bytes);
 
 /* All print with operator_say(). On the operator's thread. */
 void report_list(void);

@@ -1,10 +1,10 @@
 /* Disks in words and figures: a guest's own, and the machine's. */
 #include "guests/console/report_devices.h"
 
-#include "guests/console/operator.h"
-#include "guests/console/report.h"
+#include "guests/console/operator_say.h"
 #include "guests/console/report_networks.h"
-#include "guests/devices/devices.h"
+#include "guests/console/report_size.h"
+#include "guests/devices.h"
 #include "kernel/io/storage.h"
 
 typedef unsigned long long ull;

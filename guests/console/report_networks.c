@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-#include "guests/console/operator.h"
-#include "guests/console/report.h"
-#include "guests/devices/devices.h"
+#include "guests/console/operator_say.h"
+#include "guests/console/report_size.h"
+#include "guests/devices.h"
 #include "kernel/io/network.h"
 
 typedef unsigned long long ull;

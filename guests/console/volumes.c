@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/operator.h"
+#include "guests/console/operator_say.h"
 #include "guests/console/words.h"
 #include "kernel/io/volume.h"
 #include "kernel/lib/size.h"

@@ -12,7 +12,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/plan.h"
-#include "kernel/mem/vmap.h"
+#include "kernel/mem/hostmap_internal.h"
 
 #define CR0_WP	    BIT(16)
 #define CR4_PGE	    BIT(7)

@@ -2,7 +2,7 @@
  * Guests and the control thread: what they are told, what becomes of a VM that ends, in which
  * state a guest is shown meanwhile, and each allocation failing. Launching is test_launch's.
  */
-/* links: guests/guest.c guests/boot.c */
+/* links: guests/guest.c guests/boot/boot.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/pm.h"
 #include "guests/guest.h"
 #include "guests/launch.h"

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/pm.h"
 #include "guests/guest.h"
 #include "guests/launch.h"

@@ -4,7 +4,7 @@
  */
 #include "guests/devices/virtio/queue.h"
 
-#include "guests/devices/virtio/ring.h"
+#include "guests/devices/virtio/queue_internal.h"
 #include "kernel/vmm/gmem.h"
 
 #define DESC_ALIGN 16 /* virtio 1.2, 2.7 and 2.8.10 */

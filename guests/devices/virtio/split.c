@@ -1,5 +1,5 @@
 /* The split virtqueue (virtio 1.2, 2.7), for queue.c. */
-#include "guests/devices/virtio/ring.h"
+#include "guests/devices/virtio/queue_internal.h"
 
 enum {
 	AVAIL_NO_INTERRUPT = 1, /* 2.7.7 */

@@ -2,8 +2,8 @@
  * One guest's console: the ring of what it printed and nobody has shown yet, and the way for
  * what is typed to it. Lives as long as the guest is configured, through all its restarts.
  */
-#ifndef GUESTS_CONSOLE_CONSOLE_H
-#define GUESTS_CONSOLE_CONSOLE_H
+#ifndef GUESTS_DEVICES_CONSOLE_H
+#define GUESTS_DEVICES_CONSOLE_H
 
 #include "guests/devices/uart.h"
 

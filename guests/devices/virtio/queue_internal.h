@@ -2,8 +2,8 @@
  * What split.c and packed.c share, and what queue.c calls in them: descriptors as they lie in
  * guest memory, and single loads and stores of the rings. For these three files alone.
  */
-#ifndef GUESTS_DEVICES_VIRTIO_RING_H
-#define GUESTS_DEVICES_VIRTIO_RING_H
+#ifndef GUESTS_DEVICES_VIRTIO_QUEUE_INTERNAL_H
+#define GUESTS_DEVICES_VIRTIO_QUEUE_INTERNAL_H
 
 #include "guests/devices/virtio/queue.h" /* first: newlib's stdatomic.h wants stdint.h */
 
