@@ -15,9 +15,19 @@ const char *const lock_order[] = {
 	"balloon",
 	"NVMe admin",
 
-	/* what guests and the network drive */
+	/* taken with interrupts on: all that handlers take is taken under them */
+	"call",
 	"consoles",
-	"terminal",
+	"claims",
+	"disks",
+	"block hosts",
+	"uplink",
+	"NIC",
+	"RAM disk",
+	"guest memory",
+	"vmap",
+
+	/* what guests drive */
 	"console UART",
 	"UART",
 	"console output",
@@ -33,25 +43,19 @@ const char *const lock_order[] = {
 	"PCI pins",
 	"why a VM stops",
 	"interrupt controllers",
+
+	/* networks and disks */
 	"network",
 	"port",
 	"waiters",
-	"uplink",
-	"NIC",
 	"nics",
-	"claims",
-	"disks",
-	"block hosts",
-	"split work",
+	"packet pool",
 	"split",
-	"RAM disk",
+	"split work",
 	"block queue",
 	"bounce buffers",
 
 	/* memory */
-	"guest memory",
-	"packet pool",
-	"vmap",
 	"libc sfp_recursive_mutex",
 	"libc sinit_recursive_mutex",
 	"libc atexit_recursive_mutex",
@@ -67,7 +71,6 @@ const char *const lock_order[] = {
 	"guest pool",
 
 	/* threads and CPUs */
-	"call",
 	"CPU owners",
 	"join",
 	"mutex",
@@ -75,14 +78,15 @@ const char *const lock_order[] = {
 	"run queue",
 	"timers",
 	"random",
-	"handlers",
 	"I/O APICs",
+	"handlers",
 	"PCI ports",
 
 	/* anyone logs */
 	"log",
-	"serial output",
+	"terminal",
 	"serial input",
+	"serial output",
 	NULL,
 };
 /* clang-format on */
