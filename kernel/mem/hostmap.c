@@ -11,8 +11,8 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
-#include "kernel/mem/plan.h"
 #include "kernel/mem/hostmap_internal.h"
+#include "kernel/mem/plan.h"
 
 #define CR0_WP	    BIT(16)
 #define CR4_PGE	    BIT(7)
