@@ -42,7 +42,7 @@ struct chipset *chipset_create(const struct board *board, const struct chipset_p
 	    !(chipset->com2 = uart_create(board, UART_COM2_PORT, UART_COM2_GSI, NULL)) ||
 	    !(chipset->rtc = rtc_create(board)) || !(chipset->kbc = i8042_create(board)) ||
 	    !(chipset->pm = pm_create(board)) || !(chipset->reset = reset_create(board)) ||
-	    !(chipset->pci = pci_root_create(board, chipset->reset)))
+	    !(chipset->pci = pci_root_create(board, reset_control_access, chipset->reset)))
 		goto fail;
 	if (params->debug_exit && !(chipset->testdev = testdev_create(board)))
 		goto fail;

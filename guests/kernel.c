@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "guests/gzip.h"
+#include "guests/boot/gzip.h"
 #include "guests/linux/linux.h"
 #include "guests/multiboot/multiboot.h"
 #include "kernel/io/files.h"

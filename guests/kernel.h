@@ -6,7 +6,7 @@
 #ifndef GUESTS_KERNEL_H
 #define GUESTS_KERNEL_H
 
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 #include "guests/config/config.h"
 
 struct mem_account;

@@ -7,8 +7,8 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
-#include "guests/console/console.h"
-#include "guests/devices/devices.h"
+#include "guests/devices.h"
+#include "guests/devices/console.h"
 #include "guests/kernel.h"
 #include "guests/linux/linux.h"
 #include "guests/mptable/mptable.h"

@@ -5,7 +5,7 @@
 #ifndef GUESTS_LAUNCH_H
 #define GUESTS_LAUNCH_H
 
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 #include "guests/chipset.h"
 #include "guests/config/config.h"
 #include "kernel/vmm/vm.h"

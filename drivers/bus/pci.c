@@ -2,7 +2,7 @@
  * besides interrupts (pci_irq.c). */
 #include "drivers/bus/pci.h"
 
-#include "drivers/bus/pci_config.h"
+#include "drivers/bus/pci_internal.h"
 #include "drivers/bus/pci_regs.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/hostmap.h"

@@ -1,6 +1,6 @@
 /* Reads and writes configuration space: ECAM (PCI Express Base 4.0, 7.2.2), or mechanism #1 by
  * ports (PCI Local Bus 3.0, 3.2.2.3.2). */
-#include "drivers/bus/pci_config.h"
+#include "drivers/bus/pci_internal.h"
 
 #include "drivers/bus/pci.h"
 #include "drivers/bus/pci_regs.h"

@@ -2,7 +2,7 @@
  * Finds functions and the sizes of their BARs. Every bus number is tried, as firmware has
  * numbered the buses behind all bridges, and only AML would tell how many roots there are.
  */
-#include "drivers/bus/pci_config.h"
+#include "drivers/bus/pci_internal.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "drivers/volume/lvm/vg.h"
 #include "drivers/volume/partition.h"
 #include "kernel/lib/size.h"
 
@@ -36,7 +35,7 @@ int names_lvm(const char *text, char why[STORAGE_WHY_BYTES])
 	const char *slash = strchr(text, '/');
 
 	if (slash && slash != text && slash[1] && !strchr(slash + 1, '/') &&
-	    (size_t)(slash - text) < LVM_NAME_BYTES && strlen(slash + 1) < LVM_NAME_BYTES)
+	    (size_t)(slash - text) < NAMES_LVM_BYTES && strlen(slash + 1) < NAMES_LVM_BYTES)
 		return 0;
 	snprintf(why, STORAGE_WHY_BYTES,
 		 "names no logical volume; write its group and its name: 'lvm:vg0/web'");

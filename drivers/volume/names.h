@@ -7,6 +7,8 @@
 
 #include "kernel/io/storage.h"
 
+#define NAMES_LVM_BYTES 128 /* of a group or a logical volume, with NUL */
+
 /* Each as storage_scheme.parse: 0, or -EINVAL with the rest of a sentence in `why`. Any thread.
  */
 int names_disk(const char *text, char why[STORAGE_WHY_BYTES]);

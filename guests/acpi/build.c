@@ -5,11 +5,11 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/acpi/tables.h"
+#include "guests/boot/table.h"
 #include "guests/devices/pm.h"
 #include "guests/devices/reset.h"
 #include "guests/devices/rtc_time.h"
 #include "guests/pci/pci.h"
-#include "guests/table.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
 

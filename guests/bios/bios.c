@@ -3,9 +3,9 @@
  * relies on; what only a BIOS's own code uses is left zero. */
 #include "guests/bios/bios.h"
 
+#include "guests/boot/e820.h"
 #include "guests/devices/reset.h"
 #include "guests/devices/uart.h"
-#include "guests/e820.h"
 #include "kernel/vmm/gmem.h"
 
 #define VECTORS	     256

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/console/operator.h"
 #include "guests/events/event.h"
 #include "kernel/cpu/clock.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "guests/actions/power.h"
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/console/keys.h"
 #include "guests/console/operator.h"
 #include "guests/console/screen.h"

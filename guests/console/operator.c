@@ -13,7 +13,7 @@
 
 #include "guests/actions/action.h"
 #include "guests/actions/guests.h"
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/console/follow.h"
 #include "guests/console/lineedit.h"
 #include "guests/console/report.h"

@@ -4,7 +4,7 @@
 #include "guests/console/operator.h"
 #include "guests/console/report.h"
 #include "guests/console/report_networks.h"
-#include "guests/devices/devices.h"
+#include "guests/devices.h"
 #include "kernel/io/storage.h"
 
 typedef unsigned long long ull;

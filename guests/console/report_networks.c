@@ -5,7 +5,7 @@
 
 #include "guests/console/operator.h"
 #include "guests/console/report.h"
-#include "guests/devices/devices.h"
+#include "guests/devices.h"
 #include "kernel/io/network.h"
 
 typedef unsigned long long ull;

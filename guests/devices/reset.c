@@ -54,8 +54,10 @@ static void rst_cnt_write(struct reset *reset, uint8_t value)
 			"the guest reset itself (port 0xcf9)");
 }
 
-void reset_control_access(struct reset *reset, struct bus_access *access)
+void reset_control_access(void *device, struct bus_access *access)
 {
+	struct reset *reset = device;
+
 	if (access->write)
 		rst_cnt_write(reset, access->value);
 	else

@@ -16,7 +16,7 @@ struct board;
 /* Adds port 0x92 to board->pio. NULL when out of memory or when it is taken (logged). */
 struct reset *reset_create(const struct board *board);
 /* A byte is read from or written to port RESET_PORT. As a bus_handler. */
-void reset_control_access(struct reset *reset, struct bus_access *access);
+void reset_control_access(void *reset, struct bus_access *access);
 void reset_destroy(struct reset *reset); /* the VM runs no more */
 
 #endif

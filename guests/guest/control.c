@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/pm.h"
 #include "guests/events/event.h"
 #include "guests/guest/internal.h"

@@ -3,7 +3,7 @@
 #define GUESTS_GUEST_SNAPSHOT_H
 
 #include "guests/config/config.h"
-#include "guests/devices/devices.h"
+#include "guests/devices.h"
 #include "guests/guest/guest.h"
 #include "kernel/vmm/vm.h"
 

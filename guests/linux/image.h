@@ -2,7 +2,7 @@
 #ifndef GUESTS_LINUX_IMAGE_H
 #define GUESTS_LINUX_IMAGE_H
 
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 #include "guests/linux/params.h"
 
 struct linux_image {

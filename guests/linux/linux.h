@@ -6,7 +6,7 @@
 #ifndef GUESTS_LINUX_LINUX_H
 #define GUESTS_LINUX_LINUX_H
 
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 
 /* Whether the file looks like a Linux kernel at all (its magic numbers; not whether it is one
  * that boots here). */

@@ -3,7 +3,7 @@
 #ifndef GUESTS_LINUX_PARAMS_H
 #define GUESTS_LINUX_PARAMS_H
 
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 #include "kernel/lib/types.h"
 
 #define SETUP_HEADER_OFFSET    0x1f1 /* in the file and in boot_params */

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 #include "guests/linux/image.h"
 #include "guests/linux/linux.h"
 #include "kernel/vmm/gmem.h"

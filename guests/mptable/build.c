@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "guests/boot/table.h"
 #include "guests/devices/pm.h"
 #include "guests/mptable/mptable.h"
 #include "guests/mptable/tables.h"
 #include "guests/pci/pci.h"
-#include "guests/table.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vpic.h"

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 
 enum info_flags { /* 3.3: which fields are valid */
 		  INFO_MEMORY = BIT(0),

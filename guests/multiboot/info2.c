@@ -2,7 +2,7 @@
  * (Multiboot2 2.0, 3.6). What needs a BIOS, EFI or a screen has no tag. */
 #include <string.h>
 
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 #include "guests/multiboot/info.h"
 
 enum info_type {

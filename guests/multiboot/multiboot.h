@@ -6,7 +6,7 @@
 #ifndef GUESTS_MULTIBOOT_MULTIBOOT_H
 #define GUESTS_MULTIBOOT_MULTIBOOT_H
 
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 
 enum multiboot_version { MULTIBOOT_1 = 1, MULTIBOOT_2 = 2 };
 

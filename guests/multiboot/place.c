@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 #include "kernel/vmm/gmem.h"
 
 static const struct acpi_rsdp rsdp_unread; /* of the right size */

@@ -4,7 +4,6 @@
  */
 #include <stdatomic.h>
 
-#include "guests/devices/reset.h"
 #include "guests/pci/internal.h"
 
 #define CONFIG_ADDRESS		0 /* offsets from port 0xcf8 */
@@ -64,7 +63,7 @@ void pci_ports_access(void *device, struct bus_access *access)
 	if (access->offset >= CONFIG_DATA)
 		data_access(root, access);
 	else if (access->offset == RST_CNT && access->bytes == 1)
-		reset_control_access(root->reset, access);
+		root->reset(root->reset_device, access);
 	else if (access->offset != CONFIG_ADDRESS || access->bytes != 4)
 		access->value = UINT64_MAX;
 	else if (access->write)

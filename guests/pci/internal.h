@@ -54,7 +54,8 @@ struct pci_space {
 
 struct pci_root {
 	const struct board *board;
-	struct reset *reset;
+	bus_handler reset; /* has port 0xcf9 */
+	void *reset_device;
 	struct pci_function bridge;
 	struct pci_function *functions[PCI_SLOTS]; /* fixed before the VM starts */
 	struct pci_space memory, io;

@@ -106,7 +106,8 @@ static int add_bridge(struct pci_root *root)
 	return pci_root_add(root, &root->bridge);
 }
 
-struct pci_root *pci_root_create(const struct board *board, struct reset *reset)
+struct pci_root *pci_root_create(const struct board *board, bus_handler reset,
+				 void *reset_device)
 {
 	struct pci_root *root = heap_zalloc(sizeof(*root), board->account);
 
@@ -122,6 +123,7 @@ struct pci_root *pci_root_create(const struct board *board, struct reset *reset)
 	}
 	root->board = board;
 	root->reset = reset;
+	root->reset_device = reset_device;
 	root->next[PCI_BAR_IO] = PCI_IO_BASE;
 	root->next[PCI_BAR_MEMORY32] = PCI_WINDOW_BASE;
 	root->next[PCI_BAR_MEMORY64] = pci_high_base();

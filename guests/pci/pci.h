@@ -10,7 +10,6 @@
 #include "kernel/vmm/bus.h"
 
 struct board;
-struct reset;
 struct pci_root;
 
 /* Where it is in a guest's map: inside the hole below 4 GiB, and far above all RAM. BARs are
@@ -95,8 +94,9 @@ struct pci_function {
 uint64_t pci_high_base(void);
 
 /* The root, with a host bridge in slot 0. Byte accesses to port 0xcf9, amid its own, go on to
- * `reset`. NULL without memory or where the windows are taken (logged). */
-struct pci_root *pci_root_create(const struct board *board, struct reset *reset);
+ * `reset`, with `reset_device`. NULL without memory or where the windows are taken (logged). */
+struct pci_root *pci_root_create(const struct board *board, bus_handler reset,
+				 void *reset_device);
 /* All functions have been removed. NULL is fine. */
 void pci_root_destroy(struct pci_root *root);
 

@@ -7,7 +7,7 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/msr.h"
-#include "kernel/cpu/traps.h"
+#include "kernel/cpu/vectors.h"
 #include "kernel/lib/lapic.h"
 #include "kernel/lib/lock.h"
 

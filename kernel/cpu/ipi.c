@@ -1,12 +1,12 @@
-/* CPUs interrupting each other: to be noticed, to run a function, to stop for good. */
-#include "kernel/cpu/smp.h"
+/* The three interrupts between CPUs: kick, call, and the NMI that stops. */
+#include "kernel/cpu/ipi.h"
 
 #include <stdatomic.h>
 
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
-#include "kernel/cpu/traps.h"
+#include "kernel/cpu/vectors.h"
 #include "kernel/lib/lock.h"
 
 #define STOP_WAIT_US 100000

@@ -2,13 +2,9 @@
 #ifndef KERNEL_CPU_PANIC_H
 #define KERNEL_CPU_PANIC_H
 
-#include "kernel/cpu/traps.h"
+#include "kernel/cpu/vectors.h"
 
 /* As panic(), with the registers and the backtrace of `frame` instead of the caller's. */
 noreturn void panic_at(const struct trap_frame *frame, const char *fmt, ...) printf_like(2, 3);
-
-/* Logs the return addresses of the chain of frame pointers that starts at `rbp`, each with its
- * function's name. Stops at what cannot be a frame. Any context. */
-void panic_backtrace(uint64_t rip, uint64_t rbp);
 
 #endif

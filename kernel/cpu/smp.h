@@ -1,8 +1,8 @@
-/* Bringing up the other CPUs by INIT-SIPI-SIPI, and interrupts between CPUs. */
+/* Bringing up the other CPUs by INIT-SIPI-SIPI; what they tell each other then is ipi.h. */
 #ifndef KERNEL_CPU_SMP_H
 #define KERNEL_CPU_SMP_H
 
-#include "kernel/lib/types.h"
+#include "kernel/cpu/ipi.h"
 
 struct cpu;
 
@@ -28,20 +28,5 @@ struct smp_plan {
  * in the plan's order. Once, on CPU 0, with interrupts off. Returns the number of CPUs online.
  */
 unsigned smp_start(const struct smp_plan *plan);
-
-void smp_ipi_init(void); /* takes the vectors of the calls below; smp_start() does it */
-
-/* Makes `cpu_index` leave guest mode or HLT and look at its need_resched and requests. */
-void smp_kick(unsigned cpu_index);
-
-/* Runs fn(arg) on every other online CPU in interrupt context and waits for all. Caller must
- * have interrupts on and hold no spinlock. */
-void smp_call_others(void (*fn)(void *), void *arg);
-
-/* Stops all other CPUs for good by NMI: for panic and power-off. */
-void smp_stop_others(void);
-
-/* An NMI came to this CPU: halts it if smp_stop_others() sent it, else returns. For traps. */
-void smp_nmi(void);
 
 #endif

@@ -4,27 +4,16 @@
  */
 #include "kernel/cpu/traps.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "kernel/cpu/apic.h"
+#include "kernel/cpu/cpu.h"
 #include "kernel/cpu/extable.h"
 #include "kernel/cpu/gdt.h"
+#include "kernel/cpu/ipi.h"
 #include "kernel/cpu/mce.h"
 #include "kernel/cpu/panic.h"
-#include "kernel/cpu/smp.h"
-#include "kernel/lib/lock.h"
-#include "kernel/log/ksyms.h"
 #include "kernel/log/log.h"
-
-enum exception {
-	EXCEPTION_NMI = 2,
-	EXCEPTION_DOUBLE_FAULT = 8,
-	EXCEPTION_GENERAL_PROTECTION = 13,
-	EXCEPTION_PAGE_FAULT = 14,
-	EXCEPTION_MACHINE_CHECK = 18,
-	EXCEPTION_COUNT = 32,
-};
 
 /* 64-bit gate descriptor: SDM vol. 3A figure 6-8. */
 struct gate {
@@ -37,19 +26,10 @@ _Static_assert(sizeof(struct gate) == 16, "SDM vol. 3A figure 6-8");
 
 #define GATE_INTERRUPT 0x8e /* present, DPL 0; clears IF */
 
-struct handler {
-	trap_handler fn;
-	void *arg;
-};
-
 extern const char trap_entries[256][16]; /* traps_entry.S */
 bool trap_clear_ac;			 /* read by traps_entry.S: the CPU has SMAP */
 
 static struct gate idt[256];
-static struct handler handlers[256];
-static struct spinlock handlers_lock =
-	SPINLOCK("handlers"); /* writers of `handlers`; dispatching takes none */
-
 static void set_gate(unsigned vector, unsigned ist)
 {
 	uint64_t entry = (uint64_t)trap_entries[vector];
@@ -90,32 +70,6 @@ void traps_init_this_cpu(void)
 	}
 }
 
-void trap_register(unsigned vector, trap_handler handler, void *arg)
-{
-	uint64_t flags = spin_lock_irqsave(&handlers_lock);
-
-	handlers[vector].arg = arg;
-	atomic_signal_fence(memory_order_seq_cst);
-	*(volatile trap_handler *)&handlers[vector].fn = handler;
-	spin_unlock_irqrestore(&handlers_lock, flags);
-}
-
-int trap_alloc_vector(trap_handler handler, void *arg)
-{
-	uint64_t flags = spin_lock_irqsave(&handlers_lock);
-	int found = -ENOSPC;
-
-	for (int vector = VECTOR_DEVICE_FIRST; vector <= VECTOR_DEVICE_LAST; vector++) {
-		if (!handlers[vector].fn) {
-			handlers[vector] = (struct handler){handler, arg};
-			found = vector;
-			break;
-		}
-	}
-	spin_unlock_irqrestore(&handlers_lock, flags);
-	return found;
-}
-
 static const char *exception_name(uint64_t vector)
 {
 	static const char *const names[EXCEPTION_COUNT] = {
@@ -153,28 +107,6 @@ static uint64_t read_cr2(void)
 
 	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
 	return cr2;
-}
-
-void trap_dump(const struct trap_frame *f)
-{
-	uint64_t cr0, cr3, cr4;
-
-	__asm__ volatile("mov %%cr0, %0; mov %%cr3, %1; mov %%cr4, %2"
-			 : "=r"(cr0), "=r"(cr3), "=r"(cr4));
-	log_info("panic", "CPU %u, vector %lu, error code %#lx", cpu_this()->index, f->vector,
-		 f->error);
-	log_info("panic", "RIP %016lx CS  %04lx RFLAGS %08lx", f->rip, f->cs, f->rflags);
-	log_info("panic", "RSP %016lx SS  %04lx", f->rsp, f->ss);
-	log_info("panic", "RAX %016lx RBX %016lx RCX %016lx", f->rax, f->rbx, f->rcx);
-	log_info("panic", "RDX %016lx RSI %016lx RDI %016lx", f->rdx, f->rsi, f->rdi);
-	log_info("panic", "RBP %016lx R8  %016lx R9  %016lx", f->rbp, f->r8, f->r9);
-	log_info("panic", "R10 %016lx R11 %016lx R12 %016lx", f->r10, f->r11, f->r12);
-	log_info("panic", "R13 %016lx R14 %016lx R15 %016lx", f->r13, f->r14, f->r15);
-	log_info("panic", "CR0 %016lx CR2 %016lx CR3 %016lx", cr0, read_cr2(), cr3);
-	log_info("panic", "CR4 %016lx", cr4);
-	if (f->vector == EXCEPTION_MACHINE_CHECK)
-		mce_log();
-	panic_backtrace(f->rip, f->rbp);
 }
 
 /* Page faults say what was tried; a fault just below RSP is a stack that ran over its end. */
@@ -217,7 +149,6 @@ void trap_dispatch(struct trap_frame *frame);
 void trap_dispatch(struct trap_frame *frame)
 {
 	struct cpu *cpu = cpu_this();
-	const struct handler *handler = &handlers[frame->vector];
 
 	if (unlikely(frame->vector < EXCEPTION_COUNT)) {
 		exception(frame);
@@ -225,9 +156,8 @@ void trap_dispatch(struct trap_frame *frame)
 	}
 	cpu->irq_depth++;
 	atomic_fetch_add_explicit(&cpu->interrupts, 1, memory_order_relaxed);
-	if (likely(handler->fn))
-		handler->fn((unsigned)frame->vector, handler->arg);
-	else if (frame->vector != VECTOR_SPURIOUS)
+	if (unlikely(!vectors_handle((unsigned)frame->vector)) &&
+	    frame->vector != VECTOR_SPURIOUS)
 		log_warn("cpu", "CPU %u: interrupt at vector %#lx, which nobody handles",
 			 cpu->index, frame->vector);
 	if (likely(frame->vector != VECTOR_SPURIOUS))

@@ -5,7 +5,7 @@
 #ifndef KERNEL_IO_ACPI_PARSE_H
 #define KERNEL_IO_ACPI_PARSE_H
 
-#include "kernel/io/acpi.h"
+#include "kernel/io/acpi_machine.h"
 
 #define ACPI_HEADER_BYTES 36
 

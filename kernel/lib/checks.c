@@ -6,18 +6,21 @@
 
 #include <string.h>
 
-#define CLASSES 96
+#include "kernel/lib/lock_order.h"
 
-/* One kind of lock, 0 of the array unused. Where it was first taken by an interrupt handler,
- * and with interrupts on; NULL: never. */
+#define CLASSES 128
+
+/* One kind of lock: number n is lock_order[n - 1]. Where it was first taken by an interrupt
+ * handler, and with interrupts on; NULL: never. */
 static struct class
 {
-	const char *name;
+	const char *name; /* NULL: none was taken yet */
 	const char *in_irq, *irqs_on;
 } classes[CLASSES];
-static unsigned class_count = 1;
+static unsigned class_count;
+static const char *const *table = lock_order;
 
-/* orders[a][b]: b was taken under a; where each was taken then. */
+/* orders[a][b]: b was taken under a, which is less; where each was taken then. */
 static struct order {
 	const char *outer, *inner;
 } orders[CLASSES][CLASSES];
@@ -44,51 +47,41 @@ static void leave(uint64_t flags)
 
 struct check_counts check_counts(void)
 {
-	return (struct check_counts){class_count - 1, order_count, waits};
+	return (struct check_counts){class_count, order_count, waits};
 }
 
-void check_forget(void)
+void check_forget(const char *const *order)
 {
 	memset(classes, 0, sizeof classes);
 	memset(orders, 0, sizeof orders);
-	class_count = 1;
+	class_count = 0;
 	order_count = 0;
+	table = order ? order : lock_order;
 }
 
-/* 0: there is no room for one more. */
+/* 0: the table does not have it, or is too long. */
 static unsigned find_class(const char *name)
 {
-	for (unsigned i = 1; i < class_count; i++)
-		if (!strcmp(classes[i].name, name))
-			return i;
-	if (class_count == CLASSES)
+	unsigned i = 1;
+
+	while (i < CLASSES && table[i - 1] && strcmp(table[i - 1], name) != 0)
+		i++;
+	if (i == CLASSES || !table[i - 1])
 		return 0;
-	classes[class_count].name = name;
-	return class_count++;
+	class_count += !classes[i].name;
+	classes[i].name = table[i - 1];
+	return i;
 }
 
-/* Whether `to` was ever taken under `from`, or under what was; *first is the first step. */
-static bool leads_to(unsigned from, unsigned to, unsigned *first, bool seen[CLASSES])
+/* Whether `to` was ever taken under `from`, or under what was. */
+static bool leads_to(unsigned from, unsigned to)
 {
-	for (unsigned next = 1; next < class_count; next++) {
-		unsigned ignored;
-
-		if (!orders[from][next].inner || seen[next])
-			continue;
-		seen[next] = true;
-		if (next == to || leads_to(next, to, &ignored, seen)) {
-			*first = next;
+	if (orders[from][to].inner)
+		return true;
+	for (unsigned next = from + 1; next < to; next++)
+		if (orders[from][next].inner && leads_to(next, to))
 			return true;
-		}
-	}
 	return false;
-}
-
-static bool path(unsigned from, unsigned to, unsigned *first)
-{
-	bool seen[CLASSES] = {false};
-
-	return leads_to(from, to, first, seen);
 }
 
 /* A pair of classes, the first taken by interrupt handlers and the other under it, though it is
@@ -96,11 +89,9 @@ static bool path(unsigned from, unsigned to, unsigned *first)
  */
 static bool irq_conflict(unsigned *handler, unsigned *open)
 {
-	unsigned ignored;
-
-	for (unsigned a = 1; a < class_count; a++)
-		for (unsigned b = 1; classes[a].in_irq && b < class_count; b++)
-			if (classes[b].irqs_on && path(a, b, &ignored)) {
+	for (unsigned a = 1; a < CLASSES; a++)
+		for (unsigned b = a + 1; classes[a].in_irq && b < CLASSES; b++)
+			if (classes[b].irqs_on && leads_to(a, b)) {
 				*handler = a;
 				*open = b;
 				return true;
@@ -143,30 +134,29 @@ static void check_context(unsigned class, const char *site)
 static void check_order(unsigned outer, const char *outer_site, unsigned inner,
 			const char *site)
 {
-	unsigned first = 0, handler = 0, open = 0;
+	unsigned handler = 0, open = 0;
 	uint64_t flags;
-	bool wrong, conflict = false;
+	bool conflict;
 
+	if (outer == inner) {
+		check_failed("two of '%s' at once: taken at %s, and at %s", classes[outer].name,
+			     outer_site, site);
+		return;
+	}
+	if (inner < outer) {
+		check_failed("'%s', taken at %s under '%s' of %s: kernel/lib/lock_order.c has "
+			     "them the other way round",
+			     classes[inner].name, site, classes[outer].name, outer_site);
+		return;
+	}
 	if (orders[outer][inner].inner)
 		return;
 	flags = enter();
-	wrong = outer == inner || path(inner, outer, &first);
-	if (!wrong) {
-		order_count += !orders[outer][inner].inner;
-		orders[outer][inner] = (struct order){outer_site, site};
-		conflict = irq_conflict(&handler, &open);
-	}
+	order_count += !orders[outer][inner].inner;
+	orders[outer][inner] = (struct order){outer_site, site};
+	conflict = irq_conflict(&handler, &open);
 	leave(flags);
-	if (outer == inner)
-		check_failed("two of '%s' at once: taken at %s, and at %s", classes[outer].name,
-			     outer_site, site);
-	else if (wrong)
-		check_failed("'%s', taken at %s under '%s' of %s; but '%s' was taken at %s "
-			     "under '%s' of %s",
-			     classes[inner].name, site, classes[outer].name, outer_site,
-			     classes[first].name, orders[inner][first].inner,
-			     classes[inner].name, orders[inner][first].outer);
-	else if (conflict)
+	if (conflict)
 		check_failed("an interrupt handler takes '%s' at %s, and under it '%s', which "
 			     "is taken with interrupts on at %s",
 			     classes[handler].name, classes[handler].in_irq, classes[open].name,
@@ -184,7 +174,9 @@ static unsigned class_of(struct check_lock *lock)
 	class = find_class(lock->name);
 	leave(flags);
 	if (!class)
-		check_failed("more than %u classes of locks: '%s'", CLASSES, lock->name);
+		check_failed("the lock '%s' is not in kernel/lib/lock_order.c: it goes behind "
+			     "all that it is taken under",
+			     lock->name);
 	atomic_store_explicit(&lock->class, class, memory_order_relaxed);
 	return class;
 }

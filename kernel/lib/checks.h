@@ -5,10 +5,9 @@
  * - Nothing waits for other CPUs or threads with interrupts off, in an interrupt handler, with
  * a spinlock held, or with access to the guest's window open: check_may_wait() stands at the
  *   head of all that may, whether or not it has to this time.
- * - Spinlocks are taken in one order. A lock's class is what it guards (spin_lock_init()). The
- *   first time that one class is taken under another sets their order; whoever takes them the
- *   other way round later, directly or by way of others, is told of both places.
- * - So are mutexes among themselves: a thread that waits for one holds those it has.
+ * - Locks are taken in one order, lock_order.h's. A lock's class is what it guards
+ * (spin_lock_init(), mutex_init()), and is in that list. Two of one class are never held.
+ * - Spinlocks are looked at among those that a CPU holds, mutexes among a thread's.
  * - A class that interrupt handlers take is never taken with interrupts on, nor under it one
  *   that is.
  * That frames have one owner is kernel/mem/owners.h.
@@ -82,8 +81,9 @@ struct check_counts check_counts(void);
 /* Says in the log that this is such a build; once. */
 void check_announce(void);
 
-/* Forgets classes and orders; for tests. */
-void check_forget(void);
+/* Forgets classes and orders, and has `order` instead of lock_order; NULL: that again. For
+ * tests. */
+void check_forget(const char *const *order);
 
 #else
 

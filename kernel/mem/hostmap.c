@@ -12,8 +12,8 @@
 #include "kernel/lib/x86.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
+#include "kernel/mem/hostmap_internal.h"
 #include "kernel/mem/plan.h"
-#include "kernel/mem/vmap.h"
 
 #define KERNEL_HALF 256 /* first PML4 slot of the upper half */
 #define PML4_SLOTS  512

@@ -2,7 +2,7 @@
  * The vmap area: address ranges with guard gaps, for what the directmap has not. Searched
  * linearly: there are as many areas as threads, devices and boot files.
  */
-#include "kernel/mem/vmap.h"
+#include "kernel/mem/hostmap_internal.h"
 
 #include "kernel/cpu/control.h"
 #include "kernel/cpu/smp.h"

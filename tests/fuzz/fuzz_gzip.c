@@ -3,11 +3,11 @@
  * memory that stays allocated after one, more output than the file claims, and output of
  * another length.
  */
-/* links: guests/gzip.c guests/boot.c */
+/* links: guests/boot/gzip.c guests/boot/boot.c */
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/gzip.h"
+#include "guests/boot/gzip.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/gmem.h"
@@ -31,7 +31,7 @@ void heap_free(void *p)
 	free(p);
 }
 
-/* guests/boot.c can; unpacking does not. */
+/* guests/boot/boot.c can; unpacking does not. */
 int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 {
 	(void)gm, (void)gpa, (void)buf, (void)bytes;

@@ -7,7 +7,8 @@
 /* links: guests/linux/load.c guests/linux/image.c guests/linux/place.c */
 /* links: guests/multiboot/load.c guests/multiboot/image.c guests/multiboot/info.c */
 /* links: guests/multiboot/elf.c guests/multiboot/header2.c guests/multiboot/info2.c */
-/* links: guests/multiboot/place.c guests/multiboot/check.c guests/boot.c guests/e820.c */
+/* links: guests/multiboot/place.c guests/multiboot/check.c guests/boot/boot.c */
+/* links: guests/boot/e820.c */
 /* links: tests/unit/fake_gmem.c */
 #include <errno.h>
 #include <stdlib.h>

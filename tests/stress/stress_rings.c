@@ -3,7 +3,7 @@
  * while somebody types and the guest comes and goes; and the log, into which all write while
  * sinks come and go. Nothing is lost, doubled or mixed up.
  */
-/* links: guests/console/console.c kernel/log/log.c tests/stress/stress.c */
+/* links: guests/devices/console.c kernel/log/log.c tests/stress/stress.c */
 #include "tests/stress/stress.h"
 
 #include <sched.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 

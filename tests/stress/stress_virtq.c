@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "guests/devices/virtio/queue.h"
-#include "guests/devices/virtio/ring.h"
+#include "guests/devices/virtio/queue_internal.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/gmem.h"
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/pm.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/log/log.h"

@@ -114,7 +114,7 @@ static inline int setup(void **state)
 	(void)state;
 	vm = fake_machine_create();
 	reset = reset_create(&vm->board);
-	root = pci_root_create(&vm->board, reset);
+	root = pci_root_create(&vm->board, reset_control_access, reset);
 	device = (struct device){.pci = model};
 	second = (struct device){.pci = model};
 	return root ? pci_root_add(root, &device.pci) : -1;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/devices/reset.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/log/log.h"
@@ -204,11 +203,6 @@ static void broadcast_eoi(void *controllers, uint8_t vector)
 }
 
 static const struct irqchip_ops irqs = {.set = set_line, .msi = send_msi, .eoi = broadcast_eoi};
-
-__attribute__((weak)) void reset_control_access(struct reset *reset, struct bus_access *access)
-{
-	(void)reset, (void)access;
-}
 
 struct vm *fake_vm_create(unsigned vcpus, uint64_t now_ns)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "guests/bios/bios.h"
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 #include "kernel/sched/thread.h"
 #include "tests/unit/fake_gmem.h"
 

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "drivers/bus/pci.h"
-#include "drivers/bus/pci_config.h"
+#include "drivers/bus/pci_internal.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"

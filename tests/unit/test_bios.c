@@ -1,7 +1,7 @@
 /* What lies below 1 MiB in a guest that has not started, beside what E820 and the ACPI tables
  * say of the same memory; and each write that fails fails the whole. The code itself is run by
  * tests/guest/bios.c. */
-/* links: guests/bios/bios.c guests/e820.c tests/unit/fake_gmem.c */
+/* links: guests/bios/bios.c guests/boot/e820.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 #include "tests/unit/fake_gmem.h"
 
 static struct fake_gmem fake;

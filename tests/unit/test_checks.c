@@ -15,6 +15,7 @@
 #include "kernel/mem/owners.h"
 #include "tests/unit/checks_host.h"
 
+static const char *const order[] = {"one", "two", "three", "first", "second", "third", NULL};
 static char text[CHECKS_TEXT_BYTES];
 static struct spinlock first = SPINLOCK("first"), second = SPINLOCK("second"),
 		       third = SPINLOCK("third"), nameless;
@@ -24,7 +25,7 @@ static int setup(void **state)
 	(void)state;
 	checks_expected = text;
 	text[0] = 0;
-	check_forget();
+	check_forget(order);
 	first = (struct spinlock)SPINLOCK("first");
 	second = (struct spinlock)SPINLOCK("second");
 	third = (struct spinlock)SPINLOCK("third");
@@ -104,29 +105,41 @@ static void given_back_in_any_order(void **state)
 
 /* ---- order ---- */
 
-static void two_orders(void **state)
+static void the_order_of_the_table(void **state)
 {
 	(void)state;
 	under(&first, &second);
-	under(&first, &second);
-	says("");
-	assert_int_equal(check_counts().orders, 1);
-	under(&second, &first);
-	says("'first', taken at tests/unit/test_checks.c:");
-	under(&second, &first);
-	says("but 'second' was taken at tests/unit/test_checks.c:");
-}
-
-static void a_circle_of_three(void **state)
-{
-	(void)state;
 	under(&first, &second);
 	under(&second, &third);
+	under(&first, &third);
 	says("");
-	under(&third, &first);
-	says("'first', taken at");
-	under(&first, &third); /* shorter, and the same direction */
+	assert_int_equal(check_counts().orders, 3);
+	assert_int_equal(check_counts().classes, 3);
+	under(&third, &first); /* though nobody held the two so far the other way round */
+	says("'first', taken at tests/unit/test_checks.c:");
+	under(&second, &first);
+	says("under 'second' of tests/unit/test_checks.c:");
+	check_forget(order);
+	under(&third, &second);
+	says("has them the other way round");
+}
+
+static void a_class_that_the_table_lacks(void **state)
+{
+	struct spinlock other = SPINLOCK("fourth");
+
+	(void)state;
+	spin_lock(&other);
+	says("'fourth' is not in kernel/lib/lock_order.c");
+	spin_unlock(&other);
+	check_forget(NULL);
+	spin_lock(&other);
+	says("'fourth' is not in");
+	spin_unlock(&other);
+	other = (struct spinlock)SPINLOCK("log");
+	spin_lock(&other);
 	says("");
+	spin_unlock(&other);
 }
 
 static void two_of_a_kind(void **state)
@@ -298,8 +311,8 @@ static void mutexes_have_an_order(void **state)
 	check_mutex_give(&one);
 	mutex_take(&three, "d");
 	says("");
-	check_mutex_take(&one, "e"); /* one, two, three, one */
-	says("'one', taken at e under 'two' of b; but 'two' was taken at b under 'one' of a");
+	check_mutex_take(&one, "e");
+	says("'one', taken at e under 'two' of b: kernel/lib/lock_order.c has them");
 	check_mutex_give(&two);
 	check_mutex_take(&one, "f");
 	says("'one', taken at f under 'three' of d");
@@ -348,8 +361,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(waiting, setup),
 		cmocka_unit_test_setup(given_back_in_any_order, setup),
-		cmocka_unit_test_setup(two_orders, setup),
-		cmocka_unit_test_setup(a_circle_of_three, setup),
+		cmocka_unit_test_setup(the_order_of_the_table, setup),
+		cmocka_unit_test_setup(a_class_that_the_table_lacks, setup),
 		cmocka_unit_test_setup(two_of_a_kind, setup),
 		cmocka_unit_test_setup(taken_twice, setup),
 		cmocka_unit_test_setup(trying_sets_no_order, setup),

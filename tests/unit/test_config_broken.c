@@ -5,6 +5,7 @@
  */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c guests/config/config.c */
+/* links: guests/config/parse.c */
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/hint.c */
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
 /* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */

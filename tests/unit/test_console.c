@@ -1,6 +1,6 @@
 /* A guest's console: nothing is lost or reordered between the guest's UART and the terminal,
  * however slow either is. The UART is a fake that keeps what was refused, as the real one. */
-/* links: guests/console/console.c tests/unit/fake_gmem.c */
+/* links: guests/devices/console.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 
 struct uart {
 	struct uart_host host;

@@ -1,5 +1,5 @@
 /* What guests are told about their memory, for sizes around the hole below 4 GiB. */
-/* links: guests/e820.c tests/unit/fake_gmem.c */
+/* links: guests/boot/e820.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 #include "guests/pci/pci.h"
 #include "tests/unit/fake_gmem.h"
 

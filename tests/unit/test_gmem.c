@@ -112,7 +112,7 @@ static void nothing_stays_where_it_was_zeroed(void **state)
 static void touching_may_always_wait(void **state)
 {
 	static char text[CHECKS_TEXT_BYTES];
-	struct spinlock lock = SPINLOCK("any");
+	struct spinlock lock = SPINLOCK("RAM disk");
 	uint64_t value = 0, hpa, bytes = 1;
 	struct gmem gm;
 

@@ -4,7 +4,7 @@
  * failing. Launching is test_launch's; disks that do not answer are test_guest_stuck's.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
-/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
+/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot/boot.c */
 /* links: guests/events/actor.c guests/events/event.c */
 /* links: tests/unit/fake_guest.c tests/unit/fake_threads.c */
 #include <setjmp.h>

@@ -41,7 +41,7 @@ static void test_windows_fit_the_addresses(void **state)
 		cpu_features.phys_bits = cases[i].bits;
 		assert_int_equal(pci_high_base(), cases[i].base);
 		large->gmem.bytes = cases[i].base - GIB + 2 * MIB; /* RAM would reach it */
-		assert_null(pci_root_create(&large->board, reset));
+		assert_null(pci_root_create(&large->board, reset_control_access, reset));
 	}
 	cpu_features.phys_bits = before;
 	fake_vm_destroy(large);

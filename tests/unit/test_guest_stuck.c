@@ -5,8 +5,8 @@
  * fakes, and a disk answers when the test says.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
-/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
-/* links: guests/events/actor.c guests/events/event.c guests/launch.c guests/devices/devices.c
+/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot/boot.c */
+/* links: guests/events/actor.c guests/events/event.c guests/launch.c guests/devices.c
  */
 /* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c */
 /* links: tests/unit/fake_guest.c tests/unit/fake_threads.c tests/unit/fake_blkdev.c */
@@ -24,7 +24,7 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/virtio/console.h"
 #include "guests/devices/virtio/rng.h"
 #include "guests/kernel.h"

@@ -3,7 +3,7 @@
  * with a reason, never written beyond what it claims, never read beyond its end (the address
  * sanitizer watches: each file is a heap block of its size), and nothing stays allocated.
  */
-/* links: guests/gzip.c guests/boot.c tests/unit/fake_gmem.c */
+/* links: guests/boot/gzip.c guests/boot/boot.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "guests/gzip.h"
+#include "guests/boot/gzip.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 

@@ -3,7 +3,8 @@
  * starts it, that a gzip'd one is unpacked, and that whatever is missing or fails, nothing
  * stays mapped or allocated.
  */
-/* links: guests/kernel.c guests/gzip.c guests/boot.c guests/e820.c kernel/io/files.c */
+/* links: guests/kernel.c guests/boot/gzip.c guests/boot/boot.c guests/boot/e820.c */
+/* links: kernel/io/files.c */
 /* links: guests/linux/image.c guests/linux/place.c */
 /* links: guests/multiboot/image.c guests/multiboot/info.c guests/multiboot/elf.c */
 /* links: guests/multiboot/header2.c guests/multiboot/info2.c guests/multiboot/place.c */

@@ -4,8 +4,8 @@
  * address sanitizer watches: each image is a heap block of exactly its size). Where kernels and
  * initrds go is test_linux_place.c's.
  */
-/* links: guests/linux/load.c guests/linux/image.c guests/linux/place.c guests/boot.c */
-/* links: guests/e820.c */
+/* links: guests/linux/load.c guests/linux/image.c guests/linux/place.c guests/boot/boot.c */
+/* links: guests/boot/e820.c */
 /* links: tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>

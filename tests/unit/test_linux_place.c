@@ -2,8 +2,8 @@
  * Where the Linux loader puts kernels and initrds, and what it refuses: the last size of memory
  * that is too small, the first that is enough, and what it says of both.
  */
-/* links: guests/linux/load.c guests/linux/image.c guests/linux/place.c guests/boot.c */
-/* links: guests/e820.c */
+/* links: guests/linux/load.c guests/linux/image.c guests/linux/place.c guests/boot/boot.c */
+/* links: guests/boot/e820.c */
 /* links: tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>

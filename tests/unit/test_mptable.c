@@ -1,6 +1,6 @@
 /* The MP configuration table as a guest finds it and reads it: found by its signature, summing
  * to zero, its entries in order, and saying what devices, MADT and DSDT say. */
-/* links: guests/mptable/build.c guests/mptable/install.c guests/e820.c */
+/* links: guests/mptable/build.c guests/mptable/install.c guests/boot/e820.c */
 /* links: tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "guests/acpi/acpi.h"
+#include "guests/boot/e820.h"
 #include "guests/devices/pm.h"
-#include "guests/e820.h"
 #include "guests/mptable/mptable.h"
 #include "guests/mptable/tables.h"
 #include "guests/pci/pci.h"

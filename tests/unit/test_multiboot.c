@@ -6,7 +6,7 @@
 /* links: guests/multiboot/load.c guests/multiboot/image.c guests/multiboot/info.c */
 /* links: guests/multiboot/elf.c guests/multiboot/header2.c guests/multiboot/info2.c */
 /* links: guests/multiboot/place.c */
-/* links: guests/boot.c guests/e820.c tests/unit/fake_gmem.c */
+/* links: guests/boot/boot.c guests/boot/e820.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

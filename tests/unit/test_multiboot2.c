@@ -6,7 +6,7 @@
 /* links: guests/multiboot/load.c guests/multiboot/image.c guests/multiboot/info.c */
 /* links: guests/multiboot/elf.c guests/multiboot/header2.c guests/multiboot/info2.c */
 /* links: guests/multiboot/place.c guests/multiboot/check.c */
-/* links: guests/boot.c guests/e820.c tests/unit/fake_gmem.c */
+/* links: guests/boot/boot.c guests/boot/e820.c tests/unit/fake_gmem.c */
 #include "tests/unit/multiboot2_image.h"
 
 static void test_start(void **state)

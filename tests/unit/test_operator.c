@@ -27,7 +27,7 @@
 
 #include "guests/actions/job.h"
 #include "guests/actions/power.h"
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/console/operator.h"
 #include "guests/console/report.h"
 #include "guests/console/report_devices.h"

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "drivers/bus/pci.h"
-#include "drivers/bus/pci_config.h"
+#include "drivers/bus/pci_internal.h"
 #include "kernel/cpu/port.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/hostmap.h"

@@ -3,7 +3,7 @@
  * whole and in order, however little room there is at either end; and drivers that break the
  * rules, or reset it in the middle.
  */
-/* links: guests/devices/virtio/console.c guests/console/console.c */
+/* links: guests/devices/virtio/console.c guests/devices/console.c */
 /* links: guests/devices/virtio/virtio.c guests/devices/virtio/registers.c */
 /* links: guests/devices/virtio/queue.c guests/devices/virtio/split.c */
 /* links: guests/devices/virtio/packed.c guests/pci/pci.c guests/pci/access.c */
@@ -18,7 +18,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/virtio/console.h"
 #include "tests/unit/virtio_pci.h"
 

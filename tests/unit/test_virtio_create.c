@@ -8,7 +8,7 @@
 /* links: guests/devices/virtio/rng.c guests/devices/virtio/balloon.c */
 /* links: guests/devices/virtio/virtio.c guests/devices/virtio/registers.c */
 /* links: guests/devices/virtio/queue.c guests/devices/virtio/split.c */
-/* links: guests/devices/virtio/packed.c guests/console/console.c guests/pci/pci.c */
+/* links: guests/devices/virtio/packed.c guests/devices/console.c guests/pci/pci.c */
 /* links: guests/pci/access.c guests/pci/bars.c guests/pci/function.c guests/pci/msix.c */
 /* links: guests/pci/pins.c kernel/vmm/bus.c tests/unit/fake_vmm.c tests/unit/fake_gmem.c */
 /* links: tests/unit/fake_threads.c tests/unit/fake_blkdev.c */
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "guests/config/config.h"
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
 #include "guests/devices/virtio/rng.h"

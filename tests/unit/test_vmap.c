@@ -15,7 +15,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"
-#include "kernel/mem/vmap.h"
+#include "kernel/mem/hostmap_internal.h"
 
 #define MAPPINGS 128
 #define LIMBO	 32 /* areas freed before all CPUs are interrupted */

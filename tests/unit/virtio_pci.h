@@ -58,7 +58,7 @@ static inline void machine_create(void)
 	fake_gmem_init(&fake, MACHINE_BYTES);
 	vm = fake_vm_create(1, 0);
 	vm->gmem = fake.gm;
-	root = pci_root_create(&vm->board, NULL);
+	root = pci_root_create(&vm->board, NULL, NULL);
 }
 
 /* The device is gone already; -1 if it left anything behind. */

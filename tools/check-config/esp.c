@@ -157,7 +157,7 @@ void thread_yield(void)
 {
 }
 
-/* Checking writes to no guest; guests/boot.c can. */
+/* Checking writes to no guest; guests/boot/boot.c can. */
 int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 {
 	(void)gm, (void)gpa, (void)buf, (void)bytes;

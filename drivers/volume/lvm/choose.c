@@ -1,6 +1,6 @@
 /* Chooses among the states of a group that the disks have. All are sorted first, so that
  * nothing is compared with everything. */
-#include "drivers/volume/lvm/choose.h"
+#include "drivers/volume/lvm/scan_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -88,11 +88,11 @@ static void refuse_strangers(const struct choice *choice, struct lvm_vg *const *
 
 	for (unsigned i = 1; i < count && !*states[0]->why; i++)
 		if (!is_known(choice, holders, states[i]))
-			lvm_vg_refuse(states[0]->why,
-				      "has its newest state (%u) only on disks that are not "
-				      "part of it by an older one (%u): vgs and pvs on Linux "
-				      "tell more",
-				      states[0]->seqno, states[i]->seqno);
+			lvm_text_refuse(states[0]->why,
+					"has its newest state (%u) only on disks that are not "
+					"part of it by an older one (%u): vgs and pvs on Linux "
+					"tell more",
+					states[0]->seqno, states[i]->seqno);
 }
 
 /* ---- states -------------------------------------------------------------------------------
@@ -108,9 +108,9 @@ static void choose_state(const struct choice *choice, struct lvm_vg **states, un
 	for (unsigned i = 0; i < count; i++) {
 		states[i]->is_old = i >= newest;
 		if (newest > 1 && i < newest)
-			lvm_vg_refuse(states[i]->why,
-				      "has two states with the number %u, which differ",
-				      states[i]->seqno);
+			lvm_text_refuse(states[i]->why,
+					"has two states with the number %u, which differ",
+					states[i]->seqno);
 	}
 	if (newest == 1)
 		refuse_strangers(choice, states, count);
@@ -157,9 +157,9 @@ static void refuse_same_names(const struct choice *choice)
 		if (are_one(&choice->all[first], end - first))
 			continue;
 		for (unsigned i = first; i < end; i++)
-			lvm_vg_refuse(choice->all[i]->why,
-				      "is the name of two volume groups: vgrename on Linux "
-				      "tells them apart");
+			lvm_text_refuse(choice->all[i]->why,
+					"is the name of two volume groups: vgrename on Linux "
+					"tells them apart");
 	}
 }
 

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/volume/lvm/vg.h"
-
 #define AREA_VERSION   1
 #define CRC_STEP_BYTES 16 /* of a text: one of turns.h's steps */
 
@@ -156,7 +154,7 @@ static bool text_fits(const struct lvm_area *area, const struct lvm_raw_location
 
 static enum lvm_area_state damaged(struct lvm_label *label, const char *what)
 {
-	lvm_vg_refuse(label->why, "has a metadata area %s", what);
+	lvm_text_refuse(label->why, "has a metadata area %s", what);
 	return LVM_AREA_DAMAGED;
 }
 
@@ -179,9 +177,9 @@ static enum lvm_area_state check_header(struct lvm_label *label, const struct lv
 		return damaged(label, "whose header puts the text outside of it");
 	if (text->bytes <= LVM_TEXT_BYTES_MAX)
 		return LVM_AREA_GOOD;
-	lvm_vg_refuse(label->why,
-		      "has %llu bytes of metadata text; Bulkhead takes %llu at most",
-		      (unsigned long long)text->bytes, LVM_TEXT_BYTES_MAX);
+	lvm_text_refuse(label->why,
+			"has %llu bytes of metadata text; Bulkhead takes %llu at most",
+			(unsigned long long)text->bytes, LVM_TEXT_BYTES_MAX);
 	return LVM_AREA_UNREAD;
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/volume/lvm/choose.h"
+#include "drivers/volume/lvm/scan_internal.h"
 #include "kernel/lib/sort.h"
 
 #define COMPARE_STEP_BYTES    64 /* one of turns.h's steps */
@@ -97,7 +97,7 @@ static int read_area(struct lvm_scan *scan, struct lvm_label *label, unsigned in
 		area->vg = vg;
 		return 0;
 	}
-	lvm_vg_refuse(label->why, "%s", why);
+	lvm_text_refuse(label->why, "%s", why);
 	area->state = error == -ENOENT ? LVM_AREA_DAMAGED : LVM_AREA_UNREAD;
 	return area->state == LVM_AREA_UNREAD ? lvm_label_read_name(label, index) : 0;
 }
@@ -150,15 +150,15 @@ static int read_areas(struct lvm_scan *scan)
 static void match_label(struct lvm_vg *vg, struct lvm_pv *pv, struct lvm_label *label)
 {
 	if (pv->label)
-		lvm_vg_refuse(vg->why,
-			      "has the physical volume %.20s twice: on %.32s and %.32s",
-			      pv->name, pv->label->disk->name, label->disk->name);
+		lvm_text_refuse(vg->why,
+				"has the physical volume %.20s twice: on %.32s and %.32s",
+				pv->name, pv->label->disk->name, label->disk->name);
 	else if (label->vg && label->vg != vg)
-		lvm_vg_refuse(vg->why, "shares %.32s with the volume group %.40s",
-			      label->disk->name, label->vg->name);
+		lvm_text_refuse(vg->why, "shares %.32s with the volume group %.40s",
+				label->disk->name, label->vg->name);
 	if (label->vg && label->vg != vg)
-		lvm_vg_refuse(label->vg->why, "shares %.32s with the volume group %.40s",
-			      label->disk->name, vg->name);
+		lvm_text_refuse(label->vg->why, "shares %.32s with the volume group %.40s",
+				label->disk->name, vg->name);
 	pv->label = label;
 	label->vg = vg;
 }
@@ -170,19 +170,20 @@ static void check_place(struct lvm_vg *vg, const struct lvm_pv *pv)
 	uint64_t bytes = pv->extents * vg->extent_bytes;
 
 	if (pv->start > disk->bytes || bytes > disk->bytes - pv->start)
-		lvm_vg_refuse(vg->why,
-			      "has the physical volume %.20s, larger than its disk %.32s",
-			      pv->name, disk->name);
+		lvm_text_refuse(vg->why,
+				"has the physical volume %.20s, larger than its disk %.32s",
+				pv->name, disk->name);
 	if (bytes && pv->start < LVM_LABEL_AREA_BYTES)
-		lvm_vg_refuse(vg->why, "has extents of %.20s where its label is", pv->name);
+		lvm_text_refuse(vg->why, "has extents of %.20s where its label is", pv->name);
 	for (unsigned i = 0; i < pv->label->area_count; i++) {
 		const struct lvm_location *area = &pv->label->areas[i].where;
 
 		if (area->offset < LVM_LABEL_AREA_BYTES ||
 		    (area->offset < pv->start + bytes &&
 		     pv->start < area->offset + area->bytes))
-			lvm_vg_refuse(vg->why, "has a metadata area of %.20s among its extents",
-				      pv->name);
+			lvm_text_refuse(vg->why,
+					"has a metadata area of %.20s among its extents",
+					pv->name);
 	}
 }
 
@@ -204,14 +205,14 @@ static void match_pv(struct lvm_scan *scan, struct lvm_vg *vg, struct lvm_pv *pv
 	}
 	if (!pv->label) {
 		lvm_label_id_text(pv->id, id);
-		lvm_vg_refuse(vg->why, "lacks the physical volume %.20s (%s)", pv->name, id);
+		lvm_text_refuse(vg->why, "lacks the physical volume %.20s (%s)", pv->name, id);
 		return;
 	}
 	if (pv->missing)
-		lvm_vg_refuse(vg->why,
-			      "has %.32s marked as missing: vgextend --restoremissing "
-			      "on Linux takes it back",
-			      pv->label->disk->name);
+		lvm_text_refuse(vg->why,
+				"has %.32s marked as missing: vgextend --restoremissing "
+				"on Linux takes it back",
+				pv->label->disk->name);
 	check_place(vg, pv);
 }
 
@@ -244,21 +245,21 @@ static void check_area(struct lvm_vg *vg, const struct lvm_label *label,
 		       const struct lvm_area *area)
 {
 	if (area->state == LVM_AREA_DAMAGED)
-		lvm_vg_refuse(vg->keep_why,
-			      "has a damaged metadata area on %.32s: vgck "
-			      "--updatemetadata %.40s on Linux mends it",
-			      label->disk->name, vg->name);
+		lvm_text_refuse(vg->keep_why,
+				"has a damaged metadata area on %.32s: vgck "
+				"--updatemetadata %.40s on Linux mends it",
+				label->disk->name, vg->name);
 	else if (area->state == LVM_AREA_UNREAD) /* it may be newer than all that was read */
-		lvm_vg_refuse(vg->why, "can't be read: %.32s %.160s", label->disk->name,
-			      label->why);
+		lvm_text_refuse(vg->why, "can't be read: %.32s %.160s", label->disk->name,
+				label->why);
 	else if (area->state == LVM_AREA_GOOD && strcmp(area->vg->id, vg->id) != 0)
-		lvm_vg_refuse(vg->keep_why, "has the metadata of %.40s on %.32s",
-			      area->vg->name, label->disk->name);
+		lvm_text_refuse(vg->keep_why, "has the metadata of %.40s on %.32s",
+				area->vg->name, label->disk->name);
 	else if (area->state == LVM_AREA_GOOD && area->vg != vg)
-		lvm_vg_refuse(vg->note,
-			      "has an older copy of its metadata on %.32s: the next change "
-			      "here renews it, or vgck --updatemetadata %.40s on Linux",
-			      label->disk->name, vg->name);
+		lvm_text_refuse(vg->note,
+				"has an older copy of its metadata on %.32s: the next change "
+				"here renews it, or vgck --updatemetadata %.40s on Linux",
+				label->disk->name, vg->name);
 }
 
 static void check_areas(struct lvm_vg *vg)
@@ -269,15 +270,15 @@ static void check_areas(struct lvm_vg *vg)
 		if (!label)
 			continue;
 		if (label->extension > EXTENSION_VERSION_MAX)
-			lvm_vg_refuse(vg->keep_why,
-				      "is of a newer LVM2: %.32s has PV header "
-				      "version %u",
-				      label->disk->name, label->extension);
+			lvm_text_refuse(vg->keep_why,
+					"is of a newer LVM2: %.32s has PV header "
+					"version %u",
+					label->disk->name, label->extension);
 		if (label->more_areas)
-			lvm_vg_refuse(vg->keep_why,
-				      "has more metadata areas on %.32s than "
-				      "LVM2 makes",
-				      label->disk->name);
+			lvm_text_refuse(vg->keep_why,
+					"has more metadata areas on %.32s than "
+					"LVM2 makes",
+					label->disk->name);
 		for (unsigned a = 0; a < label->area_count; a++)
 			check_area(vg, label, &label->areas[a]);
 	}
@@ -300,19 +301,20 @@ static void describe(struct lvm_scan *scan, struct lvm_label *label)
 	if (label->vg)
 		return;
 	if (!label->area_count)
-		lvm_vg_refuse(label->why,
-			      "is a physical volume without metadata of its own, and no other "
-			      "disk here has its group's");
+		lvm_text_refuse(
+			label->why,
+			"is a physical volume without metadata of its own, and no other "
+			"disk here has its group's");
 	else if (all_are(label, LVM_AREA_IGNORED))
-		lvm_vg_refuse(label->why,
-			      "is a physical volume whose metadata is marked as ignored, and "
-			      "no other disk here has its group's");
+		lvm_text_refuse(label->why,
+				"is a physical volume whose metadata is marked as ignored, and "
+				"no other disk here has its group's");
 	else if (all_are(label, LVM_AREA_EMPTY))
-		lvm_vg_refuse(label->why, "is a physical volume in no group");
+		lvm_text_refuse(label->why, "is a physical volume in no group");
 	else /* it has a text that is older than one that does not list it */
-		lvm_vg_refuse(label->why,
-			      "was taken out of its group, by newer metadata elsewhere");
-	lvm_vg_refuse(scan->problem, "%.40s %.200s", label->disk->name, label->why);
+		lvm_text_refuse(label->why,
+				"was taken out of its group, by newer metadata elsewhere");
+	lvm_text_refuse(scan->problem, "%.40s %.200s", label->disk->name, label->why);
 }
 
 int lvm_scan(struct lvm_disk *const *disks, unsigned count, struct lvm_scan *scan)

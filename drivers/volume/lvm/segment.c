@@ -2,7 +2,7 @@
  * Segments: what each piece of a logical volume is made of. Of those that are served (striped,
  * of PVs) everything is checked; of others, which extents they use and which volumes.
  */
-#include "drivers/volume/lvm/segment.h"
+#include "drivers/volume/lvm/vg_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -126,10 +126,10 @@ static void note_unknown_areas(struct lvm_vg *vg, const struct lvm_segment *segm
 		for (const struct lvm_node *value = field->first; value; value = value->next)
 			if (value->kind == LVM_STRING && value->next &&
 			    value->next->kind == LVM_NUMBER && !find_pv(vg, value->text, &pv))
-				lvm_vg_refuse(vg->keep_why,
-					      "has a volume of the type %.40s on physical "
-					      "volumes, whose extents Bulkhead can't tell",
-					      segment->type);
+				lvm_text_refuse(vg->keep_why,
+						"has a volume of the type %.40s on physical "
+						"volumes, whose extents Bulkhead can't tell",
+						segment->type);
 	}
 }
 
@@ -267,8 +267,8 @@ static int find_used(struct lvm_vg *vg)
 	for (unsigned i = 1; i < count; i++)
 		if (vg->used[i].pv == vg->used[i - 1].pv &&
 		    vg->used[i].first - vg->used[i - 1].first < vg->used[i - 1].count)
-			lvm_vg_refuse(vg->why, "has extent %u of %.40s in use twice",
-				      vg->used[i].first, vg->pvs[vg->used[i].pv].name);
+			lvm_text_refuse(vg->why, "has extent %u of %.40s in use twice",
+					vg->used[i].first, vg->pvs[vg->used[i].pv].name);
 	return 0;
 }
 

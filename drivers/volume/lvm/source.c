@@ -11,6 +11,8 @@
 #include "drivers/volume/names.h"
 #include "drivers/volume/sources.h"
 
+_Static_assert(NAMES_LVM_BYTES == LVM_NAME_BYTES, "a name that can be is one that can be had");
+
 _Static_assert(STORAGE_WHY_BYTES == LVM_WHY_BYTES, "sentences are passed on");
 
 /* While a document is checked, one picture serves all that it names. Guarded by

@@ -3,6 +3,7 @@
 #include "drivers/volume/lvm/text.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,4 +363,15 @@ bool lvm_text_lists(const struct lvm_node *section, const char *name, const char
 		if (value->kind == LVM_STRING && strcmp(value->text, word) == 0)
 			return true;
 	return false;
+}
+
+void lvm_text_refuse(char reason[LVM_WHY_BYTES], const char *fmt, ...)
+{
+	va_list args;
+
+	if (*reason)
+		return;
+	va_start(args, fmt);
+	vsnprintf(reason, LVM_WHY_BYTES, fmt, args);
+	va_end(args);
 }

@@ -83,4 +83,7 @@ void lvm_text_keep(struct lvm_node *parent,
  * not they fit into `room`. */
 size_t lvm_text_print(const struct lvm_node *section, char *buf, size_t room);
 
+/* Sets a reason, if there is none yet. */
+void lvm_text_refuse(char reason[LVM_WHY_BYTES], const char *fmt, ...) printf_like(2, 3);
+
 #endif

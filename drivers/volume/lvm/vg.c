@@ -5,27 +5,15 @@
 #include "drivers/volume/lvm/vg.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/volume/lvm/segment.h"
+#include "drivers/volume/lvm/vg_internal.h"
 #include "kernel/lib/sort.h"
 
 #define EXTENT_SECTORS_MAX (1u << 25) /* 16 GiB */
 #define LOOKS		   16	      /* at all of a section, while it is understood: at most */
-
-void lvm_vg_refuse(char reason[LVM_WHY_BYTES], const char *fmt, ...)
-{
-	va_list args;
-
-	if (*reason)
-		return;
-	va_start(args, fmt);
-	vsnprintf(reason, LVM_WHY_BYTES, fmt, args);
-	va_end(args);
-}
 
 /* ---- flags --------------------------------------------------------------------------------
  */
@@ -223,22 +211,22 @@ static void check_access(struct lvm_vg *vg)
 	const char *system_id = lvm_text_string(vg->node, "system_id");
 
 	if (has_flag(vg->node, "EXPORTED"))
-		lvm_vg_refuse(vg->why, "was exported: vgimport on Linux takes it back");
+		lvm_text_refuse(vg->why, "was exported: vgimport on Linux takes it back");
 	if (has_flag(vg->node, "PARTIAL"))
-		lvm_vg_refuse(vg->why, "is marked as incomplete");
+		lvm_text_refuse(vg->why, "is marked as incomplete");
 	if (has_flag(vg->node, "CLUSTERED") || has_flag(vg->node, "SHARED") ||
 	    (lock_type && strcmp(lock_type, "none") != 0))
-		lvm_vg_refuse(vg->why, "is shared by several machines, whose locks Bulkhead "
-				       "does not take");
+		lvm_text_refuse(vg->why, "is shared by several machines, whose locks Bulkhead "
+					 "does not take");
 	if (system_id && *system_id)
-		lvm_vg_refuse(vg->why,
-			      "belongs to the system \"%.60s\": vgchange "
-			      "--systemid \"\" there sets it free",
-			      system_id);
+		lvm_text_refuse(vg->why,
+				"belongs to the system \"%.60s\": vgchange "
+				"--systemid \"\" there sets it free",
+				system_id);
 	if (!has_flag(vg->node, "WRITE") || has_flag(vg->node, "WRITE_LOCKED"))
-		lvm_vg_refuse(vg->keep_why, "is read-only");
+		lvm_text_refuse(vg->keep_why, "is read-only");
 	if (has_flag(vg->node, "PVMOVE"))
-		lvm_vg_refuse(vg->keep_why, "is in the middle of a pvmove");
+		lvm_text_refuse(vg->keep_why, "is in the middle of a pvmove");
 }
 
 static int parse_group(struct lvm_vg *vg, char why[LVM_WHY_BYTES])
@@ -284,7 +272,7 @@ static int parse_pv(struct lvm_vg *vg, const struct lvm_node *node, struct lvm_p
 	pv->allocatable = has_flag(node, "ALLOCATABLE");
 	pv->missing = has_flag(node, "MISSING");
 	if (has_flag(node, "EXPORTED"))
-		lvm_vg_refuse(vg->why, "was exported: vgimport on Linux takes it back");
+		lvm_text_refuse(vg->why, "was exported: vgimport on Linux takes it back");
 	return check_status(node, pv_status, why);
 }
 
@@ -344,7 +332,7 @@ static int parse_lv(struct lvm_vg *vg, struct lvm_node *node, struct lvm_lv *lv,
 	lv->writable = has_flag(node, "WRITE") && !has_flag(node, "WRITE_LOCKED");
 	lv->locked = has_flag(node, "LOCKED") || has_flag(node, "PVMOVE");
 	if (lv->locked)
-		lvm_vg_refuse(vg->keep_why, "is in the middle of a pvmove");
+		lvm_text_refuse(vg->keep_why, "is in the middle of a pvmove");
 	return check_status(node, lv_status, why);
 }
 

@@ -89,7 +89,4 @@ struct lvm_pv *lvm_vg_find_id(const struct lvm_vg *vg, const char *id);
 /* Whether the volume can be served: 0; or -EINVAL with the rest of a sentence. */
 int lvm_vg_check(const struct lvm_vg *vg, const struct lvm_lv *lv, char why[LVM_WHY_BYTES]);
 
-/* Sets a reason, if there is none yet. */
-void lvm_vg_refuse(char reason[LVM_WHY_BYTES], const char *fmt, ...) printf_like(2, 3);
-
 #endif

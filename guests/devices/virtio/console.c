@@ -4,7 +4,7 @@
  */
 #include "guests/devices/virtio/console.h"
 
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 #include "guests/devices/virtio/virtio.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/board.h"

@@ -1,5 +1,5 @@
 /* The packed virtqueue (virtio 1.2, 2.8), for queue.c. */
-#include "guests/devices/virtio/ring.h"
+#include "guests/devices/virtio/queue_internal.h"
 
 /* The event suppression structure (2.8.14), little-endian: where in the low half, whether in
  * the high one. Read and written as one. */

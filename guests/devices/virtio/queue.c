@@ -4,7 +4,7 @@
  */
 #include "guests/devices/virtio/queue.h"
 
-#include "guests/devices/virtio/ring.h"
+#include "guests/devices/virtio/queue_internal.h"
 #include "kernel/vmm/gmem.h"
 
 int virtq_break(struct virtq *q, const char *why)

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "guests/devices/virtio/transport.h"
+#include "guests/devices/virtio/virtio_internal.h"
 
 #define CAPABILITY_VENDOR 0x09
 

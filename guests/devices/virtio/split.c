@@ -1,5 +1,5 @@
 /* The split virtqueue (virtio 1.2, 2.7), for queue.c. */
-#include "guests/devices/virtio/ring.h"
+#include "guests/devices/virtio/queue_internal.h"
 
 static uint16_t *used_event(const struct virtq *q)
 {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guests/devices/virtio/transport.h"
+#include "guests/devices/virtio/virtio_internal.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/board.h"

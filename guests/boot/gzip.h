@@ -1,9 +1,9 @@
 /* Files that are gzip'd (RFC 1952), as kernels are shipped. What is in them is not looked at.
  */
-#ifndef GUESTS_GZIP_H
-#define GUESTS_GZIP_H
+#ifndef GUESTS_BOOT_GZIP_H
+#define GUESTS_BOOT_GZIP_H
 
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 
 struct mem_account;
 

@@ -1,6 +1,6 @@
 /* What all boot protocols share: the registers that they begin with, images put into memory,
  * and refusals. */
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * what is typed to it. Lives as long as the guest is configured, through all its restarts; and
  * as long as somebody still shows it.
  */
-#ifndef GUESTS_CONSOLE_CONSOLE_H
-#define GUESTS_CONSOLE_CONSOLE_H
+#ifndef GUESTS_DEVICES_CONSOLE_H
+#define GUESTS_DEVICES_CONSOLE_H
 
 #include "guests/devices/uart.h"
 

@@ -1,7 +1,7 @@
 /* Where configuration space is: between pci.c and its parts only. Reading and writing it is
  * pci_read() and pci_write() of pci.h. */
-#ifndef DRIVERS_BUS_PCI_CONFIG_H
-#define DRIVERS_BUS_PCI_CONFIG_H
+#ifndef DRIVERS_BUS_PCI_INTERNAL_H
+#define DRIVERS_BUS_PCI_INTERNAL_H
 
 #include "kernel/io/acpi.h"
 #include "kernel/lib/list.h"

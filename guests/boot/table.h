@@ -1,7 +1,7 @@
 /* The checksum of the tables that firmware leaves: a byte that makes all bytes add up to zero.
  */
-#ifndef GUESTS_TABLE_H
-#define GUESTS_TABLE_H
+#ifndef GUESTS_BOOT_TABLE_H
+#define GUESTS_BOOT_TABLE_H
 
 #include "kernel/lib/types.h"
 

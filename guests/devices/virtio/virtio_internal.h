@@ -2,8 +2,8 @@
  * Between the two files of the transport: registers.c, on vCPUs' threads, and virtio.c, on the
  * device's. And what the PCI layout of a virtio device looks like (virtio 1.2, 4.1.4).
  */
-#ifndef GUESTS_DEVICES_VIRTIO_TRANSPORT_H
-#define GUESTS_DEVICES_VIRTIO_TRANSPORT_H
+#ifndef GUESTS_DEVICES_VIRTIO_VIRTIO_INTERNAL_H
+#define GUESTS_DEVICES_VIRTIO_VIRTIO_INTERNAL_H
 
 #include "guests/devices/virtio/virtio.h"
 

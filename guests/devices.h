@@ -2,10 +2,10 @@
  * What a guest's configuration plugs in: its virtio devices on the PCI root, and what is behind
  * them. Legacy devices of the PC are guests/chipset.
  */
-#ifndef GUESTS_DEVICES_DEVICES_H
-#define GUESTS_DEVICES_DEVICES_H
+#ifndef GUESTS_DEVICES_H
+#define GUESTS_DEVICES_H
 
-#include "guests/boot.h"
+#include "guests/boot/boot.h"
 #include "guests/config/config.h"
 #include "guests/devices/virtio/balloon.h"
 #include "guests/devices/virtio/blk.h"

@@ -1,5 +1,5 @@
 /* E820 from the size of the RAM alone: struct gmem's layout is fixed. */
-#include "guests/e820.h"
+#include "guests/boot/e820.h"
 
 #include "guests/pci/pci.h"
 #include "kernel/vmm/gmem.h"

@@ -1,6 +1,6 @@
 /* The rings between a guest's UART, or another device, and the terminal. Who is shown when is
  * mux.c. */
-#include "guests/console/console.h"
+#include "guests/devices/console.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

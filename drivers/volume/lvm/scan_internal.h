@@ -1,6 +1,6 @@
 /* Which of the states of a group counts, of those that disks have. Private to scan.c. */
-#ifndef DRIVERS_VOLUME_LVM_CHOOSE_H
-#define DRIVERS_VOLUME_LVM_CHOOSE_H
+#ifndef DRIVERS_VOLUME_LVM_SCAN_INTERNAL_H
+#define DRIVERS_VOLUME_LVM_SCAN_INTERNAL_H
 
 #include "drivers/volume/lvm/scan.h"
 

@@ -1,6 +1,6 @@
 /* zlib's inflate on a whole file in memory, in pieces. The file is hostile: what is written is
  * bounded by the length that it claims, and that by GZIP_BYTES_MAX. */
-#include "guests/gzip.h"
+#include "guests/boot/gzip.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The segments of a group's logical volumes, and the extents that they use. Private to vg.c. */
-#ifndef DRIVERS_VOLUME_LVM_SEGMENT_H
-#define DRIVERS_VOLUME_LVM_SEGMENT_H
+#ifndef DRIVERS_VOLUME_LVM_VG_INTERNAL_H
+#define DRIVERS_VOLUME_LVM_VG_INTERNAL_H
 
 #include "drivers/volume/lvm/vg.h"
 

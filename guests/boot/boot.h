@@ -2,8 +2,8 @@
  * What a boot protocol (guests/linux, guests/multiboot) is given and what it prepares: memory
  * written, and the state in which vCPU 0 enters the kernel.
  */
-#ifndef GUESTS_BOOT_H
-#define GUESTS_BOOT_H
+#ifndef GUESTS_BOOT_BOOT_H
+#define GUESTS_BOOT_BOOT_H
 
 #include "kernel/vmm/vcpu.h"
 

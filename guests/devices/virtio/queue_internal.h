@@ -2,8 +2,8 @@
  * What split.c and packed.c share, and what queue.c calls in them: single loads and stores of
  * the rings, whose formats are kernel/io/virtio.h. For these three files alone.
  */
-#ifndef GUESTS_DEVICES_VIRTIO_RING_H
-#define GUESTS_DEVICES_VIRTIO_RING_H
+#ifndef GUESTS_DEVICES_VIRTIO_QUEUE_INTERNAL_H
+#define GUESTS_DEVICES_VIRTIO_QUEUE_INTERNAL_H
 
 #include "guests/devices/virtio/queue.h" /* first: newlib's stdatomic.h wants stdint.h */
 

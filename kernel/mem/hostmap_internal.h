@@ -1,6 +1,6 @@
 /* The vmap area's inside: between vmap.c and hostmap.c only. The public face is hostmap.h. */
-#ifndef KERNEL_MEM_VMAP_H
-#define KERNEL_MEM_VMAP_H
+#ifndef KERNEL_MEM_HOSTMAP_INTERNAL_H
+#define KERNEL_MEM_HOSTMAP_INTERNAL_H
 
 #include "kernel/mem/pagetable.h"
 

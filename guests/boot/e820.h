@@ -1,7 +1,7 @@
 /* The memory map that a guest is told (E820, ACPI 6.4, 15.1): RAM, what is reserved in it, and
  * ECAM, which systems use only where it is reserved. Other device memory is not listed. */
-#ifndef GUESTS_E820_H
-#define GUESTS_E820_H
+#ifndef GUESTS_BOOT_E820_H
+#define GUESTS_BOOT_E820_H
 
 #include "kernel/lib/types.h"
 
