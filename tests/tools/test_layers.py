@@ -18,7 +18,7 @@ FORBIDDEN = [
     ("kernel/vmm/vm.c", "kernel/vmm/svm/svm.h"),
     ("kernel/vmm/svm/svm.c", "kernel/vmm/vmx/vmx.h"),
     ("kernel/vmm/emul/decode.c", "kernel/vmm/vm.h"),
-    ("kernel/vmm/vm.c", "guests/guest.h"),
+    ("kernel/vmm/vm.c", "guests/guest/guest.h"),
     ("drivers/block/nvme.c", "kernel/vmm/vm.h"),
     ("drivers/block/nvme.c", "net/stack.h"),
     ("guests/linux.c", "drivers/bus/pci.h"),
@@ -37,7 +37,7 @@ ALLOWED = [
     ("kernel/vmm/vm.c", "kernel/vmm/emul/decode.h"),
     ("drivers/block/nvme.c", "kernel/io/blkdev.h"),
     ("guests/linux.c", "kernel/vmm/gmem.h"),
-    ("net/api.c", "guests/guest.h"),
+    ("net/api.c", "guests/guest/guest.h"),
 ]
 
 

@@ -43,7 +43,8 @@ static char undone[8];		  /* what was taken apart, in this order */
 static struct aspace *current, *const ours = (struct aspace *)1;
 static struct uart *uart_of_console;
 static enum config_protocol protocol;
-static uint64_t rsdp_told;
+static uint64_t rsdp_told, frames_left;
+static _Atomic bool given_up, give_up_late; /* late: as the kernel goes in */
 
 static bool fails(void)
 {
@@ -93,6 +94,11 @@ void vm_destroy(struct vm *v)
 	undo('v');
 }
 
+uint64_t guest_frames_free_bytes(void)
+{
+	return frames_left;
+}
+
 struct chipset *chipset_create(struct vm *v, const struct chipset_params *params)
 {
 	(void)v, (void)params;
@@ -116,9 +122,11 @@ struct uart *chipset_console(struct chipset *chipset)
 }
 
 int devices_create(const struct guest_config *config, struct vm *v, struct pci_root *root,
-		   struct console *console, struct devices **devices, char why[BOOT_WHY_BYTES])
+		   struct console *console, const _Atomic bool *unwanted,
+		   struct devices **devices, char why[BOOT_WHY_BYTES])
 {
 	(void)config, (void)v, (void)console;
+	assert_ptr_equal(unwanted, &given_up);
 	assert_ptr_equal(root, (void *)2);
 	*devices = made((void *)3);
 	return *devices ? 0 : boot_refuse(why, -ENODEV, "a disk is not there");
@@ -191,6 +199,7 @@ static int load(const struct boot_source *source, struct vcpu_entry *entry, uint
 	assert_int_equal(fake.ram[BIOS_END - 16], 0xea);
 	rsdp_told = source->rsdp;
 	entry->rip = rip;
+	given_up = give_up_late;
 	return fails() ? boot_refuse(why, -ENOEXEC, "the kernel is damaged") : 0;
 }
 
@@ -217,13 +226,15 @@ static int prepare(struct launch *out, char why[BOOT_WHY_BYTES])
 	static const struct guest_config config = {
 		.name = "guest", .cpus.count = 1, .memory_bytes = 16 * MIB};
 	static const struct cpumask shared;
+	const struct launch_params params = {
+		.config = &config, .shared = &shared, .given_up = &given_up};
 	int err;
 
 	memset(why, 0, BOOT_WHY_BYTES);
 	memset(undone, 0, sizeof(undone));
 	uart_of_console = NULL;
 	current = ours;
-	err = launch_prepare(&config, &shared, NULL, NULL, NULL, out, why);
+	err = launch_prepare(&params, out, why);
 	assert_ptr_equal(current, ours);
 	return err;
 }
@@ -303,6 +314,42 @@ static void test_each_step_fails(void **state)
 	assert_int_equal(n - 1, 7); /* VM, chipset, devices, files, two tables, the kernel */
 }
 
+/* Where there is memory for it, a CPU that it is to have to itself may be another's still. */
+static void test_cpu_in_use(void **state)
+{
+	static const struct guest_config pinned = {.name = "guest",
+						   .cpus = {.count = 1, .pin_count = 1},
+						   .memory_bytes = 16 * MIB};
+	static const struct cpumask shared;
+	const struct launch_params params = {
+		.config = &pinned, .shared = &shared, .given_up = &given_up};
+	char why[BOOT_WHY_BYTES];
+	struct launch launch;
+
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		frames_left = 16 * MIB - n;
+		step_fails = 1;
+		assert_int_equal(launch_prepare(&params, &launch, why), n ? -ENOMEM : -EBUSY);
+		assert_int_equal(!!strstr(why, "CPU"), !n);
+	}
+}
+
+/* What was given up is not there in the end, however late that was. */
+static void test_given_up(void **state)
+{
+	char why[BOOT_WHY_BYTES];
+	struct launch launch;
+
+	(void)state;
+	give_up_late = true;
+	assert_refused(prepare(&launch, why), &launch, "it was given up");
+	assert_string_equal(undone, "dcv");
+	give_up_late = given_up = false;
+	assert_int_equal(prepare(&launch, why), 0);
+	release(&launch);
+}
+
 /* As memory of the guest's may be short: bios, ACPI tables and MP table. */
 static void test_each_write_fails(void **state)
 {
@@ -350,10 +397,8 @@ static void test_acpi_install(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_protocol),
-		TEST(test_each_step_fails),
-		TEST(test_each_write_fails),
-		TEST(test_acpi_install),
+		TEST(test_each_protocol), TEST(test_each_step_fails),  TEST(test_given_up),
+		TEST(test_cpu_in_use),	  TEST(test_each_write_fails), TEST(test_acpi_install),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
