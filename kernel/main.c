@@ -19,7 +19,7 @@
 #include "drivers/volume/sources.h"
 #include "guests/console/mux.h"
 #include "guests/document.h"
-#include "guests/guest.h"
+#include "guests/guest/guest.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"

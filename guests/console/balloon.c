@@ -6,7 +6,7 @@
 
 #include "guests/console/operator.h"
 #include "guests/console/words.h"
-#include "guests/guest.h"
+#include "guests/guest/snapshot.h"
 #include "kernel/lib/size.h"
 #include "kernel/sched/thread.h"
 
@@ -108,28 +108,14 @@ static void say_error(struct guest *guest, int err)
 	}
 }
 
-void balloon_command(char *line)
+static void obey(struct guest *guest, const struct words *words)
 {
-	struct words words = words_split(line);
-	struct guest *guest = words.count ? guest_find(words.at[0]) : NULL;
-	unsigned size_words;
+	bool insists = !strcmp(words->at[words->count - 1], "anyway");
 	uint64_t bytes;
-	bool insists;
+	unsigned size_words = words_size(words, 1, &bytes);
 	int err;
 
-	if (!guest) {
-		operator_say(
-			"Say which guest, and how much memory it is to make do with: balloon "
-			"web 256 MiB.\n");
-		return;
-	}
-	if (words.count == 1) {
-		say_state(guest);
-		return;
-	}
-	insists = !strcmp(words.at[words.count - 1], "anyway");
-	size_words = words_size(&words, 1, &bytes);
-	if (!size_words || size_words != words.count - 1 - insists) {
+	if (!size_words || size_words != words->count - 1 - insists) {
 		operator_say("That is no size; write one such as 256 MiB.\n");
 		return;
 	}
@@ -139,6 +125,22 @@ void balloon_command(char *line)
 	if (err)
 		say_error(guest, err);
 	else
-		operator_say("%s is asked; `balloon %s` says how far it is.\n", words.at[0],
-			     words.at[0]);
+		operator_say("%s is asked; `balloon %s` says how far it is.\n", words->at[0],
+			     words->at[0]);
+}
+
+void balloon_command(char *line)
+{
+	struct words words = words_split(line);
+	struct guest *guest = words.count ? guest_get(words.at[0]) : NULL;
+
+	if (!guest)
+		operator_say(
+			"Say which guest, and how much memory it is to make do with: balloon "
+			"web 256 MiB.\n");
+	else if (words.count == 1)
+		say_state(guest);
+	else
+		obey(guest, &words);
+	guest_put(guest);
 }

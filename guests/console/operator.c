@@ -18,7 +18,7 @@
 #include "guests/console/report_devices.h"
 #include "guests/console/report_networks.h"
 #include "guests/console/volumes.h"
-#include "guests/guest.h"
+#include "guests/guest/snapshot.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/lock.h"
 #include "kernel/log/log.h"
@@ -97,7 +97,7 @@ static const struct command {
 	void (*with_word)(const char *word);
 	void (*with_words)(char *words);
 	void (*report)(struct guest *guest);
-	int (*request)(struct guest *guest);
+	int (*request)(struct guest *guest, const struct actor *actor);
 } commands[] = {
 	{"help", "", "this list", .plain = command_help},
 	{"list", "", "all guests and how they are", .plain = report_list},
@@ -140,17 +140,19 @@ static void command_help(void)
 
 static void say_guests(void)
 {
-	struct guest *guest;
+	bool any = false;
 
 	operator_say("The guests are:");
-	for (unsigned i = 0; (guest = guest_at(i)); i++)
+	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
 		operator_say(" %s", guest_name(guest));
-	operator_say(guest_at(0) ? ".\n" : " none.\n");
+		any = true;
+	}
+	operator_say(any ? ".\n" : " none.\n");
 }
 
 static void obey_guest(const struct command *command, const char *name)
 {
-	struct guest *guest = name ? guest_find(name) : NULL;
+	struct guest *guest = name ? guest_get(name) : NULL;
 	int err;
 
 	if (!guest) {
@@ -161,9 +163,11 @@ static void obey_guest(const struct command *command, const char *name)
 	}
 	if (command->report) {
 		command->report(guest);
+		guest_put(guest);
 		return;
 	}
-	err = command->request(guest);
+	err = command->request(guest, &actor_console);
+	guest_put(guest);
 	if (err == -EALREADY)
 		operator_say("%s: nothing to do, it is so already.\n", name);
 	else if (err == -EOPNOTSUPP)
@@ -221,13 +225,12 @@ static bool runs(struct guest *guest)
 /* Presses all power buttons; true when it is worth waiting for somebody. */
 static bool ask_guests(void)
 {
-	struct guest *guest;
 	bool heard = false;
 
-	for (unsigned i = 0; (guest = guest_at(i)); i++) {
+	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
 		if (!runs(guest))
 			continue;
-		if (guest_shutdown(guest) == 0)
+		if (guest_shutdown(guest, &actor_console) == 0)
 			heard = true;
 		else
 			log_info("power", "%s does not listen to its power button",
@@ -238,11 +241,12 @@ static bool ask_guests(void)
 
 static bool all_ended(void)
 {
-	struct guest *guest;
-
-	for (unsigned i = 0; (guest = guest_at(i)); i++)
-		if (runs(guest))
-			return false;
+	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
+		if (!runs(guest))
+			continue;
+		guest_put(guest);
+		return false;
+	}
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The operator's console: commands about guests and the machine, typed on the terminal. Its
- * actions are those of guests/guest.h. Nothing here depends on what guests do.
+ * actions are those of guests/guest/guest.h. Nothing here depends on what guests do.
  */
 #ifndef GUESTS_CONSOLE_OPERATOR_H
 #define GUESTS_CONSOLE_OPERATOR_H
