@@ -35,10 +35,10 @@ static struct thread *control;
 
 const char *guest_state_name(enum guest_state state)
 {
-	static const char *const names[] = {"stopped", "starting", "running", "stopping",
-					    "failed"};
-
-	return names[state];
+	_Static_assert(GUEST_STOPPED == 0 && GUEST_STARTING == 1 && GUEST_RUNNING == 2 &&
+			       GUEST_STOPPING == 3 && GUEST_FAILED == 4,
+		       "the order of guest_view_states");
+	return guest_view_states[state];
 }
 
 static void wake(void)
@@ -160,10 +160,7 @@ static struct launch take_away(struct guest *g)
 {
 	struct launch launch = g->launch;
 
-	if (!g->last)
-		g->last = heap_zalloc(sizeof *g->last, NULL);
-	if (g->last)
-		snapshot_fill(g, g->last);
+	snapshot_keep(g);
 	console_set_uart(g->console, NULL);
 	memset(&g->launch, 0, sizeof g->launch);
 	g->state = GUEST_STOPPING;

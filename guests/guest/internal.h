@@ -2,6 +2,7 @@
 #ifndef GUESTS_GUEST_INTERNAL_H
 #define GUESTS_GUEST_INTERNAL_H
 
+#include "guests/config/config.h"
 #include "guests/guest/registry.h"
 #include "guests/guest/snapshot.h"
 #include "guests/launch.h"
@@ -25,14 +26,15 @@ struct guest {
 	enum guest_state state;
 	struct launch launch;
 	struct cpumask shared;
-	char reason[GUEST_REASON_BYTES];
+	char reason[VIEW_REASON_BYTES];
 	uint32_t exit_status;
 	unsigned starts, restarts; /* restarts: within the limit's window */
 	uint64_t window_ns;	   /* when that window began */
-	struct guest_info *last;   /* how it was when it ended; NULL before */
+	struct guest_view *last; /* how it was when it ended, guest_view_bytes() of it; NULL
+				    before, and without memory */
 };
 
-/* What a snapshot says of the VM. Caller holds the guest's lock, and the VM is there. */
-void snapshot_fill(struct guest *guest, struct guest_info *info);
+/* The VM is about to go: keeps how it was. Caller holds the guest's lock. */
+void snapshot_keep(struct guest *guest);
 
 #endif

@@ -35,7 +35,7 @@ struct guest_disk_view {
 struct guest_nic_view {
 	uint64_t id;
 	char network[VIEW_NAME_BYTES];
-	char mac[24]; /* "52:54:00:12:34:56" */
+	char mac[VIEW_MAC_BYTES]; /* "52:54:00:12:34:56" */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 	uint64_t rx_unwanted, rx_dropped, tx_errors;
 	uint64_t bytes_copied, kicks, interrupts;
@@ -75,6 +75,12 @@ struct guest_view {
 	struct guest_nic_view nics[VIEW_NICS_MAX];
 	struct vcpu_view vcpus[VIEW_VCPUS_MAX]; /* last: see view_used_bytes() */
 };
+
+/* Bytes of a guest_view that has so many vCPUs: what follows need not be there. */
+static inline size_t guest_view_bytes(uint32_t vcpus)
+{
+	return offsetof(struct guest_view, vcpus) + vcpus * sizeof(struct vcpu_view);
+}
 
 extern const char *const guest_view_states[], *const vcpu_view_states[];
 extern const struct view_table guest_table;

@@ -9,7 +9,7 @@
 struct nic_view {
 	char name[32];
 	char location[32]; /* "pci:00:04.0" */
-	char mac[24];
+	char mac[VIEW_MAC_BYTES];
 	uint32_t link_up, gone;
 	uint64_t rx_packets, rx_bytes, rx_dropped, rx_errors;
 	uint64_t tx_packets, tx_bytes, tx_dropped, tx_errors;
@@ -30,7 +30,7 @@ struct network_view {
 struct port_view {
 	char network[32];
 	char name[32]; /* "web.0" */
-	char mac[24];
+	char mac[VIEW_MAC_BYTES];
 	char state[16]; /* of port_view_states */
 	uint32_t filtered, addresses;
 	uint32_t queued, drop_count;
@@ -42,7 +42,7 @@ struct port_view {
 
 struct station_view {
 	char network[32];
-	char mac[24];
+	char mac[VIEW_MAC_BYTES];
 	char port[32]; /* "": the uplink */
 	uint64_t age_ns;
 };

@@ -1,6 +1,7 @@
 /* Reading a view by its table. */
 #include "guests/views/view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static uint32_t number32(const void *row, uint32_t offset)
@@ -59,4 +60,16 @@ uint32_t view_used_bytes(const struct view_table *table, const void *row)
 	case VIEW_ROWS: return last->offset + view_elements(last, row) * element_bytes(last);
 	default: return table->bytes;
 	}
+}
+
+void view_set_mac(char text[VIEW_MAC_BYTES], const uint8_t mac[6])
+{
+	snprintf(text, VIEW_MAC_BYTES, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+}
+
+void view_set_count(struct view_count *at, const char *name, uint64_t count)
+{
+	snprintf(at->name, sizeof at->name, "%s", name);
+	at->count = count;
 }

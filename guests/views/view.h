@@ -68,6 +68,11 @@ uint32_t view_used_bytes(const struct view_table *table, const void *row);
 uint64_t view_number(const struct view_field *field, const void *row);
 const char *view_text(const struct view_field *field, const void *row, size_t *bytes);
 
+/* For who fills views. */
+#define VIEW_MAC_BYTES 24
+void view_set_mac(char text[VIEW_MAC_BYTES], const uint8_t mac[6]);
+void view_set_count(struct view_count *at, const char *name, uint64_t count);
+
 /* All tables that are not parts of others; ends with NULL. */
 extern const struct view_table *const view_tables[];
 
