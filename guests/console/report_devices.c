@@ -4,7 +4,6 @@
 #include "guests/console/text.h"
 #include "guests/views/disks.h"
 #include "guests/views/guest.h"
-#include "kernel/lib/size.h"
 
 typedef unsigned long long ull;
 
@@ -84,38 +83,4 @@ void report_disks(struct sink *to, const struct view_rows *disks,
 	sink_text(to, "Sources for guests' disks:\n");
 	for (uint32_t i = 0; i < sources->count; i++)
 		say_source(to, sources->rows[i]);
-}
-
-static void say_group(struct sink *to, const struct group_view *group)
-{
-	char all[SIZE_TEXT_BYTES], rest[SIZE_TEXT_BYTES];
-
-	sink_print(to, "%-16s %s on %u disk%s, %s free, %u volume%s\n", group->name,
-		   size_text(group->bytes, all), (unsigned)group->disks,
-		   group->disks == 1 ? "" : "s", size_text(group->free_bytes, rest),
-		   (unsigned)group->volumes, group->volumes == 1 ? "" : "s");
-	if (group->why[0])
-		sink_print(to, "  %s %s.\n", group->name, group->why);
-}
-
-static void say_stray(struct sink *to, const struct stray_view *stray)
-{
-	char size[SIZE_TEXT_BYTES];
-
-	sink_print(to, "%-16s a physical volume of %s, of %s%s\n", stray->disk,
-		   size_text(stray->bytes, size),
-		   stray->group[0] ? "the group " : "no group that is known", stray->group);
-	sink_print(to, "  %s %s.\n", stray->disk, stray->why);
-}
-
-void report_groups(struct sink *to, const struct view_rows *groups,
-		   const struct view_rows *strays)
-{
-	for (uint32_t i = 0; i < groups->count; i++)
-		say_group(to, groups->rows[i]);
-	for (uint32_t i = 0; i < strays->count; i++)
-		say_stray(to, strays->rows[i]);
-	if (!groups->count && !groups->error)
-		sink_print(to, "No disk of this machine has a volume group of LVM2's%s.\n",
-			   strays->count ? " that can be used" : "");
 }

@@ -11,8 +11,5 @@ void report_guest_devices(struct sink *to, const struct guest_view *guest);
 /* The disks with their counters, and what can be a guest's disk, with who has it. */
 void report_disks(struct sink *to, const struct view_rows *disks,
 		  const struct view_rows *sources);
-/* Volume groups, and physical volumes that are in none. */
-void report_groups(struct sink *to, const struct view_rows *groups,
-		   const struct view_rows *strays);
 
 #endif

@@ -89,15 +89,6 @@ void show_disks(struct sink *to)
 	done(to, &sources);
 }
 
-void show_groups(struct sink *to)
-{
-	struct view_rows groups = collect(&group_table), strays = collect(&stray_table);
-
-	report_groups(to, &groups, &strays);
-	done(to, &groups);
-	done(to, &strays);
-}
-
 void show_networks(struct sink *to)
 {
 	struct view_rows nics = collect(&nic_table), networks = collect(&network_table),
@@ -160,5 +151,5 @@ void show_json(struct sink *to, const char *what)
 	}
 	rows = collect(c->table);
 	json_write(to, &list, 1);
-	done(to, &rows);
+	view_rows_free(&rows);
 }

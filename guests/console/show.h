@@ -18,7 +18,6 @@ void show_cpus(struct sink *to);
 void show_memory(struct sink *to);
 void show_log(struct sink *to, unsigned lines);
 void show_disks(struct sink *to);
-void show_groups(struct sink *to);
 void show_networks(struct sink *to);
 void show_stations(struct sink *to);
 void show_machine(struct sink *to);

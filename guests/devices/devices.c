@@ -10,7 +10,6 @@
 #include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
 #include "guests/devices/virtio/net.h"
-#include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
 #include "guests/views/guest.h"
 #include "kernel/io/blkdev.h"

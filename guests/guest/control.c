@@ -11,6 +11,7 @@
 
 #include "guests/config/config.h"
 #include "guests/console/console.h"
+#include "guests/devices/devices.h"
 #include "guests/devices/pm.h"
 #include "guests/guest/internal.h"
 #include "guests/launch.h"

@@ -30,8 +30,8 @@ struct guest {
 	uint32_t exit_status;
 	unsigned starts, restarts; /* restarts: within the limit's window */
 	uint64_t window_ns;	   /* when that window began */
-	struct guest_view *last; /* how it was when it ended, guest_view_bytes() of it; NULL
-				    before, and without memory */
+	struct guest_view *last;   /* how it was when it ended, guest_view_bytes() of it; NULL
+				      before, and without memory */
 };
 
 /* The VM is about to go: keeps how it was. Caller holds the guest's lock. */

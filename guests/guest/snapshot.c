@@ -1,4 +1,5 @@
-/* How a guest is, at one moment, or was at its end. Changes nothing but what it keeps of that. */
+/* How a guest is, at one moment, or was at its end. Changes nothing but what it keeps of that.
+ */
 #include "guests/guest/snapshot.h"
 
 #include <stdio.h>
@@ -44,7 +45,8 @@ static void fill_vcpu(const struct vcpu *vcpu, struct vcpu_view *view)
 		view_set_count(&view->exits[i], vmexit_name(i), atomic_load(&c->exits[i]));
 	view->injected_count = VMEVENT_SOFT;
 	for (unsigned i = VMEVENT_NONE + 1; i <= VMEVENT_SOFT; i++)
-		view_set_count(&view->injected[i - 1], event_names[i], atomic_load(&c->injected[i]));
+		view_set_count(&view->injected[i - 1], event_names[i],
+			       atomic_load(&c->injected[i]));
 	view->run_ns = thread_time_run_ns(vcpu->thread);
 	view->wait_ns = thread_time_waiting_ns(vcpu->thread);
 	view->halts = atomic_load(&c->halts);

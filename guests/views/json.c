@@ -117,18 +117,23 @@ static void object(struct sink *to, const struct view_table *table, const void *
 
 void json_write(struct sink *to, const struct view_rows *const *lists, unsigned count)
 {
-	bool first = true, none;
+	bool first = true, incomplete = false, none;
 
 	sink_text(to, "{");
 	for (unsigned l = 0; l < count; l++) {
 		begin(to, 1, &first);
 		sink_print(to, "\"%s\": [", lists[l]->table->name);
 		none = true;
+		incomplete |= lists[l]->error != 0;
 		for (uint32_t i = 0; i < lists[l]->count; i++) {
 			begin(to, 2, &none);
 			object(to, lists[l]->table, lists[l]->rows[i], 2);
 		}
 		end(to, 1, none, "]");
+	}
+	if (incomplete) {
+		begin(to, 1, &first);
+		sink_text(to, "\"incomplete\": true");
 	}
 	end(to, 0, first, "}");
 	sink_text(to, "\n");
