@@ -3,6 +3,7 @@
  * state a guest is shown meanwhile, and each allocation failing. Launching is test_launch's.
  */
 /* links: guests/guest/control.c guests/guest/registry.c guests/guest/snapshot.c */
+/* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/events/actor.c guests/boot.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "guests/console/console.h"
+#include "guests/devices/devices.h"
 #include "guests/devices/pm.h"
 #include "guests/guest/snapshot.h"
 #include "guests/launch.h"
@@ -31,6 +33,7 @@ static void (*control)(void *arg);
 static jmp_buf idle;
 static uint64_t now;
 static struct vm vm;
+static struct vcpu vcpu = {.id = 0, .state = VCPU_WAIT_SIPI};
 static struct mutex *locked;
 static bool hears_button;
 static unsigned launches, starts;
@@ -159,7 +162,18 @@ bool pm_power_button(struct pm *pm)
 	return hears_button;
 }
 
-void devices_get_info(const struct devices *devices, struct devices_info *info)
+const char *vmexit_name(enum vmexit_reason reason)
+{
+	return reason == VMEXIT_HLT ? "hlt" : "other";
+}
+
+void console_get_info(struct console *console, struct console_info *info)
+{
+	assert_ptr_equal(console, (struct console *)2);
+	*info = (struct console_info){.printed_bytes = 5, .typed_bytes = 6};
+}
+
+void devices_get_view(const struct devices *devices, struct guest_view *info)
 {
 	(void)devices;
 	info->disk_count = 1;
@@ -173,11 +187,8 @@ int devices_set_memory(const struct devices *devices, uint64_t bytes)
 
 static void look(void)
 {
-	static struct guest_info info;
-
 	assert_null(locked); /* it may wait for disks */
-	guest_get_info(shown, &info);
-	state_seen = info.state;
+	state_seen = guest_state(shown);
 }
 
 int launch_prepare(const struct guest_config *config, const struct cpumask *shared,
@@ -193,7 +204,8 @@ int launch_prepare(const struct guest_config *config, const struct cpumask *shar
 	vm_stopped = stopped;
 	vm_arg = arg;
 	memset(&vm, 0, sizeof(vm));
-	vm.vcpu_count = 0;
+	vm.vcpu_count = 1;
+	vm.vcpus[0] = &vcpu;
 	*out = (struct launch){.vm = &vm, .chipset = (void *)3, .devices = (void *)4};
 	return 0;
 }
@@ -247,9 +259,9 @@ static void ends(enum vm_stop_kind kind)
 	serve_all();
 }
 
-static struct guest_info *info_of(struct guest *g)
+static struct guest_view *info_of(struct guest *g)
 {
-	static struct guest_info info;
+	static struct guest_view info;
 
 	guest_get_info(g, &info);
 	return &info;
@@ -294,7 +306,7 @@ static void test_add_without_memory(void **state)
 	assert_string_equal(guest_name(shown), "short");
 	assert_ptr_equal(guest_console(shown), (void *)2);
 	serve_all(); /* it was not to start by itself */
-	assert_int_equal(info_of(shown)->state, GUEST_STOPPED);
+	assert_int_equal(guest_state(shown), GUEST_STOPPED);
 	assert_int_equal(launches, 0);
 	assert_null(guest_next(guest_next(NULL)));
 }
@@ -312,7 +324,7 @@ static void test_requests(void **state)
 	assert_int_equal(guest_set_memory(g, MIB), -ESRCH);
 
 	g = add("asked", &config);
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
+	assert_int_equal(guest_state(g), GUEST_RUNNING);
 	assert_int_equal(guest_start(g, &actor_console), -EALREADY);
 	assert_int_equal(guest_set_memory(g, MIB), 0);
 	assert_int_equal(guest_set_memory(g, 0), -EINVAL);
@@ -323,11 +335,11 @@ static void test_requests(void **state)
 	serve_all();
 	assert_int_equal(info_of(g)->starts, 1); /* not before it has stopped */
 	ends(VM_STOP_RESET);
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
+	assert_int_equal(guest_state(g), GUEST_RUNNING);
 	assert_int_equal(info_of(g)->starts, 2);
 	assert_int_equal(guest_stop(g, &actor_console), 0);
 	ends(VM_STOP_REQUEST);
-	assert_int_equal(info_of(g)->state, GUEST_STOPPED);
+	assert_int_equal(guest_state(g), GUEST_STOPPED);
 	assert_string_equal(info_of(g)->reason, "ended: by the operator");
 	assert_int_equal(launches, 0);
 	assert_int_equal(guest_start(g, &actor_console), 0);
@@ -336,6 +348,43 @@ static void test_requests(void **state)
 	ends(VM_STOP_EXIT);
 	assert_int_equal(info_of(g)->exit_status, 7);
 	assert_string_equal(info_of(g)->reason, "exited with status 7");
+	assert_string_equal(info_of(g)->state, "stopped");
+	assert_int_equal(info_of(g)->console.typed_bytes, 6);
+}
+
+/* What a view says of a vCPU, while it is there and at its end. */
+static void test_vcpu_is_shown(void **state)
+{
+	static const struct guest_config config = {.autostart = true, .memory_bytes = 4 * MIB};
+	struct guest *g = add("shown", &config);
+
+	(void)state;
+	vcpu.counters.exits[VMEXIT_HLT] = 3;
+	vcpu.counters.injected[VMEVENT_NMI] = 4;
+	vcpu.counters.injected[VMEVENT_SOFT] = 5;
+	vcpu.counters.msr_unknown_reads = 6;
+	vcpu.counters.msr_unknown_writes = 7;
+	for (unsigned life = 0; life < 2; life++) {
+		const struct guest_view *view = info_of(g);
+
+		assert_int_equal(view->vcpu_count, 1);
+		assert_int_equal(view->memory_bytes, 4 * MIB);
+		assert_int_equal(view->has_memory, life == 0);
+		assert_string_equal(view->vcpus[0].state, "wait-sipi");
+		assert_int_equal(view->vcpus[0].exit_count, VMEXIT_REASONS);
+		assert_string_equal(view->vcpus[0].exits[VMEXIT_HLT].name, "hlt");
+		assert_int_equal(view->vcpus[0].exits[VMEXIT_HLT].count, 3);
+		assert_int_equal(view->vcpus[0].injected_count, 4);
+		assert_string_equal(view->vcpus[0].injected[1].name, "nmi");
+		assert_int_equal(view->vcpus[0].injected[1].count, 4);
+		assert_string_equal(view->vcpus[0].injected[3].name, "soft");
+		assert_int_equal(view->vcpus[0].injected[3].count, 5);
+		assert_int_equal(view->vcpus[0].msr_unknown, 13);
+		if (life == 0)
+			ends(VM_STOP_POWEROFF);
+	}
+	memset(&vcpu.counters, 0, sizeof vcpu.counters);
+	assert_int_equal(info_of(g)->vcpus[0].exits[VMEXIT_HLT].count, 3); /* it is kept */
 }
 
 /* That a VM could not be made is a failure with its reason; the next attempt may succeed. */
@@ -348,24 +397,24 @@ static void test_launch_that_fails(void **state)
 	launch_error = -ENOENT;
 	g = add("missing", &config);
 	launches = 0;
-	assert_int_equal(info_of(g)->state, GUEST_FAILED);
+	assert_int_equal(guest_state(g), GUEST_FAILED);
 	assert_string_equal(info_of(g)->reason, "not started: there is no such file");
 	assert_int_equal(info_of(g)->starts, 0);
 	launch_error = 0;
 	assert_int_equal(guest_start(g, &actor_console), 0);
 	serve_all();
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
+	assert_int_equal(guest_state(g), GUEST_RUNNING);
 	/* Without memory for how it was, it ends all the same. */
 	step_fails = 1;
 	ends(VM_STOP_CRASH);
 	assert_int_equal(step_fails, 0);
-	assert_int_equal(info_of(g)->state, GUEST_FAILED);
-	assert_int_equal(info_of(g)->devices.disk_count, 0);
+	assert_int_equal(guest_state(g), GUEST_FAILED);
+	assert_int_equal(info_of(g)->disk_count, 0);
 	assert_int_equal(launches, 0);
 	assert_int_equal(guest_start(g, &actor_console), 0);
 	serve_all();
 	ends(VM_STOP_CRASH);
-	assert_int_equal(info_of(g)->devices.disk_count, 1);
+	assert_int_equal(info_of(g)->disk_count, 1);
 }
 
 /* Each kind of end has its own policy. */
@@ -393,7 +442,7 @@ static void test_policies(void **state)
 			g = add(name, &config);
 			ends(each[k].kind);
 			assert_int_equal(info_of(g)->starts, i == k && i < 3 ? 2 : 1);
-			if (info_of(g)->state != GUEST_RUNNING)
+			if (guest_state(g) != GUEST_RUNNING)
 				continue;
 			assert_int_equal(guest_stop(g, &actor_console), 0);
 			ends(VM_STOP_REQUEST);
@@ -418,14 +467,14 @@ static void test_restart_limit(void **state)
 	assert_int_equal(info_of(g)->starts, 3);
 	now = 110 * NSEC_PER_SEC; /* the last moment of the window, which the first end began */
 	ends(VM_STOP_CRASH);
-	assert_int_equal(info_of(g)->state, GUEST_FAILED);
+	assert_int_equal(guest_state(g), GUEST_FAILED);
 	assert_int_equal(info_of(g)->starts, 3);
 	assert_int_equal(guest_start(g, &actor_console), 0); /* by hand */
 	serve_all();
 	now += 1;
 	ends(VM_STOP_CRASH);
 	assert_int_equal(info_of(g)->starts, 5);
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
+	assert_int_equal(guest_state(g), GUEST_RUNNING);
 }
 
 static void test_full(void **state)
@@ -451,9 +500,13 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_init),	 cmocka_unit_test(test_add_without_memory),
-		cmocka_unit_test(test_requests), cmocka_unit_test(test_launch_that_fails),
-		cmocka_unit_test(test_policies), cmocka_unit_test(test_restart_limit),
+		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_add_without_memory),
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_vcpu_is_shown),
+		cmocka_unit_test(test_launch_that_fails),
+		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_restart_limit),
 		cmocka_unit_test(test_full),
 	};
 
