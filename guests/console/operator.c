@@ -161,6 +161,17 @@ static void report_on(const struct command *command, const char *name)
 	guest_put(guest);
 }
 
+/* The next word of *rest, which becomes what is behind it; "" at the end. Not strtok_r(): where
+ * newlib's leaves *rest at the end of a line is not where others do. */
+static char *take_word(char **rest)
+{
+	char *word = *rest + strspn(*rest, " "), *end = word + strcspn(word, " ");
+
+	*rest = *end ? end + 1 : end;
+	*end = '\0';
+	return word;
+}
+
 static bool obey_command(const char *name, char *rest)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -170,13 +181,13 @@ static bool obey_command(const char *name, char *rest)
 
 		if (strcmp(name, command->name) != 0)
 			continue;
-		word = strtok_r(NULL, " ", &rest);
+		word = take_word(&rest);
 		if (command->plain)
 			command->plain(&to);
 		else if (command->with_word)
-			command->with_word(&to, word);
+			command->with_word(&to, *word ? word : NULL);
 		else
-			report_on(command, word);
+			report_on(command, *word ? word : NULL);
 		return true;
 	}
 	return false;
@@ -185,18 +196,21 @@ static bool obey_command(const char *name, char *rest)
 /* ---- actions --------------------------------------------------------------------------------
  */
 
-/* What was typed does not bind. */
+/* What was typed does not bind. Without any word, who there is to name is more of a help. */
 static void say_wrong(const struct action *action)
 {
 	char synopsis[ACTION_SYNOPSIS_BYTES];
 
+	if (!wrong.count && !action->usage) {
+		say_guests();
+		return;
+	}
 	for (uint32_t i = 0; i < wrong.count; i++)
 		operator_say("%s.\n", wrong.errors[i].text);
 	if (action->usage)
 		operator_say("%s\n", action->usage);
 	else
-		operator_say("Write: %s%s%s\n", action->name, action->arguments ? " " : "",
-			     action_synopsis(action, synopsis));
+		operator_say("Write: %s %s\n", action->name, action_synopsis(action, synopsis));
 }
 
 static void show_result(void)
@@ -228,9 +242,9 @@ static bool obey_action(const char *name, char *rest)
 
 static void obey(char *line)
 {
-	char *rest = NULL, *name = strtok_r(line, " ", &rest);
+	char *rest = line, *name = take_word(&rest);
 
-	if (name && !obey_command(name, rest) && !obey_action(name, rest))
+	if (*name && !obey_command(name, rest) && !obey_action(name, rest))
 		operator_say("There is no command \"%s\"; `help` lists them.\n", name);
 }
 
