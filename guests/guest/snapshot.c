@@ -96,12 +96,12 @@ static void fill_console(struct guest *g, struct guest_console_view *view)
 static void fill_guest(struct guest *g, struct guest_view *view)
 {
 	snprintf(view->name, sizeof view->name, "%s", g->config.name);
-	snprintf(view->state, sizeof view->state, "%s", guest_state_name(g->state));
+	snprintf(view->state, sizeof view->state, "%s", guest_state_name(g->life.state));
 	snprintf(view->reason, sizeof view->reason, "%s", g->reason);
-	view->exit_status = g->exit_status;
+	view->exit_status = g->end.status;
 	view->starts = g->starts;
 	view->memory_bytes = g->config.memory_bytes;
-	view->has_memory = g->state == GUEST_RUNNING || g->state == GUEST_STOPPING;
+	view->has_memory = g->life.state == GUEST_RUNNING || g->life.state == GUEST_STOPPING;
 	fill_console(g, &view->console);
 }
 
@@ -109,7 +109,7 @@ void guest_get_info(struct guest *g, struct guest_view *view)
 {
 	memset(view, 0, sizeof *view);
 	mutex_lock(&g->lock);
-	if (g->state == GUEST_RUNNING)
+	if (g->life.state == GUEST_RUNNING)
 		fill(g, view);
 	else if (g->last)
 		memcpy(view, g->last, guest_view_bytes(g->last->vcpu_count));
@@ -122,7 +122,7 @@ enum guest_state guest_state(struct guest *g)
 	enum guest_state state;
 
 	mutex_lock(&g->lock);
-	state = g->state;
+	state = g->life.state;
 	mutex_unlock(&g->lock);
 	return state;
 }
