@@ -5,6 +5,7 @@
  * fakes, and a disk answers when the test says.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
 /* links: guests/events/actor.c guests/events/event.c guests/launch.c guests/devices/devices.c
  */
@@ -25,7 +26,10 @@
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
 #include "guests/console/console.h"
+#include "guests/devices/virtio/balloon.h"
+#include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
+#include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
 #include "guests/kernel.h"
 #include "guests/linux/linux.h"
@@ -190,6 +194,18 @@ int virtio_balloon_set(struct virtio_balloon *balloon, uint64_t bytes)
 {
 	(void)balloon, (void)bytes;
 	return 0;
+}
+
+uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
+{
+	(void)info, (void)memory_bytes;
+	return 0;
+}
+
+void virtio_rng_get_info(const struct virtio_rng *rng, struct virtio_rng_info *info)
+{
+	(void)rng;
+	*info = (struct virtio_rng_info){0};
 }
 
 void virtio_balloon_get_info(struct virtio_balloon *balloon, struct virtio_balloon_info *info)
