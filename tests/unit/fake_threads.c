@@ -179,6 +179,14 @@ void fake_threads_run(void)
 				run(threads[i]);
 }
 
+void fake_threads_disturb(void)
+{
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] && !threads[i]->ended)
+			threads[i]->woken = true;
+	fake_threads_run();
+}
+
 struct thread *fake_threads_current(void)
 {
 	return running;

@@ -5,6 +5,7 @@
  * fakes, and a disk answers when the test says.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
 /* links: guests/events/actor.c guests/events/event.c guests/launch.c guests/devices/devices.c
  */
