@@ -33,7 +33,7 @@ FORBIDDEN = [
     ("kernel/vmm/svm/svm.c", "kernel/vmm/vmx/vmx.h"),
     ("kernel/vmm/vmx/vmx.c", "kernel/vmm/svm/svm.h"),
     ("kernel/vmm/emul/decode.c", "kernel/vmm/vm.h"),
-    ("kernel/vmm/vm.c", "guests/guest.h"),
+    ("kernel/vmm/vm.c", "guests/guest/guest.h"),
     ("kernel/entry.h", "kernel/io/acpi.h"),
     ("drivers/block/nvme.c", "kernel/vmm/vm.h"),
     ("drivers/block/nvme.c", "net/stack.h"),

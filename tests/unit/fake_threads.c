@@ -179,17 +179,17 @@ void fake_threads_run(void)
 				run(threads[i]);
 }
 
-struct thread *fake_threads_current(void)
-{
-	return running;
-}
-
 void fake_threads_disturb(void)
 {
 	for (unsigned i = 0; i < THREADS; i++)
 		if (threads[i] && !threads[i]->ended)
 			threads[i]->woken = true;
 	fake_threads_run();
+}
+
+struct thread *fake_threads_current(void)
+{
+	return running;
 }
 
 unsigned fake_threads_alive(void)

@@ -13,7 +13,7 @@
 /* links: guests/config/tree.c guests/config/value.c guests/config/config.c */
 /* links: guests/config/derive.c kernel/lib/size.c */
 /* links: guests/events/event.c guests/events/actor.c tests/unit/fake_guests.c */
-/* links: tests/unit/fake_threads.c */
+/* links: tests/unit/fake_threads.c guests/views/sink.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,9 +29,7 @@
 #include "guests/actions/power.h"
 #include "guests/devices/console.h"
 #include "guests/console/operator.h"
-#include "guests/console/report.h"
-#include "guests/console/report_devices.h"
-#include "guests/console/report_networks.h"
+#include "guests/console/show.h"
 #include "guests/events/event.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/io/volume.h"
@@ -108,48 +106,64 @@ size_t console_read(struct console *console, char *buf, size_t bytes)
 	return n;
 }
 
-void report_list(void)
+void show_list(struct sink *to)
 {
-	operator_say("a list\n");
+	sink_text(to, "a list\n");
 }
 
-void report_cpus(void)
+void show_cpus(struct sink *to)
 {
+	(void)to;
 }
 
-void report_memory(void)
+void show_memory(struct sink *to)
 {
+	(void)to;
 }
 
-void report_machine(void)
+void show_machine(struct sink *to)
 {
+	(void)to;
 }
 
-void report_disks(void)
+void show_disks(struct sink *to)
 {
+	(void)to;
 }
 
-void report_networks(void)
+void show_networks(struct sink *to)
 {
+	(void)to;
 }
 
-void report_stations(void)
+void show_stations(struct sink *to)
 {
+	(void)to;
 }
 
-void report_log(unsigned lines)
+void show_metrics(struct sink *to)
 {
-	operator_say("%u lines\n", lines);
+	sink_text(to, "figures\x1b\n");
 }
 
-void report_guest(struct guest *guest)
+void show_json(struct sink *to, const char *what)
 {
-	operator_say("this is %s\n", guest_name(guest));
+	sink_print(to, "json of %s\n", what ? what : "nothing");
 }
 
-void report_counters(struct guest *guest)
+void show_log(struct sink *to, unsigned lines)
 {
-	(void)guest;
+	sink_print(to, "%u lines\n", lines);
+}
+
+void show_guest(struct sink *to, struct guest *guest)
+{
+	sink_print(to, "this is %s\n", guest_name(guest));
+}
+
+void show_counters(struct sink *to, struct guest *guest)
+{
+	(void)to, (void)guest;
 }
 
 static void machine_off(bool reboot)
@@ -272,6 +286,9 @@ static void reports_are_called(void **state)
 	assert_string_equal(say("list"), "a list\n");
 	assert_string_equal(say("log 3"), "3 lines\n");
 	assert_string_equal(say("log"), "20 lines\n");
+	assert_string_equal(say("metrics"), "figures?\n"); /* no control byte passes */
+	assert_string_equal(say("json"), "json of nothing\n");
+	assert_string_equal(say("json disks"), "json of disks\n");
 	assert_string_equal(say("log x"), "log takes a number of lines, from 1 on.\n");
 	assert_string_equal(say("show beta"), "this is beta\n");
 	assert_string_equal(say("show nobody"),
@@ -314,7 +331,7 @@ static void mistakes_get_the_action_s_own_words(void **state)
 static void a_job_s_end_is_shown(void **state)
 {
 	(void)state;
-	fake_guests[0].info.devices.balloon.driven = false;
+	fake_guests[0].info.balloon.driven = false;
 	assert_non_null(strstr(say("balloon alpha"), "alpha has 512 MiB and is to make do"));
 	assert_string_equal(say("balloon alpha 512 MiB"),
 			    "alpha is asked; `balloon alpha` says how far it is.\n");
