@@ -210,7 +210,8 @@ void virtio_rng_get_info(const struct virtio_rng *rng, struct virtio_rng_info *i
 
 void virtio_balloon_get_info(struct virtio_balloon *balloon, struct virtio_balloon_info *info)
 {
-	(void)balloon, (void)info;
+	(void)balloon;
+	*info = (struct virtio_balloon_info){0};
 }
 
 /* ---- what else a VM is made of -------------------------------------------------------------
