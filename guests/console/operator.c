@@ -13,6 +13,7 @@
 
 #include "guests/actions/action.h"
 #include "guests/actions/guests.h"
+#include "guests/console/aside.h"
 #include "guests/console/console.h"
 #include "guests/console/follow.h"
 #include "guests/console/lineedit.h"
@@ -97,6 +98,25 @@ static void command_events(struct sink *to, const char *word)
 	follow_events(word);
 }
 
+static void make_disks(struct sink *to, const char *word)
+{
+	(void)word;
+	show_disks(to);
+}
+
+static void command_disks(struct sink *to)
+{
+	aside_show(&follow, to, make_disks, NULL);
+}
+
+static void command_json(struct sink *to, const char *word)
+{
+	if (show_json_waits(word))
+		aside_show(&follow, to, show_json, word);
+	else
+		show_json(to, word);
+}
+
 static void command_help(struct sink *to);
 
 static const struct command {
@@ -113,13 +133,14 @@ static const struct command {
 	{"log", "[LINES]", "the end of the log", .with_word = command_log},
 	{"cpus", "", "the CPUs and what runs there", .plain = show_cpus},
 	{"memory", "", "who has the memory", .plain = show_memory},
-	{"disks", "", "the machine's disks, and what guests can be given", .plain = show_disks},
+	{"disks", "", "the machine's disks, and what guests can be given",
+	 .plain = command_disks},
 	{"networks", "", "NICs, networks, and the guests' ports", .plain = show_networks},
 	{"stations", "", "addresses that the networks have learned", .plain = show_stations},
 	{"jobs", "", "what is being done, and what was", .plain = command_jobs},
 	{"events", "[FROM]", "what happened, from a number on", .with_word = command_events},
 	{"metrics", "", "counters of all, for Prometheus", .plain = show_metrics},
-	{"json", "[WHAT]", "guests, disks, networks ... as JSON", .with_word = show_json},
+	{"json", "[WHAT]", "guests, disks, networks ... as JSON", .with_word = command_json},
 	{"about", "", "what this is", .plain = show_machine},
 };
 

@@ -136,6 +136,13 @@ void show_metrics(struct sink *to)
 	}
 }
 
+bool show_json_waits(const char *what)
+{
+	const struct collector *c = what ? collector_find(what) : NULL;
+
+	return c && c->reads_disks;
+}
+
 void show_json(struct sink *to, const char *what)
 {
 	const struct collector *c = what ? collector_find(what) : NULL;

@@ -244,6 +244,11 @@ void vm_destroy(struct vm *vm)
 	fake_guest_vm_free(vm);
 }
 
+uint64_t guest_frames_free_bytes(void)
+{
+	return memory_free;
+}
+
 static struct vm *vm_of(const char *name)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(vms); i++)
