@@ -5,7 +5,8 @@
  */
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
 /* links: guests/console/aside.c */
-/* links: guests/actions/action.c guests/actions/bind.c guests/actions/cancel.c */
+/* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/cpus.c guests/config/hint.c
