@@ -94,6 +94,15 @@ bool follow_job(struct follow *follow, struct sink *to, uint64_t number,
 /* ---- showing them --------------------------------------------------------------------------
  */
 
+static void say_progress(struct sink *to, const struct job_info *info)
+{
+	sink_print(to, "      %s", info->note);
+	if (info->total)
+		sink_print(to, ", %llu of %llu", (unsigned long long)info->done,
+			   (unsigned long long)info->total);
+	sink_text(to, "\n");
+}
+
 static void say_job(struct sink *to, const struct job_info *info,
 		    const struct action_result *result)
 {
@@ -108,11 +117,8 @@ static void say_job(struct sink *to, const struct job_info *info,
 		   (unsigned long long)((until - info->started_ns) / NSEC_PER_SEC));
 	if (info->ended_ns && *result->text)
 		sink_print(to, "      %.*s\n", (int)strcspn(result->text, "\n"), result->text);
-	else if (!info->ended_ns && info->total)
-		sink_print(to, "      %s, %llu of %llu\n", info->note,
-			   (unsigned long long)info->done, (unsigned long long)info->total);
 	else if (!info->ended_ns && *info->note)
-		sink_print(to, "      %s\n", info->note);
+		say_progress(to, info);
 }
 
 void follow_jobs(struct sink *to)
