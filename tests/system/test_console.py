@@ -168,9 +168,9 @@ def test_the_operator_sees_and_rules_guests(two):
     ask(two, "memory", r"^  alpha +256 MiB")
     ask(two, "log 3", r"^\[ *\d+\.\d+\] beta: started")
     ask(two, "about", "^Bulkhead, .*SVM on 4 CPUs")
-    check_what_programs_read(two)
     ask(two, "lost\b\b\bist", "^alpha +running")
     ask(two, "\x1b[A\x1b[As", '^There is no command "abouts"')
+    check_what_programs_read(two)
 
     guest, *vcpus = counters(two, "alpha")
     assert guest["state"] == "running" and guest["starts"] == "1"
