@@ -60,6 +60,12 @@ FORBIDDEN = [
     ("net/nfs/nfs.c", "drivers/bus/pci.h"),
     ("net/nfs/nfs.c", "net/switch/port.h"),
     ("net/api/api.c", "guests/actions/action.h"),
+    ("guests/views/guest.c", "kernel/vmm/vm.h"),
+    ("guests/views/guest.h", "kernel/io/blkdev.h"),
+    ("guests/views/json.c", "guests/views/collect/collect.h"),
+    ("guests/console/report.c", "guests/guest/guest.h"),
+    ("guests/console/report_disks.c", "kernel/io/storage.h"),
+    ("guests/linux.c", "boot/handoff.h"),
 ]
 ALLOWED = [
     ("boot/main.c", "boot/handoff.h"),
@@ -81,6 +87,8 @@ ALLOWED = [
     ("net/plane/proxy.c", "guests/actions/action.h"),
     ("net/plane/proxy.c", "net/abi/ring.h"),
     ("net/api/api.c", "net/abi/ring.h"),
+    ("guests/views/collect/guests.c", "kernel/vmm/vm.h"),
+    ("guests/console/report.c", "guests/views/guest.h"),
 ]
 
 

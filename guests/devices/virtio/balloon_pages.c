@@ -13,7 +13,7 @@
 #include "guests/devices/virtio/balloon_internal.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/mem/heap.h"
-#include "kernel/vmm/vm.h"
+#include "kernel/vmm/gmem.h"
 
 #define PAGES_PER_CHUNK (PAGE_2M / PAGE_BYTES)
 /* How often all CPUs may be interrupted: once for each batch of chunks that go, once for each
