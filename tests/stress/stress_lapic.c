@@ -167,8 +167,15 @@ static void run_pin(void *arg)
 	}
 }
 
+static void broadcast_eoi(void *ioapic, uint8_t vector)
+{
+	vioapic_eoi(ioapic, vector);
+}
+
 static void create(void)
 {
+	static const struct irqchip_ops irqs = {.eoi = broadcast_eoi};
+
 	vm = calloc(1, sizeof(*vm));
 	vm->vcpu_count = VCPUS;
 	for (unsigned i = 0; i < VCPUS; i++) {
@@ -180,6 +187,7 @@ static void create(void)
 		write_lapic(vcpu, LAPIC_SVR, 0x1ff);
 	}
 	vm->ioapic = vioapic_create(vm);
+	vm->board.irqs = (struct irqchip){.ops = &irqs, .controllers = vm->ioapic};
 	for (unsigned pin = 0; pin < PINS; pin++) { /* to vCPU 0, level-triggered */
 		write_ioapic(0x11 + 2 * (16 + pin), 0);
 		write_ioapic(0x10 + 2 * (16 + pin), BIT(15) | PIN_VECTOR(pin));
