@@ -126,7 +126,7 @@ def test_a_guest_that_floods_its_console_holds_nobody_up(two):
 
 def shown(machine, command):
     """All that a command prints at the host's console, without lines of others."""
-    start = len(machine.output)
+    start = machine.output.rfind("\n") + 1  # the prompt's line, of which some may be there
     machine.send(f"{command}\rend-of-{start}\r")
     machine.expect(f'^There is no command "end-of-{start}"', 60)
     said = machine.output[start:].replace("\r", "").split("\n")
