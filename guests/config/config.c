@@ -106,8 +106,8 @@ static int take_text(struct config_text *text, char **bytes, size_t *length)
 	return -ENOMEM;
 }
 
-int config_write(const struct config *config, enum config_format format, char **bytes,
-		 size_t *length)
+int config_write_document(const struct config *config, enum config_format format, char **bytes,
+			  size_t *length)
 {
 	struct config *plain = config_copy(config);
 	struct config_text text = {0};

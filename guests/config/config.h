@@ -238,8 +238,8 @@ enum config_format {
  * read the same from. Equal structs give equal bytes; keys with default values are left out.
  * *bytes is of malloc() and ends in a line break and a NUL. 0 or -ENOMEM. Any thread.
  */
-int config_write(const struct config *config, enum config_format format, char **bytes,
-		 size_t *length);
+int config_write_document(const struct config *config, enum config_format format, char **bytes,
+			  size_t *length);
 int config_write_guest(const struct guest_config *guest, enum config_format format,
 		       char **bytes, size_t *length);
 

@@ -35,6 +35,7 @@ enum config_change {
 	CONFIG_CHANGE_LIVE,    /* nothing more */
 	CONFIG_CHANGE_ANEW,    /* that the network is removed and created again */
 	CONFIG_CHANGE_MACHINE, /* a restart of the machine */
+	CONFIG_CHANGE_LATER,   /* nothing: it counts from the next start on; of no key */
 };
 
 struct config_choice {

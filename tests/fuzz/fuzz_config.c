@@ -107,10 +107,10 @@ static void demand_round_trip(const struct config *config, enum config_format fo
 	size_t length, again_length;
 	struct config *read;
 
-	demand(!config_write(config, format, &text, &length));
+	demand(!config_write_document(config, format, &text, &length));
 	demand(!config_parse(text, length, "again.yaml", &read, &report));
 	demand(!config_diff(&config_schema, config, read, NULL, NULL));
-	demand(!config_write(read, format, &again, &again_length));
+	demand(!config_write_document(read, format, &again, &again_length));
 	demand(length == again_length && memcmp(text, again, length) == 0);
 	free(text);
 	free(again);
