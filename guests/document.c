@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/guest.h"
+#include "guests/guest/guest.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/io/files.h"
 #include "kernel/io/network.h"
@@ -195,7 +195,7 @@ void document_start_guests(void)
 		const struct guest_config *guest = &document->guests[i];
 		struct cpumask shared = config_shared(document, guest, &machine.cpus);
 
-		if (guest_add(guest, &shared))
+		if (guest_add(guest, &shared, &actor_document))
 			log_error(guest->name, "not added: the hypervisor is out of memory");
 	}
 }

@@ -17,9 +17,10 @@
 #include "drivers/net/virtio_net.h"
 #include "drivers/volume/lvm/manage.h"
 #include "drivers/volume/sources.h"
+#include "guests/actions/power.h"
 #include "guests/console/mux.h"
 #include "guests/document.h"
-#include "guests/guest.h"
+#include "guests/guest/guest.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -175,12 +176,11 @@ static void start_terminal(const struct config_console *console)
 {
 	static struct serial *const ports[] = {
 		[CONFIG_SERIAL_COM1] = &serial_com1, [CONFIG_SERIAL_COM2] = &serial_com2};
-	static const struct mux_params params = {.machine_off = machine_off};
 	struct serial *port = ports[console->serial];
 
 	if (port)
 		serial_set_speed(port, console->baud);
-	if (mux_init(port ? &port->line : NULL, &params))
+	if (power_init(machine_off) || mux_init(port ? &port->line : NULL))
 		panic("no memory for the terminal");
 	if (port)
 		log_detach(&port->sink);

@@ -1,5 +1,6 @@
 /*
- * A tree of nodes into structs, as the tables of schema.h say. Private to guests/config.
+ * A tree of nodes into structs, as the tables of schema.h say. Private to guests/config and
+ * guests/actions.
  */
 #ifndef GUESTS_CONFIG_BIND_H
 #define GUESTS_CONFIG_BIND_H

@@ -40,13 +40,23 @@ static const struct config_field *owner(const struct config_table *table, const 
 	return found;
 }
 
+/* Whether `table` is one of a document's: others, of actions, have nothing to do with it. */
+static bool is_within(const struct config_table *whole, const struct config_table *table)
+{
+	bool found = whole == table;
+
+	for (uint32_t i = 0; i < whole->count && !found; i++)
+		found = whole->fields[i].table && is_within(whole->fields[i].table, table);
+	return found;
+}
+
 const struct config_field *config_hint(const struct config_table *table, const char *typed,
 				       char hint[CONFIG_HINT_MAX])
 {
 	const struct config_field *field = owner(table, typed);
 	size_t used;
 
-	if (!field)
+	if (!field && is_within(&config_schema, table))
 		field = owner(&config_schema, typed);
 	if (field) {
 		snprintf(hint, CONFIG_HINT_MAX, "it belongs inside '%s'", field->key);
@@ -56,6 +66,10 @@ const struct config_field *config_hint(const struct config_table *table, const c
 	if (field) {
 		snprintf(hint, CONFIG_HINT_MAX, "did you mean '%s'?", field->key);
 		return field;
+	}
+	if (!table->count) {
+		snprintf(hint, CONFIG_HINT_MAX, "nothing belongs here");
+		return NULL;
 	}
 	used = (size_t)snprintf(hint, CONFIG_HINT_MAX, "known here: ");
 	for (uint32_t i = 0; i < table->count && used < CONFIG_HINT_MAX; i++)

@@ -1,7 +1,8 @@
 /*
  * The form of a configuration: which keys there are, what each may hold, and where in the
  * structs of config.h it goes. Parser, suggestions, defaults and the table of keys in
- * docs/configuration.md are all made from these tables. Private to guests/config and its tools.
+ * docs/configuration.md are all made from these tables, and arguments of actions are described
+ * by such. Private to guests/config, guests/actions and tools.
  */
 #ifndef GUESTS_CONFIG_SCHEMA_H
 #define GUESTS_CONFIG_SCHEMA_H

@@ -1,6 +1,6 @@
 /*
  * A document as a tree of nodes with their places, before anything is known of keys.
- * The only part that sees libyaml. Private to guests/config.
+ * The only part that sees libyaml. Private to guests/config and guests/actions.
  */
 #ifndef GUESTS_CONFIG_TREE_H
 #define GUESTS_CONFIG_TREE_H

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guests/actions/power.h"
 #include "guests/console/console.h"
 #include "guests/console/keys.h"
 #include "guests/console/operator.h"
@@ -213,7 +214,7 @@ static void obey(struct key key)
 	case KEY_SOLO: toggle_solo(); break;
 	case KEY_LOG: show_log(); break;
 	case KEY_ASK_POWER_OFF: note("-- power this machine off? q or y does it --"); break;
-	case KEY_POWER_OFF: operator_power_off(false); break;
+	case KEY_POWER_OFF: power_request(false, &actor_console); break;
 	case KEY_STAY_ON: note("-- it stays on --"); break;
 	case KEY_HELP: note("-- " KEYS_HELP " --"); break;
 	case KEY_WRONG: note("-- no such key. " KEYS_HELP " --"); break;
@@ -368,14 +369,14 @@ static int create_thread(void)
 	return thread ? 0 : -ENOMEM;
 }
 
-int mux_init(struct chardev *chardev, const struct mux_params *params)
+int mux_init(struct chardev *chardev)
 {
 	static struct log_sink sink = {.write = sink_write, .only_new = true};
 	struct console *host = console_create("host");
 	int vector;
 
 	line = chardev;
-	if (!host || operator_init(host, params->machine_off))
+	if (!host || operator_init(host))
 		return -ENOMEM;
 	vector = trap_alloc_vector(on_poke, NULL);
 	polled = vector < 0;

@@ -8,17 +8,13 @@
 
 #include "kernel/io/chardev.h"
 
-struct mux_params {
-	/* Powers the machine off, or resets it, at once. Thread context. */
-	void (*machine_off)(bool reboot);
-};
-
 /*
  * Starts the terminal on `line` (NULL: there is none; guests' output is taken and dropped) and
  * the operator's console on it. From here on the log appears there too: sinks that write to the
- * same line are to be detached after this. Once, when threads run and before guests are added.
+ * same line are to be detached after this. Once, when threads run and before guests are added;
+ * after power_init().
  * 0 or -ENOMEM.
  */
-int mux_init(struct chardev *line, const struct mux_params *params);
+int mux_init(struct chardev *line);
 
 #endif

@@ -1,42 +1,38 @@
 /*
- * The operator's console: a thread that reads commands and obeys. Commands are listed in one
- * table, which is also their help.
+ * The operator's console: a thread that reads command lines. Commands that show something are
+ * reports, listed here; what changes something is an action of guests/actions, and this is one
+ * of its callers.
  */
 #include "guests/console/operator.h"
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/balloon.h"
+#include "guests/actions/action.h"
+#include "guests/actions/guests.h"
 #include "guests/console/console.h"
+#include "guests/console/follow.h"
 #include "guests/console/lineedit.h"
 #include "guests/console/report.h"
 #include "guests/console/report_devices.h"
 #include "guests/console/report_networks.h"
-#include "guests/console/volumes.h"
-#include "guests/guest.h"
-#include "kernel/cpu/clock.h"
-#include "kernel/lib/lock.h"
-#include "kernel/log/log.h"
+#include "guests/guest/guest.h"
 #include "kernel/sched/thread.h"
 
-#define PROMPT		 "bulkhead> "
-#define SAY_BYTES	 640 /* a line of the log and a bit */
-#define LOG_LINES	 20
-#define SHUTDOWN_WAIT_NS (10 * NSEC_PER_SEC)
-#define SHUTDOWN_POLL_NS (100 * NSEC_PER_MSEC)
-#define LAST_WORDS_NS	 (100 * NSEC_PER_MSEC) /* until the terminal has shown them */
+#define PROMPT	  "bulkhead> "
+#define SAY_BYTES 640 /* a line of the log and a bit */
+#define LOG_LINES 20
 
 static struct thread *thread;
 static struct console *console;
-static void (*machine_off)(bool reboot);
+static struct follow follow;
 
-static _Atomic unsigned power_requests;
-static _Atomic bool power_reboot;
+/* The thread's own: too large for its stack. */
+static struct action_result result;
+static struct config_report wrong;
 
 static void wake(void *arg)
 {
@@ -51,6 +47,24 @@ static void print(const char *text)
 			thread_sleep_ns(NSEC_PER_MSEC); /* the terminal is slow */
 }
 
+/* Control bytes but '\n' are not for the terminal. */
+static void print_plain(const char *text)
+{
+	char piece[SAY_BYTES];
+
+	while (*text) {
+		size_t bytes = strnlen(text, sizeof piece - 1);
+
+		memcpy(piece, text, bytes);
+		piece[bytes] = '\0';
+		for (char *c = piece; *c; c++)
+			if ((*c < ' ' && *c != '\n') || *c == 0x7f)
+				*c = '?';
+		print(piece);
+		text += bytes;
+	}
+}
+
 void operator_say(const char *fmt, ...)
 {
 	char text[SAY_BYTES];
@@ -59,10 +73,7 @@ void operator_say(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	for (char *c = text; *c; c++)
-		if ((*c < ' ' && *c != '\n') || *c == 0x7f)
-			*c = '?';
-	print(text);
+	print_plain(text);
 }
 
 /* ---- commands -------------------------------------------------------------------------- */
@@ -77,81 +88,62 @@ static void command_log(const char *word)
 		report_log((unsigned)lines);
 }
 
-static void command_poweroff(void)
+static void command_jobs(const char *word)
 {
-	operator_power_off(false);
+	(void)word;
+	follow_jobs();
 }
 
-static void command_reboot(void)
-{
-	operator_power_off(true);
-}
-
-static void command_help(void);
+static void command_help(const char *word);
 
 static const struct command {
 	const char *name, *argument, *help;
-	/* One of these: about the machine; the same with an optional word; with all that was
-	 * typed; what there is to say of a guest; what a guest is asked to do. */
+	/* One of these: about the machine; what more a word says; about a guest. */
 	void (*plain)(void);
 	void (*with_word)(const char *word);
-	void (*with_words)(char *words);
 	void (*report)(struct guest *guest);
-	int (*request)(struct guest *guest);
 } commands[] = {
-	{"help", "", "this list", .plain = command_help},
+	{"help", "", "this list", .with_word = command_help},
 	{"list", "", "all guests and how they are", .plain = report_list},
 	{"show", "GUEST", "one guest in detail", .report = report_guest},
-	{"start", "GUEST", "start it", .request = guest_start},
-	{"shutdown", "GUEST", "press its power button: it shuts down if it wants to",
-	 .request = guest_shutdown},
-	{"stop", "GUEST", "switch it off, now", .request = guest_stop},
-	{"reset", "GUEST", "press its reset button", .request = guest_reset},
 	{"counters", "GUEST", "its counters, for programs", .report = report_counters},
 	{"log", "[LINES]", "the end of the log", .with_word = command_log},
 	{"cpus", "", "the CPUs and what runs there", .plain = report_cpus},
 	{"memory", "", "who has the memory", .plain = report_memory},
-	{"balloon", "GUEST [SIZE [anyway]]",
-	 "have a guest make do with less memory, or give it back",
-	 .with_words = balloon_command},
 	{"disks", "", "the machine's disks, and what guests can be given",
 	 .plain = report_disks},
-	{"groups", "", "volume groups of the disks", .with_words = volumes_groups},
-	{"lvcreate", "GROUP/VOLUME SIZE [STRIPES]", "make a logical volume",
-	 .with_words = volumes_create},
-	{"lvresize", "GROUP/VOLUME SIZE", "make it larger, or smaller with `shrink` behind it",
-	 .with_words = volumes_resize},
-	{"lvremove", "GROUP/VOLUME", "take it away, with all that is in it",
-	 .with_words = volumes_remove},
 	{"networks", "", "NICs, networks, and the guests' ports", .plain = report_networks},
 	{"stations", "", "addresses that the networks have learned", .plain = report_stations},
+	{"jobs", "", "what is being done, and what was", .with_word = command_jobs},
+	{"events", "[FROM]", "what happened, from a number on", .with_word = follow_events},
 	{"about", "", "what this is", .plain = report_machine},
-	{"poweroff", "", "shut the guests down (10 s), then power off; again: at once",
-	 .plain = command_poweroff},
-	{"reboot", "", "the same, then reset the machine", .plain = command_reboot},
 };
 
-static void command_help(void)
+static void command_help(const char *word)
 {
+	char synopsis[ACTION_SYNOPSIS_BYTES];
+	const struct action *action;
+
+	(void)word;
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
 		operator_say("%-9s %-8s %s\n", commands[i].name, commands[i].argument,
 			     commands[i].help);
+	for (unsigned i = 0; (action = action_at(i)); i++)
+		operator_say("%-9s %-8s %s\n", action->name, action_synopsis(action, synopsis),
+			     action->help);
 }
 
 static void say_guests(void)
 {
-	struct guest *guest;
+	char names[GUEST_NAMES_BYTES];
 
-	operator_say("The guests are:");
-	for (unsigned i = 0; (guest = guest_at(i)); i++)
-		operator_say(" %s", guest_name(guest));
-	operator_say(guest_at(0) ? ".\n" : " none.\n");
+	print_plain(guests_named(names));
+	print("\n");
 }
 
-static void obey_guest(const struct command *command, const char *name)
+static void report_on(void (*report)(struct guest *guest), const char *name)
 {
-	struct guest *guest = name ? guest_find(name) : NULL;
-	int err;
+	struct guest *guest = name ? guest_get(name) : NULL;
 
 	if (!guest) {
 		if (name)
@@ -159,107 +151,94 @@ static void obey_guest(const struct command *command, const char *name)
 		say_guests();
 		return;
 	}
-	if (command->report) {
-		command->report(guest);
+	report(guest);
+	guest_put(guest);
+}
+
+/* The next word of *rest, which becomes what is behind it; "" at the end. Not strtok_r(): where
+ * newlib's leaves *rest at the end of a line is not where others do. */
+static char *take_word(char **rest)
+{
+	char *word = *rest + strspn(*rest, " "), *end = word + strcspn(word, " ");
+
+	*rest = *end ? end + 1 : end;
+	*end = '\0';
+	return word;
+}
+
+static bool obey_command(const char *name, char *rest)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command *command = &commands[i];
+		char *word;
+
+		if (strcmp(name, command->name) != 0)
+			continue;
+		word = take_word(&rest);
+		if (command->plain)
+			command->plain();
+		else if (command->with_word)
+			command->with_word(*word ? word : NULL);
+		else
+			report_on(command->report, *word ? word : NULL);
+		return true;
+	}
+	return false;
+}
+
+/* ---- actions --------------------------------------------------------------------------------
+ */
+
+/* What was typed does not bind. Without any word, who there is to name is more of a help. */
+static void say_wrong(const struct action *action)
+{
+	char synopsis[ACTION_SYNOPSIS_BYTES];
+
+	if (!wrong.count && !action->usage) {
+		say_guests();
 		return;
 	}
-	err = command->request(guest);
-	if (err == -EALREADY)
-		operator_say("%s: nothing to do, it is so already.\n", name);
-	else if (err == -EOPNOTSUPP)
-		operator_say("%s: nobody there listens to the power button; `stop %s` switches "
-			     "it off.\n",
-			     name, name);
-	else if (err)
-		operator_say("%s: that does not go now; `show %s` says how it is.\n", name,
-			     name);
+	for (uint32_t i = 0; i < wrong.count; i++)
+		operator_say("%s.\n", wrong.errors[i].text);
+	if (action->usage)
+		operator_say("%s\n", action->usage);
+	else
+		operator_say("Write: %s %s\n", action->name, action_synopsis(action, synopsis));
+}
+
+static void show_result(void)
+{
+	if (!*result.text)
+		return;
+	print_plain(result.text);
+	print("\n");
+}
+
+static bool obey_action(const char *name, char *rest)
+{
+	const struct action *action = action_find(name);
+	struct action_args args;
+
+	if (!action)
+		return false;
+	action = action_for_words(action, rest);
+	if (action_bind_words(action, rest, &args, &wrong)) {
+		say_wrong(action);
+		return true;
+	}
+	if (!action_run(action, &args, &actor_console, ROLE_ADMIN, &result) && result.job &&
+	    !follow_job(&follow, result.job, &result))
+		return true;
+	show_result();
+	return true;
 }
 
 static void obey(char *line)
 {
-	char *rest, *name = strtok_r(line, " ", &rest), *word;
+	char *rest = line, *name = take_word(&rest);
 
-	if (!name)
-		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(name, commands[i].name) != 0)
-			continue;
-		if (commands[i].with_words) {
-			commands[i].with_words(rest);
-			return;
-		}
-		word = strtok_r(NULL, " ", &rest);
-		if (commands[i].plain)
-			commands[i].plain();
-		else if (commands[i].with_word)
-			commands[i].with_word(word);
-		else
-			obey_guest(&commands[i], word);
-		return;
-	}
-	operator_say("There is no command \"%s\"; `help` lists them.\n", name);
-}
-
-/* ---- switching the machine off ----------------------------------------------------------- */
-
-void operator_power_off(bool reboot)
-{
-	power_reboot = reboot;
-	power_requests++;
-	thread_wake(thread);
-}
-
-static bool runs(struct guest *guest)
-{
-	static struct guest_info info; /* too large for a stack */
-
-	guest_get_info(guest, &info);
-	return info.state == GUEST_STARTING || info.state == GUEST_RUNNING ||
-	       info.state == GUEST_STOPPING;
-}
-
-/* Presses all power buttons; true when it is worth waiting for somebody. */
-static bool ask_guests(void)
-{
-	struct guest *guest;
-	bool heard = false;
-
-	for (unsigned i = 0; (guest = guest_at(i)); i++) {
-		if (!runs(guest))
-			continue;
-		if (guest_shutdown(guest) == 0)
-			heard = true;
-		else
-			log_info("power", "%s does not listen to its power button",
-				 guest_name(guest));
-	}
-	return heard;
-}
-
-static bool all_ended(void)
-{
-	struct guest *guest;
-
-	for (unsigned i = 0; (guest = guest_at(i)); i++)
-		if (runs(guest))
-			return false;
-	return true;
-}
-
-static void power_off(void)
-{
-	uint64_t deadline = clock_now_ns() + SHUTDOWN_WAIT_NS;
-
-	if (ask_guests()) {
-		log_info("power", "waiting for guests to shut down; the same again goes on");
-		while (power_requests == 1 && clock_now_ns() < deadline && !all_ended())
-			thread_block_until(clock_now_ns() + SHUTDOWN_POLL_NS);
-	}
-	log_info("power", power_reboot ? "resetting" : "powering off");
-	thread_sleep_ns(LAST_WORDS_NS);
-	machine_off(power_reboot);
-	log_error("power", "this machine cannot be switched off by software: use its button");
-	power_requests = 0;
+	if (*name && !obey_command(name, rest) && !obey_action(name, rest))
+		operator_say("There is no command \"%s\"; `help` lists them.\n", name);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------
@@ -269,34 +248,32 @@ static void operator_thread(void *arg)
 {
 	static struct lineedit edit;
 	char echo[LINEEDIT_ECHO_BYTES];
-	enum lineedit_result result;
+	enum lineedit_result typed;
 	char byte;
 
 	(void)arg;
 	print(PROMPT);
 	for (;;) {
-		if (power_requests)
-			power_off();
-		if (!console_read(console, &byte, 1)) {
+		if (!follow_read(&follow, &byte)) {
 			thread_block();
 			continue;
 		}
-		result = lineedit_take(&edit, (uint8_t)byte, echo);
+		typed = lineedit_take(&edit, (uint8_t)byte, echo);
 		print(echo);
-		if (result == LINEEDIT_DONE)
+		if (typed == LINEEDIT_DONE)
 			obey(edit.line);
-		if (result != LINEEDIT_MORE)
+		if (typed != LINEEDIT_MORE)
 			print(PROMPT);
 	}
 }
 
-int operator_init(struct console *to, void (*off)(bool reboot))
+int operator_init(struct console *to)
 {
 	const struct thread_params params = {
 		.name = "operator", .fn = operator_thread, .weight = THREAD_WEIGHT_SERVICE};
 
 	console = to;
-	machine_off = off;
+	follow_init(&follow, to, wake);
 	thread = thread_create(&params);
 	if (!thread)
 		return -ENOMEM;

@@ -7,7 +7,7 @@
 
 #include "guests/console/operator.h"
 #include "guests/console/report_devices.h"
-#include "guests/guest.h"
+#include "guests/guest/snapshot.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/log/log.h"
@@ -74,15 +74,15 @@ static struct text time_text(uint64_t ns)
 
 void report_list(void)
 {
-	struct guest *guest;
+	struct guest *guest = guest_next(NULL);
 
-	if (!guest_at(0)) {
+	if (!guest) {
 		operator_say("There are no guests. The log says why: log\n");
 		return;
 	}
 	operator_say("%-16s %-8s %5s %9s %14s %6s  last end\n", "guest", "state", "vCPUs",
 		     "memory", "up", "starts");
-	for (unsigned i = 0; (guest = guest_at(i)); i++) {
+	for (; guest; guest = guest_next(guest)) {
 		guest_get_info(guest, &info);
 		operator_say("%-16s %-8s %5u %9s %14s %6u  %s\n", info.name,
 			     guest_state_name(info.state), info.vcpu_count,
@@ -175,9 +175,7 @@ void report_counters(struct guest *guest)
 /* The vCPUs that ran on this CPU last. */
 static void say_vcpus_on(unsigned cpu)
 {
-	struct guest *guest;
-
-	for (unsigned i = 0; (guest = guest_at(i)); i++) {
+	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
 		guest_get_info(guest, &info);
 		if (info.state != GUEST_RUNNING)
 			continue;
@@ -209,11 +207,9 @@ static void say_pool(const char *name, uint64_t total, uint64_t free)
 
 void report_memory(void)
 {
-	struct guest *guest;
-
 	say_pool("hypervisor", frames_total_bytes(), frames_free_bytes());
 	say_pool("for guests", guest_frames_total_bytes(), guest_frames_free_bytes());
-	for (unsigned i = 0; (guest = guest_at(i)); i++) {
+	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
 		guest_get_info(guest, &info);
 		if (!has_memory(&info)) {
 			operator_say("  %-14s %9s when it runs; it is %s\n", info.name,

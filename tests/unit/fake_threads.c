@@ -176,6 +176,14 @@ void fake_threads_run(void)
 				run(threads[i]);
 }
 
+void fake_threads_disturb(void)
+{
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] && !threads[i]->ended)
+			threads[i]->woken = true;
+	fake_threads_run();
+}
+
 unsigned fake_threads_alive(void)
 {
 	unsigned alive = 0;

@@ -12,6 +12,8 @@ void fake_threads_run(void);
 /* Whether a thread would run now. */
 bool fake_threads_pending(void);
 unsigned fake_threads_alive(void);
+/* Wakes every thread, as may happen to any at any time, and runs them. */
+void fake_threads_disturb(void);
 
 /* thread_create() fails from now on, or no longer. */
 extern bool fake_threads_refused;

@@ -2,7 +2,8 @@
  * Guests and the control thread: what they are told, what becomes of a VM that ends, in which
  * state a guest is shown meanwhile, and each allocation failing. Launching is test_launch's.
  */
-/* links: guests/guest.c guests/boot.c */
+/* links: guests/guest/control.c guests/guest/registry.c guests/guest/snapshot.c */
+/* links: guests/events/actor.c guests/boot.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@
 
 #include "guests/console/console.h"
 #include "guests/devices/pm.h"
-#include "guests/guest.h"
+#include "guests/guest/snapshot.h"
 #include "guests/launch.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/log/log.h"
@@ -260,8 +261,8 @@ static struct guest *add(const char *name, const struct guest_config *like)
 	struct guest_config config = *like;
 
 	snprintf(config.name, sizeof(config.name), "%s", name);
-	assert_int_equal(guest_add(&config, &shared), 0);
-	shown = guest_find(name);
+	assert_int_equal(guest_add(&config, &shared, &actor_document), 0);
+	shown = guest_get(name);
 	assert_non_null(shown);
 	serve_all();
 	return shown;
@@ -283,53 +284,53 @@ static void test_add_without_memory(void **state)
 	(void)state;
 	for (unsigned n = 1; n <= 2; n++) {
 		step_fails = n;
-		assert_int_equal(guest_add(&config, &shared), -ENOMEM);
+		assert_int_equal(guest_add(&config, &shared, &actor_document), -ENOMEM);
 		assert_int_equal(held, 0);
-		assert_null(guest_find("short"));
+		assert_null(guest_get("short"));
 	}
-	assert_int_equal(guest_add(&config, &shared), 0);
-	assert_int_equal(guest_add(&config, &shared), -EEXIST);
-	shown = guest_at(0);
+	assert_int_equal(guest_add(&config, &shared, &actor_document), 0);
+	assert_int_equal(guest_add(&config, &shared, &actor_document), -EEXIST);
+	shown = guest_next(NULL);
 	assert_string_equal(guest_name(shown), "short");
 	assert_ptr_equal(guest_console(shown), (void *)2);
 	serve_all(); /* it was not to start by itself */
 	assert_int_equal(info_of(shown)->state, GUEST_STOPPED);
 	assert_int_equal(launches, 0);
-	assert_null(guest_at(1));
+	assert_null(guest_next(guest_next(NULL)));
 }
 
 /* What cannot be asked of a guest that does not run, and what comes of it where it does. */
 static void test_requests(void **state)
 {
 	static const struct guest_config config = {.autostart = true};
-	struct guest *g = guest_at(0);
+	struct guest *g = guest_next(NULL);
 
 	(void)state;
-	assert_int_equal(guest_stop(g), -EINVAL);
-	assert_int_equal(guest_reset(g), -EINVAL);
-	assert_int_equal(guest_shutdown(g), -EINVAL);
+	assert_int_equal(guest_stop(g, &actor_console), -EINVAL);
+	assert_int_equal(guest_reset(g, &actor_console), -EINVAL);
+	assert_int_equal(guest_shutdown(g, &actor_console), -EINVAL);
 	assert_int_equal(guest_set_memory(g, MIB), -ESRCH);
 
 	g = add("asked", &config);
 	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
-	assert_int_equal(guest_start(g), -EALREADY);
+	assert_int_equal(guest_start(g, &actor_console), -EALREADY);
 	assert_int_equal(guest_set_memory(g, MIB), 0);
 	assert_int_equal(guest_set_memory(g, 0), -EINVAL);
-	assert_int_equal(guest_shutdown(g), -EOPNOTSUPP);
+	assert_int_equal(guest_shutdown(g, &actor_console), -EOPNOTSUPP);
 	hears_button = true;
-	assert_int_equal(guest_shutdown(g), 0);
-	assert_int_equal(guest_reset(g), 0); /* whatever its policy says */
+	assert_int_equal(guest_shutdown(g, &actor_console), 0);
+	assert_int_equal(guest_reset(g, &actor_console), 0); /* whatever its policy says */
 	serve_all();
 	assert_int_equal(info_of(g)->starts, 1); /* not before it has stopped */
 	ends(VM_STOP_RESET);
 	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
 	assert_int_equal(info_of(g)->starts, 2);
-	assert_int_equal(guest_stop(g), 0);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
 	ends(VM_STOP_REQUEST);
 	assert_int_equal(info_of(g)->state, GUEST_STOPPED);
 	assert_string_equal(info_of(g)->reason, "ended: by the operator");
 	assert_int_equal(launches, 0);
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	serve_all();
 	assert_int_equal(info_of(g)->starts, 3);
 	ends(VM_STOP_EXIT);
@@ -351,7 +352,7 @@ static void test_launch_that_fails(void **state)
 	assert_string_equal(info_of(g)->reason, "not started: there is no such file");
 	assert_int_equal(info_of(g)->starts, 0);
 	launch_error = 0;
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	serve_all();
 	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
 	/* Without memory for how it was, it ends all the same. */
@@ -361,7 +362,7 @@ static void test_launch_that_fails(void **state)
 	assert_int_equal(info_of(g)->state, GUEST_FAILED);
 	assert_int_equal(info_of(g)->devices.disk_count, 0);
 	assert_int_equal(launches, 0);
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	serve_all();
 	ends(VM_STOP_CRASH);
 	assert_int_equal(info_of(g)->devices.disk_count, 1);
@@ -394,7 +395,7 @@ static void test_policies(void **state)
 			assert_int_equal(info_of(g)->starts, i == k && i < 3 ? 2 : 1);
 			if (info_of(g)->state != GUEST_RUNNING)
 				continue;
-			assert_int_equal(guest_stop(g), 0);
+			assert_int_equal(guest_stop(g, &actor_console), 0);
 			ends(VM_STOP_REQUEST);
 		}
 }
@@ -419,7 +420,7 @@ static void test_restart_limit(void **state)
 	ends(VM_STOP_CRASH);
 	assert_int_equal(info_of(g)->state, GUEST_FAILED);
 	assert_int_equal(info_of(g)->starts, 3);
-	assert_int_equal(guest_start(g), 0); /* by hand */
+	assert_int_equal(guest_start(g, &actor_console), 0); /* by hand */
 	serve_all();
 	now += 1;
 	ends(VM_STOP_CRASH);
@@ -431,18 +432,20 @@ static void test_full(void **state)
 {
 	static const struct cpumask shared;
 	struct guest_config config = {0};
+	unsigned found = 0;
 	int err;
 
 	(void)state;
 	for (unsigned i = 0;; i++) {
 		snprintf(config.name, sizeof(config.name), "more%u", i);
-		err = guest_add(&config, &shared);
+		err = guest_add(&config, &shared, &actor_document);
 		if (err)
 			break;
 	}
 	assert_int_equal(err, -ENOSPC);
-	assert_non_null(guest_at(CONFIG_GUESTS_MAX - 1));
-	assert_null(guest_at(CONFIG_GUESTS_MAX));
+	for (struct guest *g = guest_next(NULL); g; g = guest_next(g))
+		found++;
+	assert_int_equal(found, CONFIG_GUESTS_MAX);
 }
 
 int main(void)

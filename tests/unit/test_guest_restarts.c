@@ -2,7 +2,8 @@
  * Guests that end and start again: how often, and when not. VMs are fakes that end the moment
  * they start; the control thread runs until it would sleep for ever.
  */
-/* links: guests/guest.c tests/unit/fake_gmem.c */
+/* links: guests/guest/control.c guests/guest/registry.c guests/guest/snapshot.c */
+/* links: guests/events/actor.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@
 
 #include "guests/console/console.h"
 #include "guests/devices/pm.h"
-#include "guests/guest.h"
+#include "guests/guest/snapshot.h"
 #include "guests/launch.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -57,7 +58,7 @@ void thread_wake(struct thread *t)
 void thread_block_until(uint64_t deadline_ns)
 {
 	if (stop_while_waiting && deadline_ns != UINT64_MAX) {
-		assert_int_equal(guest_stop(stop_while_waiting), 0);
+		assert_int_equal(guest_stop(stop_while_waiting, &actor_console), 0);
 		stop_while_waiting = NULL;
 		return;
 	}
@@ -203,8 +204,8 @@ static struct guest *add(const char *name, unsigned restarts, unsigned ends)
 	ends_left = ends;
 	end = VM_STOP_CRASH;
 	now_ns += 3600 * NSEC_PER_SEC;
-	assert_int_equal(guest_add(&config, &shared), 0);
-	return guest_find(name);
+	assert_int_equal(guest_add(&config, &shared, &actor_document), 0);
+	return guest_get(name);
 }
 
 static enum guest_state state_of(struct guest *g)
@@ -221,14 +222,14 @@ static void restarts_are_never_in_a_row(void **state)
 	struct guest *g = add("endless", 0, 50);
 
 	(void)state;
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	run_control();
 	assert_int_equal(starts, 51);
 	for (unsigned i = 1; i < starts; i++)
 		assert_int_equal(starts_ns[i] - starts_ns[i - 1], 100 * NSEC_PER_MSEC);
 	assert_int_equal(state_of(g), GUEST_RUNNING);
 	now_ns += NSEC_PER_SEC; /* one that ran for long does not wait */
-	assert_int_equal(guest_reset(g), 0);
+	assert_int_equal(guest_reset(g, &actor_console), 0);
 	run_control();
 	assert_int_equal(starts, 52);
 	assert_int_equal(starts_ns[51] - starts_ns[50], NSEC_PER_SEC);
@@ -239,12 +240,12 @@ static void the_limit_ends_it(void **state)
 	struct guest *g = add("limited", 5, 50);
 
 	(void)state;
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	run_control();
 	assert_int_equal(starts, 6);
 	assert_int_equal(state_of(g), GUEST_FAILED);
 	ends_left = 0;
-	assert_int_equal(guest_start(g), 0); /* by hand, at once */
+	assert_int_equal(guest_start(g, &actor_console), 0); /* by hand, at once */
 	run_control();
 	assert_int_equal(starts_ns[6], starts_ns[5]);
 	assert_int_equal(state_of(g), GUEST_RUNNING);
@@ -257,12 +258,12 @@ static void a_guest_that_waits_can_be_stopped(void **state)
 
 	(void)state;
 	stop_while_waiting = g;
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	run_control();
 	assert_int_equal(starts, 1);
 	assert_int_equal(state_of(g), GUEST_FAILED);
-	assert_int_equal(guest_stop(g), -EINVAL);
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_stop(g, &actor_console), -EINVAL);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	ends_left = 0;
 	run_control();
 	assert_int_equal(starts, 2);
@@ -274,18 +275,18 @@ static void policies_say_who_starts_again(void **state)
 
 	(void)state;
 	end = VM_STOP_POWEROFF;
-	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
 	run_control();
 	assert_int_equal(starts, 1);
 	assert_int_equal(state_of(g), GUEST_STOPPED);
 	ends_left = 1;
 	end = VM_STOP_RESET;
-	assert_int_equal(guest_start(g), 0);
-	assert_int_equal(guest_start(g), 0); /* twice is once */
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0); /* twice is once */
 	run_control();
 	assert_int_equal(starts, 3);
-	assert_int_equal(guest_start(g), -EALREADY);
-	assert_int_equal(guest_stop(g), 0);
+	assert_int_equal(guest_start(g, &actor_console), -EALREADY);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
 	run_control();
 	assert_int_equal(starts, 3);
 	assert_int_equal(state_of(g), GUEST_STOPPED);

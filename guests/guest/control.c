@@ -3,14 +3,16 @@
  * control thread alone starts VMs, takes them apart, and applies on_crash, on_reboot and
  * on_poweroff.
  */
-#include "guests/guest.h"
+#include "guests/guest/guest.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "guests/config/config.h"
 #include "guests/console/console.h"
 #include "guests/devices/pm.h"
+#include "guests/guest/internal.h"
 #include "guests/launch.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -29,32 +31,6 @@ enum guest_request {
 	REQUEST_RESET = 4, /* and is to start again, whatever the policy says */
 };
 
-/*
- * `lock` guards launch, state and what the snapshot is made of: the control thread holds it
- * while it puts a VM in place or takes it away, so that who shows or requests something finds
- * the VM whole. It does not while it prepares a VM or takes one apart: that may wait for disks.
- */
-struct guest {
-	struct guest_config config;
-	struct console *console;
-	_Atomic uint32_t requests; /* enum guest_request */
-	_Atomic uint64_t again_ns; /* when it is to start again; 0: it is not */
-	uint64_t started_ns;	   /* last; the control thread's */
-
-	struct mutex lock;
-	enum guest_state state;
-	struct launch launch;
-	struct cpumask shared;
-	char reason[GUEST_REASON_BYTES];
-	uint32_t exit_status;
-	unsigned starts, restarts; /* restarts: within the limit's window */
-	uint64_t window_ns;	   /* when that window began */
-	struct guest_info *last;   /* how it was when it ended; NULL before */
-};
-
-/* Guests are added and never removed; `count` grows after its slot is filled. */
-static struct guest *guests[CONFIG_GUESTS_MAX];
-static _Atomic unsigned count;
 static struct thread *control;
 
 const char *guest_state_name(enum guest_state state)
@@ -63,6 +39,11 @@ const char *guest_state_name(enum guest_state state)
 					    "failed"};
 
 	return names[state];
+}
+
+static void wake(void)
+{
+	thread_wake(control);
 }
 
 static void request(struct guest *g, uint32_t bits)
@@ -174,8 +155,6 @@ static void note_reason(struct guest *g, const struct vm_stop *stop)
 		log_info(g->config.name, "%s", g->reason);
 }
 
-static void fill_info(struct guest *g, struct guest_info *info);
-
 /* The VM is nobody's but the control thread's any more. Caller holds g->lock. */
 static struct launch take_away(struct guest *g)
 {
@@ -184,7 +163,7 @@ static struct launch take_away(struct guest *g)
 	if (!g->last)
 		g->last = heap_zalloc(sizeof *g->last, NULL);
 	if (g->last)
-		fill_info(g, g->last);
+		snapshot_fill(g, g->last);
 	console_set_uart(g->console, NULL);
 	memset(&g->launch, 0, sizeof g->launch);
 	g->state = GUEST_STOPPING;
@@ -246,25 +225,17 @@ static void serve(struct guest *g)
 		start(g);
 }
 
-static bool anything_to_do(void)
-{
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t requests = atomic_load(&guests[i]->requests);
-
-		if (requests && requests != REQUEST_RESET)
-			return true;
-	}
-	return false;
-}
-
-/* When the next guest is to start again; UINT64_MAX: none is. */
-static uint64_t next_start_ns(void)
+/* When there is something to do: now, as 0; at a time; or, as UINT64_MAX, when someone asks. */
+static uint64_t next_turn_ns(void)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t again = atomic_load(&guests[i]->again_ns);
+	for (struct guest *g = registry_next(NULL); g; g = registry_next(g)) {
+		uint32_t requests = atomic_load(&g->requests);
+		uint64_t again = atomic_load(&g->again_ns);
 
+		if (requests && requests != REQUEST_RESET)
+			next = 0;
 		if (again)
 			next = MIN(next, again);
 	}
@@ -273,12 +244,15 @@ static uint64_t next_start_ns(void)
 
 static void control_thread(void *arg)
 {
+	uint64_t next_ns;
+
 	(void)arg;
 	for (;;) {
-		for (unsigned i = 0; i < count; i++)
-			serve(guests[i]);
-		if (!anything_to_do())
-			thread_block_until(next_start_ns());
+		for (struct guest *g = registry_next(NULL); g; g = registry_next(g))
+			serve(g);
+		next_ns = next_turn_ns();
+		if (next_ns)
+			thread_block_until(next_ns);
 	}
 }
 
@@ -290,59 +264,34 @@ int guests_init(void)
 		.weight = THREAD_WEIGHT_SERVICE,
 	};
 
+	registry_init(wake);
 	control = thread_create(&params);
 	return control ? 0 : -ENOMEM;
 }
 
-int guest_add(const struct guest_config *config, const struct cpumask *shared)
+int guest_add(const struct guest_config *config, const struct cpumask *shared,
+	      const struct actor *actor)
 {
-	struct guest *g;
+	struct guest *g = heap_zalloc(sizeof *g, NULL);
+	int err;
 
-	if (guest_find(config->name))
-		return -EEXIST;
-	if (count == CONFIG_GUESTS_MAX)
-		return -ENOSPC;
-	g = heap_zalloc(sizeof *g, NULL);
 	if (!g)
 		return -ENOMEM;
 	g->config = *config;
 	g->shared = *shared;
 	mutex_init(&g->lock, "guest");
 	g->console = console_create(config->name);
-	if (!g->console) {
+	err = g->console ? registry_add(g) : -ENOMEM;
+	if (err) {
 		heap_free(g);
-		return -ENOMEM;
+		return err;
 	}
-	guests[count] = g;
-	atomic_fetch_add(&count, 1);
-	return config->autostart ? guest_start(g) : 0;
+	return config->autostart ? guest_start(g, actor) : 0;
 }
 
-struct guest *guest_at(unsigned index)
+int guest_start(struct guest *g, const struct actor *actor)
 {
-	return index < count ? guests[index] : NULL;
-}
-
-struct guest *guest_find(const char *name)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (!strcmp(guests[i]->config.name, name))
-			return guests[i];
-	return NULL;
-}
-
-const char *guest_name(const struct guest *g)
-{
-	return g->config.name;
-}
-
-struct console *guest_console(struct guest *g)
-{
-	return g->console;
-}
-
-int guest_start(struct guest *g)
-{
+	(void)actor;
 	if (g->state == GUEST_RUNNING || g->state == GUEST_STARTING)
 		return -EALREADY;
 	request(g, REQUEST_START);
@@ -379,55 +328,23 @@ static int press_reset(struct guest *g)
 	return 0;
 }
 
-int guest_shutdown(struct guest *g)
+int guest_shutdown(struct guest *g, const struct actor *actor)
 {
+	(void)actor;
 	return with_vm(g, press_power);
 }
 
 /* One that is about to start again is not. */
-int guest_stop(struct guest *g)
+int guest_stop(struct guest *g, const struct actor *actor)
 {
+	(void)actor;
 	return atomic_exchange(&g->again_ns, 0) ? 0 : with_vm(g, power_off);
 }
 
-int guest_reset(struct guest *g)
+int guest_reset(struct guest *g, const struct actor *actor)
 {
+	(void)actor;
 	return with_vm(g, press_reset);
-}
-
-static void fill_vcpu(const struct vcpu *vcpu, struct guest_vcpu_info *info)
-{
-	const struct vcpu_counters *c = &vcpu->counters;
-
-	info->cpu = thread_cpu(vcpu->thread);
-	info->state = vcpu->state;
-	for (unsigned i = 0; i < VMEXIT_REASONS; i++)
-		info->exits[i] = atomic_load(&c->exits[i]);
-	for (unsigned i = 0; i <= VMEVENT_SOFT; i++)
-		info->injected[i] = atomic_load(&c->injected[i]);
-	info->run_ns = thread_time_run_ns(vcpu->thread);
-	info->wait_ns = thread_time_waiting_ns(vcpu->thread);
-	info->halts = atomic_load(&c->halts);
-	info->mmio_emulated = atomic_load(&c->mmio_emulated);
-	info->msr_unknown =
-		atomic_load(&c->msr_unknown_reads) + atomic_load(&c->msr_unknown_writes);
-	info->pages_populated = atomic_load(&c->pages_populated);
-}
-
-/* Caller holds g->lock, and the VM is there. */
-static void fill_info(struct guest *g, struct guest_info *info)
-{
-	struct vm *vm = g->launch.vm;
-
-	info->uptime_ns = clock_now_ns() - vm->start_ns;
-	info->populated_bytes = atomic_load(&vm->gmem.populated_bytes);
-	info->overhead_bytes = atomic_load(&vm->account.bytes);
-	info->unclaimed_io = atomic_load(&vm->pio.unclaimed);
-	info->unclaimed_mmio = atomic_load(&vm->mmio.unclaimed);
-	info->vcpu_count = vm->vcpu_count;
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		fill_vcpu(vm->vcpus[i], &info->vcpus[i]);
-	devices_get_info(g->launch.devices, &info->devices);
 }
 
 int guest_set_memory(struct guest *g, uint64_t bytes)
@@ -439,21 +356,4 @@ int guest_set_memory(struct guest *g, uint64_t bytes)
 		err = devices_set_memory(g->launch.devices, bytes);
 	mutex_unlock(&g->lock);
 	return err;
-}
-
-void guest_get_info(struct guest *g, struct guest_info *info)
-{
-	mutex_lock(&g->lock);
-	memset(info, 0, sizeof *info);
-	if (g->state == GUEST_RUNNING)
-		fill_info(g, info);
-	else if (g->last)
-		*info = *g->last;
-	memcpy(info->name, g->config.name, sizeof info->name);
-	memcpy(info->reason, g->reason, sizeof info->reason);
-	info->state = g->state;
-	info->exit_status = g->exit_status;
-	info->starts = g->starts;
-	info->memory_bytes = g->config.memory_bytes;
-	mutex_unlock(&g->lock);
 }

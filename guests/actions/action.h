@@ -1,0 +1,121 @@
+/*
+ * The one list of what can be asked of guests and the machine. Who asks (the console, later the
+ * API and the cluster) is a caller among others: actions know nothing of callers, print
+ * nothing, and carry an actor into logs and reasons. What is only shown is not here but in
+ * reports. This header includes nothing of the VMM: the network's side may see it.
+ */
+#ifndef GUESTS_ACTIONS_ACTION_H
+#define GUESTS_ACTIONS_ACTION_H
+
+#include "guests/config/report.h"
+#include "guests/events/actor.h"
+#include "kernel/lib/types.h"
+
+#define ACTION_SUBJECT_BYTES  128
+#define ACTION_TEXT_BYTES     4096
+#define ACTION_SYNOPSIS_BYTES 96
+#define ACTION_VALUES_MAX     8
+
+/* What one may do; each may also do what those before it may. */
+enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+const char *role_name(enum role role);
+
+/* Arguments, as the action's table says; large enough for any. */
+struct action_args {
+	_Alignas(8) char bytes[512];
+};
+
+struct action_value {
+	char name[24];
+	uint64_t number;
+};
+
+/* What came of it. Too large for a stack that is deep already. */
+struct action_result {
+	int32_t error; /* 0, or a negative errno; then `text` says why and what to do */
+	uint32_t value_count;
+	uint64_t
+		job; /* number of the job that goes on with it, which has the result; 0: none */
+	struct action_value values[ACTION_VALUES_MAX];
+	char text[ACTION_TEXT_BYTES]; /* sentences, '\n' between lines and none at the end */
+};
+
+/* A request as an action's function sees it. */
+struct action_call {
+	const struct action *action;
+	const void *args; /* struct of the action's table */
+	const struct actor *actor;
+	enum role role;
+	struct job *job; /* NULL: it is a quick one */
+	struct action_result *result;
+};
+
+struct config_table;
+
+struct action {
+	const char *name;  /* "lvcreate" */
+	const char *help;  /* one line, for a list */
+	const char *usage; /* a sentence for who types it wrongly; NULL: made of the table */
+	enum role role;
+	/* The first argument, if it is a text, names what the action is about. */
+	const struct config_table *arguments;
+	/* What the same word with the first argument alone means; NULL: itself. */
+	const struct action *alone;
+	bool is_job;	       /* it may wait: run on a thread of its own */
+	const char *no_cancel; /* of a job: the rest of a sentence why it cannot be stopped */
+	/* Fills call->result with action_say() and action_value(); returns its error. A quick
+	 * one does not wait for disks or guests. Thread context. */
+	int (*run)(struct action_call *call);
+};
+
+/* NULL when there is none. Any context. */
+const struct action *action_find(const char *name);
+/* The actions in the order of the list; NULL behind the last. Any context. */
+const struct action *action_at(unsigned index);
+
+/*
+ * Runs it for `actor`, who has `role`: 0 or a negative errno, which is also the result's. For a
+ * job, 0 says that it runs: result->job is its number, and its end is in job.h. -EPERM: the
+ * role is not enough. `args` is copied where it is needed longer. Thread context; sleeps only
+ * as the action does.
+ */
+int action_run(const struct action *action, const struct action_args *args,
+	       const struct actor *actor, enum role role, struct action_result *result);
+
+/* ---- arguments ----------------------------------------------------------------------------
+ */
+
+/* Fills `args` from a document, YAML or JSON; of 0 bytes: no arguments. 0; -EINVAL with what is
+ * wrong in `report`; -ENOMEM. Thread context. */
+int action_bind(const struct action *action, const char *document, size_t bytes,
+		struct action_args *args, struct config_report *report);
+
+/*
+ * The same from words, with blanks between them, in the order of the table. A size may be two
+ * words; a bool of the table is set by its key as a word, behind the required ones. `line` is
+ * changed. 0, or -EINVAL; with an empty `report` where a required word is missing. Does not
+ * allocate.
+ */
+int action_bind_words(const struct action *action, char *line, struct action_args *args,
+		      struct config_report *report);
+
+/* What `line` asks for: the action, or where only its first argument is given, action->alone.
+ * `line` is not changed. */
+const struct action *action_for_words(const struct action *action, const char *line);
+
+/* "GUEST SIZE [anyway]". Returns `text`. */
+const char *action_synopsis(const struct action *action, char text[ACTION_SYNOPSIS_BYTES]);
+
+/* What the action is about, from its arguments; "" when that is nothing. */
+const char *action_subject(const struct action *action, const void *args);
+
+/* ---- for actions ---------------------------------------------------------------------------
+ */
+
+void action_result_start(struct action_result *result);
+/* Adds to the text; what has no room is cut and ends in "...". Control bytes but '\n' come out
+ * as '?'. */
+void action_say(struct action_call *call, const char *fmt, ...) printf_like(2, 3);
+void action_value(struct action_call *call, const char *name, uint64_t number);
+
+#endif

@@ -1,0 +1,19 @@
+/* The actions themselves, by what they are about. Private to guests/actions. */
+#ifndef GUESTS_ACTIONS_LIST_H
+#define GUESTS_ACTIONS_LIST_H
+
+#include "guests/actions/action.h"
+
+extern const struct action action_start, action_shutdown, action_stop, action_reset;
+extern const struct action action_balloon, action_balloon_state;
+extern const struct action action_groups, action_lvcreate, action_lvresize, action_lvremove;
+extern const struct action action_poweroff, action_reboot;
+extern const struct action action_cancel;
+
+/* Arguments of what is asked of one guest, and those of what takes none. */
+extern const struct config_table action_guest_arguments, action_no_arguments;
+struct guest_args {
+	char guest[32];
+};
+
+#endif

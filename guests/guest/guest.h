@@ -1,0 +1,81 @@
+/*
+ * Guests: what the configuration names, running or not. The public face: handles that are
+ * counted, and requests that know nothing of who makes them. Nothing slow happens in the
+ * caller's thread: the control thread decides, a guest's own worker does.
+ */
+#ifndef GUESTS_GUEST_GUEST_H
+#define GUESTS_GUEST_GUEST_H
+
+#include "guests/events/actor.h"
+#include "kernel/lib/types.h"
+
+struct console;
+struct cpumask;
+struct guest;
+struct guest_config;
+
+enum guest_state {
+	GUEST_STOPPED,
+	GUEST_STARTING, /* its VM is being prepared; disks may take their time */
+	GUEST_RUNNING,
+	GUEST_STOPPING, /* its VM is being taken apart, or a start given up: the same of disks
+			 */
+	GUEST_FAILED,	/* crashed, or could not be started: see the reason */
+};
+const char *guest_state_name(enum guest_state state);
+
+/* Starts the control thread. 0 or -ENOMEM. Once. */
+int guests_init(void);
+
+/*
+ * Adds a guest; starts it if its configuration says autostart. `config` is copied and was
+ * checked; `shared` are the CPUs that its vCPUs share when it pins none. -EEXIST (the name is
+ * in use), -ENOSPC, -ENOMEM; then nothing has changed. Thread context.
+ */
+int guest_add(const struct guest_config *config, const struct cpumask *shared,
+	      const struct actor *actor);
+
+/*
+ * Takes it out of the list; its name is free at once, also for a guest that is just the same.
+ * If it runs, it is switched off; what it has (memory, CPUs, claims on disks) is given back
+ * once its disks have answered, and who is refused it meanwhile is told why. The handle stays
+ * good until it is put; all that is asked of it is -ENOENT from now on. 0, or -ENOENT: somebody
+ * else has removed it. Thread context; returns at once.
+ */
+int guest_remove(struct guest *guest, const struct actor *actor);
+
+/* ---- handles: each is a reference, to be put; a guest stays in memory as long as one is
+ * there. Any thread; none of them sleeps.
+ * ----------------------------------------------------------- */
+
+struct guest *guest_get(const char *name); /* NULL: there is none */
+/* The guest added next after `after`, which is put; NULL: the first, and behind the last.
+ * Guests may come and go meanwhile, `after` too. */
+struct guest *guest_next(struct guest *after);
+void guest_put(struct guest *guest); /* NULL is fine */
+
+/* A number that no other guest ever had or gets, though it may have the same name; they grow in
+ * the order of adding. Never 0. */
+uint64_t guest_generation(const struct guest *guest);
+const char *guest_name(const struct guest *guest);
+/* The guest's, and gone with it. */
+struct console *guest_console(struct guest *guest);
+
+/* ---- requests: they return at once, the control thread follows. 0; -ENOENT, it was removed;
+ * or -EALREADY / -EINVAL where the guest's state makes no sense of it. Thread context.
+ * ---------- */
+
+/* One that is being taken apart starts when that is done. */
+int guest_start(struct guest *guest, const struct actor *actor);
+/* Power button: the guest's own decision. -EOPNOTSUPP: nobody in the guest listens to it. */
+int guest_shutdown(struct guest *guest, const struct actor *actor);
+/* Power off, now; a start that is under way is given up, one that is due is called off. */
+int guest_stop(struct guest *guest, const struct actor *actor);
+/* Reset button, now: starts again whatever on_reboot says. */
+int guest_reset(struct guest *guest, const struct actor *actor);
+
+/* Asks the guest to make do with `bytes` of its memory, or to take more of it back: as
+ * virtio_balloon_set(); -ESRCH when it does not run. Thread context; may sleep. */
+int guest_set_memory(struct guest *guest, uint64_t bytes);
+
+#endif

@@ -1,0 +1,123 @@
+/* See fake_guests.h. */
+#include "tests/unit/fake_guests.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct guest fake_guests[FAKE_GUESTS];
+unsigned fake_guests_count;
+
+void fake_guests_reset(unsigned count)
+{
+	static const char *const names[FAKE_GUESTS] = {"alpha", "beta", "gamma"};
+
+	memset(fake_guests, 0, sizeof fake_guests);
+	fake_guests_count = count;
+	for (unsigned i = 0; i < count; i++) {
+		struct guest_info *info = &fake_guests[i].info;
+
+		snprintf(info->name, sizeof info->name, "%s", names[i]);
+		info->state = GUEST_RUNNING;
+		info->memory_bytes = info->devices.balloon.target_bytes = 512 * MIB;
+		info->devices.balloon.available_bytes = 256 * MIB;
+		info->devices.balloon.driven = true;
+		fake_guests[i].listens = fake_guests[i].answers = true;
+	}
+}
+
+unsigned fake_guests_held(void)
+{
+	unsigned held = 0;
+
+	for (unsigned i = 0; i < FAKE_GUESTS; i++)
+		held += fake_guests[i].references;
+	return held;
+}
+
+struct guest *guest_get(const char *name)
+{
+	for (unsigned i = 0; i < fake_guests_count; i++)
+		if (!strcmp(fake_guests[i].info.name, name)) {
+			fake_guests[i].references++;
+			return &fake_guests[i];
+		}
+	return NULL;
+}
+
+void guest_put(struct guest *guest)
+{
+	if (guest && !guest->references--)
+		abort();
+}
+
+struct guest *guest_next(struct guest *after)
+{
+	unsigned next = after ? (unsigned)(after - fake_guests) + 1 : 0;
+
+	guest_put(after);
+	if (next >= fake_guests_count)
+		return NULL;
+	fake_guests[next].references++;
+	return &fake_guests[next];
+}
+
+const char *guest_name(const struct guest *guest)
+{
+	return guest->info.name;
+}
+
+static int ask(struct guest *guest, const char *what, const struct actor *actor)
+{
+	if (!guest->references)
+		abort();
+	guest->asked = what;
+	guest->by = *actor;
+	return guest->refusal;
+}
+
+int guest_start(struct guest *guest, const struct actor *actor)
+{
+	return ask(guest, "start", actor);
+}
+
+int guest_shutdown(struct guest *guest, const struct actor *actor)
+{
+	int err = ask(guest, "shutdown", actor);
+
+	return !err && !guest->listens ? -EOPNOTSUPP : err;
+}
+
+int guest_stop(struct guest *guest, const struct actor *actor)
+{
+	return ask(guest, "stop", actor);
+}
+
+int guest_reset(struct guest *guest, const struct actor *actor)
+{
+	return ask(guest, "reset", actor);
+}
+
+int guest_set_memory(struct guest *guest, uint64_t bytes)
+{
+	guest->memory_asked = bytes;
+	return guest->refusal;
+}
+
+void guest_get_info(struct guest *guest, struct guest_info *info)
+{
+	*info = guest->info;
+	if (guest->answers)
+		guest->info.devices.balloon.stats_count++;
+}
+
+uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
+{
+	return info->available_bytes ? memory_bytes - info->available_bytes : 0;
+}
+
+uint64_t guest_frames_free_bytes(void)
+{
+	return 5 * MIB;
+}
