@@ -58,52 +58,66 @@ static int load_kernel(struct vm *vm, const struct config_boot *boot, struct vcp
 	return err;
 }
 
-int launch_prepare(const struct guest_config *config, const struct cpumask *shared,
-		   struct console *console, void (*stopped)(struct vm *vm, void *arg),
-		   void *arg, struct launch *out, char why[BOOT_WHY_BYTES])
+static int create_vm(const struct launch_params *params, struct launch *out,
+		     char why[BOOT_WHY_BYTES])
 {
+	const struct guest_config *config = params->config;
 	const struct chipset_params chipset = {
-		.console = console_uart_host(console),
+		.console = console_uart_host(params->console),
 		.debug_exit = config->debug_exit,
 	};
-	const struct vm_params params = {
+	const struct vm_params vm = {
 		.name = config->name,
 		.vcpu_count = config->cpus.count,
 		.memory_bytes = config->memory_bytes,
 		.pin = config->cpus.pin_count ? config->cpus.pin : NULL,
-		.allowed = *shared,
+		.allowed = *params->shared,
 		.weight = config->cpus.weight,
 		.cap_percent = config->cpus.cap_percent,
-		.stopped = stopped,
-		.arg = arg,
+		.stopped = params->stopped,
+		.arg = params->arg,
 	};
-	struct aspace *own;
-	int err;
 
-	memset(out, 0, sizeof *out);
-	out->vm = vm_create(&params);
+	out->vm = vm_create(&vm);
 	if (!out->vm)
 		return boot_refuse(why, -ENOMEM, "no memory for it");
 	out->chipset = chipset_create(out->vm, &chipset);
-	if (!out->chipset) {
-		launch_release(out);
+	if (!out->chipset)
 		return boot_refuse(why, -ENOMEM, "no memory for its devices");
-	}
-	err = devices_create(config, out->vm, chipset_pci(out->chipset), console, &out->devices,
-			     why);
-	if (err) {
-		launch_release(out);
-		return err;
-	}
-	own = thread_set_aspace(&out->vm->gmem.as);
-	err = load_kernel(out->vm, &config->boot, &out->entry, why);
-	thread_set_aspace(own);
-	if (err) {
-		launch_release(out);
-		return err;
-	}
-	console_set_uart(console, chipset_console(out->chipset));
 	return 0;
+}
+
+static int fill_vm(const struct launch_params *params, struct launch *out,
+		   char why[BOOT_WHY_BYTES])
+{
+	struct aspace *own;
+	int err = devices_create(params->config, out->vm, chipset_pci(out->chipset),
+				 params->console, params->given_up, &out->devices, why);
+
+	if (err)
+		return err;
+	own = thread_set_aspace(&out->vm->gmem.as);
+	err = load_kernel(out->vm, &params->config->boot, &out->entry, why);
+	thread_set_aspace(own);
+	return err;
+}
+
+int launch_prepare(const struct launch_params *params, struct launch *out,
+		   char why[BOOT_WHY_BYTES])
+{
+	int err;
+
+	memset(out, 0, sizeof *out);
+	err = create_vm(params, out, why);
+	if (!err)
+		err = fill_vm(params, out, why);
+	if (!err && atomic_load(params->given_up))
+		err = boot_refuse(why, -ECANCELED, "given up");
+	if (err)
+		launch_release(out);
+	else
+		console_set_uart(params->console, chipset_console(out->chipset));
+	return err;
 }
 
 void launch_release(struct launch *launch)

@@ -20,14 +20,23 @@ struct launch {
 	struct vcpu_entry entry; /* for vm_start() */
 };
 
+struct launch_params {
+	const struct guest_config *config;
+	const struct cpumask *shared; /* CPUs for its vCPUs, when it pins none */
+	struct console *console;
+	/* Becomes true, at any time, when the VM is not wanted any more. */
+	const _Atomic bool *given_up;
+	void (*stopped)(struct vm *vm, void *arg); /* as in struct vm_params */
+	void *arg;
+};
+
 /*
- * `shared` are the CPUs that the guest's vCPUs may share when it pins none. `stopped` as in
- * struct vm_params. 0; or a negative errno with a sentence in `why`. Thread context; takes as
- * long as copying the kernel and its initrd.
+ * 0; or a negative errno with a sentence in `why`: -ECANCELED, it was given up, which is looked
+ * at between the steps. Thread context; takes as long as its disks take to open, and its kernel
+ * to be copied.
  */
-int launch_prepare(const struct guest_config *config, const struct cpumask *shared,
-		   struct console *console, void (*stopped)(struct vm *vm, void *arg),
-		   void *arg, struct launch *out, char why[BOOT_WHY_BYTES]);
+int launch_prepare(const struct launch_params *params, struct launch *out,
+		   char why[BOOT_WHY_BYTES]);
 
 /* Takes the VM apart. It has stopped, or never started. Thread context; may sleep. */
 void launch_release(struct launch *launch);

@@ -18,6 +18,7 @@
  */
 struct console {
 	char name[32];
+	unsigned references; /* under listed_lock */
 	struct spinlock out_lock, uart_lock;
 	struct uart *uart;
 	void (*wake)(void *arg); /* the reader's; NULL: the UART is typed to */
@@ -34,10 +35,11 @@ struct console {
 static void (*output_fn)(void *arg);
 static void *output_arg;
 
-/* Entries are only added; `listed_lock` is for those who do. */
-static struct console *listed[CONSOLE_MAX];
-static _Atomic unsigned listed_count;
+/* `listed_lock` guards these. */
+static struct console *listed[CONSOLE_MAX]; /* NULL: a free place */
 static struct spinlock listed_lock = SPINLOCK("consoles");
+
+static _Atomic unsigned changes; /* of the list */
 
 void console_on_output(void (*fn)(void *arg), void *arg)
 {
@@ -51,6 +53,19 @@ static void tell(void)
 		output_fn(output_arg);
 }
 
+/* A place for the console. Caller holds listed_lock. */
+static bool list(struct console *c)
+{
+	for (unsigned i = 0; i < CONSOLE_MAX; i++) {
+		if (listed[i])
+			continue;
+		listed[i] = c;
+		changes++;
+		return true;
+	}
+	return false;
+}
+
 struct console *console_create(const char *name)
 {
 	struct console *c = heap_zalloc(sizeof *c, NULL);
@@ -58,15 +73,12 @@ struct console *console_create(const char *name)
 
 	if (!c)
 		return NULL;
+	c->references = 1;
 	snprintf(c->name, sizeof c->name, "%s", name);
 	spin_lock_init(&c->out_lock, "console output");
 	spin_lock_init(&c->uart_lock, "console UART");
 	spin_lock(&listed_lock);
-	added = listed_count < CONSOLE_MAX;
-	if (added) {
-		listed[listed_count] = c;
-		listed_count++;
-	}
+	added = list(c);
 	spin_unlock(&listed_lock);
 	if (added)
 		return c;
@@ -79,9 +91,48 @@ const char *console_name(const struct console *c)
 	return c->name;
 }
 
-struct console *console_at(unsigned index)
+void console_hide(struct console *c)
 {
-	return index < listed_count ? listed[index] : NULL;
+	spin_lock(&listed_lock);
+	for (unsigned i = 0; i < CONSOLE_MAX; i++) {
+		if (listed[i] != c)
+			continue;
+		listed[i] = NULL;
+		changes++;
+	}
+	spin_unlock(&listed_lock);
+	tell();
+}
+
+struct console *console_hold(unsigned place)
+{
+	struct console *c = NULL;
+
+	spin_lock(&listed_lock);
+	if (place < CONSOLE_MAX)
+		c = listed[place];
+	if (c)
+		c->references++;
+	spin_unlock(&listed_lock);
+	return c;
+}
+
+void console_release(struct console *c)
+{
+	bool last;
+
+	if (!c)
+		return;
+	spin_lock(&listed_lock);
+	last = --c->references == 0;
+	spin_unlock(&listed_lock);
+	if (last)
+		heap_free(c);
+}
+
+unsigned console_changes(void)
+{
+	return changes;
 }
 
 size_t console_write(struct console *c, const char *buf, size_t bytes)

@@ -1,6 +1,7 @@
 /*
  * One guest's console: the ring of what it printed and nobody has shown yet, and the way for
- * what is typed to it. Lives as long as the guest is configured, through all its restarts.
+ * what is typed to it. Lives as long as the guest is configured, through all its restarts; and
+ * as long as somebody still shows it.
  */
 #ifndef GUESTS_CONSOLE_CONSOLE_H
 #define GUESTS_CONSOLE_CONSOLE_H
@@ -12,11 +13,19 @@ struct console;
 #define CONSOLE_RING_BYTES 8192
 #define CONSOLE_MAX	   65 /* the host's own, and CONFIG_GUESTS_MAX guests' */
 
-/* Creates a console and lists it. NULL when out of memory, or of places. Thread context. */
+/* Creates a console and lists it at the first free place. NULL when out of memory, or of
+ * places. Its creator has a reference, to be released after console_hide(). Thread context. */
 struct console *console_create(const char *name);
+/* Takes it off the list: its place is free. What it printed can still be taken by who has a
+ * reference. Thread context. */
+void console_hide(struct console *console);
 const char *console_name(const struct console *console);
-/* The consoles in the order they were created; NULL behind the last. Any context. */
-struct console *console_at(unsigned index);
+/* The console at a place below CONSOLE_MAX, with a reference; NULL: nobody's. Thread context.
+ */
+struct console *console_hold(unsigned place);
+void console_release(struct console *console); /* NULL is fine. Thread context. */
+/* How often the list has changed so far. */
+unsigned console_changes(void);
 
 /* Called once, before any output: whom to tell, from any context, that there is something to
  * take or room to type. */

@@ -44,7 +44,14 @@ static uint64_t shown_ns; /* when something last was put on the screen */
 /* The thread's own. */
 static struct thread *thread;
 static struct keys keys;
-static unsigned next_console;	/* whose turn it is */
+static unsigned next_console; /* whose turn it is */
+/* What is shown at each place of the screen, with a reference; NULL: nobody. One that has left
+ * its place of the list is shown until there is no more of it. */
+static struct source {
+	struct console *console;
+	bool leaving;
+} sources[SCREEN_SOURCES];
+static unsigned source_end;	/* behind the last that was ever there */
 static bool focus_chosen;	/* by the operator, or as the first guest printed */
 static bool polled;		/* the line has no interrupt */
 static uint64_t last_output_ns; /* of a guest */
@@ -144,21 +151,6 @@ static void set_focus(unsigned source)
 	focus_chosen = true;
 }
 
-/* How many sources there are; new ones get their names. */
-static unsigned sources(void)
-{
-	static unsigned known;
-	struct console *console;
-	uint64_t flags;
-
-	while (known < SCREEN_SOURCES && (console = console_at(known))) {
-		flags = spin_lock_irqsave(&lock);
-		screen_name(&screen, known++, console_name(console));
-		spin_unlock_irqrestore(&lock, flags);
-	}
-	return MAX(known, SCREEN_HOST + 1u); /* the host is always there */
-}
-
 static void toggle_solo(void)
 {
 	uint64_t flags;
@@ -168,6 +160,61 @@ static void toggle_solo(void)
 	flags = spin_lock_irqsave(&lock);
 	screen_set_solo(&screen, !screen.solo);
 	spin_unlock_irqrestore(&lock, flags);
+}
+
+static void name_source(unsigned place, const char *name)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	screen_name(&screen, place, name);
+	spin_unlock_irqrestore(&lock, flags);
+}
+
+/* Nothing more comes of a console that left: its place is whose it is by the list. */
+static void change_source(unsigned place)
+{
+	struct source *source = &sources[place];
+	struct console *console = console_hold(place);
+
+	if (!console && screen.focus == place) {
+		if (screen.solo)
+			toggle_solo();
+		set_focus(SCREEN_HOST);
+	}
+	console_release(source->console);
+	*source = (struct source){.console = console};
+	name_source(place, console ? console_name(console) : "");
+	if (console)
+		source_end = MAX(source_end, place + 1);
+}
+
+/* Looks who came and who left. */
+static void look_at_list(void)
+{
+	static unsigned seen;
+	unsigned changes = console_changes();
+
+	if (changes == seen)
+		return;
+	seen = changes;
+	for (unsigned place = 0; place < SCREEN_SOURCES; place++) {
+		struct console *console = console_hold(place);
+
+		if (sources[place].console)
+			sources[place].leaving = console != sources[place].console;
+		else if (console)
+			change_source(place);
+		console_release(console);
+	}
+}
+
+/* The next place, this way round, at which somebody is; the host always is. */
+static unsigned next_source(unsigned place, unsigned step)
+{
+	do
+		place = (place + step) % source_end;
+	while (!sources[place].console);
+	return place;
 }
 
 static void show_log(void)
@@ -186,7 +233,7 @@ static void show_log(void)
 
 static void type(char byte, uint64_t until_ns)
 {
-	bool typed = console_type(console_at(screen.focus), &byte, 1);
+	bool typed = console_type(sources[screen.focus].console, &byte, 1);
 
 	held.hopeless = !typed && (held.hopeless || clock_now_ns() >= until_ns);
 	held.any = !typed && !held.hopeless;
@@ -196,17 +243,18 @@ static void type(char byte, uint64_t until_ns)
 
 static void obey(struct key key)
 {
-	unsigned count = sources();
 	char text[64];
+
+	look_at_list();
 
 	switch (key.action) {
 	case KEY_NONE: break;
 	case KEY_TYPE: type((char)key.value, clock_now_ns() + PATIENCE_NS); break;
-	case KEY_NEXT: set_focus(screen.focus + 1 < count ? screen.focus + 1 : 0); break;
-	case KEY_PREVIOUS: set_focus((screen.focus ? screen.focus : count) - 1); break;
+	case KEY_NEXT: set_focus(next_source(screen.focus, 1)); break;
+	case KEY_PREVIOUS: set_focus(next_source(screen.focus, source_end - 1)); break;
 	case KEY_SOURCE:
 		snprintf(text, sizeof text, "-- there is no guest %u --", key.value);
-		if (key.value < count)
+		if (key.value < source_end && sources[key.value].console)
 			set_focus(key.value);
 		else
 			note(text);
@@ -238,13 +286,15 @@ static bool take_input(void)
 /* One console's turn: shows a piece of what it printed. false: nothing, or no room for it. */
 static bool serve(unsigned source)
 {
-	struct console *console = console_at(source);
+	struct console *console = sources[source].console;
 	uint64_t flags = spin_lock_irqsave(&lock);
 	size_t room = screen_room(&screen), n;
 	char chunk[CHUNK_BYTES];
 
 	spin_unlock_irqrestore(&lock, flags);
-	n = console_take(console, chunk, MIN(room, sizeof chunk));
+	n = console ? console_take(console, chunk, MIN(room, sizeof chunk)) : 0;
+	if (!n && room && sources[source].leaving)
+		change_source(source);
 	if (!n)
 		return false;
 	if (source == SCREEN_HOST + 1 && !focus_chosen) {
@@ -262,11 +312,12 @@ static bool serve(unsigned source)
 
 static bool take_output(void)
 {
-	unsigned count = sources(), first = next_console;
+	unsigned first = next_console;
 	bool any = false;
 
-	for (unsigned turn = 0; turn < count; turn++) {
-		unsigned source = (first + turn) % count;
+	look_at_list();
+	for (unsigned turn = 0; turn < source_end; turn++) {
+		unsigned source = (first + turn) % source_end;
 
 		if (!serve(source))
 			continue;

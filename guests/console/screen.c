@@ -113,7 +113,13 @@ static void draw_focus(struct screen *s)
 
 void screen_name(struct screen *s, unsigned source, const char *name)
 {
+	if (source == s->focus) {
+		begin_line(s);
+		s->held_count = 0;
+	}
 	snprintf(s->sources[source].name, SCREEN_NAME_BYTES, "%s", name);
+	s->sources[source].cr = false;
+	row_clear(&s->sources[source].row);
 }
 
 size_t screen_room(const struct screen *s)

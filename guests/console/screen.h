@@ -38,6 +38,7 @@ struct screen {
 	unsigned out_first, out_count;
 };
 
+/* A source comes, or another in its place, which begins with no line. */
 void screen_name(struct screen *screen, unsigned source, const char *name);
 
 /* How many bytes of a source's output can be taken now; 0 until the terminal took more. */

@@ -109,7 +109,8 @@ static int add_nic(struct devices *devices, const struct config_nic *config, str
 }
 
 int devices_create(const struct guest_config *config, struct vm *vm, struct pci_root *root,
-		   struct console *console, struct devices **out, char why[BOOT_WHY_BYTES])
+		   struct console *console, const _Atomic bool *given_up, struct devices **out,
+		   char why[BOOT_WHY_BYTES])
 {
 	struct devices *devices = heap_zalloc(sizeof *devices, &vm->account);
 	int err = 0;
@@ -118,8 +119,11 @@ int devices_create(const struct guest_config *config, struct vm *vm, struct pci_
 	if (!devices)
 		return boot_refuse(why, -ENOMEM, "no memory for its devices");
 	memcpy(devices->owner, config->name, sizeof devices->owner);
-	for (unsigned i = 0; !err && i < config->disk_count; i++)
+	for (unsigned i = 0; !err && i < config->disk_count; i++) {
 		err = add_disk(devices, &config->disks[i], vm, root, why);
+		if (!err && atomic_load(given_up)) /* it may have taken long */
+			err = boot_refuse(why, -ECANCELED, "given up");
+	}
 	for (unsigned i = 0; !err && i < config->nic_count; i++)
 		err = add_nic(devices, &config->nics[i], vm, root, why);
 	if (!err && !(devices->rng = virtio_rng_create(vm, root)))

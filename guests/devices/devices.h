@@ -19,11 +19,13 @@ struct vm;
 
 /*
  * Opens what the configuration names, for the guest of that name, and creates the devices. 0;
- * or a negative errno with a sentence in `why`, and nothing stays open. Before vm_start();
- * thread context; may sleep.
+ * or a negative errno with a sentence in `why`, and nothing stays open; -ECANCELED when
+ * `given_up` became true, which is looked at after each disk. Before vm_start(); thread
+ * context; may sleep.
  */
 int devices_create(const struct guest_config *config, struct vm *vm, struct pci_root *root,
-		   struct console *console, struct devices **devices, char why[BOOT_WHY_BYTES]);
+		   struct console *console, const _Atomic bool *given_up,
+		   struct devices **devices, char why[BOOT_WHY_BYTES]);
 /* The VM has stopped. Waits for requests under way; closes everything. NULL is fine. */
 void devices_destroy(struct devices *devices);
 

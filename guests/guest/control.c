@@ -1,63 +1,38 @@
 /*
- * Guests and the control thread. Requests and ends of VMs are bits that anyone sets; the
- * control thread alone starts VMs, takes them apart, and applies on_crash, on_reboot and
- * on_poweroff.
+ * Requests to guests, and the control thread, which learns what became of their VMs. Both let
+ * the life decide (life.c), and do what it says: none of it is slow, as that is the worker's.
  */
-#include "guests/guest/guest.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "guests/config/config.h"
 #include "guests/console/console.h"
 #include "guests/devices/pm.h"
+#include "guests/events/event.h"
 #include "guests/guest/internal.h"
-#include "guests/launch.h"
 #include "kernel/cpu/clock.h"
-#include "kernel/cpu/cpu.h"
+#include "kernel/io/storage.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
-#include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
 
-/* From one start to the next by a policy, at least, whatever `restart_limit` allows: what ends
- * and begins costs all CPUs a little. */
-#define RESTART_LEAST_NS (100 * NSEC_PER_MSEC)
-
-enum guest_request {
-	REQUEST_START = 1,
-	REQUEST_ENDED = 2, /* the VM has stopped by itself or on request */
-	REQUEST_RESET = 4, /* and is to start again, whatever the policy says */
-};
-
 static struct thread *control;
-
-const char *guest_state_name(enum guest_state state)
-{
-	static const char *const names[] = {"stopped", "starting", "running", "stopping",
-					    "failed"};
-
-	return names[state];
-}
+static _Atomic bool told; /* there is something to look at: a wake-up may be lost to a lock */
 
 static void wake(void)
 {
+	atomic_store(&told, true);
 	thread_wake(control);
 }
 
-static void request(struct guest *g, uint32_t bits)
+void control_tell(struct guest *g, enum life_input fact)
 {
-	atomic_fetch_or(&g->requests, bits);
-	thread_wake(control);
+	atomic_fetch_or(&g->facts, BIT(fact));
+	wake();
 }
 
-/* From the last vCPU's thread. */
-static void vm_ended(struct vm *vm, void *arg)
-{
-	(void)vm;
-	request(arg, REQUEST_ENDED);
-}
+/* ---- what the life says is to be done; the caller holds g->lock ----------------------------
+ */
 
 static void describe_cpus(const struct guest_config *config, char *text, size_t bytes)
 {
@@ -72,186 +47,202 @@ static void describe_cpus(const struct guest_config *config, char *text, size_t 
 				       config->cpus.pin[i]);
 }
 
-static void set_state(struct guest *g, enum guest_state state)
+static void prepare(struct guest *g, const char *by)
 {
-	mutex_lock(&g->lock);
-	g->state = state;
-	mutex_unlock(&g->lock);
+	g->started_ns = clock_now_ns();
+	event_post(EVENT_GUEST_STARTING, g->config.name, "is started %s", by);
+	worker_prepare(g);
 }
 
-/* Caller holds g->lock. */
-static void run(struct guest *g, const struct launch *launch)
+static void give_up(struct guest *g, const char *by)
+{
+	snprintf(g->reason, sizeof g->reason, "stopped %s before it ran", by);
+	event_post(EVENT_GUEST_STOPPING, g->config.name, "its start is given up %s", by);
+	worker_give_up(g);
+}
+
+static void run(struct guest *g)
 {
 	char cpu_list[64];
 
-	g->launch = *launch;
+	g->launch = g->worker.launch;
 	g->starts++;
-	g->state = GUEST_RUNNING;
 	describe_cpus(&g->config, cpu_list, sizeof cpu_list);
 	log_info(g->config.name, "started: %u vCPUs on %s, %llu MiB", g->config.cpus.count,
 		 cpu_list, (unsigned long long)(g->config.memory_bytes / MIB));
+	event_post(EVENT_GUEST_STARTED, g->config.name, "runs: start number %u", g->starts);
 	vm_start(g->launch.vm, &g->launch.entry);
 }
 
-static void start(struct guest *g)
+static int press_power(struct guest *g)
 {
-	char why[BOOT_WHY_BYTES];
-	struct launch launch;
-	int err;
-
-	atomic_store(&g->again_ns, 0);
-	if (g->state == GUEST_RUNNING)
-		return;
-	g->started_ns = clock_now_ns();
-	set_state(g, GUEST_STARTING);
-	err = launch_prepare(&g->config, &g->shared, g->console, vm_ended, g, &launch, why);
-	mutex_lock(&g->lock);
-	if (err) {
-		snprintf(g->reason, sizeof g->reason, "not started: %s", why);
-		g->state = GUEST_FAILED;
-		log_error(g->config.name, "%s", g->reason);
-	} else {
-		run(g, &launch);
-	}
-	mutex_unlock(&g->lock);
+	return pm_power_button(chipset_pm(g->launch.chipset)) ? 0 : -EOPNOTSUPP;
 }
 
-/* Whether one more restart is within the limit. */
-static bool may_restart(struct guest *g)
+static void note_end(struct guest *g)
+{
+	struct vm_stop *end = &g->end;
+
+	*end = g->launch.vm->stop; /* all vCPUs are parked: it changes no more */
+	if (end->kind == VM_STOP_EXIT)
+		snprintf(g->reason, sizeof g->reason, "exited with status %u", end->status);
+	else
+		snprintf(g->reason, sizeof g->reason, "%s: %s", vm_stop_name(end->kind),
+			 end->reason);
+}
+
+/* The VM is nobody's but the worker's any more; one that never ran is so already. */
+static void release(struct guest *g)
+{
+	if (g->life.ran) {
+		note_end(g);
+		if (!g->last)
+			g->last = heap_zalloc(sizeof *g->last, NULL);
+		if (g->last)
+			snapshot_fill(g, g->last);
+		g->worker.launch = g->launch;
+		memset(&g->launch, 0, sizeof g->launch);
+		event_post(EVENT_GUEST_STOPPING, g->config.name, "%s", g->reason);
+	}
+	console_set_uart(g->console, NULL);
+	worker_release(g);
+}
+
+static void put_off(struct guest *g)
+{
+	g->due_ns = policy_due_ns(g->started_ns);
+}
+
+static void decide(struct guest *g)
 {
 	const struct config_restart_limit *limit = &g->config.restart_limit;
-	uint64_t now = clock_now_ns();
 
-	if (!limit->count)
-		return true;
-	if (now - g->window_ns > limit->seconds * NSEC_PER_SEC) {
-		g->window_ns = now;
-		g->restarts = 0;
-	}
-	return g->restarts++ < limit->count;
-}
-
-static bool wants_restart(const struct guest *g, enum vm_stop_kind kind)
-{
-	switch (kind) {
-	case VM_STOP_RESET: return g->config.on_reboot == CONFIG_POLICY_RESTART;
-	case VM_STOP_CRASH: return g->config.on_crash == CONFIG_POLICY_RESTART;
-	case VM_STOP_POWEROFF: return g->config.on_poweroff == CONFIG_POLICY_RESTART;
-	default: return false;
+	switch (policy_decide(&g->config, g->end.kind, &g->history, clock_now_ns())) {
+	case POLICY_STAYS: break;
+	case POLICY_RESTARTS:
+		g->starter = actor_make(ACTOR_POLICY, policy_name(g->end.kind));
+		life_put_off(&g->life);
+		put_off(g);
+		break;
+	case POLICY_LIMIT:
+		log_error(g->config.name,
+			  "stays stopped: it restarted %u times within %u s; mend it, then "
+			  "start it by hand",
+			  limit->count, limit->seconds);
 	}
 }
 
-static void note_reason(struct guest *g, const struct vm_stop *stop)
+static void forget(struct guest *g)
 {
-	if (stop->kind == VM_STOP_EXIT)
-		snprintf(g->reason, sizeof g->reason, "exited with status %u", stop->status);
-	else
-		snprintf(g->reason, sizeof g->reason, "%s: %s", vm_stop_name(stop->kind),
-			 stop->reason);
-	g->exit_status = stop->status;
-	if (stop->kind == VM_STOP_CRASH)
+	log_info(g->config.name, "is gone, and all that it had is free");
+	registry_drop(g);
+}
+
+static int act(struct guest *g, enum life_action action, const struct actor *actor)
+{
+	char by[ACTOR_TEXT_BYTES];
+
+	actor_text(actor, by);
+	switch (action) {
+	case LIFE_NOTHING: break;
+	case LIFE_PREPARE: prepare(g, by); break;
+	case LIFE_GIVE_UP: give_up(g, by); break;
+	case LIFE_RUN: run(g); break;
+	case LIFE_PRESS_POWER: return press_power(g);
+	case LIFE_SWITCH_OFF: vm_stop(g->launch.vm, VM_STOP_REQUEST, 0, "%s", by); break;
+	case LIFE_PRESS_RESET: vm_stop(g->launch.vm, VM_STOP_RESET, 0, "%s", by); break;
+	case LIFE_RELEASE: release(g); break;
+	case LIFE_DECIDE: decide(g); break;
+	case LIFE_PUT_OFF: put_off(g); break;
+	case LIFE_FORGET: forget(g); break;
+	}
+	return 0;
+}
+
+/* ---- the control thread ------------------------------------------------------------------ */
+
+/* It could not be started, or the start was given up. */
+static void not_prepared(struct guest *g)
+{
+	if (g->life.state == GUEST_STARTING) {
+		snprintf(g->reason, sizeof g->reason, "not started: %s", g->worker.why);
+		log_error(g->config.name, "%s", g->reason);
+		event_post(EVENT_GUEST_FAILED, g->config.name, "%s", g->reason);
+	} else {
+		log_info(g->config.name, "%s", g->reason);
+		event_post(EVENT_GUEST_STOPPED, g->config.name, "%s", g->reason);
+	}
+	worker_freed();
+}
+
+static void released(struct guest *g)
+{
+	if (g->life.crashed)
 		log_error(g->config.name, "%s", g->reason);
 	else
 		log_info(g->config.name, "%s", g->reason);
+	event_post(g->life.crashed ? EVENT_GUEST_FAILED : EVENT_GUEST_STOPPED, g->config.name,
+		   "%s", g->reason);
+	worker_freed();
 }
 
-/* The VM is nobody's but the control thread's any more. Caller holds g->lock. */
-static struct launch take_away(struct guest *g)
+/* Caller holds g->lock. */
+static void take_fact(struct guest *g, enum life_input fact)
 {
-	struct launch launch = g->launch;
+	enum life_action action;
 
-	if (!g->last)
-		g->last = heap_zalloc(sizeof *g->last, NULL);
-	if (g->last)
-		snapshot_fill(g, g->last);
-	console_set_uart(g->console, NULL);
-	memset(&g->launch, 0, sizeof g->launch);
-	g->state = GUEST_STOPPING;
-	return launch;
+	if (fact == LIFE_NOT_PREPARED)
+		not_prepared(g);
+	else if (fact == LIFE_RELEASED)
+		released(g);
+	life_take(&g->life, fact, &action);
+	act(g, action, &g->starter);
 }
 
-/* Whether it is to start again. */
-static bool ended(struct guest *g, struct launch *launch, bool reset)
+/* Returns when the guest has its turn again; UINT64_MAX: when something is told of it. */
+static uint64_t serve(struct guest *g)
 {
-	struct vm_stop stop = launch->vm->stop; /* all vCPUs are parked: it changes no more */
+	uint32_t facts = atomic_exchange(&g->facts, 0);
+	uint64_t due_ns = UINT64_MAX;
 
-	launch_release(launch);
 	mutex_lock(&g->lock);
-	note_reason(g, &stop);
-	g->state = stop.kind == VM_STOP_CRASH ? GUEST_FAILED : GUEST_STOPPED;
+	for (unsigned fact = LIFE_PREPARED; fact < LIFE_INPUTS; fact++)
+		if (facts & BIT(fact))
+			take_fact(g, fact);
+	if (g->life.due && g->due_ns <= clock_now_ns())
+		take_fact(g, LIFE_DUE);
+	if (g->life.due)
+		due_ns = g->due_ns;
 	mutex_unlock(&g->lock);
-
-	if (reset || !wants_restart(g, stop.kind))
-		return reset;
-	if (may_restart(g))
-		return true;
-	log_error(g->config.name,
-		  "stays stopped: it restarted %u times within %u s; mend it, then "
-		  "start it by hand",
-		  g->config.restart_limit.count, g->config.restart_limit.seconds);
-	return false;
+	return due_ns;
 }
 
-/* Requests are taken under the lock, as press_reset() makes its own: with the VM that it is for
- * still there, and so not left over for a later life. */
-static uint32_t take_requests(struct guest *g, struct launch *launch)
+static void release_guest(struct guest *g)
 {
-	uint32_t requests;
-
-	if (!atomic_load(&g->requests))
-		return 0;
-	mutex_lock(&g->lock);
-	requests = atomic_exchange(&g->requests, 0);
-	if (requests & REQUEST_ENDED)
-		*launch = take_away(g);
-	else if (requests & REQUEST_RESET) /* it has not stopped yet: then */
-		atomic_fetch_or(&g->requests, REQUEST_RESET);
-	mutex_unlock(&g->lock);
-	return requests;
-}
-
-static void serve(struct guest *g)
-{
-	struct launch launch;
-	uint32_t requests = take_requests(g, &launch);
-	uint64_t again;
-
-	if (requests & REQUEST_ENDED && ended(g, &launch, requests & REQUEST_RESET))
-		atomic_store(&g->again_ns, g->started_ns + RESTART_LEAST_NS);
-	again = atomic_load(&g->again_ns);
-	if (requests & REQUEST_START ||
-	    (again && again <= clock_now_ns() &&
-	     atomic_compare_exchange_strong(&g->again_ns, &again, 0)))
-		start(g);
-}
-
-/* When there is something to do: now, as 0; at a time; or, as UINT64_MAX, when someone asks. */
-static uint64_t next_turn_ns(void)
-{
-	uint64_t next = UINT64_MAX;
-
-	for (struct guest *g = registry_next(NULL); g; g = registry_next(g)) {
-		uint32_t requests = atomic_load(&g->requests);
-		uint64_t again = atomic_load(&g->again_ns);
-
-		if (requests && requests != REQUEST_RESET)
-			next = 0;
-		if (again)
-			next = MIN(next, again);
+	if (g->worker.thread)
+		worker_destroy(g);
+	if (g->console) {
+		console_hide(g->console);
+		console_release(g->console);
 	}
-	return next;
+	heap_free(g->last);
+	heap_free(g);
 }
 
 static void control_thread(void *arg)
 {
+	struct guest *g;
 	uint64_t next_ns;
 
 	(void)arg;
 	for (;;) {
-		for (struct guest *g = registry_next(NULL); g; g = registry_next(g))
-			serve(g);
-		next_ns = next_turn_ns();
-		if (next_ns)
+		atomic_store(&told, false);
+		next_ns = UINT64_MAX;
+		for (g = registry_next(NULL); g; g = registry_next(g))
+			next_ns = MIN(next_ns, serve(g));
+		while ((g = registry_take_dead()))
+			release_guest(g);
+		if (!atomic_load(&told))
 			thread_block_until(next_ns);
 	}
 }
@@ -269,82 +260,41 @@ int guests_init(void)
 	return control ? 0 : -ENOMEM;
 }
 
-int guest_add(const struct guest_config *config, const struct cpumask *shared,
-	      const struct actor *actor)
+/* ---- requests ---------------------------------------------------------------------------- */
+
+static int ask(struct guest *g, enum life_input request, const struct actor *actor)
 {
-	struct guest *g = heap_zalloc(sizeof *g, NULL);
+	enum life_action action;
 	int err;
 
-	if (!g)
-		return -ENOMEM;
-	g->config = *config;
-	g->shared = *shared;
-	mutex_init(&g->lock, "guest");
-	g->console = console_create(config->name);
-	err = g->console ? registry_add(g) : -ENOMEM;
-	if (err) {
-		heap_free(g);
-		return err;
-	}
-	return config->autostart ? guest_start(g, actor) : 0;
-}
-
-int guest_start(struct guest *g, const struct actor *actor)
-{
-	(void)actor;
-	if (g->state == GUEST_RUNNING || g->state == GUEST_STARTING)
-		return -EALREADY;
-	request(g, REQUEST_START);
-	return 0;
-}
-
-/* Runs fn on the running VM and returns what it does; -EINVAL when there is none. */
-static int with_vm(struct guest *g, int (*fn)(struct guest *g))
-{
-	int err = -EINVAL;
-
 	mutex_lock(&g->lock);
-	if (g->state == GUEST_RUNNING)
-		err = fn(g);
+	err = life_take(&g->life, request, &action);
+	if (!err && (request == LIFE_START || request == LIFE_RESET))
+		g->starter = *actor;
+	if (!err)
+		err = act(g, action, actor);
 	mutex_unlock(&g->lock);
 	return err;
 }
 
-static int press_power(struct guest *g)
+int guest_start(struct guest *g, const struct actor *actor)
 {
-	return pm_power_button(chipset_pm(g->launch.chipset)) ? 0 : -EOPNOTSUPP;
-}
-
-static int power_off(struct guest *g)
-{
-	vm_stop(g->launch.vm, VM_STOP_REQUEST, 0, "by the operator");
-	return 0;
-}
-
-static int press_reset(struct guest *g)
-{
-	atomic_fetch_or(&g->requests, REQUEST_RESET);
-	vm_stop(g->launch.vm, VM_STOP_RESET, 0, "by the operator");
-	return 0;
+	return ask(g, LIFE_START, actor);
 }
 
 int guest_shutdown(struct guest *g, const struct actor *actor)
 {
-	(void)actor;
-	return with_vm(g, press_power);
+	return ask(g, LIFE_SHUTDOWN, actor);
 }
 
-/* One that is about to start again is not. */
 int guest_stop(struct guest *g, const struct actor *actor)
 {
-	(void)actor;
-	return atomic_exchange(&g->again_ns, 0) ? 0 : with_vm(g, power_off);
+	return ask(g, LIFE_STOP, actor);
 }
 
 int guest_reset(struct guest *g, const struct actor *actor)
 {
-	(void)actor;
-	return with_vm(g, press_reset);
+	return ask(g, LIFE_RESET, actor);
 }
 
 int guest_set_memory(struct guest *g, uint64_t bytes)
@@ -352,8 +302,50 @@ int guest_set_memory(struct guest *g, uint64_t bytes)
 	int err = -ESRCH;
 
 	mutex_lock(&g->lock);
-	if (g->state == GUEST_RUNNING)
+	if (g->life.state == GUEST_RUNNING)
 		err = devices_set_memory(g->launch.devices, bytes);
 	mutex_unlock(&g->lock);
 	return err;
+}
+
+int guest_add(const struct guest_config *config, const struct cpumask *shared,
+	      const struct actor *actor)
+{
+	struct guest *g = heap_zalloc(sizeof *g, NULL);
+	char by[ACTOR_TEXT_BYTES];
+	int err;
+
+	if (!g)
+		return -ENOMEM;
+	g->config = *config;
+	g->shared = *shared;
+	mutex_init(&g->lock, "guest");
+	err = worker_create(g);
+	if (!err && !(g->console = console_create(config->name)))
+		err = -ENOMEM;
+	if (!err)
+		err = registry_add(g);
+	if (err) {
+		release_guest(g);
+		return err;
+	}
+	event_post(EVENT_GUEST_ADDED, config->name, "is added %s", actor_text(actor, by));
+	if (config->autostart)
+		guest_start(g, actor);
+	guest_put(g);
+	return 0;
+}
+
+int guest_remove(struct guest *g, const struct actor *actor)
+{
+	char by[ACTOR_TEXT_BYTES];
+
+	if (!registry_remove(g))
+		return -ENOENT;
+	actor_text(actor, by);
+	log_info(g->config.name, "is removed %s", by);
+	event_post(EVENT_GUEST_REMOVED, g->config.name, "is removed %s", by);
+	console_hide(g->console);
+	storage_owner_removed(g->config.name);
+	return ask(g, LIFE_REMOVE, actor);
 }

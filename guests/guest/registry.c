@@ -55,7 +55,7 @@ int registry_add(struct guest *guest)
 	if (!err) {
 		listed++;
 		guest->entry.generation = ++last_generation;
-		guest->entry.references = 1;
+		guest->entry.references = 2;
 		list_push_back(&guests, &guest->entry.link);
 	}
 	spin_unlock(&lock);

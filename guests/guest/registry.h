@@ -21,7 +21,8 @@ struct registry_entry {
 /* `dead` is told, from any thread, that registry_take_dead() has something. Once. */
 void registry_init(void (*dead)(void));
 
-/* Lists the guest, with the next generation. -EEXIST (the name), -ENOSPC. */
+/* Lists the guest, with the next generation, and a reference for the caller. -EEXIST (the
+ * name), -ENOSPC. */
 int registry_add(struct guest *guest);
 /* Its name is free, and who looks does not find it. False: it was removed before. */
 bool registry_remove(struct guest *guest);

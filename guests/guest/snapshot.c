@@ -46,14 +46,14 @@ void guest_get_info(struct guest *g, struct guest_info *info)
 {
 	mutex_lock(&g->lock);
 	memset(info, 0, sizeof *info);
-	if (g->state == GUEST_RUNNING)
+	if (g->life.state == GUEST_RUNNING)
 		snapshot_fill(g, info);
 	else if (g->last)
 		*info = *g->last;
 	memcpy(info->name, g->config.name, sizeof info->name);
 	memcpy(info->reason, g->reason, sizeof info->reason);
-	info->state = g->state;
-	info->exit_status = g->exit_status;
+	info->state = g->life.state;
+	info->exit_status = g->end.status;
 	info->starts = g->starts;
 	info->memory_bytes = g->config.memory_bytes;
 	mutex_unlock(&g->lock);

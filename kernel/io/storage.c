@@ -20,6 +20,7 @@ struct claim {
 	struct list link;
 	struct blkdev *dev; /* what storage_open() gave */
 	bool read_only;
+	bool owner_removed;
 	char owner[STORAGE_OWNER_BYTES];
 	char source[STORAGE_SOURCE_BYTES];
 	struct extents extents;
@@ -28,7 +29,8 @@ struct claim {
 static const struct storage_scheme *schemes[SCHEMES_MAX]; /* fixed after start-up */
 static unsigned scheme_count;
 
-/* Guards the list; a claim in it does not change. And what is given away. */
+/* Guards the list; a claim in it does not change, but for owner_removed. And what is given
+ * away. */
 static struct spinlock claims_lock = SPINLOCK("claims");
 static struct list claims = {&claims, &claims};
 static unsigned claimed;     /* runs, of all claims */
@@ -142,11 +144,24 @@ static bool excludes(bool read_only, const struct extents *extents, const struct
 	       extents_overlap(extents, &claim->extents, where);
 }
 
+static void describe_taken(const struct claim *holder, const struct extent *where,
+			   char why[STORAGE_WHY_BYTES])
+{
+	char size[SIZE_TEXT_BYTES];
+
+	snprintf(why, STORAGE_WHY_BYTES, "is taken: guest '%s'%s %s %s of %s, as '%.64s'; %s",
+		 holder->owner, holder->owner_removed ? ", which was removed, still" : "",
+		 holder->read_only ? "reads" : "has", size_text(where->bytes, size),
+		 where->disk->name, holder->source,
+		 holder->owner_removed ? "it is free once that disk has answered"
+				       : "give it to one guest, or to all of them with "
+					 "'read_only: true'");
+}
+
 /* Enters the claim, unless somebody's excludes it. */
 static int enter(struct claim *claim, char why[STORAGE_WHY_BYTES])
 {
 	struct extent where;
-	char size[SIZE_TEXT_BYTES];
 	int error = 0;
 
 	spin_lock(&claims_lock);
@@ -154,11 +169,7 @@ static int enter(struct claim *claim, char why[STORAGE_WHY_BYTES])
 	{
 		if (!excludes(claim->read_only, &claim->extents, other, &where))
 			continue;
-		snprintf(why, STORAGE_WHY_BYTES,
-			 "is taken: guest '%s' %s %s of %s, as '%.64s'; give it to one guest, "
-			 "or to all of them with 'read_only: true'",
-			 other->owner, other->read_only ? "reads" : "has",
-			 size_text(where.bytes, size), where.disk->name, other->source);
+		describe_taken(other, &where, why);
 		error = -EBUSY;
 		break;
 	}
@@ -309,6 +320,17 @@ int storage_claim(struct blkdev *dev, const char *source, const char *owner,
 	return error;
 }
 
+void storage_owner_removed(const char *owner)
+{
+	spin_lock(&claims_lock);
+	list_for_each(claim, &claims, struct claim, link)
+	{
+		if (!strncmp(claim->owner, owner, sizeof(claim->owner) - 1))
+			claim->owner_removed = true;
+	}
+	spin_unlock(&claims_lock);
+}
+
 void storage_close(struct blkdev *dev, const char *owner)
 {
 	struct claim *found = NULL;
@@ -318,7 +340,8 @@ void storage_close(struct blkdev *dev, const char *owner)
 	spin_lock(&claims_lock);
 	list_for_each(claim, &claims, struct claim, link)
 	{
-		if (claim->dev == dev &&
+		/* Of two of one name, which then read it both, the one that was removed. */
+		if (claim->dev == dev && (!found || claim->owner_removed) &&
 		    !strncmp(claim->owner, owner, sizeof(claim->owner) - 1))
 			found = claim;
 	}

@@ -84,12 +84,15 @@ int storage_open(const char *source, unsigned how, const char *owner, struct blk
  * stays open. */
 int storage_claim(struct blkdev *dev, const char *source, const char *owner,
 		  char why[STORAGE_WHY_BYTES]);
+/* The owner is no more, but its claims are, until it closes them: who is refused what it has is
+ * told so. Another may take its name. Any thread. */
+void storage_owner_removed(const char *owner);
 /* No request may be under way. NULL is fine. */
 void storage_close(struct blkdev *dev, const char *owner);
 
 /* Whether any of `bytes` at `offset` of a disk, or of a volume, is claimed: then `owner` is by
- * whom (by one of them). For commands that change partitions or volumes; who acts on it keeps
- * guests from opening meanwhile, by running in the control thread. */
+ * whom (by one of them). It may be another's a moment later: who changes something claims it
+ * first, by storage_claim(). */
 bool storage_owner(struct blkdev *dev, uint64_t offset, uint64_t bytes,
 		   char owner[STORAGE_OWNER_BYTES]);
 

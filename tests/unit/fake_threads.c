@@ -23,6 +23,7 @@ struct thread {
 	const struct thread_ops *ops;
 	char *stack;
 	bool woken, ended;
+	struct thread *joiner;
 };
 
 bool fake_threads_refused, fake_threads_waiting;
@@ -115,6 +116,8 @@ static void run(struct thread *t)
 	if (t->ops)
 		t->ops->switch_out(t);
 	running = NULL;
+	if (t->ended && t->joiner)
+		thread_wake(t->joiner);
 }
 
 void thread_block(void)
@@ -182,6 +185,9 @@ void fake_threads_disturb(void)
 		if (threads[i] && !threads[i]->ended)
 			threads[i]->woken = true;
 	fake_threads_run();
+struct thread *fake_threads_current(void)
+{
+	return running;
 }
 
 unsigned fake_threads_alive(void)
@@ -195,7 +201,11 @@ unsigned fake_threads_alive(void)
 
 void thread_join(struct thread *t)
 {
-	fake_threads_run();
+	t->joiner = running;
+	if (!running) /* the test itself */
+		fake_threads_run();
+	while (running && !t->ended)
+		thread_block();
 	if (!t->ended)
 		abort();
 	for (unsigned i = 0; i < THREADS; i++)

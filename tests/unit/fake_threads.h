@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+struct thread;
+
 /* Runs every thread that was woken, until none is left. */
 void fake_threads_run(void);
 /* Whether a thread would run now. */
@@ -14,6 +16,8 @@ bool fake_threads_pending(void);
 unsigned fake_threads_alive(void);
 /* Wakes every thread, as may happen to any at any time, and runs them. */
 void fake_threads_disturb(void);
+/* The one that runs; NULL: the test itself. */
+struct thread *fake_threads_current(void);
 
 /* thread_create() fails from now on, or no longer. */
 extern bool fake_threads_refused;

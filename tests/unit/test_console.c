@@ -261,16 +261,47 @@ static void a_reader_waits_for_room(void **state)
 	console_set_reader(console, NULL, NULL);
 }
 
-static void consoles_are_listed_in_order_and_only_so_many(void **state)
+static void consoles_come_and_go_and_are_only_so_many(void **state)
 {
-	unsigned count = 1;
+	struct console *others[CONSOLE_MAX + 1], *kept;
+	unsigned count = 1, changes;
+	char got[8];
 
 	(void)state;
-	assert_ptr_equal(console_at(0), console);
-	while (console_create("another"))
-		assert_string_equal(console_name(console_at(count++)), "another");
+	for (unsigned place = 1; place < CONSOLE_MAX; place++)
+		assert_null(console_hold(place));
+	while ((others[count] = console_create("another"))) {
+		struct console *found = console_hold(count);
+
+		assert_ptr_equal(found, others[count++]);
+		console_release(found);
+	}
 	assert_int_equal(count, CONSOLE_MAX);
-	assert_null(console_at(CONSOLE_MAX));
+	assert_null(console_hold(CONSOLE_MAX));
+
+	/* One that leaves can still be shown to its end; its place is the next one's. */
+	changes = console_changes();
+	told = 0;
+	kept = console_hold(7);
+	assert_int_equal(console_write(kept, "bye", 3), 3);
+	console_hide(kept);
+	assert_int_not_equal(console_changes(), changes);
+	assert_int_equal(told, 2);
+	console_release(others[7]);
+	assert_null(console_hold(7));
+	others[7] = console_create("new");
+	assert_non_null(others[7]);
+	assert_int_equal(console_take(kept, got, sizeof got), 3);
+	assert_memory_equal(got, "bye", 3);
+	console_release(kept);
+	kept = console_hold(7);
+	assert_string_equal(console_name(kept), "new");
+	console_release(kept);
+	console_release(NULL);
+	for (unsigned place = 1; place < CONSOLE_MAX; place++) {
+		console_hide(others[place]);
+		console_release(others[place]);
+	}
 }
 
 int main(void)
@@ -285,7 +316,7 @@ int main(void)
 		cmocka_unit_test_setup(a_restarted_guest_begins_on_a_line_of_its_own, fresh),
 		cmocka_unit_test_setup(a_reader_is_typed_to, fresh),
 		cmocka_unit_test_setup(a_reader_waits_for_room, fresh),
-		cmocka_unit_test_setup(consoles_are_listed_in_order_and_only_so_many, fresh),
+		cmocka_unit_test_setup(consoles_come_and_go_and_are_only_so_many, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

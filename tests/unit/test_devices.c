@@ -69,6 +69,8 @@ void thread_yield(void)
 }
 
 static struct blkdev disk = {.bytes = 4096};
+static _Atomic bool given_up;
+static unsigned opened, give_up_at; /* as that disk opens, from 1; 0: never */
 
 int storage_open(const char *source, unsigned how, const char *owner, struct blkdev **dev,
 		 char why[STORAGE_WHY_BYTES])
@@ -79,6 +81,7 @@ int storage_open(const char *source, unsigned how, const char *owner, struct blk
 	if (refuses())
 		return -ENODEV;
 	sources++;
+	given_up = give_up_at && ++opened == give_up_at;
 	*dev = &disk;
 	return 0;
 }
@@ -224,7 +227,7 @@ static void test_everything_may_fail(void **state)
 
 		left = n;
 		why[0] = '\0';
-		err = devices_create(&config, &vm, NULL, NULL, &devices, why);
+		err = devices_create(&config, &vm, NULL, NULL, &given_up, &devices, why);
 		if (n == asked) {
 			assert_int_equal(err, 0);
 			break;
@@ -248,10 +251,12 @@ static void test_refusals_name_the_place(void **state)
 
 	(void)state;
 	left = 1;
-	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &devices, why), -ENODEV);
+	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &given_up, &devices, why),
+			 -ENODEV);
 	assert_string_equal(why, "disks[0].source 'ram:8 MiB' is not there");
 	left = 5;
-	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &devices, why), -ENOENT);
+	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &given_up, &devices, why),
+			 -ENOENT);
 	assert_string_equal(why, "nics[0] is not there");
 }
 
@@ -265,7 +270,7 @@ static void test_information(void **state)
 	(void)state;
 	left = -1;
 	config.console = CONFIG_CONSOLE_SERIAL;
-	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &devices, why), 0);
+	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &given_up, &devices, why), 0);
 	devices_get_info(devices, &info);
 	assert_int_equal(info.disk_count, 2);
 	assert_int_equal(info.disks[1].bytes, 4096);
@@ -276,6 +281,27 @@ static void test_information(void **state)
 	devices_destroy(devices);
 }
 
+/* Given up while a disk opens, which may take long: the next is not opened any more. */
+static void test_given_up(void **state)
+{
+	static struct vm vm;
+	struct devices *devices;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	left = -1;
+	for (give_up_at = 1; give_up_at <= 2; give_up_at++) {
+		opened = 0;
+		assert_int_equal(
+			devices_create(&config, &vm, NULL, NULL, &given_up, &devices, why),
+			-ECANCELED);
+		assert_int_equal(opened, give_up_at);
+		assert_int_equal(things | sources | ports, 0);
+	}
+	give_up_at = 0;
+	given_up = false;
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
 
 int main(void)
@@ -284,6 +310,7 @@ int main(void)
 		TEST(test_everything_may_fail),
 		TEST(test_refusals_name_the_place),
 		TEST(test_information),
+		TEST(test_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,12 @@
 /*
- * Guests and the control thread: what they are told, what becomes of a VM that ends, in which
- * state a guest is shown meanwhile, and each allocation failing. Launching is test_launch's.
+ * Guests, the control thread and workers: what they are told, what becomes of a VM that ends,
+ * in which state a guest is shown meanwhile, how often one starts again, and each allocation
+ * failing. Launching is test_launch's; disks that do not answer are test_guest_stuck's.
  */
-/* links: guests/guest/control.c guests/guest/registry.c guests/guest/snapshot.c */
-/* links: guests/events/actor.c guests/boot.c */
+/* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
+/* links: guests/events/actor.c guests/events/event.c */
+/* links: tests/unit/fake_guest.c tests/unit/fake_threads.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,333 +16,175 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "guests/console/console.h"
-#include "guests/devices/pm.h"
-#include "guests/guest/snapshot.h"
-#include "guests/launch.h"
-#include "kernel/cpu/clock.h"
-#include "kernel/log/log.h"
-#include "kernel/mem/heap.h"
-#include "kernel/sched/sync.h"
-#include "kernel/sched/thread.h"
+#include "guests/events/event.h"
+#include "tests/unit/fake_guest.h"
+#include "tests/unit/fake_threads.h"
 
-static unsigned held, step_fails; /* 0: none fails */
-static void (*control)(void *arg);
-static jmp_buf idle;
-static uint64_t now;
-static struct vm vm;
-static struct mutex *locked;
-static bool hears_button;
-static unsigned launches, starts;
+#define STARTS_MAX 64
+
+static unsigned launches;
 static int launch_error;
-static void (*vm_stopped)(struct vm *vm, void *arg);
-static void *vm_arg;
-static struct guest *shown; /* looked at while its VM is made and taken apart */
-static enum guest_state state_seen;
+static struct vm *vm;	    /* prepared last */
+static struct guest *shown; /* looked at while its VM is made and taken apart; NULL: none */
 
-static bool fails(void)
+int launch_prepare(const struct launch_params *params, struct launch *out,
+		   char why[BOOT_WHY_BYTES])
 {
-	return step_fails && !--step_fails;
-}
-
-void *heap_zalloc(size_t bytes, struct mem_account *account)
-{
-	(void)account;
-	if (fails())
-		return NULL;
-	held++;
-	return calloc(1, bytes);
-}
-
-void heap_free(void *p)
-{
-	held -= p != NULL;
-	free(p);
-}
-
-struct thread *thread_create(const struct thread_params *params)
-{
-	control = params->fn;
-	return fails() ? NULL : (struct thread *)1;
-}
-
-void thread_wake(struct thread *thread)
-{
-	assert_ptr_equal(thread, (struct thread *)1);
-}
-
-/* Who waits until a time gets there at once. */
-void thread_block_until(uint64_t deadline_ns)
-{
-	if (deadline_ns == UINT64_MAX)
-		longjmp(idle, 1);
-	now = MAX(now, deadline_ns);
-}
-
-void thread_yield(void)
-{
-}
-
-unsigned thread_cpu(const struct thread *thread)
-{
-	(void)thread;
-	return 0;
-}
-
-uint64_t thread_time_run_ns(const struct thread *thread)
-{
-	(void)thread;
-	return 0;
-}
-
-uint64_t thread_time_waiting_ns(const struct thread *thread)
-{
-	(void)thread;
-	return 0;
-}
-
-int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
-{
-	(void)gm, (void)gpa, (void)buf, (void)bytes;
-	fail();
-	return 0;
-}
-
-void mutex_init(struct mutex *mutex, const char *what)
-{
-	(void)what;
-	(void)mutex;
-}
-
-void mutex_lock(struct mutex *mutex)
-{
-	assert_null(locked);
-	locked = mutex;
-}
-
-void mutex_unlock(struct mutex *mutex)
-{
-	assert_ptr_equal(locked, mutex);
-	locked = NULL;
-}
-
-void log_line(enum log_level level, const char *area, const char *fmt, ...)
-{
-	(void)level, (void)area, (void)fmt;
-}
-
-uint64_t clock_now_ns(void)
-{
-	return now;
-}
-
-struct console *console_create(const char *name)
-{
-	(void)name;
-	return fails() ? NULL : (struct console *)2;
-}
-
-void console_set_uart(struct console *console, struct uart *uart)
-{
-	(void)console;
-	assert_null(uart);
-}
-
-struct pm *chipset_pm(struct chipset *chipset)
-{
-	return (void *)chipset;
-}
-
-bool pm_power_button(struct pm *pm)
-{
-	assert_ptr_equal(pm, (void *)3);
-	return hears_button;
-}
-
-void devices_get_info(const struct devices *devices, struct devices_info *info)
-{
-	(void)devices;
-	info->disk_count = 1;
-}
-
-int devices_set_memory(const struct devices *devices, uint64_t bytes)
-{
-	(void)devices;
-	return bytes == MIB ? 0 : -EINVAL;
-}
-
-static void look(void)
-{
-	static struct guest_info info;
-
-	assert_null(locked); /* it may wait for disks */
-	guest_get_info(shown, &info);
-	state_seen = info.state;
-}
-
-int launch_prepare(const struct guest_config *config, const struct cpumask *shared,
-		   struct console *console, void (*stopped)(struct vm *vm, void *arg),
-		   void *arg, struct launch *out, char why[BOOT_WHY_BYTES])
-{
-	(void)config, (void)shared, (void)console;
-	look();
-	assert_int_equal(state_seen, GUEST_STARTING);
-	launches++;
+	memset(out, 0, sizeof(*out));
+	if (shown)
+		assert_int_equal(fake_guest_state(shown), GUEST_STARTING);
 	if (launch_error)
 		return boot_refuse(why, launch_error, "there is no such file");
-	vm_stopped = stopped;
-	vm_arg = arg;
-	memset(&vm, 0, sizeof(vm));
-	vm.vcpu_count = 0;
-	*out = (struct launch){.vm = &vm, .chipset = (void *)3, .devices = (void *)4};
+	out->vm = vm = fake_guest_vm(params->config->name, params->stopped, params->arg);
+	if (!vm)
+		return boot_refuse(why, -ENOMEM, "no memory for it");
+	launches++;
 	return 0;
 }
 
 void launch_release(struct launch *launch)
 {
-	look();
-	assert_int_equal(state_seen, GUEST_STOPPING);
-	assert_ptr_equal(launch->vm, &vm);
+	if (shown)
+		assert_int_equal(fake_guest_state(shown), GUEST_STOPPING);
+	fake_guest_vm_free(launch->vm);
 	launches--;
-}
-
-void vm_start(struct vm *v, const struct vcpu_entry *entry)
-{
-	(void)entry;
-	assert_ptr_equal(v, &vm);
-	starts++;
-}
-
-/* The first is what counts, and vCPUs park after it. */
-void vm_stop(struct vm *v, enum vm_stop_kind kind, uint32_t status, const char *fmt, ...)
-{
-	va_list args;
-
-	if (atomic_exchange(&v->stopping, true))
-		return;
-	v->stop.kind = kind;
-	v->stop.status = status;
-	va_start(args, fmt);
-	vsnprintf(v->stop.reason, sizeof(v->stop.reason), fmt, args);
-	va_end(args);
-}
-
-const char *vm_stop_name(enum vm_stop_kind kind)
-{
-	return kind == VM_STOP_CRASH ? "crashed" : "ended";
-}
-
-/* The control thread, until it has nothing to do. */
-static void serve_all(void)
-{
-	if (!setjmp(idle))
-		control(NULL);
-	assert_null(locked);
 }
 
 static void ends(enum vm_stop_kind kind)
 {
-	vm_stop(&vm, kind, 7, "because");
-	vm_stopped(&vm, vm_arg);
-	serve_all();
+	fake_guest_end(vm, kind);
+	fake_guest_run_on();
 }
 
-static struct guest_info *info_of(struct guest *g)
+static int fresh(void **state)
 {
-	static struct guest_info info;
+	(void)state;
+	shown = NULL;
+	launch_error = 0;
+	fake_guest_obeys = true;
+	fake_guest_hears_button = false;
+	fake_guest_on_start = NULL;
+	fake_guest_starts = fake_guest_fails = 0;
+	fake_guest_now_ns += 3600 * NSEC_PER_SEC;
+	return 0;
+}
 
-	guest_get_info(g, &info);
-	return &info;
+/* Whatever a test did, nothing of its guests stays but the control thread. */
+static int clean(void **state)
+{
+	(void)state;
+	shown = NULL;
+	fake_guest_obeys = true;
+	fake_guest_remove_all();
+	assert_int_equal(launches, 0);
+	assert_int_equal(fake_guest_held, 0);
+	assert_int_equal(fake_threads_alive(), 1);
+	return 0;
 }
 
 static struct guest *add(const char *name, const struct guest_config *like)
 {
-	static const struct cpumask shared;
-	struct guest_config config = *like;
+	struct guest *g = fake_guest_add(name, like);
 
-	snprintf(config.name, sizeof(config.name), "%s", name);
-	assert_int_equal(guest_add(&config, &shared, &actor_document), 0);
-	shown = guest_get(name);
-	assert_non_null(shown);
-	serve_all();
-	return shown;
+	guest_put(g); /* the list's is enough here */
+	return g;
 }
 
-static void test_init(void **state)
+static void no_memory_to_add(void **state)
 {
-	(void)state;
-	step_fails = 1;
-	assert_int_equal(guests_init(), -ENOMEM);
-	assert_int_equal(guests_init(), 0);
-}
-
-static void test_add_without_memory(void **state)
-{
-	static const struct guest_config config = {.name = "short"};
+	static const struct guest_config config = {.name = "short", .autostart = true};
 	static const struct cpumask shared;
 
 	(void)state;
-	for (unsigned n = 1; n <= 2; n++) {
-		step_fails = n;
+	for (unsigned n = 1; n <= 2; n++) { /* itself, its console */
+		fake_guest_fails = n;
 		assert_int_equal(guest_add(&config, &shared, &actor_document), -ENOMEM);
-		assert_int_equal(held, 0);
+		assert_int_equal(fake_guest_held, 0);
 		assert_null(guest_get("short"));
 	}
+	fake_threads_refused = true; /* its worker */
+	assert_int_equal(guest_add(&config, &shared, &actor_document), -ENOMEM);
+	assert_int_equal(fake_guest_held, 0);
+	fake_threads_refused = false;
 	assert_int_equal(guest_add(&config, &shared, &actor_document), 0);
 	assert_int_equal(guest_add(&config, &shared, &actor_document), -EEXIST);
-	shown = guest_next(NULL);
-	assert_string_equal(guest_name(shown), "short");
-	assert_ptr_equal(guest_console(shown), (void *)2);
-	serve_all(); /* it was not to start by itself */
-	assert_int_equal(info_of(shown)->state, GUEST_STOPPED);
-	assert_int_equal(launches, 0);
-	assert_null(guest_next(guest_next(NULL)));
+	fake_guest_run();
+	assert_int_equal(launches, 1);
+	assert_int_equal(fake_threads_alive(), 2);
 }
 
 /* What cannot be asked of a guest that does not run, and what comes of it where it does. */
-static void test_requests(void **state)
+static void requests(void **state)
 {
-	static const struct guest_config config = {.autostart = true};
-	struct guest *g = guest_next(NULL);
+	static const struct guest_config idle = {0}, runs = {.autostart = true};
+	struct guest *g = add("idle", &idle);
 
 	(void)state;
+	assert_int_equal(launches, 0);
+	assert_int_equal(fake_guest_state(g), GUEST_STOPPED);
 	assert_int_equal(guest_stop(g, &actor_console), -EINVAL);
 	assert_int_equal(guest_reset(g, &actor_console), -EINVAL);
 	assert_int_equal(guest_shutdown(g, &actor_console), -EINVAL);
 	assert_int_equal(guest_set_memory(g, MIB), -ESRCH);
 
-	g = add("asked", &config);
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
+	g = add("asked", &runs);
+	shown = g;
+	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
 	assert_int_equal(guest_start(g, &actor_console), -EALREADY);
 	assert_int_equal(guest_set_memory(g, MIB), 0);
-	assert_int_equal(guest_set_memory(g, 0), -EINVAL);
+	assert_int_equal(guest_set_memory(g, 0), -1);
 	assert_int_equal(guest_shutdown(g, &actor_console), -EOPNOTSUPP);
-	hears_button = true;
+	fake_guest_hears_button = true;
 	assert_int_equal(guest_shutdown(g, &actor_console), 0);
+	fake_guest_obeys = false;
 	assert_int_equal(guest_reset(g, &actor_console), 0); /* whatever its policy says */
-	serve_all();
-	assert_int_equal(info_of(g)->starts, 1); /* not before it has stopped */
-	ends(VM_STOP_RESET);
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
-	assert_int_equal(info_of(g)->starts, 2);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_info(g)->starts, 1); /* not before it has stopped */
+	fake_guest_park(vm);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
+	assert_int_equal(fake_guest_info(g)->starts, 2);
+	fake_guest_obeys = true;
 	assert_int_equal(guest_stop(g, &actor_console), 0);
-	ends(VM_STOP_REQUEST);
-	assert_int_equal(info_of(g)->state, GUEST_STOPPED);
-	assert_string_equal(info_of(g)->reason, "ended: by the operator");
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_state(g), GUEST_STOPPED);
+	assert_string_equal(fake_guest_info(g)->reason, "ended: by the operator");
+	assert_string_equal(fake_guest_log, "ended: by the operator");
 	assert_int_equal(launches, 0);
 	assert_int_equal(guest_start(g, &actor_console), 0);
-	serve_all();
-	assert_int_equal(info_of(g)->starts, 3);
+	fake_guest_run();
+	assert_int_equal(fake_guest_info(g)->starts, 3);
 	ends(VM_STOP_EXIT);
-	assert_int_equal(info_of(g)->exit_status, 7);
-	assert_string_equal(info_of(g)->reason, "exited with status 7");
+	assert_int_equal(fake_guest_info(g)->exit_status, 7);
+	assert_string_equal(fake_guest_info(g)->reason, "exited with status 7");
+}
+
+/* Between being told to stop and having stopped, the last word counts. */
+static void the_last_word_counts(void **state)
+{
+	static const struct guest_config config = {.autostart = true};
+	struct guest *g = add("told", &config);
+
+	(void)state;
+	fake_guest_obeys = false;
+	assert_int_equal(guest_reset(g, &actor_console), 0);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	fake_guest_park(vm);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_state(g), GUEST_STOPPED);
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_park(vm);
+	fake_guest_run();
+	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
 }
 
 /* That a VM could not be made is a failure with its reason; the next attempt may succeed. */
-static void test_launch_that_fails(void **state)
+static void a_launch_that_fails(void **state)
 {
 	static const struct guest_config config = {.autostart = true};
 	struct guest *g;
@@ -347,29 +192,28 @@ static void test_launch_that_fails(void **state)
 	(void)state;
 	launch_error = -ENOENT;
 	g = add("missing", &config);
-	launches = 0;
-	assert_int_equal(info_of(g)->state, GUEST_FAILED);
-	assert_string_equal(info_of(g)->reason, "not started: there is no such file");
-	assert_int_equal(info_of(g)->starts, 0);
+	assert_int_equal(fake_guest_state(g), GUEST_FAILED);
+	assert_string_equal(fake_guest_info(g)->reason, "not started: there is no such file");
+	assert_int_equal(fake_guest_info(g)->starts, 0);
 	launch_error = 0;
 	assert_int_equal(guest_start(g, &actor_console), 0);
-	serve_all();
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
+	fake_guest_run();
+	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
 	/* Without memory for how it was, it ends all the same. */
-	step_fails = 1;
+	fake_guest_fails = 1;
 	ends(VM_STOP_CRASH);
-	assert_int_equal(step_fails, 0);
-	assert_int_equal(info_of(g)->state, GUEST_FAILED);
-	assert_int_equal(info_of(g)->devices.disk_count, 0);
+	assert_int_equal(fake_guest_fails, 0);
+	assert_int_equal(fake_guest_state(g), GUEST_FAILED);
+	assert_int_equal(fake_guest_info(g)->devices.disk_count, 0);
 	assert_int_equal(launches, 0);
 	assert_int_equal(guest_start(g, &actor_console), 0);
-	serve_all();
+	fake_guest_run();
 	ends(VM_STOP_CRASH);
-	assert_int_equal(info_of(g)->devices.disk_count, 1);
+	assert_int_equal(fake_guest_info(g)->devices.disk_count, 1);
 }
 
 /* Each kind of end has its own policy. */
-static void test_policies(void **state)
+static void policies(void **state)
 {
 	static const struct {
 		struct guest_config config;
@@ -392,70 +236,194 @@ static void test_policies(void **state)
 			snprintf(name, sizeof(name), "p%u%u", i, k);
 			g = add(name, &config);
 			ends(each[k].kind);
-			assert_int_equal(info_of(g)->starts, i == k && i < 3 ? 2 : 1);
-			if (info_of(g)->state != GUEST_RUNNING)
-				continue;
-			assert_int_equal(guest_stop(g, &actor_console), 0);
-			ends(VM_STOP_REQUEST);
+			assert_int_equal(fake_guest_info(g)->starts, i == k && i < 3 ? 2 : 1);
 		}
 }
 
-/* So many restarts within the window and no more; in a new window again. */
-static void test_restart_limit(void **state)
+/* ---- how often --------------------------------------------------------------------------- */
+
+static uint64_t starts_ns[STARTS_MAX];
+static unsigned ends_left; /* so many VMs crash as they start */
+
+static void crash_at_once(struct vm *v)
 {
-	static const struct guest_config config = {
-		.autostart = true,
-		.on_crash = CONFIG_POLICY_RESTART,
-		.restart_limit = {.count = 2, .seconds = 10},
+	assert_true(fake_guest_starts <= STARTS_MAX);
+	starts_ns[fake_guest_starts - 1] = fake_guest_now_ns;
+	if (!ends_left)
+		return;
+	ends_left--;
+	fake_guest_end(v, VM_STOP_CRASH);
+}
+
+static struct guest *add_crashing(unsigned limit, unsigned crashes)
+{
+	const struct guest_config config = {.on_crash = CONFIG_POLICY_RESTART,
+					    .restart_limit = {limit, 60}};
+
+	ends_left = crashes;
+	fake_guest_on_start = crash_at_once;
+	return add("crashing", &config);
+}
+
+/* With no limit, and as many ends as you like, it is ten starts a second. */
+static void restarts_are_never_in_a_row(void **state)
+{
+	struct guest *g = add_crashing(0, 50);
+
+	(void)state;
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_starts, 51);
+	for (unsigned i = 1; i < fake_guest_starts; i++)
+		assert_int_equal(starts_ns[i] - starts_ns[i - 1], 100 * NSEC_PER_MSEC);
+	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
+	fake_guest_now_ns += NSEC_PER_SEC; /* one that ran for long does not wait */
+	assert_int_equal(guest_reset(g, &actor_console), 0);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_starts, 52);
+	assert_int_equal(starts_ns[51] - starts_ns[50], NSEC_PER_SEC);
+}
+
+static void the_limit_ends_it(void **state)
+{
+	struct guest *g = add_crashing(5, 50);
+
+	(void)state;
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_starts, 6);
+	assert_int_equal(fake_guest_state(g), GUEST_FAILED);
+	assert_string_equal(fake_guest_log, "stays stopped: it restarted 5 times within 60 s; "
+					    "mend it, then start it by hand");
+	ends_left = 0;
+	assert_int_equal(guest_start(g, &actor_console), 0); /* by hand, at once */
+	fake_guest_run();
+	assert_int_equal(starts_ns[6], starts_ns[5]);
+	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
+}
+
+/* Whoever stops a guest that is between two lives has stopped it. */
+static void one_that_waits_can_be_stopped(void **state)
+{
+	struct guest *g = add_crashing(0, 50);
+
+	(void)state;
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(fake_guest_starts, 1);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_starts, 1);
+	assert_int_equal(fake_guest_state(g), GUEST_FAILED);
+	assert_int_equal(guest_stop(g, &actor_console), -EINVAL);
+	ends_left = 0;
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_starts, 2);
+}
+
+/* ---- removal, events --------------------------------------------------------------------- */
+
+/* A handle outlives its guest, and asks nothing of it any more; the name is free at once. */
+static void removal(void **state)
+{
+	static const struct guest_config config = {.autostart = true};
+	struct guest *old = fake_guest_add("web", &config), *new;
+
+	(void)state;
+	assert_int_equal(guest_remove(old, &actor_console), 0);
+	assert_null(guest_get("web"));
+	new = fake_guest_add("web", &config);
+	assert_ptr_not_equal(old, new);
+	assert_true(guest_generation(new) > guest_generation(old));
+	fake_guest_run();
+	assert_int_equal(launches, 1); /* the new one's */
+	assert_int_equal(guest_remove(old, &actor_console), -ENOENT);
+	assert_int_equal(guest_start(old, &actor_console), -ENOENT);
+	assert_int_equal(guest_stop(old, &actor_console), -ENOENT);
+	assert_int_equal(guest_shutdown(old, &actor_console), -ENOENT);
+	assert_int_equal(guest_reset(old, &actor_console), -ENOENT);
+	assert_int_equal(guest_set_memory(old, MIB), -ESRCH);
+	assert_string_equal(guest_name(old), "web");
+	assert_int_equal(fake_guest_state(old), GUEST_STOPPED);
+	assert_int_equal(fake_guest_state(new), GUEST_RUNNING);
+	assert_int_equal(fake_threads_alive(), 3);
+	guest_put(old);
+	fake_guest_run();
+	assert_int_equal(fake_threads_alive(), 2); /* its worker is gone with it */
+	guest_put(new);
+}
+
+/* One that is due to start again does not, once it is removed. */
+static void removal_calls_off_what_is_due(void **state)
+{
+	struct guest *g = add_crashing(0, 50);
+
+	(void)state;
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(guest_remove(g, &actor_console), 0);
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_starts, 1);
+	assert_int_equal(fake_threads_alive(), 1);
+}
+
+static void events(void **state)
+{
+	static const struct {
+		enum event_kind kind;
+		const char *text;
+	} expected[] = {
+		{EVENT_GUEST_ADDED, "is added by the document"},
+		{EVENT_GUEST_STARTING, "is started by the document"},
+		{EVENT_GUEST_STARTED, "runs: start number 1"},
+		{EVENT_GUEST_STOPPING, "crashed: because"},
+		{EVENT_GUEST_FAILED, "crashed: because"},
+		{EVENT_GUEST_STARTING, "is started by its policy 'on_crash'"},
+		{EVENT_GUEST_STARTED, "runs: start number 2"},
+		{EVENT_GUEST_REMOVED, "is removed by the operator"},
+		{EVENT_GUEST_STOPPING, "ended: by the operator"},
+		{EVENT_GUEST_STOPPED, "ended: by the operator"},
 	};
-	struct guest *g;
+	static const struct guest_config config = {.autostart = true,
+						   .on_crash = CONFIG_POLICY_RESTART};
+	uint64_t from = event_range().next;
+	static struct event seen[ARRAY_SIZE(expected) + 1];
 
 	(void)state;
-	now = 100 * NSEC_PER_SEC;
-	g = add("limited", &config);
+	add("told", &config);
 	ends(VM_STOP_CRASH);
-	ends(VM_STOP_CRASH);
-	assert_int_equal(info_of(g)->starts, 3);
-	now = 110 * NSEC_PER_SEC; /* the last moment of the window, which the first end began */
-	ends(VM_STOP_CRASH);
-	assert_int_equal(info_of(g)->state, GUEST_FAILED);
-	assert_int_equal(info_of(g)->starts, 3);
-	assert_int_equal(guest_start(g, &actor_console), 0); /* by hand */
-	serve_all();
-	now += 1;
-	ends(VM_STOP_CRASH);
-	assert_int_equal(info_of(g)->starts, 5);
-	assert_int_equal(info_of(g)->state, GUEST_RUNNING);
-}
-
-static void test_full(void **state)
-{
-	static const struct cpumask shared;
-	struct guest_config config = {0};
-	unsigned found = 0;
-	int err;
-
-	(void)state;
-	for (unsigned i = 0;; i++) {
-		snprintf(config.name, sizeof(config.name), "more%u", i);
-		err = guest_add(&config, &shared, &actor_document);
-		if (err)
-			break;
+	fake_guest_remove_all();
+	assert_int_equal(event_read(from, seen, ARRAY_SIZE(seen)), ARRAY_SIZE(expected));
+	for (unsigned i = 0; i < ARRAY_SIZE(expected); i++) {
+		assert_string_equal(event_kind_name(seen[i].kind),
+				    event_kind_name(expected[i].kind));
+		assert_string_equal(seen[i].text, expected[i].text);
+		assert_string_equal(seen[i].subject, "told");
 	}
-	assert_int_equal(err, -ENOSPC);
-	for (struct guest *g = guest_next(NULL); g; g = guest_next(g))
-		found++;
-	assert_int_equal(found, CONFIG_GUESTS_MAX);
 }
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fresh, clean)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_init),	 cmocka_unit_test(test_add_without_memory),
-		cmocka_unit_test(test_requests), cmocka_unit_test(test_launch_that_fails),
-		cmocka_unit_test(test_policies), cmocka_unit_test(test_restart_limit),
-		cmocka_unit_test(test_full),
+		TEST(no_memory_to_add),
+		TEST(requests),
+		TEST(the_last_word_counts),
+		TEST(a_launch_that_fails),
+		TEST(policies),
+		TEST(restarts_are_never_in_a_row),
+		TEST(the_limit_ends_it),
+		TEST(one_that_waits_can_be_stopped),
+		TEST(removal),
+		TEST(removal_calls_off_what_is_due),
+		TEST(events),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	fake_threads_refused = true;
+	if (guests_init() != -ENOMEM)
+		return 1;
+	fake_threads_refused = false;
+	return guests_init() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,7 @@ static struct aspace *current, *const ours = (struct aspace *)1;
 static struct uart *uart_of_console;
 static enum config_protocol protocol;
 static uint64_t rsdp_told;
+static _Atomic bool given_up, give_up_late; /* late: as the kernel goes in */
 
 static bool fails(void)
 {
@@ -116,9 +117,11 @@ struct uart *chipset_console(struct chipset *chipset)
 }
 
 int devices_create(const struct guest_config *config, struct vm *v, struct pci_root *root,
-		   struct console *console, struct devices **devices, char why[BOOT_WHY_BYTES])
+		   struct console *console, const _Atomic bool *unwanted,
+		   struct devices **devices, char why[BOOT_WHY_BYTES])
 {
 	(void)config, (void)v, (void)console;
+	assert_ptr_equal(unwanted, &given_up);
 	assert_ptr_equal(root, (void *)2);
 	*devices = made((void *)3);
 	return *devices ? 0 : boot_refuse(why, -ENODEV, "a disk is not there");
@@ -191,6 +194,7 @@ static int load(const struct boot_source *source, struct vcpu_entry *entry, uint
 	assert_int_equal(fake.ram[BIOS_END - 16], 0xea);
 	rsdp_told = source->rsdp;
 	entry->rip = rip;
+	given_up = give_up_late;
 	return fails() ? boot_refuse(why, -ENOEXEC, "the kernel is damaged") : 0;
 }
 
@@ -217,13 +221,15 @@ static int prepare(struct launch *out, char why[BOOT_WHY_BYTES])
 	static const struct guest_config config = {
 		.name = "guest", .cpus.count = 1, .memory_bytes = 16 * MIB};
 	static const struct cpumask shared;
+	const struct launch_params params = {
+		.config = &config, .shared = &shared, .given_up = &given_up};
 	int err;
 
 	memset(why, 0, BOOT_WHY_BYTES);
 	memset(undone, 0, sizeof(undone));
 	uart_of_console = NULL;
 	current = ours;
-	err = launch_prepare(&config, &shared, NULL, NULL, NULL, out, why);
+	err = launch_prepare(&params, out, why);
 	assert_ptr_equal(current, ours);
 	return err;
 }
@@ -303,6 +309,21 @@ static void test_each_step_fails(void **state)
 	assert_int_equal(n - 1, 7); /* VM, chipset, devices, files, two tables, the kernel */
 }
 
+/* What was given up is not there in the end, however late that was. */
+static void test_given_up(void **state)
+{
+	char why[BOOT_WHY_BYTES];
+	struct launch launch;
+
+	(void)state;
+	give_up_late = true;
+	assert_refused(prepare(&launch, why), &launch, "it was given up");
+	assert_string_equal(undone, "dcv");
+	give_up_late = given_up = false;
+	assert_int_equal(prepare(&launch, why), 0);
+	release(&launch);
+}
+
 /* As memory of the guest's may be short: bios, ACPI tables and MP table. */
 static void test_each_write_fails(void **state)
 {
@@ -352,6 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_each_protocol),
 		TEST(test_each_step_fails),
+		TEST(test_given_up),
 		TEST(test_each_write_fails),
 		TEST(test_acpi_install),
 	};
