@@ -185,6 +185,8 @@ void fake_threads_disturb(void)
 		if (threads[i] && !threads[i]->ended)
 			threads[i]->woken = true;
 	fake_threads_run();
+}
+
 struct thread *fake_threads_current(void)
 {
 	return running;
