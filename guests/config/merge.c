@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct config *copy_with_room(const struct config *config, uint32_t guests)
+struct config *config_copy_with_room(const struct config *config, uint32_t guests)
 {
 	uint32_t kept = MIN(config->guest_count, guests);
 	struct config *made =
@@ -19,7 +19,7 @@ static struct config *copy_with_room(const struct config *config, uint32_t guest
 
 struct config *config_copy(const struct config *config)
 {
-	return copy_with_room(config, config->guest_count);
+	return config_copy_with_room(config, config->guest_count);
 }
 
 static void clear_table(const struct config_table *table, char *target)
@@ -69,32 +69,66 @@ const struct config_network *config_find_network(const struct config *config, co
 	return NULL;
 }
 
+void config_put_guest(struct config *config, const struct guest_config *guest)
+{
+	uint32_t i = position(config, guest->name);
+
+	if (i == config->guest_count)
+		config->guest_count++;
+	config->guests[i] = *guest;
+}
+
+void config_drop_guest(struct config *config, const char *name)
+{
+	uint32_t i = position(config, name);
+
+	if (i == config->guest_count)
+		return;
+	config->guest_count--;
+	memmove(&config->guests[i], &config->guests[i + 1],
+		(size_t)(config->guest_count - i) * sizeof(config->guests[0]));
+}
+
+void config_put_network(struct config *config, const struct config_network *network)
+{
+	const struct config_network *old = config_find_network(config, network->name);
+
+	if (old)
+		config->networks[old - config->networks] = *network;
+	else if (config->network_count < CONFIG_NETWORKS_MAX)
+		config->networks[config->network_count++] = *network;
+}
+
+void config_drop_network(struct config *config, const char *name)
+{
+	const struct config_network *old = config_find_network(config, name);
+	size_t i = old ? (size_t)(old - config->networks) : 0;
+
+	if (!old)
+		return;
+	config->network_count--;
+	memmove(&config->networks[i], &config->networks[i + 1],
+		(config->network_count - i) * sizeof(config->networks[0]));
+}
+
 struct config *config_with_guest(const struct config *config, const struct guest_config *guest)
 {
-	struct config *made = copy_with_room(config, config->guest_count + 1);
-	uint32_t i;
+	struct config *made = config_copy_with_room(config, config->guest_count + 1);
 
 	if (!made)
 		return NULL;
 	config_clear_marks(made);
-	i = position(made, guest->name);
-	if (i == made->guest_count)
-		made->guest_count++;
-	made->guests[i] = *guest;
+	config_put_guest(made, guest);
 	return made;
 }
 
 struct config *config_without_guest(const struct config *config, const char *name)
 {
 	struct config *made = config_copy(config);
-	uint32_t i;
 
 	if (!made)
 		return NULL;
 	config_clear_marks(made);
-	i = position(made, name);
-	made->guest_count--;
-	memmove(&made->guests[i], &made->guests[i + 1],
-		(size_t)(made->guest_count - i) * sizeof(made->guests[0]));
+	config_drop_guest(made, name);
 	return made;
 }

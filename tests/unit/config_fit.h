@@ -57,19 +57,19 @@ static inline void fit_cpus(struct config *config)
 
 	cpumask_set(&taken, 0);
 	for (uint32_t i = 0; i < config->guest_count; i++) {
-		struct config_vcpus *cpus = &config->guests[i].cpus;
+		struct config_vcpus *vcpus = &config->guests[i].cpus;
 		uint32_t kept = 0;
 
-		for (uint32_t j = 0; j < cpus->pin_count; j++) {
-			if (cpumask_test(&taken, cpus->pin[j]) || kept == 4)
+		for (uint32_t j = 0; j < vcpus->pin_count; j++) {
+			if (cpumask_test(&taken, vcpus->pin[j]) || kept == 4)
 				continue;
-			cpumask_set(&taken, cpus->pin[j]);
-			cpus->pin[kept++] = cpus->pin[j];
+			cpumask_set(&taken, vcpus->pin[j]);
+			vcpus->pin[kept++] = vcpus->pin[j];
 		}
-		cpus->pin_count = kept;
+		vcpus->pin_count = kept;
 		if (kept) {
-			cpus->count = kept;
-			cpus->allowed = (struct cpumask){0};
+			vcpus->count = kept;
+			vcpus->allowed = (struct cpumask){0};
 		}
 	}
 	for (uint32_t i = 0; i < config->guest_count; i++)
