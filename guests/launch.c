@@ -13,6 +13,7 @@
 #include "guests/linux/linux.h"
 #include "guests/mptable/mptable.h"
 #include "guests/multiboot/multiboot.h"
+#include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
 
 static int load_image(struct gmem *gm, const struct kernel_files *files,
@@ -79,6 +80,10 @@ static int create_vm(const struct launch_params *params, struct launch *out,
 	};
 
 	out->vm = vm_create(&vm);
+	if (!out->vm && vm.pin && guest_frames_free_bytes() >= config->memory_bytes)
+		return boot_refuse(why, -EBUSY,
+				   "not all of its CPUs are free, or no memory is; the log "
+				   "says which");
 	if (!out->vm)
 		return boot_refuse(why, -ENOMEM, "no memory for it");
 	out->chipset = chipset_create(out->vm, &chipset);

@@ -20,6 +20,7 @@
 #include "guests/actions/power.h"
 #include "guests/console/mux.h"
 #include "guests/document.h"
+#include "guests/events/event.h"
 #include "guests/guest/guest.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
@@ -186,6 +187,12 @@ static void start_terminal(const struct config_console *console)
 		log_detach(&port->sink);
 }
 
+static void disk_gone(const struct blkdev *disk)
+{
+	event_post(EVENT_DISK_GONE, disk->name,
+		   "it does not answer any more, or was taken out");
+}
+
 /* A function goes to the first driver that takes it. */
 static void start_devices(void)
 {
@@ -194,6 +201,7 @@ static void start_devices(void)
 		&ide_driver,  &e1000_driver, &virtio_net_driver,
 	};
 
+	blkdev_on_gone(disk_gone);
 	pci_init();
 	pci_probe(drivers, ARRAY_SIZE(drivers));
 }

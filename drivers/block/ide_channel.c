@@ -310,7 +310,7 @@ static void lost(struct block_host *h)
 	struct ide_channel *c = container_of(h, struct ide_channel, host);
 
 	for (unsigned i = 0; i < IDE_DRIVES; i++)
-		c->drives[i].dev.gone = true;
+		blkdev_set_gone(&c->drives[i].dev);
 }
 
 /* Flushes, waited for by looking. */

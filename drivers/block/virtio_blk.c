@@ -127,7 +127,7 @@ static const char *check(struct block_host *h)
 
 static void lost(struct block_host *h)
 {
-	container_of(h, struct vblk, host)->dev.gone = true;
+	blkdev_set_gone(&container_of(h, struct vblk, host)->dev);
 }
 
 static void shut_down(struct block_host *h)

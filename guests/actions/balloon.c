@@ -6,11 +6,14 @@
 
 #include "guests/actions/job.h"
 #include "guests/actions/list.h"
+#include "guests/config/config.h"
 #include "guests/config/schema.h"
+#include "guests/devices/virtio/balloon.h"
 #include "guests/events/event.h"
 #include "guests/guest/snapshot.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/size.h"
+#include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
 
 /* A guest says how its memory is when it is asked, a little later. */
@@ -57,15 +60,14 @@ static const struct config_field fields[] = {
 static const struct config_table arguments = CONFIG_TABLE(fields, struct balloon_args, NULL);
 
 /* Fills `info` with what the guest says of itself now; or said, where it does not answer. */
-static void ask(struct action_call *call, struct guest *guest, struct guest_info *info)
+static void ask(struct action_call *call, struct guest *guest, struct guest_view *info)
 {
-	unsigned before;
+	uint32_t before;
 
 	guest_get_info(guest, info);
-	before = info->devices.balloon.stats_count;
-	for (unsigned i = 0;
-	     i < ANSWER_TRIES && info->devices.balloon.driven &&
-	     info->devices.balloon.stats_count == before && !job_cancelled(call->job);
+	before = info->balloon.stats;
+	for (unsigned i = 0; i < ANSWER_TRIES && info->balloon.driven &&
+			     info->balloon.stats == before && !job_cancelled(call->job);
 	     i++) {
 		job_progress(call->job, i, ANSWER_TRIES, "waiting for its answer");
 		thread_block_until(clock_now_ns() + ANSWER_NS);
@@ -75,20 +77,18 @@ static void ask(struct action_call *call, struct guest *guest, struct guest_info
 
 /* Whether it can make do with `bytes`, by what it says of itself. A guest that cannot ends its
  * programs, or itself. */
-static bool can_make_do(struct action_call *call, struct guest *guest, struct guest_info *info,
+static bool can_make_do(struct action_call *call, struct guest *guest, struct guest_view *info,
 			uint64_t bytes)
 {
 	char size[SIZE_TEXT_BYTES], in_use[SIZE_TEXT_BYTES], least[SIZE_TEXT_BYTES];
 	uint64_t used, needs;
 
 	ask(call, guest, info);
-	used = info->state == GUEST_RUNNING
-		       ? virtio_balloon_used(&info->devices.balloon, info->memory_bytes)
-		       : 0;
+	used = guest_state(guest) == GUEST_RUNNING ? info->balloon.stat_used_bytes : 0;
 	needs = ALIGN_UP(used + MAX(SPARE_LEAST_BYTES, info->memory_bytes / SPARE_SHARE), MIB);
 	needs = MIN(needs, info->memory_bytes);
 	if (!used || bytes >= needs ||
-	    bytes >= info->devices.balloon.target_bytes) /* which gives it memory back */
+	    bytes >= info->balloon.target_bytes) /* which gives it memory back */
 		return true;
 	action_say(call,
 		   "%s says that %s of its memory are in use: with less than %s it may have "
@@ -100,7 +100,7 @@ static bool can_make_do(struct action_call *call, struct guest *guest, struct gu
 	return false;
 }
 
-static int say_error(struct action_call *call, struct guest *guest, struct guest_info *info,
+static int say_error(struct action_call *call, struct guest *guest, struct guest_view *info,
 		     int err)
 {
 	char all[SIZE_TEXT_BYTES], left[SIZE_TEXT_BYTES];
@@ -126,7 +126,7 @@ static int say_error(struct action_call *call, struct guest *guest, struct guest
 	return err;
 }
 
-static int set(struct action_call *call, struct guest *guest, struct guest_info *info)
+static int set(struct action_call *call, struct guest *guest, struct guest_view *info)
 {
 	const struct balloon_args *args = call->args;
 	char size[SIZE_TEXT_BYTES], by[ACTOR_TEXT_BYTES];
@@ -149,14 +149,14 @@ static int set(struct action_call *call, struct guest *guest, struct guest_info 
 	return 0;
 }
 
-static int show(struct action_call *call, struct guest *guest, struct guest_info *info)
+static int show(struct action_call *call, struct guest *guest, struct guest_view *info)
 {
-	const struct virtio_balloon_info *balloon = &info->devices.balloon;
+	const struct guest_balloon_view *balloon = &info->balloon;
 	char all[SIZE_TEXT_BYTES], target[SIZE_TEXT_BYTES], in[SIZE_TEXT_BYTES],
 		away[SIZE_TEXT_BYTES], forgotten[SIZE_TEXT_BYTES];
 
 	ask(call, guest, info);
-	if (info->state != GUEST_RUNNING) {
+	if (guest_state(guest) != GUEST_RUNNING) {
 		action_say(call, "%s: it does not run.", info->name);
 		return 0;
 	}
@@ -165,31 +165,31 @@ static int show(struct action_call *call, struct guest *guest, struct guest_info
 		   "with the pool for guests. It reported %s as free so far.",
 		   info->name, size_text(info->memory_bytes, all),
 		   size_text(balloon->target_bytes, target),
-		   size_text(balloon->balloon_bytes, in), size_text(balloon->away_bytes, away),
+		   size_text(balloon->inflated_bytes, in), size_text(balloon->away_bytes, away),
 		   size_text(balloon->discarded_bytes, forgotten));
 	if (!balloon->driven)
 		action_say(call, "\nIt has no driver for its balloon.");
-	else if (balloon->total_bytes)
+	else if (balloon->stat_total_bytes)
 		action_say(call, "\nIt says that of %s, %s are available.",
-			   size_text(balloon->total_bytes, all),
-			   size_text(balloon->available_bytes, in));
+			   size_text(balloon->stat_total_bytes, all),
+			   size_text(balloon->stat_available_bytes, in));
 	action_value(call, "memory_bytes", info->memory_bytes);
 	action_value(call, "target_bytes", balloon->target_bytes);
-	action_value(call, "balloon_bytes", balloon->balloon_bytes);
+	action_value(call, "balloon_bytes", balloon->inflated_bytes);
 	action_value(call, "away_bytes", balloon->away_bytes);
 	action_value(call, "reported_bytes", balloon->discarded_bytes);
-	action_value(call, "total_bytes", balloon->total_bytes);
-	action_value(call, "available_bytes", balloon->available_bytes);
+	action_value(call, "total_bytes", balloon->stat_total_bytes);
+	action_value(call, "available_bytes", balloon->stat_available_bytes);
 	return 0;
 }
 
 static int with_guest(struct action_call *call,
 		      int (*fn)(struct action_call *call, struct guest *guest,
-				struct guest_info *info))
+				struct guest_view *info))
 {
 	const char *name = action_subject(call->action, call->args);
 	struct guest *guest = guest_get(name);
-	struct guest_info *info = malloc(sizeof *info); /* too large for a stack */
+	struct guest_view *info = malloc(sizeof *info); /* too large for a stack */
 	int err = -ENOENT;
 
 	if (!guest) {

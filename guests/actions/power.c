@@ -6,7 +6,7 @@
 #include "guests/actions/job.h"
 #include "guests/actions/list.h"
 #include "guests/events/event.h"
-#include "guests/guest/snapshot.h"
+#include "guests/guest/guest.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/lock.h"
 #include "kernel/log/log.h"
@@ -26,7 +26,6 @@ static struct request {
 
 static struct thread *thread;
 static void (*machine_off)(bool reboot);
-static struct guest_info info; /* too large for a stack */
 static struct action_result result;
 
 void power_request(bool reboot, const struct actor *actor)
@@ -63,9 +62,9 @@ static bool forget(bool unless_again)
 
 static bool runs(struct guest *guest)
 {
-	guest_get_info(guest, &info);
-	return info.state == GUEST_STARTING || info.state == GUEST_RUNNING ||
-	       info.state == GUEST_STOPPING;
+	enum guest_state state = guest_state(guest);
+
+	return state == GUEST_STARTING || state == GUEST_RUNNING || state == GUEST_STOPPING;
 }
 
 static unsigned count_running(void)

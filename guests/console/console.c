@@ -27,6 +27,8 @@ struct console {
 	bool crowded;  /* input was refused: who types is to be told of room */
 	char last;     /* byte printed */
 	unsigned out_first, out_count;
+	uint64_t printed_bytes; /* with out_lock */
+	uint64_t typed_bytes;
 	unsigned in_first, in_count;
 	char out[CONSOLE_RING_BYTES];
 	uint8_t in[INPUT_BYTES];
@@ -143,6 +145,7 @@ size_t console_write(struct console *c, const char *buf, size_t bytes)
 
 	for (; n < bytes && c->out_count < sizeof c->out; n++)
 		c->out[(c->out_first + c->out_count++) % sizeof c->out] = c->last = buf[n];
+	c->printed_bytes += n;
 	if (n < bytes)
 		c->withheld = true;
 	spin_unlock_irqrestore(&c->out_lock, flags);
@@ -284,8 +287,21 @@ size_t console_type(struct console *c, const char *buf, size_t bytes)
 
 	for (; n < bytes && c->in_count < INPUT_BYTES; n++)
 		c->in[(c->in_first + c->in_count++) % INPUT_BYTES] = (uint8_t)buf[n];
+	c->typed_bytes += n;
 	c->crowded = n < bytes;
 	feed(c);
 	spin_unlock_irqrestore(&c->uart_lock, flags);
 	return n;
+}
+
+void console_get_info(struct console *c, struct console_info *info)
+{
+	uint64_t uart_flags = spin_lock_irqsave(&c->uart_lock);
+	uint64_t flags = spin_lock_irqsave(&c->out_lock);
+
+	info->printed_bytes = c->printed_bytes;
+	info->typed_bytes = c->typed_bytes;
+	info->has_reader = c->wake != NULL;
+	spin_unlock_irqrestore(&c->out_lock, flags);
+	spin_unlock_irqrestore(&c->uart_lock, uart_flags);
 }

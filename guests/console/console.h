@@ -50,6 +50,14 @@ bool console_put(struct console *console, char byte);
 /* Prints `bytes`; returns how many there was room for. Any context. */
 size_t console_write(struct console *console, const char *buf, size_t bytes);
 
+/* Since it was created. */
+struct console_info {
+	uint64_t printed_bytes, typed_bytes; /* that found room */
+	bool has_reader; /* console_set_reader(): typed to, instead of the UART */
+};
+/* Any context. */
+void console_get_info(struct console *console, struct console_info *info);
+
 /* Takes output out of the ring; returns bytes. Lets a waiting guest go on, and types what it
  * had no room for. Any thread. */
 size_t console_take(struct console *console, char *buf, size_t bytes);

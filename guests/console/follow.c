@@ -31,8 +31,7 @@ bool follow_read(struct follow *follow, char *byte)
 	return true;
 }
 
-/* Takes what is typed as far as there is room; true when it was Ctrl-C. */
-static bool take_ahead(struct follow *follow)
+bool follow_interrupted(struct follow *follow)
 {
 	char byte;
 
@@ -60,7 +59,7 @@ static bool wait(struct follow *follow, uint64_t number, struct action_result *r
 	/* One that is gone has ended, and many others since. */
 	while (job_get(number, &info, result) && info.state == JOB_RUNNING) {
 		uint64_t now = clock_now_ns();
-		bool left = take_ahead(follow);
+		bool left = follow_interrupted(follow);
 
 		if (left || now >= end) {
 			operator_say("%sJob %llu goes on; `jobs` says how far it is, `cancel "

@@ -25,6 +25,10 @@ void follow_init(struct follow *follow, struct console *console, void (*wake)(vo
 /* The next byte that was typed; false: none was. */
 bool follow_read(struct follow *follow, char *byte);
 
+/* Takes what was typed meanwhile, to be read later; true when Ctrl-C was, and what came before
+ * it is dropped. For whoever waits on the operator's thread. */
+bool follow_interrupted(struct follow *follow);
+
 /*
  * Waits for the job's end: true, and `result` is what came of it. False where it goes on
  * without being waited for, which has been said: after Ctrl-C, or a minute. What is typed

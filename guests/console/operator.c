@@ -13,12 +13,11 @@
 
 #include "guests/actions/action.h"
 #include "guests/actions/guests.h"
+#include "guests/console/aside.h"
 #include "guests/console/console.h"
 #include "guests/console/follow.h"
 #include "guests/console/lineedit.h"
-#include "guests/console/report.h"
-#include "guests/console/report_devices.h"
-#include "guests/console/report_networks.h"
+#include "guests/console/show.h"
 #include "guests/guest/guest.h"
 #include "kernel/sched/thread.h"
 
@@ -40,29 +39,28 @@ static void wake(void *arg)
 	thread_wake(thread);
 }
 
-static void print(const char *text)
+static void put(char byte)
 {
-	for (; *text; text++)
-		while (!console_put(console, *text))
-			thread_sleep_ns(NSEC_PER_MSEC); /* the terminal is slow */
+	while (!console_put(console, byte))
+		thread_sleep_ns(NSEC_PER_MSEC); /* the terminal is slow */
 }
 
-/* Control bytes but '\n' are not for the terminal. */
-static void print_plain(const char *text)
+/* Control bytes but '\n' are not for the terminal. A sink's. */
+static int print_plain(void *arg, const char *text, size_t bytes)
 {
-	char piece[SAY_BYTES];
+	(void)arg;
+	for (size_t i = 0; i < bytes; i++) {
+		uint8_t c = (uint8_t)text[i];
 
-	while (*text) {
-		size_t bytes = strnlen(text, sizeof piece - 1);
-
-		memcpy(piece, text, bytes);
-		piece[bytes] = '\0';
-		for (char *c = piece; *c; c++)
-			if ((*c < ' ' && *c != '\n') || *c == 0x7f)
-				*c = '?';
-		print(piece);
-		text += bytes;
+		put((c < ' ' && c != '\n') || c == 0x7f ? '?' : text[i]);
 	}
+	return 0;
+}
+
+/* Where reports go to. */
+static struct sink terminal(void)
+{
+	return (struct sink){.write = print_plain};
 }
 
 void operator_say(const char *fmt, ...)
@@ -73,58 +71,85 @@ void operator_say(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	print_plain(text);
+	print_plain(NULL, text, strlen(text));
 }
 
 /* ---- commands -------------------------------------------------------------------------- */
 
-static void command_log(const char *word)
+static void command_log(struct sink *to, const char *word)
 {
 	int lines = word ? atoi(word) : LOG_LINES;
 
 	if (lines < 1)
 		operator_say("log takes a number of lines, from 1 on.\n");
 	else
-		report_log((unsigned)lines);
+		show_log(to, (unsigned)lines);
 }
 
-static void command_jobs(const char *word)
+static void command_jobs(struct sink *to)
 {
-	(void)word;
+	(void)to;
 	follow_jobs();
 }
 
-static void command_help(const char *word);
+static void command_events(struct sink *to, const char *word)
+{
+	(void)to;
+	follow_events(word);
+}
+
+static void make_disks(struct sink *to, const char *word)
+{
+	(void)word;
+	show_disks(to);
+}
+
+static void command_disks(struct sink *to)
+{
+	aside_show(&follow, to, make_disks, NULL);
+}
+
+static void command_json(struct sink *to, const char *word)
+{
+	if (show_json_waits(word))
+		aside_show(&follow, to, show_json, word);
+	else
+		show_json(to, word);
+}
+
+static void command_help(struct sink *to);
 
 static const struct command {
 	const char *name, *argument, *help;
 	/* One of these: about the machine; what more a word says; about a guest. */
-	void (*plain)(void);
-	void (*with_word)(const char *word);
-	void (*report)(struct guest *guest);
+	void (*plain)(struct sink *to);
+	void (*with_word)(struct sink *to, const char *word);
+	void (*report)(struct sink *to, struct guest *guest);
 } commands[] = {
-	{"help", "", "this list", .with_word = command_help},
-	{"list", "", "all guests and how they are", .plain = report_list},
-	{"show", "GUEST", "one guest in detail", .report = report_guest},
-	{"counters", "GUEST", "its counters, for programs", .report = report_counters},
+	{"help", "", "this list", .plain = command_help},
+	{"list", "", "all guests and how they are", .plain = show_list},
+	{"show", "GUEST", "one guest in detail", .report = show_guest},
+	{"counters", "GUEST", "its counters, for programs", .report = show_counters},
 	{"log", "[LINES]", "the end of the log", .with_word = command_log},
-	{"cpus", "", "the CPUs and what runs there", .plain = report_cpus},
-	{"memory", "", "who has the memory", .plain = report_memory},
+	{"cpus", "", "the CPUs and what runs there", .plain = show_cpus},
+	{"memory", "", "who has the memory", .plain = show_memory},
 	{"disks", "", "the machine's disks, and what guests can be given",
-	 .plain = report_disks},
-	{"networks", "", "NICs, networks, and the guests' ports", .plain = report_networks},
-	{"stations", "", "addresses that the networks have learned", .plain = report_stations},
-	{"jobs", "", "what is being done, and what was", .with_word = command_jobs},
-	{"events", "[FROM]", "what happened, from a number on", .with_word = follow_events},
-	{"about", "", "what this is", .plain = report_machine},
+	 .plain = command_disks},
+	{"networks", "", "NICs, networks, and the guests' ports", .plain = show_networks},
+	{"stations", "", "addresses that the networks have learned", .plain = show_stations},
+	{"jobs", "", "what is being done, and what was", .plain = command_jobs},
+	{"events", "[FROM]", "what happened, from a number on", .with_word = command_events},
+	{"metrics", "", "counters of all, for Prometheus", .plain = show_metrics},
+	{"json", "[WHAT]", "guests, disks, networks ... as JSON", .with_word = command_json},
+	{"about", "", "what this is", .plain = show_machine},
 };
 
-static void command_help(const char *word)
+static void command_help(struct sink *to)
 {
 	char synopsis[ACTION_SYNOPSIS_BYTES];
 	const struct action *action;
 
-	(void)word;
+	(void)to;
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
 		operator_say("%-9s %-8s %s\n", commands[i].name, commands[i].argument,
 			     commands[i].help);
@@ -137,12 +162,14 @@ static void say_guests(void)
 {
 	char names[GUEST_NAMES_BYTES];
 
-	print_plain(guests_named(names));
-	print("\n");
+	guests_named(names);
+	print_plain(NULL, names, strlen(names));
+	put('\n');
 }
 
-static void report_on(void (*report)(struct guest *guest), const char *name)
+static void report_on(const struct command *command, const char *name)
 {
+	struct sink to = terminal();
 	struct guest *guest = name ? guest_get(name) : NULL;
 
 	if (!guest) {
@@ -151,7 +178,7 @@ static void report_on(void (*report)(struct guest *guest), const char *name)
 		say_guests();
 		return;
 	}
-	report(guest);
+	command->report(&to, guest);
 	guest_put(guest);
 }
 
@@ -170,17 +197,18 @@ static bool obey_command(const char *name, char *rest)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
 		const struct command *command = &commands[i];
+		struct sink to = terminal();
 		char *word;
 
 		if (strcmp(name, command->name) != 0)
 			continue;
 		word = take_word(&rest);
 		if (command->plain)
-			command->plain();
+			command->plain(&to);
 		else if (command->with_word)
-			command->with_word(*word ? word : NULL);
+			command->with_word(&to, *word ? word : NULL);
 		else
-			report_on(command->report, *word ? word : NULL);
+			report_on(command, *word ? word : NULL);
 		return true;
 	}
 	return false;
@@ -210,8 +238,8 @@ static void show_result(void)
 {
 	if (!*result.text)
 		return;
-	print_plain(result.text);
-	print("\n");
+	print_plain(NULL, result.text, strlen(result.text));
+	put('\n');
 }
 
 static bool obey_action(const char *name, char *rest)
@@ -241,6 +269,13 @@ static void obey(char *line)
 		operator_say("There is no command \"%s\"; `help` lists them.\n", name);
 }
 
+/* What the line editor made of keys: control bytes are what it is for. */
+static void echo_typed(const char *echo)
+{
+	while (*echo)
+		put(*echo++);
+}
+
 /* ---- the thread ----------------------------------------------------------------------------
  */
 
@@ -252,18 +287,18 @@ static void operator_thread(void *arg)
 	char byte;
 
 	(void)arg;
-	print(PROMPT);
+	operator_say(PROMPT);
 	for (;;) {
 		if (!follow_read(&follow, &byte)) {
 			thread_block();
 			continue;
 		}
 		typed = lineedit_take(&edit, (uint8_t)byte, echo);
-		print(echo);
+		echo_typed(echo);
 		if (typed == LINEEDIT_DONE)
 			obey(edit.line);
 		if (typed != LINEEDIT_MORE)
-			print(PROMPT);
+			operator_say(PROMPT);
 	}
 }
 

@@ -1,26 +1,25 @@
-/* How guests and the machine are, in words and figures for the operator. Changes nothing. */
+/*
+ * How guests and the machine are, in words and columns for people. Made of views alone, and
+ * written to any sink: nothing here knows where the values come from, or a terminal.
+ */
 #ifndef GUESTS_CONSOLE_REPORT_H
 #define GUESTS_CONSOLE_REPORT_H
 
-#include "kernel/lib/types.h"
+#include "guests/views/rows.h"
+#include "guests/views/sink.h"
 
-struct guest;
+struct guest_view;
+struct machine_view;
 
-/* A value as text, to be shown at once. */
-struct text {
-	char bytes[24];
-};
-struct text report_size(uint64_t bytes);
-
-/* All print with operator_say(). On the operator's thread. */
-void report_list(void);
-void report_guest(struct guest *guest);
-/* The same for programs: a line for the guest and one for each vCPU and device, "counters NAME"
- * and then words KEY=VALUE; what counts exits and events only where it is not 0. */
-void report_counters(struct guest *guest);
-void report_cpus(void);
-void report_memory(void);
-void report_log(unsigned lines);
-void report_machine(void);
+/* Each list is of the table that its name says. */
+void report_machine(struct sink *to, const struct machine_view *machine);
+void report_list(struct sink *to, const struct view_rows *guests);
+void report_guest(struct sink *to, const struct guest_view *guest);
+/* The CPUs with the vCPUs that ran there last. */
+void report_cpus(struct sink *to, const struct view_rows *cpus, const struct view_rows *guests);
+void report_memory(struct sink *to, const struct view_rows *memory,
+		   const struct view_rows *guests);
+/* The last `lines` of the log. */
+void report_log(struct sink *to, const struct view_rows *log, unsigned lines);
 
 #endif

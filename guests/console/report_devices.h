@@ -1,14 +1,15 @@
-/* How devices are: those of a guest, and the machine's disks. Part of report.h's. */
+/* Disks and NICs of guests, and the machine's disks, for people. Part of report.h's. */
 #ifndef GUESTS_CONSOLE_REPORT_DEVICES_H
 #define GUESTS_CONSOLE_REPORT_DEVICES_H
 
-struct devices_info;
+#include "guests/views/rows.h"
+#include "guests/views/sink.h"
 
-/* All print with operator_say(). On the operator's thread. */
-void report_devices(const struct devices_info *info);
-/* "counters NAME disk=0 KEY=VALUE ...". */
-void report_device_counters(const char *name, const struct devices_info *info);
-/* The disks with their counters, and the sources that there are, with who has them. */
-void report_disks(void);
+struct guest_view;
+
+void report_guest_devices(struct sink *to, const struct guest_view *guest);
+/* The disks with their counters, and what can be a guest's disk, with who has it. */
+void report_disks(struct sink *to, const struct view_rows *disks,
+		  const struct view_rows *sources);
 
 #endif

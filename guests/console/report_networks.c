@@ -1,168 +1,119 @@
-/* What the operator is told of networks. */
+/* NICs, networks and their ports for people. */
 #include "guests/console/report_networks.h"
 
-#include <stdio.h>
+#include <string.h>
 
-#include "guests/console/operator.h"
-#include "guests/console/report.h"
-#include "guests/devices/devices.h"
-#include "kernel/io/network.h"
+#include "guests/console/text.h"
+#include "guests/views/networks.h"
 
 typedef unsigned long long ull;
 
-static ull value(const _Atomic uint64_t *counter)
+static void say_nic(struct sink *to, const struct nic_view *nic)
 {
-	return atomic_load_explicit(counter, memory_order_relaxed);
+	sink_print(to, "%s at %s: %s, link %s%s\n", nic->name, nic->location, nic->mac,
+		   nic->link_up ? "up" : "down", nic->gone ? ", GONE" : "");
+	sink_print(to,
+		   "  received %llu (%s), dropped %llu, errors %llu; sent %llu (%s), dropped "
+		   "%llu, errors %llu\n",
+		   (ull)nic->rx_packets, text_size(nic->rx_bytes).bytes, (ull)nic->rx_dropped,
+		   (ull)nic->rx_errors, (ull)nic->tx_packets, text_size(nic->tx_bytes).bytes,
+		   (ull)nic->tx_dropped, (ull)nic->tx_errors);
+	sink_print(to, "  doorbells %llu, interrupts %llu, resets %llu, copied %s\n",
+		   (ull)nic->doorbells, (ull)nic->interrupts, (ull)nic->resets,
+		   text_size(nic->bytes_copied).bytes);
 }
 
-static struct text mac_text(const uint8_t mac[6])
-{
-	struct text t;
-
-	snprintf(t.bytes, sizeof t.bytes, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
-		 mac[2], mac[3], mac[4], mac[5]);
-	return t;
-}
-
-/* ---- a guest's interface --------------------------------------------------------------- */
-
-void report_nic(const struct device_nic_info *nic, unsigned index)
-{
-	const struct virtio_net_info *p = &nic->packets;
-
-	operator_say("  nic %u: %s on %s\n", index, mac_text(nic->mac).bytes, nic->network);
-	operator_say("    received %llu (%s), sent %llu (%s), not wanted %llu, too large %llu, "
-		     "not sendable %llu\n",
-		     (ull)p->rx_packets, report_size(p->rx_bytes).bytes, (ull)p->tx_packets,
-		     report_size(p->tx_bytes).bytes, (ull)p->rx_unwanted, (ull)p->rx_dropped,
-		     (ull)p->tx_errors);
-	operator_say("    kicks %llu, interrupts %llu, copied %s\n", (ull)p->kicks,
-		     (ull)p->interrupts, report_size(p->bytes_copied).bytes);
-}
-
-void report_nic_counters(const char *name, const struct device_nic_info *nic, unsigned index)
-{
-	const struct virtio_net_info *p = &nic->packets;
-
-	operator_say("counters %s nic=%u rx_packets=%llu rx_bytes=%llu tx_packets=%llu "
-		     "tx_bytes=%llu rx_unwanted=%llu rx_dropped=%llu tx_errors=%llu "
-		     "bytes_copied=%llu kicks=%llu interrupts=%llu\n",
-		     name, index, (ull)p->rx_packets, (ull)p->rx_bytes, (ull)p->tx_packets,
-		     (ull)p->tx_bytes, (ull)p->rx_unwanted, (ull)p->rx_dropped,
-		     (ull)p->tx_errors, (ull)p->bytes_copied, (ull)p->kicks,
-		     (ull)p->interrupts);
-}
-
-/* ---- the machine's --------------------------------------------------------------------- */
-
-static void say_machine_nic(struct netdev *nic)
-{
-	const struct netdev_counters *c = &nic->counters;
-
-	operator_say("%s at %s: %s, link %s%s\n", nic->name, nic->location,
-		     mac_text(nic->mac).bytes, nic->link_up ? "up" : "down",
-		     nic->gone ? ", GONE" : "");
-	operator_say("  received %llu (%s), dropped %llu, errors %llu; sent %llu (%s), dropped "
-		     "%llu, errors %llu\n",
-		     value(&c->rx_packets), report_size(value(&c->rx_bytes)).bytes,
-		     value(&c->rx_dropped), value(&c->rx_errors), value(&c->tx_packets),
-		     report_size(value(&c->tx_bytes)).bytes, value(&c->tx_dropped),
-		     value(&c->tx_errors));
-	operator_say("  doorbells %llu, interrupts %llu, resets %llu, copied %s\n",
-		     value(&c->doorbells), value(&c->interrupts), value(&c->resets),
-		     report_size(value(&c->bytes_copied)).bytes);
-}
-
-static void say_drops(const uint64_t drops[NETWORK_DROPS])
+static void say_drops(struct sink *to, const struct view_count *drops, uint32_t count)
 {
 	bool any = false;
 
-	for (unsigned i = 0; i < NETWORK_DROPS; i++) {
-		if (!drops[i])
+	for (uint32_t i = 0; i < count; i++) {
+		if (!drops[i].count)
 			continue;
-		operator_say("%s %s %llu", any ? "," : "    dropped:", network_drop_name(i),
-			     (ull)drops[i]);
+		sink_print(to, "%s %s %llu", any ? "," : "    dropped:", drops[i].name,
+			   (ull)drops[i].count);
 		any = true;
 	}
 	if (any)
-		operator_say("\n");
+		sink_text(to, "\n");
 }
 
-static void say_network(void *arg, const struct network_info *info)
+static void say_network(struct sink *to, const struct network_view *network)
 {
-	(void)arg;
-	if (info->uplink)
-		operator_say("%s: on %s, link %s, VLAN %u, MTU %u, %u stations\n", info->name,
-			     info->uplink, info->link_up ? "up" : "down", info->vlan, info->mtu,
-			     info->stations);
+	if (network->isolated)
+		sink_print(to, "%s: isolated, MTU %u, %u stations\n", network->name,
+			   (unsigned)network->mtu, (unsigned)network->stations);
 	else
-		operator_say("%s: isolated, MTU %u, %u stations\n", info->name, info->mtu,
-			     info->stations);
-	if (info->uplink)
-		operator_say(
-			"    from outside %llu (%s), cut into %llu segments; to it %llu (%s)\n",
-			(ull)info->rx_packets, report_size(info->rx_bytes).bytes,
-			(ull)info->segments, (ull)info->tx_packets,
-			report_size(info->tx_bytes).bytes);
-	say_drops(info->drops);
+		sink_print(to, "%s: on %s, link %s, VLAN %u, MTU %u, %u stations\n",
+			   network->name, network->uplink, network->link_up ? "up" : "down",
+			   (unsigned)network->vlan, (unsigned)network->mtu,
+			   (unsigned)network->stations);
+	if (!network->isolated)
+		sink_print(to,
+			   "    from outside %llu (%s), cut into %llu segments; to it %llu "
+			   "(%s)\n",
+			   (ull)network->rx_packets, text_size(network->rx_bytes).bytes,
+			   (ull)network->segments, (ull)network->tx_packets,
+			   text_size(network->tx_bytes).bytes);
+	say_drops(to, network->drops, network->drop_count);
 }
 
-static void say_limit(const char *what, uint64_t bytes_per_s)
+static void say_limit(struct sink *to, const char *what, uint64_t bytes_per_s)
 {
 	if (bytes_per_s)
-		operator_say(", %s %s/s at most", what, report_size(bytes_per_s).bytes);
+		sink_print(to, ", %s %s/s at most", what, text_size(bytes_per_s).bytes);
 }
 
-static void say_port(void *arg, const struct network_port_info *info)
+static void say_port(struct sink *to, const struct port_view *port)
 {
-	(void)arg;
-	operator_say("  %s: %s, %s", info->name, mac_text(info->mac).bytes,
-		     info->stalled     ? "stalled"
-		     : info->listening ? "up"
-				       : "down");
-	if (info->filtered && info->address_count)
-		operator_say(", filter of %u addresses", info->address_count);
+	sink_print(to, "  %s: %s, %s", port->name, port->mac, port->state);
+	if (port->filtered && port->addresses)
+		sink_print(to, ", filter of %u addresses", (unsigned)port->addresses);
 	else
-		operator_say(info->filtered ? ", filter" : ", no filter");
-	say_limit("sends", info->tx_bytes_per_s);
-	say_limit("receives", info->rx_bytes_per_s);
-	operator_say("\n    received %llu (%s), sent %llu (%s), waiting %u, cut into %llu "
-		     "segments\n",
-		     (ull)info->rx_packets, report_size(info->rx_bytes).bytes,
-		     (ull)info->tx_packets, report_size(info->tx_bytes).bytes, info->queued,
-		     (ull)info->segments);
-	say_drops(info->drops);
+		sink_text(to, port->filtered ? ", filter" : ", no filter");
+	say_limit(to, "sends", port->tx_limit_bytes_per_second);
+	say_limit(to, "receives", port->rx_limit_bytes_per_second);
+	sink_print(to,
+		   "\n    received %llu (%s), sent %llu (%s), waiting %u, cut into %llu "
+		   "segments\n",
+		   (ull)port->rx_packets, text_size(port->rx_bytes).bytes,
+		   (ull)port->tx_packets, text_size(port->tx_bytes).bytes,
+		   (unsigned)port->queued, (ull)port->segments);
+	say_drops(to, port->drops, port->drop_count);
 }
 
-void report_networks(void)
+void report_networks(struct sink *to, const struct view_rows *nics,
+		     const struct view_rows *networks, const struct view_rows *ports)
 {
-	static const struct network_visitor visitor = {.network = say_network,
-						       .port = say_port};
-	struct netdev *nic;
+	for (uint32_t i = 0; i < nics->count; i++)
+		say_nic(to, nics->rows[i]);
+	for (uint32_t i = 0; i < networks->count; i++) {
+		const struct network_view *network = networks->rows[i];
 
-	for (unsigned i = 0; (nic = netdev_at(i)); i++)
-		say_machine_nic(nic);
-	network_visit(&visitor);
+		say_network(to, network);
+		for (uint32_t n = 0; n < ports->count; n++) {
+			const struct port_view *port = ports->rows[n];
+
+			if (!strcmp(port->network, network->name))
+				say_port(to, port);
+		}
+	}
 }
 
-static void say_station(void *arg, const struct network_station_info *info)
+void report_stations(struct sink *to, const struct view_rows *networks,
+		     const struct view_rows *stations)
 {
-	(void)arg;
-	operator_say("  %s at %s, seen %llu s ago\n", mac_text(info->mac).bytes,
-		     info->port[0] ? info->port : "the uplink",
-		     (ull)(info->age_ns / NSEC_PER_SEC));
-}
+	for (uint32_t i = 0; i < networks->count; i++) {
+		const struct network_view *network = networks->rows[i];
 
-static void name_network(void *arg, const struct network_info *info)
-{
-	(void)arg;
-	operator_say("%s:\n", info->name);
-}
+		sink_print(to, "%s:\n", network->name);
+		for (uint32_t n = 0; n < stations->count; n++) {
+			const struct station_view *station = stations->rows[n];
 
-void report_stations(void)
-{
-	static const struct network_visitor visitor = {.network = name_network,
-						       .station = say_station};
-
-	network_visit(&visitor);
+			if (!strcmp(station->network, network->name))
+				sink_print(to, "  %s at %s, seen %llu s ago\n", station->mac,
+					   station->port[0] ? station->port : "the uplink",
+					   (ull)(station->age_ns / NSEC_PER_SEC));
+		}
+	}
 }

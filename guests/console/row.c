@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "kernel/lib/utf8.h"
+
 #define ESC	  0x1b
 #define BEL	  0x07
 #define TAB_STOPS 8
@@ -135,39 +137,21 @@ void row_clear(struct row *row)
 	row->used = row->cursor = 0;
 }
 
-/* Bytes of the UTF-8 character at `in`, 0 where it is none or a control character (U+0080 to
- * U+009F). RFC 3629, section 4. */
-static size_t utf8_bytes(const uint8_t *in, size_t left)
+/* Bytes of the character at `in` if it is one that only appears: not a control character
+ * (U+0000 to U+001F, U+007F to U+009F), but a tab is. */
+static size_t printable(const uint8_t *in, size_t left)
 {
-	static const struct {
-		uint8_t lead_first, lead_last, second_first, second_last, bytes;
-	} forms[] = {
-		{0xc2, 0xc2, 0xa0, 0xbf, 2}, {0xc3, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
+	size_t bytes = utf8_bytes(in, left);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
-		if (in[0] < forms[i].lead_first || in[0] > forms[i].lead_last)
-			continue;
-		if (left < forms[i].bytes || in[1] < forms[i].second_first ||
-		    in[1] > forms[i].second_last)
-			return 0;
-		for (unsigned at = 2; at < forms[i].bytes; at++)
-			if (in[at] >> 6 != 2)
-				return 0;
-		return forms[i].bytes;
-	}
-	return 0;
+	if (bytes == 1)
+		return (in[0] >= ' ' && in[0] != 0x7f) || in[0] == '\t';
+	return bytes == 2 && in[0] == 0xc2 && in[1] < 0xa0 ? 0 : bytes;
 }
 
 size_t row_clean(const uint8_t *in, size_t bytes, char *out)
 {
 	for (size_t i = 0; i < bytes;) {
-		bool plain = (in[i] >= ' ' && in[i] < 0x7f) || in[i] == '\t';
-		size_t n = plain ? 1 : utf8_bytes(in + i, bytes - i);
+		size_t n = printable(in + i, bytes - i);
 
 		if (n)
 			memcpy(out + i, in + i, n);

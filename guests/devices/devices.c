@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guests/devices/virtio/balloon.h"
 #include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
 #include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
+#include "guests/views/guest.h"
+#include "kernel/io/blkdev.h"
 #include "kernel/io/network.h"
 #include "kernel/io/storage.h"
 #include "kernel/mem/heap.h"
@@ -162,26 +165,89 @@ int devices_set_memory(const struct devices *devices, uint64_t bytes)
 	return virtio_balloon_set(devices->balloon, bytes);
 }
 
-void devices_get_info(const struct devices *devices, struct devices_info *info)
+static void view_disk(const struct devices *devices, unsigned index,
+		      struct guest_disk_view *view)
 {
-	info->disk_count = devices->disk_count;
-	for (unsigned i = 0; i < devices->disk_count; i++) {
-		const struct blkdev *dev = devices->disks[i].dev;
-		struct device_disk_info *disk = &info->disks[i];
+	const struct blkdev *dev = devices->disks[index].dev;
+	struct virtio_blk_info info;
 
-		memcpy(disk->serial, devices->disks[i].serial, sizeof disk->serial);
-		memcpy(disk->backing, dev->name, sizeof disk->backing);
-		disk->bytes = dev->bytes;
-		disk->bytes_copied = atomic_load(&dev->counters.bytes_copied);
-		virtio_blk_get_info(devices->disks[i].blk, &disk->requests);
-	}
-	info->nic_count = devices->nic_count;
-	for (unsigned i = 0; i < devices->nic_count; i++) {
-		struct device_nic_info *nic = &info->nics[i];
+	virtio_blk_get_info(devices->disks[index].blk, &info);
+	*view = (struct guest_disk_view){
+		.id = index,
+		.bytes = dev->bytes,
+		.reads = info.reads,
+		.writes = info.writes,
+		.flushes = info.flushes,
+		.discards = info.discards,
+		.zeroes = info.zeroes,
+		.errors = info.errors,
+		.bytes_read = info.bytes_read,
+		.bytes_written = info.bytes_written,
+		.bytes_copied = atomic_load(&dev->counters.bytes_copied),
+		.kicks = info.kicks,
+		.interrupts = info.interrupts,
+		.throttled = info.throttled,
+	};
+	snprintf(view->serial, sizeof view->serial, "%s", devices->disks[index].serial);
+	snprintf(view->backing, sizeof view->backing, "%s", dev->name);
+}
 
-		memcpy(nic->network, devices->nics[i].network, sizeof nic->network);
-		memcpy(nic->mac, devices->nics[i].mac, sizeof nic->mac);
-		virtio_net_get_info(devices->nics[i].net, &nic->packets);
-	}
-	virtio_balloon_get_info(devices->balloon, &info->balloon);
+static void view_nic(const struct devices *devices, unsigned index, struct guest_nic_view *view)
+{
+	struct virtio_net_info info;
+
+	virtio_net_get_info(devices->nics[index].net, &info);
+	*view = (struct guest_nic_view){
+		.id = index,
+		.rx_packets = info.rx_packets,
+		.rx_bytes = info.rx_bytes,
+		.tx_packets = info.tx_packets,
+		.tx_bytes = info.tx_bytes,
+		.rx_unwanted = info.rx_unwanted,
+		.rx_dropped = info.rx_dropped,
+		.tx_errors = info.tx_errors,
+		.bytes_copied = info.bytes_copied,
+		.kicks = info.kicks,
+		.interrupts = info.interrupts,
+	};
+	snprintf(view->network, sizeof view->network, "%s", devices->nics[index].network);
+	view_set_mac(view->mac, devices->nics[index].mac);
+}
+
+static void view_balloon(const struct devices *devices, struct guest_view *view)
+{
+	struct virtio_balloon_info info;
+
+	virtio_balloon_get_info(devices->balloon, &info);
+	view->balloon = (struct guest_balloon_view){
+		.driven = info.driven,
+		.stats = info.stats_count,
+		.target_bytes = info.target_bytes,
+		.inflated_bytes = info.balloon_bytes,
+		.away_bytes = info.away_bytes,
+		.discarded_bytes = info.discarded_bytes,
+		.stat_total_bytes = info.total_bytes,
+		.stat_free_bytes = info.free_bytes,
+		.stat_available_bytes = info.available_bytes,
+		.stat_used_bytes = virtio_balloon_used(&info, view->memory_bytes),
+	};
+}
+
+void devices_get_view(const struct devices *devices, struct guest_view *view)
+{
+	struct virtio_rng_info rng;
+
+	_Static_assert(VIEW_DISKS_MAX >= CONFIG_DISKS_MAX && VIEW_NICS_MAX >= CONFIG_NICS_MAX,
+		       "what a document may say, a view can have");
+	view->disk_count = devices->disk_count;
+	for (unsigned i = 0; i < devices->disk_count; i++)
+		view_disk(devices, i, &view->disks[i]);
+	view->nic_count = devices->nic_count;
+	for (unsigned i = 0; i < devices->nic_count; i++)
+		view_nic(devices, i, &view->nics[i]);
+	view_balloon(devices, view);
+	virtio_rng_get_info(devices->rng, &rng);
+	view->rng = (struct guest_rng_view){.requests = rng.requests,
+					    .random_bytes = rng.bytes,
+					    .throttled = rng.throttled};
 }

@@ -7,13 +7,10 @@
 
 #include "guests/boot.h"
 #include "guests/config/config.h"
-#include "guests/devices/virtio/balloon.h"
-#include "guests/devices/virtio/blk.h"
-#include "guests/devices/virtio/net.h"
-#include "kernel/io/blkdev.h"
 
 struct console;
 struct devices;
+struct guest_view;
 struct pci_root;
 struct vm;
 
@@ -29,26 +26,9 @@ int devices_create(const struct guest_config *config, struct vm *vm, struct pci_
 /* The VM has stopped. Waits for requests under way; closes everything. NULL is fine. */
 void devices_destroy(struct devices *devices);
 
-/* How the devices are, at one moment. */
-struct devices_info {
-	unsigned disk_count;
-	struct device_disk_info {
-		char serial[CONFIG_SERIAL_MAX];
-		char backing[BLKDEV_NAME_MAX]; /* the block device behind it */
-		uint64_t bytes;
-		uint64_t bytes_copied; /* by the CPU, of all that its volume moved */
-		struct virtio_blk_info requests;
-	} disks[CONFIG_DISKS_MAX];
-	unsigned nic_count;
-	struct device_nic_info {
-		char network[CONFIG_GUEST_NAME_MAX];
-		uint8_t mac[6];
-		struct virtio_net_info packets;
-	} nics[CONFIG_NICS_MAX];
-	struct virtio_balloon_info balloon;
-};
 /* As virtio_balloon_set(). */
 int devices_set_memory(const struct devices *devices, uint64_t bytes);
-void devices_get_info(const struct devices *devices, struct devices_info *info);
+/* Fills what the view has of devices; its memory_bytes is filled. Thread context. */
+void devices_get_view(const struct devices *devices, struct guest_view *view);
 
 #endif

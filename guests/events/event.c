@@ -30,7 +30,6 @@ const char *event_kind_name(uint32_t kind)
 		[EVENT_NETWORK_ADDED] = "network-added",
 		[EVENT_NETWORK_REMOVED] = "network-removed",
 		[EVENT_DISK_GONE] = "disk-gone",
-		[EVENT_DISK_BACK] = "disk-back",
 		[EVENT_VOLUME_CREATED] = "volume-created",
 		[EVENT_VOLUME_RESIZED] = "volume-resized",
 		[EVENT_VOLUME_REMOVED] = "volume-removed",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "guests/console/console.h"
+#include "guests/devices/devices.h"
 #include "guests/devices/pm.h"
 #include "guests/events/event.h"
 #include "guests/guest/internal.h"
@@ -96,10 +97,7 @@ static void release(struct guest *g)
 {
 	if (g->life.ran) {
 		note_end(g);
-		if (!g->last)
-			g->last = heap_zalloc(sizeof *g->last, NULL);
-		if (g->last)
-			snapshot_fill(g, g->last);
+		snapshot_keep(g);
 		g->worker.launch = g->launch;
 		memset(&g->launch, 0, sizeof g->launch);
 		event_post(EVENT_GUEST_STOPPING, g->config.name, "%s", g->reason);

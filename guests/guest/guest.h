@@ -22,7 +22,10 @@ enum guest_state {
 			 */
 	GUEST_FAILED,	/* crashed, or could not be started: see the reason */
 };
-const char *guest_state_name(enum guest_state state);
+const char *guest_state_name(enum guest_state state); /* one of guest_view_states */
+
+/* At this moment; it may change at once. Thread context. */
+enum guest_state guest_state(struct guest *guest);
 
 /* Starts the control thread. 0 or -ENOMEM. Once. */
 int guests_init(void);

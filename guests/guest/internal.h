@@ -2,6 +2,7 @@
 #ifndef GUESTS_GUEST_INTERNAL_H
 #define GUESTS_GUEST_INTERNAL_H
 
+#include "guests/config/config.h"
 #include "guests/guest/life.h"
 #include "guests/guest/policy.h"
 #include "guests/guest/registry.h"
@@ -31,14 +32,16 @@ struct guest {
 	uint64_t due_ns;      /* with life.due: when it is to start again */
 	struct policy_history history;
 	struct vm_stop end; /* of its last VM */
-	char reason[GUEST_REASON_BYTES];
+	char reason[VIEW_REASON_BYTES];
 	unsigned starts;
 	struct actor starter;	 /* who wants the start that is due, or wished for */
-	struct guest_info *last; /* how it was when it ended; NULL before */
+	/* How it was when it ended, guest_view_bytes() of it; NULL before, and without memory.
+	 */
+	struct guest_view *last;
 };
 
-/* What a snapshot says of the VM. Caller holds the guest's lock, and the VM is there. */
-void snapshot_fill(struct guest *guest, struct guest_info *info);
+/* The VM is about to go: keeps how it was. Caller holds the guest's lock. */
+void snapshot_keep(struct guest *guest);
 
 /* Tells the control thread. Any context. */
 void control_tell(struct guest *guest, enum life_input fact);

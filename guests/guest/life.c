@@ -3,12 +3,14 @@
 
 #include <errno.h>
 
+#include "guests/views/guest.h"
+
 const char *guest_state_name(enum guest_state state)
 {
-	static const char *const names[] = {"stopped", "starting", "running", "stopping",
-					    "failed"};
-
-	return names[state];
+	_Static_assert(GUEST_STOPPED == 0 && GUEST_STARTING == 1 && GUEST_RUNNING == 2 &&
+			       GUEST_STOPPING == 3 && GUEST_FAILED == 4,
+		       "the order of guest_view_states");
+	return guest_view_states[state];
 }
 
 static enum life_action prepare(struct life *life)

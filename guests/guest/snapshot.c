@@ -1,60 +1,128 @@
-/* How a guest is, at one moment, or was at its end. Changes nothing. */
+/* How a guest is, at one moment, or was at its end. Changes nothing but what it keeps of that.
+ */
 #include "guests/guest/snapshot.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "guests/console/console.h"
+#include "guests/devices/devices.h"
 #include "guests/guest/internal.h"
 #include "kernel/cpu/clock.h"
+#include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vm.h"
 
-static void fill_vcpu(const struct vcpu *vcpu, struct guest_vcpu_info *info)
+static const char *const event_names[] = {
+	[VMEVENT_INTERRUPT] = "interrupt",
+	[VMEVENT_NMI] = "nmi",
+	[VMEVENT_EXCEPTION] = "exception",
+	[VMEVENT_SOFT] = "soft",
+};
+
+/* In the order of enum vcpu_run_state. */
+static const char *state_name(enum vcpu_run_state state)
+{
+	_Static_assert(VCPU_RUNNING == 0 && VCPU_HALTED == 1 && VCPU_WAIT_SIPI == 2 &&
+			       VCPU_PARKED == 3,
+		       "the order of vcpu_view_states");
+	return vcpu_view_states[state];
+}
+
+static void fill_vcpu(const struct vcpu *vcpu, struct vcpu_view *view)
 {
 	const struct vcpu_counters *c = &vcpu->counters;
 
-	info->cpu = thread_cpu(vcpu->thread);
-	info->state = vcpu->state;
+	_Static_assert(VMEXIT_REASONS <= VIEW_EXITS_MAX && VMEVENT_SOFT <= VIEW_EVENTS_MAX &&
+			       VCPU_MAX <= VIEW_VCPUS_MAX,
+		       "there is a place for each");
+	memset(view, 0, sizeof *view);
+	view->id = vcpu->id;
+	view->cpu = thread_cpu(vcpu->thread);
+	snprintf(view->state, sizeof view->state, "%s", state_name(vcpu->state));
+	view->exit_count = VMEXIT_REASONS;
 	for (unsigned i = 0; i < VMEXIT_REASONS; i++)
-		info->exits[i] = atomic_load(&c->exits[i]);
-	for (unsigned i = 0; i <= VMEVENT_SOFT; i++)
-		info->injected[i] = atomic_load(&c->injected[i]);
-	info->run_ns = thread_time_run_ns(vcpu->thread);
-	info->wait_ns = thread_time_waiting_ns(vcpu->thread);
-	info->halts = atomic_load(&c->halts);
-	info->mmio_emulated = atomic_load(&c->mmio_emulated);
-	info->msr_unknown =
+		view_set_count(&view->exits[i], vmexit_name(i), atomic_load(&c->exits[i]));
+	view->injected_count = VMEVENT_SOFT;
+	for (unsigned i = VMEVENT_NONE + 1; i <= VMEVENT_SOFT; i++)
+		view_set_count(&view->injected[i - 1], event_names[i],
+			       atomic_load(&c->injected[i]));
+	view->run_ns = thread_time_run_ns(vcpu->thread);
+	view->wait_ns = thread_time_waiting_ns(vcpu->thread);
+	view->halts = atomic_load(&c->halts);
+	view->mmio_emulated = atomic_load(&c->mmio_emulated);
+	view->msr_unknown =
 		atomic_load(&c->msr_unknown_reads) + atomic_load(&c->msr_unknown_writes);
-	info->pages_populated = atomic_load(&c->pages_populated);
+	view->pages_populated = atomic_load(&c->pages_populated);
 }
 
-/* Caller holds g->lock, and the VM is there. */
-void snapshot_fill(struct guest *g, struct guest_info *info)
+/* What there is to say of the VM: no more than guest_view_bytes() of its vCPUs are written.
+ * Caller holds g->lock, and the VM is there. */
+static void fill(struct guest *g, struct guest_view *view)
 {
 	struct vm *vm = g->launch.vm;
 
-	info->uptime_ns = clock_now_ns() - vm->start_ns;
-	info->populated_bytes = atomic_load(&vm->gmem.populated_bytes);
-	info->overhead_bytes = atomic_load(&vm->account.bytes);
-	info->unclaimed_io = atomic_load(&vm->pio.unclaimed);
-	info->unclaimed_mmio = atomic_load(&vm->mmio.unclaimed);
-	info->vcpu_count = vm->vcpu_count;
+	view->memory_bytes = g->config.memory_bytes;
+	view->uptime_ns = clock_now_ns() - vm->start_ns;
+	view->populated_bytes = atomic_load(&vm->gmem.populated_bytes);
+	view->overhead_bytes = atomic_load(&vm->account.bytes);
+	view->unclaimed_io = atomic_load(&vm->pio.unclaimed);
+	view->unclaimed_mmio = atomic_load(&vm->mmio.unclaimed);
+	view->vcpu_count = vm->vcpu_count;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		fill_vcpu(vm->vcpus[i], &info->vcpus[i]);
-	devices_get_info(g->launch.devices, &info->devices);
+		fill_vcpu(vm->vcpus[i], &view->vcpus[i]);
+	devices_get_view(g->launch.devices, view);
 }
 
-void guest_get_info(struct guest *g, struct guest_info *info)
+void snapshot_keep(struct guest *g)
 {
+	heap_free(g->last);
+	g->last = heap_zalloc(guest_view_bytes(g->launch.vm->vcpu_count), NULL);
+	if (g->last)
+		fill(g, g->last);
+}
+
+static void fill_console(struct guest *g, struct guest_console_view *view)
+{
+	struct console_info info;
+
+	console_get_info(g->console, &info);
+	*view = (struct guest_console_view){.virtio = info.has_reader,
+					    .printed_bytes = info.printed_bytes,
+					    .typed_bytes = info.typed_bytes};
+}
+
+/* What there is to say of a guest whether it runs or not. Caller holds g->lock. */
+static void fill_guest(struct guest *g, struct guest_view *view)
+{
+	snprintf(view->name, sizeof view->name, "%s", g->config.name);
+	snprintf(view->state, sizeof view->state, "%s", guest_state_name(g->life.state));
+	snprintf(view->reason, sizeof view->reason, "%s", g->reason);
+	view->exit_status = g->end.status;
+	view->starts = g->starts;
+	view->memory_bytes = g->config.memory_bytes;
+	view->has_memory = g->life.state == GUEST_RUNNING || g->life.state == GUEST_STOPPING;
+	fill_console(g, &view->console);
+}
+
+void guest_get_info(struct guest *g, struct guest_view *view)
+{
+	memset(view, 0, sizeof *view);
 	mutex_lock(&g->lock);
-	memset(info, 0, sizeof *info);
 	if (g->life.state == GUEST_RUNNING)
-		snapshot_fill(g, info);
+		fill(g, view);
 	else if (g->last)
-		*info = *g->last;
-	memcpy(info->name, g->config.name, sizeof info->name);
-	memcpy(info->reason, g->reason, sizeof info->reason);
-	info->state = g->life.state;
-	info->exit_status = g->end.status;
-	info->starts = g->starts;
-	info->memory_bytes = g->config.memory_bytes;
+		memcpy(view, g->last, guest_view_bytes(g->last->vcpu_count));
+	fill_guest(g, view);
 	mutex_unlock(&g->lock);
+}
+
+enum guest_state guest_state(struct guest *g)
+{
+	enum guest_state state;
+
+	mutex_lock(&g->lock);
+	state = g->life.state;
+	mutex_unlock(&g->lock);
+	return state;
 }

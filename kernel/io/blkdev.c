@@ -196,6 +196,21 @@ void blk_copy_to(struct blk_request *request, uint64_t at, const void *buf, size
 
 /* ---- disks ------------------------------------------------------------------------------ */
 
+static void (*on_gone)(const struct blkdev *dev);
+
+void blkdev_on_gone(void (*fn)(const struct blkdev *dev))
+{
+	on_gone = fn;
+}
+
+void blkdev_set_gone(struct blkdev *dev)
+{
+	bool told = atomic_exchange(&dev->gone, true) || !dev->link.next; /* not registered */
+
+	if (!told && on_gone)
+		on_gone(dev);
+}
+
 void blkdev_register(struct blkdev *dev)
 {
 	bool large = dev->bytes >= 10 * GIB;

@@ -144,4 +144,10 @@ void blk_copy_to(struct blk_request *request, uint64_t at, const void *buf, size
 void blkdev_register(struct blkdev *dev);
 struct blkdev *blkdev_at(unsigned index); /* NULL at the end */
 
+/* For providers: every request fails with -ENODEV from now on. Who listens is told, once, of a
+ * disk that is registered. Thread context, no lock of the disk's held. */
+void blkdev_set_gone(struct blkdev *dev);
+/* At start-up: who listens, for all disks. */
+void blkdev_on_gone(void (*fn)(const struct blkdev *dev));
+
 #endif

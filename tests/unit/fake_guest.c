@@ -214,11 +214,22 @@ bool pm_power_button(struct pm *pm)
 	return fake_guest_hears_button;
 }
 
-__attribute__((weak)) void devices_get_info(const struct devices *devices,
-					    struct devices_info *info)
+__attribute__((weak)) void devices_get_view(const struct devices *devices,
+					    struct guest_view *view)
 {
 	(void)devices;
-	info->disk_count = 1;
+	view->disk_count = 1;
+}
+
+void console_get_info(struct console *console, struct console_info *info)
+{
+	assert_non_null(console);
+	*info = (struct console_info){.printed_bytes = 5, .typed_bytes = 6};
+}
+
+const char *vmexit_name(enum vmexit_reason reason)
+{
+	return reason == VMEXIT_HLT ? "hlt" : "other";
 }
 
 __attribute__((weak)) int devices_set_memory(const struct devices *devices, uint64_t bytes)
@@ -315,9 +326,9 @@ struct guest *fake_guest_add(const char *name, const struct guest_config *like)
 	return g;
 }
 
-const struct guest_info *fake_guest_info(struct guest *g)
+const struct guest_view *fake_guest_info(struct guest *g)
 {
-	static struct guest_info info;
+	static struct guest_view info;
 
 	guest_get_info(g, &info);
 	return &info;

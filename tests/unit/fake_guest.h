@@ -38,10 +38,10 @@ void fake_guest_park(struct vm *vm);
 
 /* Adds a guest, with a handle, and looks at one. */
 struct guest *fake_guest_add(const char *name, const struct guest_config *like);
-const struct guest_info *fake_guest_info(struct guest *guest);
+const struct guest_view *fake_guest_info(struct guest *guest);
 static inline enum guest_state fake_guest_state(struct guest *guest)
 {
-	return fake_guest_info(guest)->state;
+	return guest_state(guest);
 }
 
 /* Removes all guests and frees what is left of them. */

@@ -16,13 +16,14 @@ void fake_guests_reset(unsigned count)
 	memset(fake_guests, 0, sizeof fake_guests);
 	fake_guests_count = count;
 	for (unsigned i = 0; i < count; i++) {
-		struct guest_info *info = &fake_guests[i].info;
+		struct guest_view *info = &fake_guests[i].info;
 
 		snprintf(info->name, sizeof info->name, "%s", names[i]);
-		info->state = GUEST_RUNNING;
-		info->memory_bytes = info->devices.balloon.target_bytes = 512 * MIB;
-		info->devices.balloon.available_bytes = 256 * MIB;
-		info->devices.balloon.driven = true;
+		fake_guests[i].state = GUEST_RUNNING;
+		info->memory_bytes = info->balloon.target_bytes = 512 * MIB;
+		info->balloon.stat_available_bytes = 256 * MIB;
+		info->balloon.stat_used_bytes = 256 * MIB;
+		info->balloon.driven = true;
 		fake_guests[i].listens = fake_guests[i].answers = true;
 	}
 }
@@ -105,16 +106,16 @@ int guest_set_memory(struct guest *guest, uint64_t bytes)
 	return guest->refusal;
 }
 
-void guest_get_info(struct guest *guest, struct guest_info *info)
+void guest_get_info(struct guest *guest, struct guest_view *info)
 {
 	*info = guest->info;
 	if (guest->answers)
-		guest->info.devices.balloon.stats_count++;
+		guest->info.balloon.stats++;
 }
 
-uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
+enum guest_state guest_state(struct guest *guest)
 {
-	return info->available_bytes ? memory_bytes - info->available_bytes : 0;
+	return guest->state;
 }
 
 uint64_t guest_frames_free_bytes(void)

@@ -10,11 +10,12 @@
 #define FAKE_GUESTS 3
 
 struct guest {
-	struct guest_info info; /* what guest_get_info() says */
-	bool listens;		/* to its power button */
-	bool answers;		/* says anew how its memory is when it is looked at again */
-	int refusal;		/* what requests come to; 0: they are done */
-	const char *asked;	/* the last that was asked of it; NULL: nothing */
+	struct guest_view info; /* what guest_get_info() says */
+	enum guest_state state;
+	bool listens;	   /* to its power button */
+	bool answers;	   /* says anew how its memory is when it is looked at again */
+	int refusal;	   /* what requests come to; 0: they are done */
+	const char *asked; /* the last that was asked of it; NULL: nothing */
 	struct actor by;
 	uint64_t memory_asked;
 	unsigned references;

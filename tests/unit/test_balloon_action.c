@@ -163,7 +163,7 @@ static void less_than_it_uses_takes_a_word(void **state)
 /* More than it has now is a gift; and who says nothing of itself is believed to manage. */
 static void what_cannot_hurt_needs_no_word(void **state)
 {
-	struct virtio_balloon_info *balloon = &fake_guests[0].info.devices.balloon;
+	struct guest_balloon_view *balloon = &fake_guests[0].info.balloon;
 
 	(void)state;
 	balloon->target_bytes = 200 * MIB;
@@ -171,10 +171,10 @@ static void what_cannot_hurt_needs_no_word(void **state)
 	assert_int_equal(fake_guests[0].memory_asked, 200 * MIB);
 	ask("alpha", 199 * MIB, false);
 	assert_int_equal(fake_guests[0].memory_asked, 0);
-	balloon->available_bytes = 0;
+	balloon->stat_used_bytes = 0;
 	ask("alpha", 64 * MIB, false);
 	assert_int_equal(fake_guests[0].memory_asked, 64 * MIB);
-	balloon->available_bytes = 1;
+	balloon->stat_used_bytes = 512 * MIB - 1;
 	ask("alpha", 512 * MIB, false);
 	assert_int_equal(fake_guests[0].memory_asked, 512 * MIB);
 }
@@ -218,14 +218,14 @@ static void one_that_does_not_answer_is_left(void **state)
 
 static void its_state_is_told(void **state)
 {
-	struct virtio_balloon_info *balloon = &fake_guests[0].info.devices.balloon;
+	struct guest_balloon_view *balloon = &fake_guests[0].info.balloon;
 
 	(void)state;
 	balloon->target_bytes = 384 * MIB;
-	balloon->balloon_bytes = 128 * MIB;
+	balloon->inflated_bytes = 128 * MIB;
 	balloon->away_bytes = 64 * MIB;
 	balloon->discarded_bytes = 32 * MIB;
-	balloon->total_bytes = 480 * MIB;
+	balloon->stat_total_bytes = 480 * MIB;
 	assert_string_equal(
 		show("alpha"),
 		"alpha has 512 MiB and is to make do with 384 MiB. 128 MiB are in its balloon, "
@@ -235,7 +235,7 @@ static void its_state_is_told(void **state)
 	assert_int_equal(value("available_bytes"), 256 * MIB);
 	balloon->driven = false;
 	assert_non_null(strstr(show("alpha"), "\nIt has no driver for its balloon."));
-	fake_guests[0].info.state = GUEST_STOPPED;
+	fake_guests[0].state = GUEST_STOPPED;
 	assert_string_equal(show("alpha"), "alpha: it does not run.");
 	assert_non_null(strstr(show("nobody"), "Say which guest"));
 }

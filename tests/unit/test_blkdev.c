@@ -258,6 +258,37 @@ static void test_disks_keep_their_order(void **state)
 	assert_null(blkdev_at(2));
 }
 
+static const struct blkdev *told_of;
+static unsigned told;
+
+static void tell(const struct blkdev *gone)
+{
+	told_of = gone;
+	told++;
+}
+
+/* Once, and not of what nobody could know. */
+static void test_who_listens_is_told_of_a_disk_that_is_gone(void **state)
+{
+	static struct blkdev unknown = {.name = "nvme8"}, disk = {.name = "nvme9"},
+			     later = {.name = "nvme10"};
+
+	(void)state;
+	blkdev_register(&disk);
+	blkdev_register(&later);
+	blkdev_set_gone(&later); /* nobody listens yet */
+	assert_true(later.gone);
+	blkdev_on_gone(tell);
+	blkdev_set_gone(&unknown);
+	assert_true(unknown.gone);
+	assert_int_equal(told, 0);
+	blkdev_set_gone(&disk);
+	assert_true(disk.gone);
+	assert_ptr_equal(told_of, &disk);
+	blkdev_set_gone(&disk);
+	assert_int_equal(told, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +299,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_long_read_is_several_requests, start),
 		cmocka_unit_test_setup(test_copies_go_through_the_segments, start),
 		cmocka_unit_test(test_disks_keep_their_order),
+		cmocka_unit_test(test_who_listens_is_told_of_a_disk_that_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

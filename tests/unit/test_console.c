@@ -304,6 +304,31 @@ static void consoles_come_and_go_and_are_only_so_many(void **state)
 	}
 }
 
+static void wake_nobody(void *arg)
+{
+	(void)arg;
+}
+
+/* What found no room is not counted. */
+static void what_is_printed_and_typed_is_counted(void **state)
+{
+	static char many[CONSOLE_RING_BYTES + 1];
+	struct console_info before, after;
+
+	(void)state;
+	console_get_info(console, &before);
+	assert_false(before.has_reader);
+	assert_int_equal(console_write(console, many, sizeof many), CONSOLE_RING_BYTES);
+	assert_false(console_put(console, 'x'));
+	assert_int_equal(console_type(console, "abc", 3), 3);
+	console_set_reader(console, wake_nobody, NULL);
+	console_get_info(console, &after);
+	console_set_reader(console, NULL, NULL);
+	assert_int_equal(after.printed_bytes - before.printed_bytes, CONSOLE_RING_BYTES);
+	assert_int_equal(after.typed_bytes - before.typed_bytes, 3);
+	assert_true(after.has_reader);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +341,7 @@ int main(void)
 		cmocka_unit_test_setup(a_restarted_guest_begins_on_a_line_of_its_own, fresh),
 		cmocka_unit_test_setup(a_reader_is_typed_to, fresh),
 		cmocka_unit_test_setup(a_reader_waits_for_room, fresh),
+		cmocka_unit_test_setup(what_is_printed_and_typed_is_counted, fresh),
 		cmocka_unit_test_setup(consoles_come_and_go_and_are_only_so_many, fresh),
 	};
 

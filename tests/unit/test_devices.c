@@ -1,6 +1,6 @@
 /* What a guest's configuration plugs in: made whole or not at all, whichever part fails. The
  * devices themselves are fakes: that each comes apart by itself is its own test's business. */
-/* links: guests/devices/devices.c guests/boot.c */
+/* links: guests/devices/devices.c guests/views/view.c guests/boot.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +14,12 @@
 #include <string.h>
 
 #include "guests/devices/devices.h"
+#include "guests/devices/virtio/balloon.h"
+#include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
+#include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
+#include "guests/views/guest.h"
 #include "kernel/io/network.h"
 #include "kernel/io/storage.h"
 #include "kernel/mem/heap.h"
@@ -159,6 +163,18 @@ struct virtio_rng *virtio_rng_create(struct vm *vm, struct pci_root *root)
 	return make();
 }
 
+void virtio_rng_get_info(const struct virtio_rng *rng, struct virtio_rng_info *info)
+{
+	(void)rng;
+	*info = (struct virtio_rng_info){.requests = 1, .bytes = 2, .throttled = 3};
+}
+
+uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
+{
+	(void)info;
+	return memory_bytes / 2;
+}
+
 void virtio_rng_destroy(struct virtio_rng *rng)
 {
 	unmake(rng);
@@ -263,7 +279,7 @@ static void test_refusals_name_the_place(void **state)
 static void test_information(void **state)
 {
 	static struct vm vm;
-	static struct devices_info info;
+	static struct guest_view info = {.memory_bytes = MIB};
 	struct devices *devices;
 	char why[BOOT_WHY_BYTES];
 
@@ -271,11 +287,17 @@ static void test_information(void **state)
 	left = -1;
 	config.console = CONFIG_CONSOLE_SERIAL;
 	assert_int_equal(devices_create(&config, &vm, NULL, NULL, &given_up, &devices, why), 0);
-	devices_get_info(devices, &info);
+	devices_get_view(devices, &info);
 	assert_int_equal(info.disk_count, 2);
 	assert_int_equal(info.disks[1].bytes, 4096);
 	assert_string_equal(info.disks[1].serial, "second");
+	assert_int_equal(info.disks[1].id, 1);
 	assert_int_equal(info.nic_count, 2);
+	assert_int_equal(info.nics[1].id, 1);
+	assert_int_equal(info.balloon.stat_used_bytes, MIB / 2);
+	assert_int_equal(info.rng.requests, 1);
+	assert_int_equal(info.rng.random_bytes, 2);
+	assert_int_equal(info.rng.throttled, 3);
 	assert_int_equal(devices_set_memory(devices, MIB), 0);
 	assert_int_equal(devices_set_memory(devices, 0), -EINVAL);
 	devices_destroy(devices);

@@ -4,6 +4,7 @@
  * failing. Launching is test_launch's; disks that do not answer are test_guest_stuck's.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
 /* links: guests/events/actor.c guests/events/event.c */
 /* links: tests/unit/fake_guest.c tests/unit/fake_threads.c */
@@ -161,6 +162,45 @@ static void requests(void **state)
 	assert_string_equal(fake_guest_info(g)->reason, "exited with status 7");
 }
 
+/* What a view says of a vCPU, while it is there and, however it is afterwards, at its end. */
+static void a_vcpu_is_shown(void **state)
+{
+	static const struct guest_config config = {.autostart = true, .memory_bytes = 4 * MIB};
+	static struct vcpu vcpu = {.state = VCPU_WAIT_SIPI};
+	struct guest *g = add("shown", &config);
+
+	(void)state;
+	vm->vcpu_count = 1;
+	vm->vcpus[0] = &vcpu;
+	vcpu.counters.exits[VMEXIT_HLT] = 3;
+	vcpu.counters.injected[VMEVENT_NMI] = 4;
+	vcpu.counters.injected[VMEVENT_SOFT] = 5;
+	vcpu.counters.msr_unknown_reads = 6;
+	vcpu.counters.msr_unknown_writes = 7;
+	for (unsigned life = 0; life < 2; life++) {
+		const struct guest_view *view = fake_guest_info(g);
+
+		assert_string_equal(view->state, life ? "stopped" : "running");
+		assert_int_equal(view->memory_bytes, 4 * MIB);
+		assert_int_equal(view->has_memory, life == 0);
+		assert_int_equal(view->console.typed_bytes, 6);
+		assert_int_equal(view->vcpu_count, 1);
+		assert_string_equal(view->vcpus[0].state, "wait-sipi");
+		assert_int_equal(view->vcpus[0].exit_count, VMEXIT_REASONS);
+		assert_string_equal(view->vcpus[0].exits[VMEXIT_HLT].name, "hlt");
+		assert_int_equal(view->vcpus[0].exits[VMEXIT_HLT].count, 3);
+		assert_int_equal(view->vcpus[0].injected_count, 4);
+		assert_string_equal(view->vcpus[0].injected[1].name, "nmi");
+		assert_int_equal(view->vcpus[0].injected[1].count, 4);
+		assert_string_equal(view->vcpus[0].injected[3].name, "soft");
+		assert_int_equal(view->vcpus[0].injected[3].count, 5);
+		assert_int_equal(view->vcpus[0].msr_unknown, 13);
+		if (life == 0)
+			ends(VM_STOP_POWEROFF);
+		memset(&vcpu, 0, sizeof vcpu);
+	}
+}
+
 /* Between being told to stop and having stopped, the last word counts. */
 static void the_last_word_counts(void **state)
 {
@@ -204,12 +244,12 @@ static void a_launch_that_fails(void **state)
 	ends(VM_STOP_CRASH);
 	assert_int_equal(fake_guest_fails, 0);
 	assert_int_equal(fake_guest_state(g), GUEST_FAILED);
-	assert_int_equal(fake_guest_info(g)->devices.disk_count, 0);
+	assert_int_equal(fake_guest_info(g)->disk_count, 0);
 	assert_int_equal(launches, 0);
 	assert_int_equal(guest_start(g, &actor_console), 0);
 	fake_guest_run();
 	ends(VM_STOP_CRASH);
-	assert_int_equal(fake_guest_info(g)->devices.disk_count, 1);
+	assert_int_equal(fake_guest_info(g)->disk_count, 1);
 }
 
 /* Each kind of end has its own policy. */
@@ -410,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(no_memory_to_add),
 		TEST(requests),
+		TEST(a_vcpu_is_shown),
 		TEST(the_last_word_counts),
 		TEST(a_launch_that_fails),
 		TEST(policies),

@@ -2,7 +2,7 @@
  * The state machine of a guest's life: every state with every request and fact, as one table,
  * and random walks that never get stuck.
  */
-/* links: guests/guest/life.c */
+/* links: guests/guest/life.c guests/views/guest.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,6 +5,7 @@
  * fakes, and a disk answers when the test says.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
 /* links: guests/events/actor.c guests/events/event.c guests/launch.c guests/devices/devices.c
  */
@@ -25,7 +26,10 @@
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
 #include "guests/console/console.h"
+#include "guests/devices/virtio/balloon.h"
+#include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
+#include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
 #include "guests/kernel.h"
 #include "guests/linux/linux.h"
@@ -192,9 +196,22 @@ int virtio_balloon_set(struct virtio_balloon *balloon, uint64_t bytes)
 	return 0;
 }
 
+uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
+{
+	(void)info, (void)memory_bytes;
+	return 0;
+}
+
+void virtio_rng_get_info(const struct virtio_rng *rng, struct virtio_rng_info *info)
+{
+	(void)rng;
+	*info = (struct virtio_rng_info){0};
+}
+
 void virtio_balloon_get_info(struct virtio_balloon *balloon, struct virtio_balloon_info *info)
 {
-	(void)balloon, (void)info;
+	(void)balloon;
+	*info = (struct virtio_balloon_info){0};
 }
 
 /* ---- what else a VM is made of -------------------------------------------------------------
@@ -225,6 +242,11 @@ void vm_destroy(struct vm *vm)
 		if (vms[i] == vm)
 			vms[i] = NULL;
 	fake_guest_vm_free(vm);
+}
+
+uint64_t guest_frames_free_bytes(void)
+{
+	return memory_free;
 }
 
 static struct vm *vm_of(const char *name)

@@ -43,7 +43,7 @@ static char undone[8];		  /* what was taken apart, in this order */
 static struct aspace *current, *const ours = (struct aspace *)1;
 static struct uart *uart_of_console;
 static enum config_protocol protocol;
-static uint64_t rsdp_told;
+static uint64_t rsdp_told, frames_left;
 static _Atomic bool given_up, give_up_late; /* late: as the kernel goes in */
 
 static bool fails(void)
@@ -92,6 +92,11 @@ void vm_destroy(struct vm *v)
 {
 	assert_ptr_equal(v, &vm);
 	undo('v');
+}
+
+uint64_t guest_frames_free_bytes(void)
+{
+	return frames_left;
 }
 
 struct chipset *chipset_create(struct vm *v, const struct chipset_params *params)
@@ -309,6 +314,27 @@ static void test_each_step_fails(void **state)
 	assert_int_equal(n - 1, 7); /* VM, chipset, devices, files, two tables, the kernel */
 }
 
+/* Where there is memory for it, a CPU that it is to have to itself may be another's still. */
+static void test_cpu_in_use(void **state)
+{
+	static const struct guest_config pinned = {.name = "guest",
+						   .cpus = {.count = 1, .pin_count = 1},
+						   .memory_bytes = 16 * MIB};
+	static const struct cpumask shared;
+	const struct launch_params params = {
+		.config = &pinned, .shared = &shared, .given_up = &given_up};
+	char why[BOOT_WHY_BYTES];
+	struct launch launch;
+
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		frames_left = 16 * MIB - n;
+		step_fails = 1;
+		assert_int_equal(launch_prepare(&params, &launch, why), n ? -ENOMEM : -EBUSY);
+		assert_int_equal(!!strstr(why, "CPU"), !n);
+	}
+}
+
 /* What was given up is not there in the end, however late that was. */
 static void test_given_up(void **state)
 {
@@ -371,11 +397,8 @@ static void test_acpi_install(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_protocol),
-		TEST(test_each_step_fails),
-		TEST(test_given_up),
-		TEST(test_each_write_fails),
-		TEST(test_acpi_install),
+		TEST(test_each_protocol), TEST(test_each_step_fails),  TEST(test_given_up),
+		TEST(test_cpu_in_use),	  TEST(test_each_write_fails), TEST(test_acpi_install),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

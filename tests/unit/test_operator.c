@@ -4,6 +4,7 @@
  * jobs are the real ones; guests, volumes, terminal and clock are the test's.
  */
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
+/* links: guests/console/aside.c */
 /* links: guests/actions/action.c guests/actions/bind.c guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */
@@ -13,7 +14,7 @@
 /* links: guests/config/tree.c guests/config/value.c guests/config/config.c */
 /* links: guests/config/derive.c kernel/lib/size.c */
 /* links: guests/events/event.c guests/events/actor.c tests/unit/fake_guests.c */
-/* links: tests/unit/fake_threads.c */
+/* links: tests/unit/fake_threads.c guests/views/sink.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,9 +30,7 @@
 #include "guests/actions/power.h"
 #include "guests/console/console.h"
 #include "guests/console/operator.h"
-#include "guests/console/report.h"
-#include "guests/console/report_devices.h"
-#include "guests/console/report_networks.h"
+#include "guests/console/show.h"
 #include "guests/events/event.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/io/volume.h"
@@ -108,48 +107,76 @@ size_t console_read(struct console *console, char *buf, size_t bytes)
 	return n;
 }
 
-void report_list(void)
+void show_list(struct sink *to)
 {
-	operator_say("a list\n");
+	sink_text(to, "a list\n");
 }
 
-void report_cpus(void)
+void show_cpus(struct sink *to)
 {
+	(void)to;
 }
 
-void report_memory(void)
+void show_memory(struct sink *to)
 {
+	(void)to;
 }
 
-void report_machine(void)
+void show_machine(struct sink *to)
 {
+	(void)to;
 }
 
-void report_disks(void)
+/* Of many lines, some before the disk is waited for. */
+void show_disks(struct sink *to)
 {
+	sink_text(to, "nvme0\n");
+	while (!disk_answers)
+		thread_block();
+	for (unsigned i = 1; i < 1000; i++)
+		sink_print(to, "nvme%u\n", i);
 }
 
-void report_networks(void)
+void show_networks(struct sink *to)
 {
+	(void)to;
 }
 
-void report_stations(void)
+void show_stations(struct sink *to)
 {
+	(void)to;
 }
 
-void report_log(unsigned lines)
+void show_metrics(struct sink *to)
 {
-	operator_say("%u lines\n", lines);
+	sink_text(to, "figures\x1b\n");
 }
 
-void report_guest(struct guest *guest)
+void show_json(struct sink *to, const char *what)
 {
-	operator_say("this is %s\n", guest_name(guest));
+	while (show_json_waits(what) && !disk_answers)
+		thread_block();
+	sink_print(to, "json of %s\n", what ? what : "nothing");
 }
 
-void report_counters(struct guest *guest)
+bool show_json_waits(const char *what)
 {
-	(void)guest;
+	return what && !strcmp(what, "disks");
+}
+
+void show_log(struct sink *to, unsigned lines)
+{
+	sink_print(to, "%u lines\n", lines);
+}
+
+void show_guest(struct sink *to, struct guest *guest)
+{
+	sink_print(to, "this is %s\n", guest_name(guest));
+}
+
+void show_counters(struct sink *to, struct guest *guest)
+{
+	(void)to, (void)guest;
 }
 
 static void machine_off(bool reboot)
@@ -272,6 +299,9 @@ static void reports_are_called(void **state)
 	assert_string_equal(say("list"), "a list\n");
 	assert_string_equal(say("log 3"), "3 lines\n");
 	assert_string_equal(say("log"), "20 lines\n");
+	assert_string_equal(say("metrics"), "figures?\n"); /* no control byte passes */
+	assert_string_equal(say("json"), "json of nothing\n");
+	assert_string_equal(say("json guests"), "json of guests\n");
 	assert_string_equal(say("log x"), "log takes a number of lines, from 1 on.\n");
 	assert_string_equal(say("show beta"), "this is beta\n");
 	assert_string_equal(say("show nobody"),
@@ -314,7 +344,7 @@ static void mistakes_get_the_action_s_own_words(void **state)
 static void a_job_s_end_is_shown(void **state)
 {
 	(void)state;
-	fake_guests[0].info.devices.balloon.driven = false;
+	fake_guests[0].info.balloon.driven = false;
 	assert_non_null(strstr(say("balloon alpha"), "alpha has 512 MiB and is to make do"));
 	assert_string_equal(say("balloon alpha 512 MiB"),
 			    "alpha is asked; `balloon alpha` says how far it is.\n");
@@ -438,6 +468,44 @@ static void stuck_disks_block_only_their_jobs(void **state)
 	answer();
 }
 
+/* A report that waits for a disk shows what it has, all of it once the disk answers, and can be
+ * left; the next such waits its turn, and nothing else does. */
+static void a_report_that_waits_can_be_left(void **state)
+{
+	(void)state;
+	fake_threads_refused = true;
+	assert_non_null(strstr(say("disks"), "has no memory for a thread"));
+	fake_threads_refused = false;
+	type("disks\rlist\r");
+	assert_string_equal(shown, "disks\nnvme0\n");
+	answer();
+	assert_non_null(strstr(shown, "\nnvme998\nnvme999\n" PROMPT "list\na list\n" PROMPT));
+
+	type("disks\r");
+	assert_string_equal(shown, "disks\nnvme0\n");
+	press("list\r\x03");
+	assert_string_equal(shown, "disks\nnvme0\n^C\n" PROMPT);
+	assert_string_equal(say("json disks"),
+			    "One that was asked for before still waits for a disk.\n");
+	assert_string_equal(say("json guests"), "json of guests\n");
+	assert_string_equal(say("json"), "json of nothing\n");
+	shown[0] = '\0';
+	answer(); /* nobody wants to know any more */
+	assert_string_equal(shown, "");
+
+	type("json disks\r");
+	pass(59 * NSEC_PER_SEC);
+	assert_string_equal(shown, "json disks\n");
+	pass(NSEC_PER_SEC);
+	assert_string_equal(shown,
+			    "json disks\nIt waits for a disk, and is left alone.\n" PROMPT);
+	answer();
+	disk_answers = true;
+	assert_string_equal(say("json disks"), "json of disks\n");
+	assert_non_null(strstr(say("disks"), "\nnvme999\n"));
+	disk_answers = false;
+}
+
 static void events_are_shown_from_a_number_on(void **state)
 {
 	char text[64];
@@ -481,6 +549,7 @@ int main(void)
 		cmocka_unit_test_setup(control_c_leaves_a_job_to_itself, fresh),
 		cmocka_unit_test_setup(nobody_waits_for_ever, fresh),
 		cmocka_unit_test_setup(stuck_disks_block_only_their_jobs, fresh),
+		cmocka_unit_test_setup(a_report_that_waits_can_be_left, fresh),
 		cmocka_unit_test_setup(events_are_shown_from_a_number_on, fresh),
 	};
 

@@ -98,7 +98,7 @@ void thread_block_until(uint64_t deadline_ns)
 	now = deadline_ns;
 	for (unsigned i = 0; i < fake_guests_count; i++)
 		if (due(&plan.ends_ns[i]))
-			fake_guests[i].info.state = GUEST_STOPPED;
+			fake_guests[i].state = GUEST_STOPPED;
 	if (due(&plan.again_ns))
 		power_request(again_reboots, &actor_console);
 	if (due(&plan.cancel_ns))
@@ -251,8 +251,8 @@ static void it_waits_for_the_last_that_listens(void **state)
 		fresh(state);
 		plan.ends_ns[0] = NSEC_PER_SEC;
 		plan.ends_ns[1] = 6 * NSEC_PER_SEC;
-		fake_guests[1].info.state = states[i];
-		fake_guests[2].info.state = GUEST_FAILED;
+		fake_guests[1].state = states[i];
+		fake_guests[2].state = GUEST_FAILED;
 		request(&action_poweroff);
 		assert_int_equal(off.count, 1);
 		assert_in_range(off.ns, 6 * NSEC_PER_SEC, 7 * NSEC_PER_SEC);

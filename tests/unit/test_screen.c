@@ -1,5 +1,5 @@
 /* What the terminal shows of several guests: a model terminal reads what the screen sends. */
-/* links: guests/console/screen.c guests/console/row.c */
+/* links: guests/console/screen.c guests/console/row.c kernel/lib/utf8.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -110,9 +110,15 @@ static uint64_t drain(uint64_t ns, uint32_t each)
 
 static void test_limit(void **state)
 {
+	struct virtio_rng_info info;
+
 	(void)state;
 	drain(NSEC_PER_SEC, PAGE_BYTES); /* what is saved up */
 	assert_in_range(drain(4 * NSEC_PER_SEC, PAGE_BYTES), 3 * MIB, 5 * MIB);
+	virtio_rng_get_info(rng, &info);
+	assert_in_range(info.bytes, 3 * MIB, 6 * MIB);
+	assert_int_equal(info.bytes / PAGE_BYTES, info.requests);
+	assert_true(info.throttled > 0);
 	drain(NSEC_PER_SEC, 1); /* what was asked for before */
 	assert_in_range(drain(4 * NSEC_PER_SEC, 1), 3 * 4096, 5 * 4096);
 }

@@ -149,13 +149,21 @@ $(BUILD)/lvmtool: $(patsubst %,$(BUILD)/unit/obj/%.o,$(wildcard tools/lvm/*.c) $
 	$(CHECK_OBJECTS)
 	$(call say,LD) $(UNIT_CC) -o $@ $^
 
+# What the writers of guests/views make of samples, and the tool that knows metrics best.
+$(BUILD)/viewtool: $(patsubst %,$(BUILD)/unit/obj/%.o,tools/viewtool/main.c \
+	$(wildcard guests/views/*.c) kernel/lib/utf8.c) $(CHECK_OBJECTS)
+	$(call say,LD) $(UNIT_CC) -o $@ $^
+
+$(BUILD)/promtool: | $(PACKAGES)
+	$(call say,FETCH) tests/tools/fetch-promtool $@
+
 # Kernels of Debian's that tests start as guests. Fetched once.
 $(BUILD)/kernels: | $(PACKAGES)
 	$(call say,FETCH) tests/system/fetch-kernels $@
 
 # Everything that a whole-machine test starts.
 MACHINE := kernel checked samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config \
-	$(BUILD)/lvmtool bochs $(BUILD)/kernels
+	$(BUILD)/lvmtool $(BUILD)/viewtool $(BUILD)/promtool bochs $(BUILD)/kernels
 run_all = @tools/test/run --unit $(UNIT) $(STRESS) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE)

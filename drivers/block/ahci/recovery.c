@@ -113,7 +113,7 @@ void ahci_lost(struct block_host *h)
 	struct ahci_port *p = container_of(h, struct ahci_port, host);
 
 	ahci_port_off(p);
-	p->dev.gone = true;
+	blkdev_set_gone(&p->dev);
 }
 
 /* Its cache is written, and its heads are parked. */

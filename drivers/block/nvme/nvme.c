@@ -58,7 +58,7 @@ static void nvme_lost(struct block_host *h)
 
 	pci_disable(c->pci, PCI_ENABLE_MASTER);
 	for (unsigned i = 0; i < c->namespace_count; i++)
-		c->namespaces[i]->dev.gone = true;
+		blkdev_set_gone(&c->namespaces[i]->dev);
 }
 
 static void nvme_host_shutdown(struct block_host *h)

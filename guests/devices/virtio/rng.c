@@ -29,6 +29,8 @@ struct virtio_rng {
 	struct bucket bytes;
 	struct timer limit;
 	struct virtq_chain chain;
+	/* Written by the device's thread, read by anyone. */
+	_Atomic uint64_t requests, given_bytes, throttled;
 };
 
 static struct virtio_rng *of(struct virtio *virtio)
@@ -58,6 +60,8 @@ static void fill(struct virtio_rng *rng, struct virtq *q)
 		done += now;
 	}
 	bucket_take(&rng->bytes, MAX(done, (uint32_t)REQUEST_COST), clock_now_ns());
+	atomic_fetch_add_explicit(&rng->requests, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&rng->given_bytes, done, memory_order_relaxed);
 	virtq_push(q, chain->id, chain->descriptors, done);
 }
 
@@ -66,9 +70,11 @@ static bool allowed(struct virtio_rng *rng)
 {
 	uint64_t ready = bucket_ready_ns(&rng->bytes, REQUEST_COST, clock_now_ns());
 
-	if (ready)
-		timer_arm(&rng->limit, ready);
-	return !ready;
+	if (!ready)
+		return true;
+	atomic_fetch_add_explicit(&rng->throttled, 1, memory_order_relaxed);
+	timer_arm(&rng->limit, ready);
+	return false;
 }
 
 /* 0 when there is nothing more to do for now. -EINVAL: the driver broke the rules. */
@@ -158,4 +164,11 @@ void virtio_rng_destroy(struct virtio_rng *rng)
 	virtio_destroy(&rng->virtio);
 	timer_cancel(&rng->limit);
 	heap_free(rng);
+}
+
+void virtio_rng_get_info(const struct virtio_rng *rng, struct virtio_rng_info *info)
+{
+	info->requests = atomic_load_explicit(&rng->requests, memory_order_relaxed);
+	info->bytes = atomic_load_explicit(&rng->given_bytes, memory_order_relaxed);
+	info->throttled = atomic_load_explicit(&rng->throttled, memory_order_relaxed);
 }
