@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "drivers/volume/partition.h"
+#include "kernel/io/look.h"
 #include "kernel/lib/crc32.h"
 
 #define MBR_ENTRIES_AT	    446
@@ -221,8 +222,8 @@ static const char *read_array(struct gpt *gpt, uint8_t *piece, int *error)
 
 	for (uint64_t done = 0; done < array_bytes(header); done += bytes) {
 		bytes = MIN(array_bytes(header) - done, GPT_PIECE_BYTES);
-		*error = blk_read(gpt->disk, start + done, piece,
-				  ALIGN_UP(bytes, gpt->disk->block_bytes));
+		*error = look_read(gpt->disk, start + done, piece,
+				   ALIGN_UP(bytes, gpt->disk->block_bytes));
 		if (*error)
 			return "cannot be read";
 		crc = crc32_update(crc, piece, bytes);
@@ -260,8 +261,8 @@ static const char *try_table(struct gpt *gpt, uint64_t lba, int *error)
 	const char *fault = "needs more memory than there is";
 
 	gpt->left_out = gpt->odd = gpt->over = 0;
-	*error = piece ? blk_read(gpt->disk, lba * gpt->disk->block_bytes, piece,
-				  gpt->disk->block_bytes)
+	*error = piece ? look_read(gpt->disk, lba * gpt->disk->block_bytes, piece,
+				   gpt->disk->block_bytes)
 		       : -ENOMEM;
 	if (piece)
 		fault = *error ? "cannot be read"

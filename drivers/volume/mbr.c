@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "drivers/volume/partition.h"
+#include "kernel/io/look.h"
 
 #define MBR_SIGNATURE_OFFSET 440 /* of the disk, 4 bytes */
 #define MBR_ENTRIES_OFFSET   446
@@ -132,7 +133,7 @@ static int walk_chain(struct mbr *mbr, const struct mbr_entry *extended, uint8_t
 
 	while (goes_on(mbr, lba)) {
 		const struct mbr_entry *link = NULL;
-		int error = blk_read(disk, lba * disk->block_bytes, block, disk->block_bytes);
+		int error = look_read(disk, lba * disk->block_bytes, block, disk->block_bytes);
 
 		if (error)
 			return error;

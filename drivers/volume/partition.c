@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drivers/volume/piece.h"
+#include "kernel/io/look.h"
 
 #define CAPACITY_FIRST 16
 
@@ -70,7 +71,7 @@ int partitions_read(struct blkdev *disk, struct partition_table *table)
 	*table = (struct partition_table){0};
 	if (!block)
 		return -ENOMEM;
-	error = blk_read(disk, 0, block, disk->block_bytes);
+	error = look_read(disk, 0, block, disk->block_bytes);
 	if (!error) {
 		error = gpt_read(disk, block, table);
 		if (error == -ENOENT)

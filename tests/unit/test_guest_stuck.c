@@ -5,12 +5,12 @@
  * fakes, and a disk answers when the test says.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
-/* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c guests/boot.c */
 /* links: guests/events/actor.c guests/events/event.c guests/launch.c guests/devices/devices.c
  */
 /* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c */
-/* links: tests/unit/fake_guest.c tests/unit/fake_threads.c tests/unit/fake_blkdev.c */
+/* links: tests/unit/fake_guest.c tests/unit/fake_guest_parts.c tests/unit/fake_threads.c */
+/* links: tests/unit/fake_blkdev.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,34 +23,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/acpi/acpi.h"
-#include "guests/bios/bios.h"
-#include "guests/console/console.h"
-#include "guests/devices/virtio/balloon.h"
 #include "guests/devices/virtio/blk.h"
-#include "guests/devices/virtio/console.h"
-#include "guests/devices/virtio/net.h"
-#include "guests/devices/virtio/rng.h"
-#include "guests/kernel.h"
-#include "guests/linux/linux.h"
-#include "guests/mptable/mptable.h"
-#include "guests/multiboot/multiboot.h"
-#include "kernel/io/network.h"
 #include "kernel/io/storage.h"
-#include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 #include "tests/unit/fake_blkdev.h"
 #include "tests/unit/fake_guest.h"
+#include "tests/unit/fake_guest_parts.h"
 #include "tests/unit/fake_threads.h"
 
-#define ALL_MEMORY (2 * GIB)
-#define PATIENCE   (10 * NSEC_PER_SEC)
+#define PATIENCE (10 * NSEC_PER_SEC)
 
 static struct fake_disk stuck, good;
 static unsigned opened; /* of `good` */
 static bool under_way;	/* VMs have requests to their disks when they end */
-static uint64_t memory_free = ALL_MEMORY;
-static struct vm *vms[4]; /* that are there */
 
 /* ---- disks that take their time ---------------------------------------------------------- */
 
@@ -127,214 +112,6 @@ void virtio_blk_destroy(struct virtio_blk *blk)
 		read_block(container_of((struct blkdev *)blk, struct fake_disk, dev));
 }
 
-void virtio_blk_get_info(const struct virtio_blk *blk, struct virtio_blk_info *info)
-{
-	(void)blk, (void)info;
-}
-
-struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
-				     const struct virtio_net_params *params)
-{
-	(void)vm, (void)root, (void)params;
-	return NULL;
-}
-
-void virtio_net_destroy(struct virtio_net *net)
-{
-	(void)net;
-}
-
-void virtio_net_get_info(const struct virtio_net *net, struct virtio_net_info *info)
-{
-	(void)net, (void)info;
-}
-
-int network_attach(const struct network_port_config *config, struct netdev **dev,
-		   char why[NETWORK_WHY_BYTES])
-{
-	(void)config, (void)dev, (void)why;
-	return -ENOENT;
-}
-
-struct virtio_rng *virtio_rng_create(struct vm *vm, struct pci_root *root)
-{
-	(void)root;
-	return (struct virtio_rng *)vm;
-}
-
-void virtio_rng_destroy(struct virtio_rng *rng)
-{
-	(void)rng;
-}
-
-struct virtio_console *virtio_console_create(struct vm *vm, struct pci_root *root,
-					     struct console *console)
-{
-	(void)root, (void)console;
-	return (struct virtio_console *)vm;
-}
-
-void virtio_console_destroy(struct virtio_console *console)
-{
-	(void)console;
-}
-
-struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root)
-{
-	(void)root;
-	return (struct virtio_balloon *)vm;
-}
-
-void virtio_balloon_destroy(struct virtio_balloon *balloon)
-{
-	(void)balloon;
-}
-
-int virtio_balloon_set(struct virtio_balloon *balloon, uint64_t bytes)
-{
-	(void)balloon, (void)bytes;
-	return 0;
-}
-
-uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
-{
-	(void)info, (void)memory_bytes;
-	return 0;
-}
-
-void virtio_rng_get_info(const struct virtio_rng *rng, struct virtio_rng_info *info)
-{
-	(void)rng;
-	*info = (struct virtio_rng_info){0};
-}
-
-void virtio_balloon_get_info(struct virtio_balloon *balloon, struct virtio_balloon_info *info)
-{
-	(void)balloon;
-	*info = (struct virtio_balloon_info){0};
-}
-
-/* ---- what else a VM is made of -------------------------------------------------------------
- */
-
-struct vm *vm_create(const struct vm_params *params)
-{
-	struct vm *vm = NULL;
-
-	if (params->memory_bytes <= memory_free)
-		vm = fake_guest_vm(params->name, params->stopped, params->arg);
-	if (!vm)
-		return NULL;
-	vm->params.memory_bytes = params->memory_bytes;
-	memory_free -= params->memory_bytes;
-	for (unsigned i = 0; i < ARRAY_SIZE(vms); i++)
-		if (!vms[i]) {
-			vms[i] = vm;
-			break;
-		}
-	return vm;
-}
-
-void vm_destroy(struct vm *vm)
-{
-	memory_free += vm->params.memory_bytes;
-	for (unsigned i = 0; i < ARRAY_SIZE(vms); i++)
-		if (vms[i] == vm)
-			vms[i] = NULL;
-	fake_guest_vm_free(vm);
-}
-
-uint64_t guest_frames_free_bytes(void)
-{
-	return memory_free;
-}
-
-static struct vm *vm_of(const char *name)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(vms); i++)
-		if (vms[i] && !strcmp(vms[i]->name, name))
-			return vms[i];
-	return NULL;
-}
-
-struct chipset *chipset_create(struct vm *vm, const struct chipset_params *params)
-{
-	(void)params;
-	return (struct chipset *)vm;
-}
-
-void chipset_destroy(struct chipset *chipset)
-{
-	(void)chipset;
-}
-
-struct pci_root *chipset_pci(struct chipset *chipset)
-{
-	return (struct pci_root *)chipset;
-}
-
-struct uart *chipset_console(struct chipset *chipset)
-{
-	return (struct uart *)chipset;
-}
-
-struct uart_host console_uart_host(struct console *console)
-{
-	(void)console;
-	return (struct uart_host){0};
-}
-
-int bios_install(struct gmem *gm)
-{
-	(void)gm;
-	return 0;
-}
-
-int acpi_install(struct gmem *gm, unsigned vcpu_count, uint64_t *rsdp)
-{
-	(void)gm, (void)vcpu_count, (void)rsdp;
-	return 0;
-}
-
-int mptable_install(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-
-int kernel_open(const struct config_boot *boot, struct mem_account *account,
-		struct kernel_files *files, char why[BOOT_WHY_BYTES])
-{
-	(void)boot, (void)account, (void)why;
-	files->protocol = CONFIG_PROTOCOL_LINUX;
-	return 0;
-}
-
-void kernel_close(struct kernel_files *files)
-{
-	(void)files;
-}
-
-int linux_load(struct gmem *gm, const struct boot_source *source, struct vcpu_entry *entry,
-	       char why[BOOT_WHY_BYTES])
-{
-	(void)gm, (void)source, (void)entry, (void)why;
-	return 0;
-}
-
-int multiboot_load(struct gmem *gm, const struct boot_source *source,
-		   enum multiboot_version version, struct vcpu_entry *entry,
-		   char why[BOOT_WHY_BYTES])
-{
-	(void)gm, (void)source, (void)version, (void)entry, (void)why;
-	return 0;
-}
-
-struct aspace *thread_set_aspace(struct aspace *as)
-{
-	return as;
-}
-
 /* ---- the tests -----------------------------------------------------------------------------
  */
 
@@ -375,7 +152,7 @@ static int clean(void **state)
 	fake_guest_remove_all();
 	answer();
 	fake_guest_run_on();
-	assert_int_equal(memory_free, ALL_MEMORY);
+	assert_int_equal(fake_parts_memory_free, FAKE_PARTS_MEMORY);
 	assert_false(storage_owner(&stuck.dev, 0, stuck.dev.bytes, owner));
 	assert_false(storage_owner(&good.dev, 0, good.dev.bytes, owner));
 	assert_int_equal(fake_guest_held, 0);
@@ -411,7 +188,7 @@ static void others_live(void)
 	assert_int_equal(guest_remove(g, &actor_console), 0);
 	fake_guest_run();
 	assert_int_equal(fake_guest_state(g), GUEST_STOPPED);
-	assert_null(vm_of("other"));
+	assert_null(fake_parts_vm("other"));
 	guest_put(g);
 	assert_true(fake_guest_now_ns - now_ns <= 100 * NSEC_PER_MSEC);
 }
@@ -442,10 +219,10 @@ static void a_start_that_hangs_is_stopped(void **state)
 			    "stopped by the operator before it ran");
 	assert_int_equal(guest_stop(web, &actor_console), -EINVAL); /* it is so already */
 	others_live();
-	assert_int_equal(memory_free, ALL_MEMORY - GIB);
+	assert_int_equal(fake_parts_memory_free, FAKE_PARTS_MEMORY - GIB);
 	answer();
 	assert_int_equal(fake_guest_state(web), GUEST_STOPPED);
-	assert_int_equal(memory_free, ALL_MEMORY);
+	assert_int_equal(fake_parts_memory_free, FAKE_PARTS_MEMORY);
 	assert_int_equal(opened, 0);		/* the other disk was not asked any more */
 	assert_int_equal(fake_guest_starts, 3); /* of the other guest */
 }
@@ -480,9 +257,9 @@ static void a_start_that_hangs_is_removed(void **state)
 	others_live();
 	assert_int_equal(fake_guest_state(old), GUEST_STOPPING);
 	guest_put(old);
-	assert_int_equal(memory_free, ALL_MEMORY - GIB - 256 * MIB);
+	assert_int_equal(fake_parts_memory_free, FAKE_PARTS_MEMORY - GIB - 256 * MIB);
 	answer();
-	assert_int_equal(memory_free, ALL_MEMORY - 256 * MIB);
+	assert_int_equal(fake_parts_memory_free, FAKE_PARTS_MEMORY - 256 * MIB);
 	assert_int_equal(fake_threads_alive(), 2); /* the control thread, and the new worker */
 }
 
@@ -514,7 +291,7 @@ static void an_end_that_hangs(void **state)
 	assert_int_equal(fake_guest_state(web), GUEST_STOPPING);
 	answer();
 	assert_int_equal(fake_guest_state(web), GUEST_STOPPED);
-	assert_int_equal(memory_free, ALL_MEMORY);
+	assert_int_equal(fake_parts_memory_free, FAKE_PARTS_MEMORY);
 }
 
 static void a_crash_restarts_once_the_disk_has_answered(void **state)
@@ -525,7 +302,7 @@ static void a_crash_restarts_once_the_disk_has_answered(void **state)
 	(void)state;
 	config.on_crash = CONFIG_POLICY_RESTART;
 	web = add_running(&config);
-	fake_guest_end(vm_of("web"), VM_STOP_CRASH);
+	fake_guest_end(fake_parts_vm("web"), VM_STOP_CRASH);
 	fake_guest_run_until(fake_guest_now_ns + 60 * NSEC_PER_SEC);
 	assert_int_equal(fake_guest_state(web), GUEST_STOPPING);
 	others_live();
@@ -627,7 +404,7 @@ static void memory_that_is_not_back_yet(void **state)
 	fake_guest_run();
 	answer();
 	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
-	assert_int_equal(memory_free, ALL_MEMORY - 3 * GIB / 2);
+	assert_int_equal(fake_parts_memory_free, FAKE_PARTS_MEMORY - 3 * GIB / 2);
 }
 
 /* Stopped and the other started in one breath, before the vCPUs have stopped. */
@@ -646,7 +423,7 @@ static void one_after_the_other(void **state)
 	fake_guest_run();
 	assert_int_equal(fake_guest_state(g), GUEST_STARTING);
 	fake_guest_obeys = true;
-	fake_guest_park(vm_of("web"));
+	fake_guest_park(fake_parts_vm("web"));
 	fake_guest_run();
 	assert_int_equal(fake_guest_state(web), GUEST_STOPPED);
 	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);

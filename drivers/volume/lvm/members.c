@@ -9,6 +9,7 @@
 #include "drivers/volume/lvm/label.h"
 #include "drivers/volume/partition.h"
 #include "drivers/volume/why.h"
+#include "kernel/io/look.h"
 
 static struct blkdev *device(struct lvm_disk *disk)
 {
@@ -17,7 +18,7 @@ static struct blkdev *device(struct lvm_disk *disk)
 
 static int read_blocks(struct lvm_disk *disk, uint64_t offset, void *buf, size_t bytes)
 {
-	return blk_read(device(disk), offset, buf, bytes);
+	return look_read(device(disk), offset, buf, bytes);
 }
 
 static int write_blocks(struct lvm_disk *disk, uint64_t offset, const void *buf, size_t bytes)
