@@ -19,16 +19,15 @@ static struct config_machine machine; /* fixed after start-up */
 
 /* Guards what follows. Held for copies only: what is slow is done by who has set `changing`,
  * while `desired` and `text` stay as they are. */
-static struct mutex lock;
-static struct config *desired;
-static char *text; /* the document that says so; NULL: none says all of it */
+static struct mutex lock = MUTEX(lock, "catalogue");
+static struct config *desired; /* NULL before the machine is known */
+static char *text;	       /* the document that says so; NULL: none says all of it */
 static size_t text_length;
 static const struct catalogue_store *store;
 static bool changing;
 
 int catalogue_init(const struct config_machine *given, const struct host_config *host)
 {
-	mutex_init(&lock, "catalogue");
 	machine = *given;
 	desired = calloc(1, sizeof(*desired));
 	if (!desired)
@@ -49,7 +48,7 @@ struct config *catalogue_get(void)
 	struct config *copy;
 
 	mutex_lock(&lock);
-	copy = config_copy(desired);
+	copy = desired ? config_copy(desired) : NULL;
 	mutex_unlock(&lock);
 	return copy;
 }
@@ -73,7 +72,7 @@ char *catalogue_text(size_t *length)
 	if (text) {
 		copy = copy_text(text, text_length);
 		*length = text_length;
-	} else if (config_write_document(desired, CONFIG_YAML, &copy, length)) {
+	} else if (desired && config_write_document(desired, CONFIG_YAML, &copy, length)) {
 		copy = NULL;
 	}
 	mutex_unlock(&lock);
@@ -211,7 +210,7 @@ static int undo(struct follow *follow, const struct config *before,
 	int err;
 
 	follow->next = before;
-	follow->job = NULL; /* it is not to be cancelled again */
+	follow->waiter = NULL; /* it is not to be cancelled again */
 	follow->report = NULL;
 	follow->why = why;
 	err = config_plan_make(&back, follow->actual, before, follow->present, catalogue_runs,
@@ -234,7 +233,7 @@ static int carry_out(struct catalogue_change *change, const struct config *befor
 		.next = change->next,
 		.present = &machine.cpus,
 		.actor = change->actor,
-		.job = change->job,
+		.waiter = change,
 		.report = change->report,
 		.why = change->why,
 	};
@@ -315,8 +314,13 @@ int catalogue_apply(struct catalogue_change *change)
 
 	change->kept = CATALOGUE_TRANSIENT;
 	snprintf(change->why, CONFIG_WHY_MAX, "another change is under way; `jobs` shows it");
+	if (!machine.cpu_count) {
+		snprintf(change->why, CONFIG_WHY_MAX,
+			 "this machine can't run guests, or not yet; the log says why");
+		return -ENODEV;
+	}
 	mutex_lock(&lock);
-	if (!changing) {
+	if (desired && !changing) {
 		changing = true;
 		before = config_copy(desired);
 		err = 0;

@@ -10,8 +10,6 @@
 #include "guests/config/plan.h"
 #include "guests/events/actor.h"
 
-struct job;
-
 /*
  * A place where documents are kept across a restart of the machine. One counts at a time: of a
  * machine in a cluster the cluster's, else the boot partition's, else none, and then changes
@@ -38,7 +36,10 @@ struct catalogue_change {
 	const char *text;
 	size_t length;
 	const struct actor *actor;
-	struct job *job; /* that waits for it, or NULL */
+	/* Whether who waits for it has had enough, and how far it is; NULL: nobody asks. */
+	bool (*cancelled)(void *waiter);
+	void (*progress)(void *waiter, uint32_t steps, uint32_t of);
+	void *waiter;
 	/* Out: */
 	struct config_report *report; /* what is wrong with the document */
 	enum catalogue_kept kept;
@@ -55,7 +56,8 @@ int catalogue_init(const struct config_machine *machine, const struct host_confi
 /* NULL: none. `store` stays the caller's, and is used until another is set. Any thread. */
 void catalogue_set_store(const struct catalogue_store *store);
 
-/* A copy of what there is to be, for config_free(); NULL: out of memory. Thread context. */
+/* A copy of what there is to be, for config_free(); NULL: out of memory, or still
+ * starting. Thread context. */
 struct config *catalogue_get(void);
 
 /* The document that would be kept, NUL-terminated, for free(); NULL: out of memory. */
@@ -75,9 +77,10 @@ int catalogue_plan(const struct config *next, struct config_plan *plan);
  * Carries a configuration out: checks it, stops, deletes, creates, changes and starts by its
  * plan, all or nothing, and keeps it. Waits for guests that have to stop first. 0, and `kept`
  * says whether it is stored; -EINVAL, with `report`; -EBUSY: another change is under way;
- * -ECANCELED: the job was cancelled while it waited; -ENOMEM, or as network_create(), with
- * `why`. After an error all is as it was, or `why` says what is not. Starting is a guest's own
- * matter: one that can't start is there, and failed. Thread context; sleeps.
+ * -ENODEV: the machine can't run guests; -ECANCELED: `cancelled` was true while it waited;
+ * -ENOMEM, or as network_create(), with `why`. After an error all is as it was, or `why` says
+ * what is not. Starting is a guest's own matter: one that can't start is there, and failed.
+ * Thread context; sleeps.
  */
 int catalogue_apply(struct catalogue_change *change);
 

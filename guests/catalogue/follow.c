@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guests/actions/job.h"
 #include "guests/catalogue/internal.h"
 #include "guests/config/merge.h"
 #include "guests/events/event.h"
@@ -23,6 +22,13 @@ bool catalogue_runs(void *context, const char *name)
 	(void)context;
 	guest_put(guest);
 	return runs;
+}
+
+static bool cancelled(const struct follow *follow)
+{
+	const struct catalogue_change *change = follow->waiter;
+
+	return change && change->cancelled && change->cancelled(change->waiter);
 }
 
 static int refuse(struct follow *follow, int err, const char *name, const char *what)
@@ -48,7 +54,7 @@ static int stop(struct follow *follow, const char *name)
 		return gone(follow, name);
 	while (!err && !guest_at_rest(guest)) {
 		guest_stop(guest, follow->actor);
-		if (job_cancelled(follow->job))
+		if (cancelled(follow))
 			err = refuse(follow, -ECANCELED, name, "had not stopped yet");
 		else if (!guest_at_rest(guest))
 			thread_sleep_ns(REST_POLL_NS);
@@ -122,7 +128,7 @@ static int change(struct follow *follow, const char *name)
 
 	while (guest &&
 	       (err = guest_configure(guest, config, &shared, follow->actor)) == -EBUSY) {
-		if (job_cancelled(follow->job))
+		if (cancelled(follow))
 			break;
 		thread_sleep_ns(REST_POLL_NS);
 	}
@@ -182,8 +188,8 @@ int catalogue_follow(struct follow *follow, const struct config_plan *plan)
 	int err = 0;
 
 	for (uint32_t i = 0; i < plan->step_count && !err; i++) {
-		job_progress(follow->job, i, plan->step_count, "%u of %u steps are done",
-			     (unsigned)i, (unsigned)plan->step_count);
+		if (follow->waiter && follow->waiter->progress)
+			follow->waiter->progress(follow->waiter->waiter, i, plan->step_count);
 		err = follow_step(follow, &plan->steps[i]);
 	}
 	return err;

@@ -15,7 +15,7 @@ struct follow {
 	const struct config *next;
 	const struct cpumask *present;
 	const struct actor *actor;
-	struct job *job;
+	const struct catalogue_change *waiter; /* or NULL */
 	struct config *actual;
 	struct config_report *report; /* or NULL: what has a place in the document goes there */
 	char *why;		      /* CONFIG_WHY_MAX bytes */

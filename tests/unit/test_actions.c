@@ -100,6 +100,17 @@ const struct action action_poweroff = {.name = "poweroff",
 const struct action action_reboot = {
 	.name = "reboot", .role = ROLE_ADMIN, .arguments = &action_no_arguments, .run = power};
 
+/* What documents do is test_documents'. */
+#define DOCUMENT_ACTION(word)                                                   \
+	const struct action action_##word = {.name = #word,                     \
+					     .role = ROLE_ADMIN,                \
+					     .arguments = &action_no_arguments, \
+					     .run = power}
+DOCUMENT_ACTION(plan);
+DOCUMENT_ACTION(apply);
+DOCUMENT_ACTION(create);
+DOCUMENT_ACTION(delete);
+
 /* ---- volumes
  * --------------------------------------------------------------------------------- */
 
