@@ -5,8 +5,6 @@
 #include "guests/config/config.h"
 #include "guests/config/bind.h"
 #include "guests/config/derive.h"
-#include "guests/config/merge.h"
-#include "guests/config/write.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,49 +91,6 @@ int config_parse_guest(const char *bytes, size_t length, const char *file,
 		error = bind_guest(tree.root, host, guest, report);
 	config_tree_free(&tree);
 	return error;
-}
-
-static int take_text(struct config_text *text, char **bytes, size_t *length)
-{
-	config_text_add(text, "\n", 1);
-	*bytes = text->failed ? NULL : text->bytes;
-	*length = text->length;
-	if (!text->failed)
-		return 0;
-	config_text_free(text);
-	return -ENOMEM;
-}
-
-int config_write_document(const struct config *config, enum config_format format, char **bytes,
-			  size_t *length)
-{
-	struct config *plain = config_copy(config);
-	struct config_text text = {0};
-
-	*bytes = NULL;
-	if (!plain)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < plain->guest_count; i++)
-		config_underive_guest(&plain->guests[i]);
-	config_write_mapping(&text, &config_schema, plain, format, 0);
-	config_free(plain);
-	return take_text(&text, bytes, length);
-}
-
-int config_write_guest(const struct guest_config *guest, enum config_format format,
-		       char **bytes, size_t *length)
-{
-	struct guest_config *plain = malloc(sizeof(*plain));
-	struct config_text text = {0};
-
-	*bytes = NULL;
-	if (!plain)
-		return -ENOMEM;
-	*plain = *guest;
-	config_underive_guest(plain);
-	config_write_mapping(&text, &config_guest_schema, plain, format, 0);
-	free(plain);
-	return take_text(&text, bytes, length);
 }
 
 void config_free(struct config *config)

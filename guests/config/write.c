@@ -4,8 +4,12 @@
  */
 #include "guests/config/write.h"
 #include "guests/config/address.h"
+#include "guests/config/derive.h"
+#include "guests/config/merge.h"
 #include "guests/config/value.h"
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -268,4 +272,49 @@ void config_write_value(struct config_text *text, const struct config_field *fie
 	const struct writer writer = {text, format == CONFIG_YAML ? CONFIG_YAML_FLOW : format};
 
 	write_field(&writer, field, target, 0);
+}
+
+/* ---- documents --------------------------------------------------------------------------- */
+
+static int take_text(struct config_text *text, char **bytes, size_t *length)
+{
+	config_text_add(text, "\n", 1);
+	*bytes = text->failed ? NULL : text->bytes;
+	*length = text->length;
+	if (!text->failed)
+		return 0;
+	config_text_free(text);
+	return -ENOMEM;
+}
+
+int config_write_document(const struct config *config, enum config_format format, char **bytes,
+			  size_t *length)
+{
+	struct config *plain = config_copy(config);
+	struct config_text text = {0};
+
+	*bytes = NULL;
+	if (!plain)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plain->guest_count; i++)
+		config_underive_guest(&plain->guests[i]);
+	config_write_mapping(&text, &config_schema, plain, format, 0);
+	config_free(plain);
+	return take_text(&text, bytes, length);
+}
+
+int config_write_guest(const struct guest_config *guest, enum config_format format,
+		       char **bytes, size_t *length)
+{
+	struct guest_config *plain = malloc(sizeof(*plain));
+	struct config_text text = {0};
+
+	*bytes = NULL;
+	if (!plain)
+		return -ENOMEM;
+	*plain = *guest;
+	config_underive_guest(plain);
+	config_write_mapping(&text, &config_guest_schema, plain, format, 0);
+	free(plain);
+	return take_text(&text, bytes, length);
 }

@@ -260,6 +260,10 @@ static void every_schema_binds_both_ways(void **state)
 		 "{\"volume\": \"vg0/web\", \"destroy\": true}"},
 		{"poweroff", "", "{}", "{}"},
 		{"reboot", "", "{}", "{}"},
+		{"plan", "", "{}", "{}"},
+		{"apply", "", "{}", "{}"},
+		{"create", "", "{}", "{}"},
+		{"delete", "", "{}", "{}"},
 		{"cancel", "7", "job: 7", "{\"job\": 7}"},
 	};
 	static struct action_args typed;

@@ -6,7 +6,6 @@
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
-/* links: guests/config/merge.c guests/config/text.c guests/config/write.c */
 /* links: guests/config/hint.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/tree.c guests/config/value.c */
 /* links: kernel/lib/size.c tools/check-config/keys.c */

@@ -8,7 +8,6 @@
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/hint.c */
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
 /* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */
-/* links: guests/config/merge.c guests/config/text.c guests/config/write.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
