@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guests/console/operator.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/lock.h"
 #include "kernel/sched/thread.h"
@@ -145,7 +144,7 @@ static void follow_to_its_end(struct follow *follow, struct sink *to)
 		size_t n = pull(chunk, &more);
 
 		if (follow_interrupted(follow)) {
-			operator_say("^C\n");
+			sink_print(to, "^C\n");
 			give_up();
 			return;
 		}
@@ -154,7 +153,7 @@ static void follow_to_its_end(struct follow *follow, struct sink *to)
 			end = clock_now_ns() + PATIENCE_NS;
 			thread_wake(thread);
 		} else if (more && clock_now_ns() >= end) {
-			operator_say("It waits for a disk, and is left alone.\n");
+			sink_print(to, "It waits for a disk, and is left alone.\n");
 			give_up();
 			return;
 		} else if (more) {
@@ -172,9 +171,9 @@ void aside_show(struct follow *follow, struct sink *to,
 	if (!thread)
 		thread = thread_create(&params);
 	if (!thread)
-		operator_say("The hypervisor has no memory for a thread that does it.\n");
+		sink_print(to, "The hypervisor has no memory for a thread that does it.\n");
 	else if (!begin(follow, report, word))
-		operator_say("One that was asked for before still waits for a disk.\n");
+		sink_print(to, "One that was asked for before still waits for a disk.\n");
 	else
 		follow_to_its_end(follow, to);
 }

@@ -7,13 +7,12 @@
 #define GUESTS_CONSOLE_ASIDE_H
 
 #include "guests/console/follow.h"
-#include "guests/views/sink.h"
 
 #define ASIDE_WORD_BYTES 32
 
 /*
  * Has report(to, word) written to `to`, piece by piece: until its end, Ctrl-C, or a minute in
- * which nothing came, after which all else that it writes is dropped. Says with operator_say()
+ * which nothing came, after which all else that it writes is dropped. Says there
  * where that goes wrong. `word` may be NULL, and is cut. The operator's thread alone calls it.
  */
 void aside_show(struct follow *follow, struct sink *to,

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/actions/action.h"
+#include "guests/actions/actions.h"
 #include "guests/actions/guests.h"
 #include "guests/console/aside.h"
 #include "guests/console/console.h"
@@ -86,18 +86,6 @@ static void command_log(struct sink *to, const char *word)
 		show_log(to, (unsigned)lines);
 }
 
-static void command_jobs(struct sink *to)
-{
-	(void)to;
-	follow_jobs();
-}
-
-static void command_events(struct sink *to, const char *word)
-{
-	(void)to;
-	follow_events(word);
-}
-
 static void make_disks(struct sink *to, const char *word)
 {
 	(void)word;
@@ -137,8 +125,8 @@ static const struct command {
 	 .plain = command_disks},
 	{"networks", "", "NICs, networks, and the guests' ports", .plain = show_networks},
 	{"stations", "", "addresses that the networks have learned", .plain = show_stations},
-	{"jobs", "", "what is being done, and what was", .plain = command_jobs},
-	{"events", "[FROM]", "what happened, from a number on", .with_word = command_events},
+	{"jobs", "", "what is being done, and what was", .plain = follow_jobs},
+	{"events", "[FROM]", "what happened, from a number on", .with_word = follow_events},
 	{"metrics", "", "counters of all, for Prometheus", .plain = show_metrics},
 	{"json", "[WHAT]", "guests, disks, networks ... as JSON", .with_word = command_json},
 	{"about", "", "what this is", .plain = show_machine},
@@ -245,6 +233,7 @@ static void show_result(void)
 static bool obey_action(const char *name, char *rest)
 {
 	const struct action *action = action_find(name);
+	struct sink to = terminal();
 	struct action_args args;
 
 	if (!action)
@@ -255,7 +244,7 @@ static bool obey_action(const char *name, char *rest)
 		return true;
 	}
 	if (!action_run(action, &args, &actor_console, ROLE_ADMIN, &result) && result.job &&
-	    !follow_job(&follow, result.job, &result))
+	    !follow_job(&follow, &to, result.job, &result))
 		return true;
 	show_result();
 	return true;

@@ -168,9 +168,9 @@ def test_the_operator_sees_and_rules_guests(two):
     ask(two, "memory", r"^  alpha +256 MiB")
     ask(two, "log 3", r"^\[ *\d+\.\d+\] beta: started")
     ask(two, "about", "^Bulkhead, .*SVM on 4 CPUs")
-    check_what_programs_read(two)
     ask(two, "lost\b\b\bist", "^alpha +running")
     ask(two, "\x1b[A\x1b[As", '^There is no command "abouts"')
+    check_what_programs_read(two)
 
     guest, *vcpus = counters(two, "alpha")
     assert guest["state"] == "running" and guest["starts"] == "1"
@@ -191,6 +191,11 @@ def test_the_operator_sees_and_rules_guests(two):
         r"(alpha\| .*\n)*beta +running .* 1  -")
     ask(two, "stop beta", "^.*beta: .*by the operator")
     ask(two, "stop beta", "^beta: that does not go now")
+    ask(two, "events 1", r"^ +\d+ \[ *\d+\.\d+\] guest-stopped beta: .*by the operator")
+    ask(two, "jobs", "^There were no jobs yet")
+    ask(two, "balloon alpha", "^alpha has 256 MiB and is to make do with 256 MiB")
+    ask(two, "jobs", r"^ +1 done +balloon-state alpha, by the operator, \d+ s$")
+    ask(two, "cancel 1", "^It has ended: done")
     two.send("start beta\r")
     two.expect(r"^beta\| guest beta ready", 120)
 

@@ -8,7 +8,10 @@
 #include "guests/bios/bios.h"
 #include "guests/console/console.h"
 #include "guests/devices/devices.h"
+#include "guests/devices/virtio/balloon.h"
+#include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
+#include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
 #include "guests/kernel.h"
 #include "guests/linux/linux.h"
@@ -27,7 +30,8 @@ static struct vm *vms[4]; /* that are there */
 
 void virtio_blk_get_info(const struct virtio_blk *blk, struct virtio_blk_info *info)
 {
-	(void)blk, (void)info;
+	(void)blk;
+	*info = (struct virtio_blk_info){0};
 }
 
 struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
@@ -44,7 +48,8 @@ void virtio_net_destroy(struct virtio_net *net)
 
 void virtio_net_get_info(const struct virtio_net *net, struct virtio_net_info *info)
 {
-	(void)net, (void)info;
+	(void)net;
+	*info = (struct virtio_net_info){0};
 }
 
 int network_attach(const struct network_port_config *config, struct netdev **dev,
@@ -94,9 +99,22 @@ int virtio_balloon_set(struct virtio_balloon *balloon, uint64_t bytes)
 	return 0;
 }
 
+uint64_t virtio_balloon_used(const struct virtio_balloon_info *info, uint64_t memory_bytes)
+{
+	(void)info, (void)memory_bytes;
+	return 0;
+}
+
+void virtio_rng_get_info(const struct virtio_rng *rng, struct virtio_rng_info *info)
+{
+	(void)rng;
+	*info = (struct virtio_rng_info){0};
+}
+
 void virtio_balloon_get_info(struct virtio_balloon *balloon, struct virtio_balloon_info *info)
 {
-	(void)balloon, (void)info;
+	(void)balloon;
+	*info = (struct virtio_balloon_info){0};
 }
 
 /* ---- what else a VM is made of -------------------------------------------------------------

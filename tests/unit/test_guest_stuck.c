@@ -10,7 +10,7 @@
  */
 /* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c */
 /* links: tests/unit/fake_guest.c tests/unit/fake_guest_parts.c tests/unit/fake_threads.c */
-/* links: tests/unit/fake_blkdev.c */
+/* links: tests/unit/fake_blkdev.c guests/views/guest.c guests/views/view.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

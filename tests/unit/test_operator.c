@@ -5,7 +5,8 @@
  */
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
 /* links: guests/console/aside.c */
-/* links: guests/actions/action.c guests/actions/bind.c guests/actions/cancel.c */
+/* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/cpus.c guests/config/hint.c
@@ -97,11 +98,16 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 	(void)level, (void)area, (void)fmt;
 }
 
+static bool slow, room; /* takes every second byte that is offered */
+
 bool console_put(struct console *console, char byte)
 {
 	size_t used = strlen(shown);
 
 	(void)console;
+	room = !room;
+	if (slow && room)
+		return false;
 	assert_true(used + 1 < sizeof shown);
 	shown[used] = byte;
 	shown[used + 1] = '\0';
@@ -462,6 +468,36 @@ static void nobody_waits_for_ever(void **state)
 	answer();
 }
 
+/* Guests that listen are waited for; `jobs` says how many, and the operator thinks again. */
+static void switching_off_is_a_job(void **state)
+{
+	char text[160];
+
+	(void)state;
+	machine_offs = 0;
+	assert_string_equal(say("poweroff"), "");
+	assert_string_equal(fake_guests[0].asked, "shutdown");
+	snprintf(text, sizeof text,
+		 "%5u running   poweroff, by the operator, 0 s\n"
+		 "      waiting for 2 of 2 guests, 0 of 2\n",
+		 (unsigned)newest());
+	assert_non_null(strstr(say("jobs"), text));
+	snprintf(text, sizeof text, "cancel %u", (unsigned)newest());
+	assert_non_null(strstr(say(text), "is asked to stop.\n"));
+	assert_non_null(strstr(say("jobs"), "cancelled poweroff, by the operator, 0 s\n"
+					    "      The machine stays on.\n"));
+	assert_int_equal(machine_offs, 0);
+}
+
+/* A terminal that has no room is waited for; nothing is left out. */
+static void a_slow_terminal_gets_all(void **state)
+{
+	(void)state;
+	slow = true;
+	assert_string_equal(say("list"), "a list\n");
+	slow = false;
+}
+
 /* As many as can be are stuck on disks: everything else goes on, and so does switching off. */
 static void stuck_disks_block_only_their_jobs(void **state)
 {
@@ -474,7 +510,7 @@ static void stuck_disks_block_only_their_jobs(void **state)
 	assert_string_equal(say("stop beta"), "");
 	assert_string_equal(fake_guests[1].asked, "stop");
 	assert_string_equal(say("list"), "a list\n");
-	assert_int_equal(machine_offs, 0);
+	machine_offs = 0;
 
 	/* `Ctrl-] q`, whose keys are the terminal's; with the console waiting for a disk. */
 	fake_guests_reset(0);
@@ -566,6 +602,8 @@ int main(void)
 		cmocka_unit_test_setup(more_than_is_kept_is_not_lost, fresh),
 		cmocka_unit_test_setup(control_c_leaves_a_job_to_itself, fresh),
 		cmocka_unit_test_setup(nobody_waits_for_ever, fresh),
+		cmocka_unit_test_setup(switching_off_is_a_job, fresh),
+		cmocka_unit_test_setup(a_slow_terminal_gets_all, fresh),
 		cmocka_unit_test_setup(stuck_disks_block_only_their_jobs, fresh),
 		cmocka_unit_test_setup(a_report_that_waits_can_be_left, fresh),
 		cmocka_unit_test_setup(events_are_shown_from_a_number_on, fresh),

@@ -1,0 +1,284 @@
+/*
+ * The terminal as guests come and go: who is new is shown by name, what one that was removed
+ * printed is shown to its end, and its place is the next one's. With consoles, screen and keys
+ * as they are; the line is a fake. What the screen makes of bytes is test_screen's.
+ */
+/* links: guests/console/mux.c guests/console/console.c guests/console/screen.c */
+/* links: guests/console/row.c guests/console/keys.c kernel/lib/utf8.c guests/events/actor.c */
+/* links: tests/unit/fake_threads.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "guests/actions/power.h"
+#include "guests/console/console.h"
+#include "guests/console/mux.h"
+#include "guests/console/operator.h"
+#include "guests/devices/uart.h"
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/clock.h"
+#include "kernel/cpu/traps.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
+#include "kernel/sched/thread.h"
+#include "tests/unit/fake_threads.h"
+
+static char shown[1 << 16]; /* what the line took */
+static size_t shown_bytes;
+static const char *typed = "";
+static bool line_busy;
+static void (*on_input_fn)(void *arg);
+static void *on_input_arg;
+static uint64_t now_ns;
+static unsigned held;
+
+static size_t try_write(struct chardev *dev, const char *buf, size_t bytes)
+{
+	(void)dev;
+	if (line_busy)
+		return 0;
+	memcpy(shown + shown_bytes, buf, bytes);
+	shown_bytes += bytes;
+	return bytes;
+}
+
+static int get(struct chardev *dev)
+{
+	(void)dev;
+	return *typed ? (unsigned char)*typed++ : -1;
+}
+
+static int on_input(struct chardev *dev, void (*fn)(void *arg), void *arg)
+{
+	(void)dev;
+	on_input_fn = fn;
+	on_input_arg = arg;
+	return 0;
+}
+
+static struct chardev line = {.try_write = try_write, .getc = get, .on_input = on_input};
+
+/* ---- around it --------------------------------------------------------------------------- */
+
+void *heap_zalloc(size_t bytes, struct mem_account *account)
+{
+	(void)account;
+	held++;
+	return calloc(1, bytes);
+}
+
+void heap_free(void *p)
+{
+	held -= p != NULL;
+	free(p);
+}
+
+uint64_t clock_now_ns(void)
+{
+	return now_ns;
+}
+
+/* Time stands still for who waits for something that is due. */
+void thread_block_until(uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+	thread_block();
+}
+
+int operator_init(struct console *console)
+{
+	(void)console;
+	return 0;
+}
+
+void power_request(bool reboot, const struct actor *actor)
+{
+	(void)reboot, (void)actor;
+	fail();
+}
+
+int trap_alloc_vector(trap_handler handler, void *arg)
+{
+	(void)handler, (void)arg;
+	return 100;
+}
+
+void apic_send_ipi(uint32_t apic_id, unsigned vector)
+{
+	(void)apic_id, (void)vector;
+}
+
+void log_attach(struct log_sink *sink)
+{
+	(void)sink;
+}
+
+bool log_in_panic(void)
+{
+	return false;
+}
+
+size_t log_tail(char *buf, size_t bytes)
+{
+	(void)buf, (void)bytes;
+	return 0;
+}
+
+size_t uart_receive(struct uart *u, const uint8_t *buf, size_t bytes)
+{
+	(void)u, (void)buf;
+	return bytes;
+}
+
+void uart_drained(struct uart *u)
+{
+	(void)u;
+}
+
+/* ---- the tests ----------------------------------------------------------------------------
+ */
+
+/* Runs the terminal until it sleeps, and once more when it is quiet: then unfinished lines are
+ * shown. Returns what the line took. */
+static const char *look(void)
+{
+	shown_bytes = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		on_input_fn(on_input_arg);
+		fake_threads_run();
+		now_ns += NSEC_PER_SEC;
+	}
+	shown[shown_bytes] = '\0';
+	return shown;
+}
+
+static const char *type(const char *keys)
+{
+	typed = keys;
+	return look();
+}
+
+static void print(struct console *console, const char *text)
+{
+	assert_int_equal(console_write(console, text, strlen(text)), strlen(text));
+}
+
+static void leave(struct console *console)
+{
+	console_hide(console);
+	console_release(console);
+}
+
+static void guests_come_and_go(void **state)
+{
+	struct console *alpha = console_create("alpha"), *beta = console_create("beta"), *gamma;
+	unsigned before;
+
+	(void)state;
+	print(alpha, "one\r\n");
+	print(beta, "two\r\n");
+	look();
+	assert_non_null(strstr(shown, "alpha| one\r\n"));
+	assert_non_null(strstr(shown, "beta| two\r\n"));
+	assert_non_null(strstr(type("\x1d"
+				    "2"),
+			       "-- keyboard: beta --"));
+
+	/* What it printed last is shown, though the line is busy for a while; then it has gone,
+	 * and the keyboard is the host's. */
+	before = held;
+	line_busy = true;
+	print(beta, "last words\r\n");
+	leave(beta);
+	look();
+	line_busy = false;
+	look();
+	assert_non_null(strstr(shown, "beta| last words\r\n"));
+	look();
+	assert_int_equal(held, before - 1);
+	assert_non_null(strstr(type("\x1d"
+				    "2"),
+			       "-- there is no guest 2 --"));
+	/* It is left out on the way round: the host, alpha, the host. */
+	assert_non_null(strstr(type("\x1dn"), "-- keyboard: alpha --"));
+	assert_non_null(strstr(type("\x1dn"), "-- keyboard: host --"));
+	assert_non_null(strstr(type("\x1dp"), "-- keyboard: alpha --"));
+
+	/* The next one has its place, and nothing of its line. */
+	gamma = console_create("gamma");
+	print(gamma, "three\r\n");
+	assert_non_null(strstr(look(), "gamma| three\r\n"));
+	assert_non_null(strstr(type("\x1d"
+				    "2"),
+			       "-- keyboard: gamma --"));
+	leave(alpha);
+	leave(gamma);
+	look();
+}
+
+/* Removed and added again before the terminal had its turn: the old one's words, then the new
+ * one's, each whole; and the keyboard stays there. */
+static void one_after_the_other_at_one_place(void **state)
+{
+	struct console *old = console_create("web"), *new;
+	const char *first, *second;
+
+	(void)state;
+	look();
+	type("\x1d"
+	     "1");
+	print(old, "unfinished");
+	look();
+	print(old, " words");
+	leave(old);
+	new = console_create("web2");
+	print(new, "fresh\r\n");
+	look();
+	first = strstr(shown, " words");
+	second = strstr(shown, "web2| fresh\r\n");
+	assert_true(first && second && first < second);
+	assert_null(strstr(shown, "wordsfresh"));
+	leave(new);
+	look();
+}
+
+/* One that had the screen for itself gives it back. */
+static void the_screen_is_given_back(void **state)
+{
+	struct console *web = console_create("web"), *other = console_create("other");
+
+	(void)state;
+	look();
+	type("\x1d"
+	     "1");
+	type("\x1do");
+	leave(web);
+	look();
+	print(other, "seen\r\n");
+	assert_non_null(strstr(look(), "other| seen\r\n"));
+	leave(other);
+	look();
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return mux_init(&line);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(guests_come_and_go),
+		cmocka_unit_test(one_after_the_other_at_one_place),
+		cmocka_unit_test(the_screen_is_given_back),
+	};
+
+	return cmocka_run_group_tests(tests, start, NULL);
+}
