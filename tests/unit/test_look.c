@@ -157,6 +157,9 @@ static void a_piece_that_hangs(void **state)
 	assert_int_equal(look_read(piece, 0, block, 512), -ETIMEDOUT);
 	piece->ops->close(piece);
 	assert_int_equal(look_read(&slow.dev, 0, block, 512), -ETIMEDOUT);
+	assert_int_equal(piece_create(&slow.dev, 16384, 8192, &piece), 0);
+	assert_int_equal(look_read(piece, 0, block, 512), -ETIMEDOUT);
+	piece->ops->close(piece);
 	assert_int_equal(slow.submits, 1);
 }
 
