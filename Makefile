@@ -29,7 +29,8 @@ help:
 	@echo 'make coverage      list the lines that no test runs ($(BUILD)/coverage/coverage.txt)'
 	@echo 'make check         formatting, include layers, static analysis'
 	@echo 'make check-config FILE=bulkhead.yaml [CPUS=4] [MEMORY=2048MiB] [ESP=folder]'
-	@echo '                   check a configuration as the hypervisor would'
+	@echo '                   check a configuration as the hypervisor would; AGAINST=running.yaml'
+	@echo '                   tells what it changes on a machine that runs by that one'
 	@echo 'make bench         print and write the figures (build/bench.json)'
 	@echo 'make clean         remove what was built, but not the libraries'
 

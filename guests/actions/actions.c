@@ -12,6 +12,7 @@ static const struct action *const list[] = {
 	&action_start,	  &action_shutdown,	 &action_stop,	   &action_reset,
 	&action_balloon,  &action_balloon_state, &action_groups,   &action_lvcreate,
 	&action_lvresize, &action_lvremove,	 &action_poweroff, &action_reboot,
+	&action_plan,	  &action_apply,	 &action_create,   &action_delete,
 	&action_cancel,
 };
 

@@ -150,10 +150,16 @@ int action_bind_words(const struct action *action, char *line, struct action_arg
 	const struct config_table *table = action->arguments;
 	struct mapping m = {.root.kind = CONFIG_MAPPING, .end = &m.root.child};
 	char *words[WORDS_MAX], joined[SIZE_TEXT_BYTES];
-	unsigned count = split(line, words), required = count_required(table), taken = 0;
+	unsigned count, required = count_required(table), taken = 0;
 	uint32_t at = 0;
 
 	config_report_start(report, action->name);
+	if (action->whole_line) {
+		words[0] = line + strspn(line, " ");
+		count = *words[0] != '\0';
+	} else {
+		count = split(line, words);
+	}
 	if (count < required)
 		return -EINVAL;
 	for (unsigned i = 0; i < count; i++) {

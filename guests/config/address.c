@@ -130,6 +130,55 @@ bool config_parse_address(const char *text, size_t length, struct config_address
 			   : parse_v4(text, length, address->bytes);
 }
 
+static unsigned group_of(const uint8_t bytes[16], unsigned index)
+{
+	return (unsigned)bytes[2 * index] << 8 | bytes[2 * index + 1];
+}
+
+/* The first of the longest runs of two zero groups and more, which "::" stands for (RFC 5952,
+ * 4.2): how long it is. */
+static unsigned find_gap(const uint8_t bytes[16], unsigned *start)
+{
+	unsigned longest = 1;
+
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned end = i;
+
+		while (end < 8 && group_of(bytes, end) == 0)
+			end++;
+		if (end - i > longest) {
+			longest = end - i;
+			*start = i;
+		}
+	}
+	return longest > 1 ? longest : 0;
+}
+
+const char *config_address_text(const struct config_address *address,
+				char text[CONFIG_ADDRESS_TEXT])
+{
+	const uint8_t *bytes = address->bytes;
+	unsigned start = 8, gap = address->v6 ? find_gap(bytes, &start) : 0;
+	size_t used = 0;
+
+	if (!address->v6) {
+		snprintf(text, CONFIG_ADDRESS_TEXT, "%u.%u.%u.%u", bytes[0], bytes[1], bytes[2],
+			 bytes[3]);
+		return text;
+	}
+	text[0] = '\0';
+	for (unsigned i = 0; i < 8; i++) {
+		if (gap && i == start) {
+			used += (size_t)snprintf(text + used, CONFIG_ADDRESS_TEXT - used, "::");
+			i += gap - 1;
+			continue;
+		}
+		used += (size_t)snprintf(text + used, CONFIG_ADDRESS_TEXT - used, "%s%x",
+					 i && i != start + gap ? ":" : "", group_of(bytes, i));
+	}
+	return text;
+}
+
 bool config_is_unicast(const struct config_address *address)
 {
 	static const uint8_t any[16], broadcast[4] = {255, 255, 255, 255};

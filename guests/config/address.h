@@ -6,7 +6,8 @@
 
 #include "guests/config/config.h"
 
-#define CONFIG_MAC_TEXT 18
+#define CONFIG_MAC_TEXT	    18
+#define CONFIG_ADDRESS_TEXT 40
 
 /* Six pairs of hexadecimal digits with ':' between them. */
 bool config_parse_mac(const char *text, size_t length, uint8_t mac[6]);
@@ -16,6 +17,10 @@ const char *config_mac_text(const uint8_t mac[6], char text[CONFIG_MAC_TEXT]);
 
 /* IPv4 as four decimal numbers, IPv6 in any form of RFC 4291, 2.2; no prefix and no zone. */
 bool config_parse_address(const char *text, size_t length, struct config_address *address);
+
+/* The one form of an address that RFC 5952, 4 recommends. Returns `text`. */
+const char *config_address_text(const struct config_address *address,
+				char text[CONFIG_ADDRESS_TEXT]);
 
 /* Whether it is the address of one machine: not of a group, not "any", not broadcast. */
 bool config_is_unicast(const struct config_address *address);

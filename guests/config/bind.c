@@ -389,5 +389,6 @@ void config_bind(const struct config_table *table, const struct config_node *nod
 {
 	struct binder binder = {.report = report};
 
+	name_subject(&binder, table, node);
 	bind_mapping(&binder, table, node, target);
 }

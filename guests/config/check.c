@@ -17,15 +17,17 @@ static void check_names(const struct checker *checker)
 	const struct guest_config *guests = checker->config->guests;
 
 	for (uint32_t i = 1; i < checker->config->guest_count; i++) {
+		char place[CONFIG_ON_LINE_MAX];
 		uint32_t j = 0;
 
 		while (strcmp(guests[j].name, guests[i].name) != 0)
 			j++;
 		if (j < i)
 			config_report_add(checker->report, guests[i].name_mark,
-					  "guest '%s': the guest on line %u has this name too; "
+					  "guest '%s': the guest%s has this name too; "
 					  "give each guest its own",
-					  guests[i].name, (unsigned)guests[j].name_mark.line);
+					  guests[i].name,
+					  config_on_line(guests[j].name_mark, place));
 	}
 }
 
@@ -49,7 +51,7 @@ static void check_foreign_pins(const struct checker *checker, const struct guest
 			       const char *key, struct cpumask named, struct config_mark mark,
 			       uint32_t others)
 {
-	char text[CONFIG_CPUS_TEXT];
+	char text[CONFIG_CPUS_TEXT], place[CONFIG_ON_LINE_MAX];
 
 	for (uint32_t i = 0; i < others; i++) {
 		const struct guest_config *other = &checker->config->guests[i];
@@ -59,10 +61,10 @@ static void check_foreign_pins(const struct checker *checker, const struct guest
 			continue;
 		config_report_add(
 			checker->report, mark,
-			"guest '%s': %s names %s, which guest '%s' owns by its pin on "
-			"line %u; take it out of one of the two",
+			"guest '%s': %s names %s, which guest '%s' owns by its pin%s; "
+			"take it out of one of the two",
 			guest->name, key, config_cpus_text(&both, text), other->name,
-			(unsigned)other->cpus.pin_mark.line);
+			config_on_line(other->cpus.pin_mark, place));
 	}
 }
 
@@ -305,6 +307,10 @@ int config_check(const struct config *config, const struct config_machine *machi
 	struct checker checker = {config, machine, report};
 	uint32_t before = report->count + report->dropped;
 
+	if (config->guest_count > CONFIG_GUESTS_MAX)
+		config_report_add(report, config->guests[CONFIG_GUESTS_MAX].name_mark,
+				  "guest '%s': there are %u guests already; leave one out",
+				  config->guests[CONFIG_GUESTS_MAX].name, CONFIG_GUESTS_MAX);
 	check_names(&checker);
 	check_cpus(&checker);
 	check_memory(&checker);

@@ -49,7 +49,7 @@ static void check_source(const struct checker *checker, const struct guest_confi
 {
 	const struct config_disk *disk = &guest->disks[index], *rival;
 	const struct config_machine *machine = checker->machine;
-	char why[CONFIG_WHY_MAX], shown[CONFIG_SHOWN_MAX];
+	char why[CONFIG_WHY_MAX], shown[CONFIG_SHOWN_MAX], place[CONFIG_ON_LINE_MAX];
 	const struct guest_config *owner;
 
 	config_shown(shown, disk->source, strlen(disk->source));
@@ -64,11 +64,11 @@ static void check_source(const struct checker *checker, const struct guest_confi
 	if (rival)
 		config_report_add(checker->report, disk->source_mark,
 				  "guest '%s': disks[%u].source '%s' is disks[%u] of guest "
-				  "'%s' on line %u too; write 'read_only: true' at both, or "
+				  "'%s'%s too; write 'read_only: true' at both, or "
 				  "give each its own",
 				  guest->name, (unsigned)index, shown,
 				  (unsigned)(rival - owner->disks), owner->name,
-				  (unsigned)rival->source_mark.line);
+				  config_on_line(rival->source_mark, place));
 }
 
 static void check_serial(const struct checker *checker, const struct guest_config *guest,

@@ -18,12 +18,13 @@ static void check_network(const struct checker *checker, const struct config_net
 {
 	const struct config_network *first = find_network(checker->config, network->name);
 	const struct config_network *other = checker->config->networks;
+	char place[CONFIG_ON_LINE_MAX];
 
 	if (first != network)
 		config_report_add(checker->report, network->name_mark,
-				  "network '%s': the network on line %u has this name too; "
+				  "network '%s': the network%s has this name too; "
 				  "give each network its own",
-				  network->name, (unsigned)first->name_mark.line);
+				  network->name, config_on_line(first->name_mark, place));
 	if (network->vlan && !network->uplink[0])
 		config_report_add(checker->report, network->vlan_mark,
 				  "network '%s': vlan has no meaning without uplink; remove "
@@ -35,9 +36,10 @@ static void check_network(const struct checker *checker, const struct config_net
 		other++;
 	if (other != network)
 		config_report_add(checker->report, network->uplink_mark,
-				  "network '%s': network '%s' on line %u has this uplink and "
+				  "network '%s': network '%s'%s has this uplink and "
 				  "VLAN already; use that one, or write another vlan",
-				  network->name, other->name, (unsigned)other->name_mark.line);
+				  network->name, other->name,
+				  config_on_line(other->name_mark, place));
 }
 
 /* A name that `typed` is a slip of, or NULL. */

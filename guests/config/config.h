@@ -211,12 +211,63 @@ int config_parse(const char *bytes, size_t length, const char *file, struct conf
 		 struct config_report *report);
 
 /*
+ * The same of one guest's document: its keys are those of an element of `guests`. `host` is the
+ * machine's, of whose name MAC addresses are made. *guest is of use only after 0.
+ */
+int config_parse_guest(const char *bytes, size_t length, const char *file,
+		       const struct host_config *host, struct guest_config *guest,
+		       struct config_report *report);
+
+/*
  * Stage two: whether guests fit each other and the machine. `report` is the one that
  * config_parse filled (it knows the file's name). Returns 0, or -EINVAL with all that is
  * wrong in `report`. Changes nothing.
  */
 int config_check(const struct config *config, const struct config_machine *machine,
 		 struct config_report *report);
+
+/* How structs are written as a document. */
+enum config_format {
+	CONFIG_YAML,	  /* in lines, as people write it */
+	CONFIG_YAML_FLOW, /* on one line */
+	CONFIG_JSON,	  /* on one line */
+};
+
+/*
+ * A configuration, or one guest of it, as the text that config_parse and config_parse_guest
+ * read the same from. Equal structs give equal bytes; keys with default values are left out.
+ * *bytes is of malloc() and ends in a line break and a NUL. 0 or -ENOMEM. Any thread.
+ */
+int config_write_document(const struct config *config, enum config_format format, char **bytes,
+			  size_t *length);
+int config_write_guest(const struct guest_config *guest, enum config_format format,
+		       char **bytes, size_t *length);
+
+/* The guest or network of that name, or NULL. */
+const struct guest_config *config_find_guest(const struct config *config, const char *name);
+const struct config_network *config_find_network(const struct config *config, const char *name);
+
+/*
+ * A new configuration with one guest put in the place of that of its name or at the end; or,
+ * with `guest` NULL, without the one called `name`, who must be there. Places in documents are
+ * those of `guest` alone: all others would be in another document. NULL: out of memory.
+ */
+struct config *config_with_guest(const struct config *config, const struct guest_config *guest);
+struct config *config_without_guest(const struct config *config, const char *name);
+
+/* The parts of a document that are put, replaced and removed in its text. */
+enum config_part { CONFIG_PART_HOST, CONFIG_PART_NETWORK, CONFIG_PART_GUEST };
+
+/*
+ * The text of a document with one part of it another: the guest or network called `name` is
+ * replaced by, or comes last as, that of `config`, or is removed where `config` has none;
+ * `name` is not used of CONFIG_PART_HOST, which is replaced. All else stays byte for byte,
+ * comments too, but for those inside what is replaced. `text` is a document that config_parse
+ * takes. 0; -ENOENT: nothing of that name to remove; -EOPNOTSUPP: it is written in a way that
+ * can't be edited, and has to be written anew; -ENOMEM. *edited is of malloc(). Any thread.
+ */
+int config_edit(const char *text, size_t length, enum config_part part, const char *name,
+		const struct config *config, char **edited, size_t *edited_length);
 
 /* NULL is fine. */
 void config_free(struct config *config);

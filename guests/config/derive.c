@@ -40,13 +40,25 @@ static uint32_t queues(const struct guest_config *guest)
 	return guest->cpus.count < CONFIG_QUEUES_MAX ? guest->cpus.count : CONFIG_QUEUES_MAX;
 }
 
-static void derive_devices(const struct host_config *host, struct guest_config *guest)
+static void disk_serial(uint32_t index, char serial[CONFIG_SERIAL_MAX])
 {
+	snprintf(serial, CONFIG_SERIAL_MAX, "disk%u", (unsigned)index);
+}
+
+static uint32_t vcpus(const struct guest_config *guest)
+{
+	return guest->cpus.pin_count ? guest->cpus.pin_count : 1;
+}
+
+void config_derive_guest(const struct host_config *host, struct guest_config *guest)
+{
+	if (!guest->cpus.count)
+		guest->cpus.count = vcpus(guest);
 	for (uint32_t i = 0; i < guest->disk_count; i++) {
 		struct config_disk *disk = &guest->disks[i];
 
 		if (!disk->serial[0])
-			snprintf(disk->serial, sizeof(disk->serial), "disk%u", (unsigned)i);
+			disk_serial(i, disk->serial);
 		if (!disk->queues)
 			disk->queues = queues(guest);
 	}
@@ -62,11 +74,27 @@ static void derive_devices(const struct host_config *host, struct guest_config *
 
 void config_derive(struct config *config)
 {
-	for (uint32_t i = 0; i < config->guest_count; i++) {
-		struct guest_config *guest = &config->guests[i];
+	for (uint32_t i = 0; i < config->guest_count; i++)
+		config_derive_guest(&config->host, &config->guests[i]);
+}
 
-		if (guest->cpus.pin_count && guest->cpus.count_mark.line == 0)
-			guest->cpus.count = guest->cpus.pin_count;
-		derive_devices(&config->host, guest);
+/* An address that was made says so: mac.given. */
+void config_underive_guest(struct guest_config *guest)
+{
+	char serial[CONFIG_SERIAL_MAX];
+
+	for (uint32_t i = 0; i < guest->disk_count; i++) {
+		struct config_disk *disk = &guest->disks[i];
+
+		disk_serial(i, serial);
+		if (strcmp(disk->serial, serial) == 0)
+			disk->serial[0] = '\0';
+		if (disk->queues == queues(guest))
+			disk->queues = 0;
 	}
+	for (uint32_t i = 0; i < guest->nic_count; i++)
+		if (guest->nics[i].queues == queues(guest))
+			guest->nics[i].queues = 0;
+	if (guest->cpus.count == vcpus(guest))
+		guest->cpus.count = 0;
 }

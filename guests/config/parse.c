@@ -5,6 +5,7 @@
 #include "guests/config/derive.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Elements of guests in the document, as far as they have room. */
 static size_t count_guests(const struct config_node *root)
@@ -55,6 +56,37 @@ int config_parse(const char *bytes, size_t length, const char *file, struct conf
 	error = config_tree_read(&tree, bytes, length, report);
 	if (!error)
 		error = bind_document(tree.root, config, report);
+	config_tree_free(&tree);
+	return error;
+}
+
+static int bind_guest(const struct config_node *root, const struct host_config *host,
+		      struct guest_config *guest, struct config_report *report)
+{
+	if (root->kind != CONFIG_MAPPING) {
+		config_report_add(report, root->mark,
+				  "a guest's document is not a mapping; begin with 'name:'");
+		return -EINVAL;
+	}
+	config_bind(&config_guest_schema, root, guest, report);
+	if (report->count)
+		return -EINVAL;
+	config_derive_guest(host, guest);
+	return 0;
+}
+
+int config_parse_guest(const char *bytes, size_t length, const char *file,
+		       const struct host_config *host, struct guest_config *guest,
+		       struct config_report *report)
+{
+	struct config_tree tree;
+	int error;
+
+	memset(guest, 0, sizeof(*guest));
+	config_report_start(report, file);
+	error = config_tree_read(&tree, bytes, length, report);
+	if (!error)
+		error = bind_guest(tree.root, host, guest, report);
 	config_tree_free(&tree);
 	return error;
 }

@@ -51,8 +51,20 @@ void config_report_line(const struct config_report *report, uint32_t index,
 {
 	const struct config_error *error = &report->errors[index];
 
+	if (error->mark.line == 0) {
+		snprintf(line, CONFIG_LINE_MAX, "%s: %s", report->file, error->text);
+		return;
+	}
 	snprintf(line, CONFIG_LINE_MAX, "%s:%u:%u: %s", report->file,
 		 (unsigned)error->mark.line, (unsigned)error->mark.column, error->text);
+}
+
+const char *config_on_line(struct config_mark mark, char text[CONFIG_ON_LINE_MAX])
+{
+	text[0] = '\0';
+	if (mark.line)
+		snprintf(text, CONFIG_ON_LINE_MAX, " on line %u", (unsigned)mark.line);
+	return text;
 }
 
 const char *config_shown(char shown[CONFIG_SHOWN_MAX], const char *text, size_t length)

@@ -37,11 +37,18 @@ struct config_report {
 /* Empties `report` and remembers the document's name. */
 void config_report_start(struct config_report *report, const char *file);
 
+#define CONFIG_ON_LINE_MAX 24
+
+/* " on line 5" for a message about another place; "" where the document doesn't say it. Returns
+ * `text`. */
+const char *config_on_line(struct config_mark mark, char text[CONFIG_ON_LINE_MAX]);
+
 /* Adds one message: "what is wrong; what would be right". */
 void config_report_add(struct config_report *report, struct config_mark mark,
 		       const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* "file:line:column: message" of error `index`, which is below `count`, into `line`. */
+/* "file:line:column: message", or "file: message" where it has no place, of error `index`,
+ * which is below `count`, into `line`. */
 void config_report_line(const struct config_report *report, uint32_t index,
 			char line[CONFIG_LINE_MAX]);
 

@@ -30,6 +30,15 @@ enum config_type {
 	CONFIG_STRUCTS,	  /* an array of structs: `table`, its length a uint32_t at `counter` */
 };
 
+/* What a change of a value needs, to have its effect. */
+enum config_change {
+	CONFIG_CHANGE_RESTART, /* a restart of the guest, if it runs */
+	CONFIG_CHANGE_LIVE,    /* nothing more */
+	CONFIG_CHANGE_ANEW,    /* that the network is removed and created again */
+	CONFIG_CHANGE_MACHINE, /* a restart of the machine */
+	CONFIG_CHANGE_LATER,   /* nothing: it counts from the next start on; of no key */
+};
+
 struct config_choice {
 	const char *word; /* NULL ends the array */
 	uint32_t value;
@@ -47,9 +56,11 @@ struct config_field {
 	uint64_t multiple;
 	const struct config_choice *choices;
 	const struct config_table *table;
-	const char *initial; /* as if written when the key is absent; NULL is all zero */
-	const char *example; /* as one would write it, for messages */
-	const char *doc;     /* one sentence for docs/configuration.md */
+	enum config_change change; /* of single values and lists of them */
+	const char *why;	   /* it is not live: "its vCPUs are made when it starts" */
+	const char *initial;	   /* as if written when the key is absent; NULL is all zero */
+	const char *example;	   /* as one would write it, for messages */
+	const char *doc;	   /* one sentence for docs/configuration.md */
 };
 
 #define CONFIG_FIELDS_MAX 16 /* of one table */
@@ -67,6 +78,7 @@ struct config_table {
 		.noun = (word)                                                        \
 	}
 
+extern const struct config_table config_host_schema;	/* struct host_config */
 extern const struct config_table config_disk_schema;	/* struct config_disk */
 extern const struct config_table config_nic_schema;	/* struct config_nic */
 extern const struct config_table config_network_schema; /* struct config_network */

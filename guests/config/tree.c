@@ -139,6 +139,13 @@ static int attach(struct reader *reader, struct config_node *node, yaml_mark_t m
 	return 0;
 }
 
+/* The list or mapping around `node` reaches to its end at least. */
+static void reach(struct reader *reader, const struct config_node *node)
+{
+	if (reader->depth && reader->open[reader->depth - 1]->end < node->end)
+		reader->open[reader->depth - 1]->end = node->end;
+}
+
 /* A scalar, or the beginning of a list or mapping. */
 static int add(struct reader *reader, const yaml_event_t *event, enum config_kind kind,
 	       bool decorated)
@@ -159,8 +166,17 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 	node = new_node(reader->tree, kind, event->start_mark, text, length);
 	if (!node)
 		return -ENOMEM;
-	if (kind == CONFIG_SCALAR)
+	node->begin = (uint32_t)event->start_mark.index;
+	node->end = (uint32_t)event->end_mark.index;
+	if (kind == CONFIG_SCALAR) {
 		node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+		reach(reader, node);
+	} else {
+		node->flow =
+			kind == CONFIG_LIST
+				? event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
+				: event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+	}
 	error = attach(reader, node, event->start_mark);
 	if (error || kind == CONFIG_SCALAR)
 		return error;
@@ -173,6 +189,16 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 	reader->key[reader->depth] = NULL;
 	reader->depth++;
 	return 0;
+}
+
+/* The end of a list or mapping: without brackets, libyaml gives that of the space behind it. */
+static void end_open(struct reader *reader, const yaml_event_t *event)
+{
+	struct config_node *node = reader->open[--reader->depth];
+
+	if (node->flow)
+		node->end = (uint32_t)event->end_mark.index;
+	reach(reader, node);
 }
 
 static int take(struct reader *reader, const yaml_event_t *event)
@@ -188,7 +214,7 @@ static int take(struct reader *reader, const yaml_event_t *event)
 		return add(reader, event, CONFIG_MAPPING,
 			   event->data.mapping_start.anchor || event->data.mapping_start.tag);
 	case YAML_SEQUENCE_END_EVENT:
-	case YAML_MAPPING_END_EVENT: reader->depth--; return 0;
+	case YAML_MAPPING_END_EVENT: end_open(reader, event); return 0;
 	case YAML_ALIAS_EVENT:
 		return refuse(
 			reader, event->start_mark,
@@ -210,16 +236,14 @@ static int take(struct reader *reader, const yaml_event_t *event)
 	}
 }
 
-/* A byte-order mark at the head of a stream is no content (YAML 1.2, 5.2). libyaml would take
- * it for one where it is told the encoding, and for a column where it is not. */
-static void skip_mark(const char **bytes, size_t *length)
+/* libyaml would take it for content where it is told the encoding, and for a column where it is
+ * not. */
+size_t config_tree_skip(const char *bytes, size_t length)
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* in UTF-8 */
+	const size_t size = sizeof(mark) - 1;
 
-	if (*length < strlen(mark) || memcmp(*bytes, mark, strlen(mark)) != 0)
-		return;
-	*bytes += strlen(mark);
-	*length -= strlen(mark);
+	return length >= size && memcmp(bytes, mark, size) == 0 ? size : 0;
 }
 
 int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
@@ -228,10 +252,13 @@ int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
 	struct reader reader = {.tree = tree, .report = report};
 	yaml_parser_t parser;
 	yaml_event_t event;
+	size_t skipped;
 	int error = 0;
 
 	memset(tree, 0, sizeof(*tree));
-	skip_mark(&bytes, &length);
+	skipped = config_tree_skip(bytes, length);
+	bytes += skipped;
+	length -= skipped;
 	if (length > CONFIG_BYTES_MAX) {
 		config_report_add(report, (struct config_mark){1, 1},
 				  "the document is larger than 256 KiB; make it smaller");

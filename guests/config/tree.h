@@ -19,7 +19,10 @@ struct config_node {
 	struct config_node *value; /* of a key, which is always a scalar */
 	struct config_node *older; /* every node of the tree, for config_tree_free */
 	struct config_mark mark;
+	uint32_t begin, end; /* in characters, from the stream's first, a byte-order mark not
+				counted; of the last value in it where it has no bracket */
 	enum config_kind kind;
+	bool flow;	 /* in brackets */
 	bool quoted;	 /* scalar in quotes, or a block of text: never a number or a boolean */
 	uint32_t length; /* of text, in bytes; it may hold any byte */
 	char text[];	 /* NUL-terminated */
@@ -30,6 +33,9 @@ struct config_tree {
 	struct config_node *newest;
 	uint32_t count;
 };
+
+/* Bytes of a byte-order mark at the head of a stream, which is no content (YAML 1.2, 5.2). */
+size_t config_tree_skip(const char *bytes, size_t length);
 
 /*
  * Reads `bytes`, which hold one YAML 1.1 document without anchors, aliases and tags.

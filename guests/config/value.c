@@ -362,6 +362,46 @@ int config_value(const struct config_field *field, const char *text, size_t leng
 	return store[field->type](field, text, length, (char *)target + field->offset, wrong);
 }
 
+static const char *choice_word(const struct config_field *field, uint32_t value)
+{
+	const struct config_choice *choice = field->choices;
+
+	while (choice->word && choice->value != value)
+		choice++;
+	return choice->word ? choice->word : "";
+}
+
+static const char *mac_word(const struct config_mac *mac, char room[CONFIG_VALUE_TEXT])
+{
+	return mac->given ? config_mac_text(mac->bytes, room) : "auto";
+}
+
+const char *config_value_text(const struct config_field *field, const void *target,
+			      char room[CONFIG_VALUE_TEXT])
+{
+	const void *place = (const char *)target + field->offset;
+	uint32_t number = 0;
+	uint64_t bytes = 0;
+
+	room[0] = '\0';
+	switch (field->type) {
+	case CONFIG_BOOL: return *(const bool *)place ? "true" : "false";
+	case CONFIG_NUMBER:
+		memcpy(&number, place, sizeof(number));
+		if (number >= field->minimum)
+			snprintf(room, CONFIG_VALUE_TEXT, "%" PRIu32, number);
+		return room;
+	case CONFIG_SIZE:
+		memcpy(&bytes, place, sizeof(bytes));
+		return bytes ? size_exact_text(bytes, room) : room;
+	case CONFIG_CHOICE:
+		memcpy(&number, place, sizeof(number));
+		return choice_word(field, number);
+	case CONFIG_MAC: return mac_word(place, room);
+	default: return place;
+	}
+}
+
 int config_cpu_range(const char *text, size_t length, struct cpumask *range,
 		     char wrong[CONFIG_PHRASE_MAX])
 {

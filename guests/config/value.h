@@ -9,6 +9,7 @@
 #include "guests/config/schema.h"
 
 #define CONFIG_PHRASE_MAX 192
+#define CONFIG_VALUE_TEXT 32
 
 /*
  * Stores `text` (`length` bytes, any bytes) as `field` says in `target`, its table's struct.
@@ -17,6 +18,12 @@
  */
 int config_value(const struct config_field *field, const char *text, size_t length,
 		 void *target, char wrong[CONFIG_PHRASE_MAX]);
+
+/* The other way round: what config_value would read the same from, for the same types. A choice
+ * that is none and a size of 0, which no key can say, are "". Returns it: in `room`, or for a
+ * char[] in place. */
+const char *config_value_text(const struct config_field *field, const void *target,
+			      char room[CONFIG_VALUE_TEXT]);
 
 /* One element of a list of CPUs: "3", or "4-7". Returns as config_value. */
 int config_cpu_range(const char *text, size_t length, struct cpumask *range,

@@ -335,6 +335,47 @@ int guest_add(const struct guest_config *config, const struct cpumask *shared,
 	return 0;
 }
 
+bool guest_at_rest(struct guest *g)
+{
+	bool rests;
+
+	mutex_lock(&g->lock);
+	rests = life_at_rest(&g->life) && !g->life.due && !atomic_load(&g->facts);
+	mutex_unlock(&g->lock);
+	return rests;
+}
+
+/* The name is read without the lock. Caller holds it. */
+static void replace_config(struct guest *g, const struct guest_config *config)
+{
+	const size_t name = offsetof(struct guest_config, name) + sizeof(config->name);
+
+	_Static_assert(offsetof(struct guest_config, name) == 0, "the rest is in one piece");
+	memcpy((char *)&g->config + name, (const char *)config + name, sizeof(*config) - name);
+}
+
+int guest_configure(struct guest *g, const struct guest_config *config,
+		    const struct cpumask *shared, const struct actor *actor)
+{
+	char by[ACTOR_TEXT_BYTES];
+	int err = 0;
+
+	mutex_lock(&g->lock);
+	if (g->life.removed)
+		err = -ENOENT;
+	else if (g->life.state == GUEST_STARTING || g->life.state == GUEST_STOPPING)
+		err = -EBUSY;
+	if (!err) {
+		replace_config(g, config);
+		g->shared = *shared;
+	}
+	mutex_unlock(&g->lock);
+	if (!err)
+		event_post(EVENT_GUEST_CHANGED, g->config.name, "is configured anew %s",
+			   actor_text(actor, by));
+	return err;
+}
+
 int guest_remove(struct guest *g, const struct actor *actor)
 {
 	char by[ACTOR_TEXT_BYTES];

@@ -47,6 +47,18 @@ int guest_add(const struct guest_config *config, const struct cpumask *shared,
  */
 int guest_remove(struct guest *guest, const struct actor *actor);
 
+/*
+ * Gives it another configuration, which was checked; its name stays. What autostart, on_crash,
+ * on_reboot, on_poweroff and restart_limit say counts at once, all else and `shared` from its
+ * next start. 0; -ENOENT: it was removed; -EBUSY: it is being started or taken apart. Thread
+ * context.
+ */
+int guest_configure(struct guest *guest, const struct guest_config *config,
+		    const struct cpumask *shared, const struct actor *actor);
+
+/* Whether nothing of a VM is there, and no start is due or wished for. Thread context. */
+bool guest_at_rest(struct guest *guest);
+
 /* ---- handles: each is a reference, to be put; a guest stays in memory as long as one is
  * there. Any thread; none of them sleeps.
  * ----------------------------------------------------------- */

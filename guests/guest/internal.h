@@ -13,7 +13,9 @@
 
 /*
  * `lock` guards all that stands below it: who shows or requests something finds the VM whole,
- * or not at all. Nothing slow happens under it. What stands above is fixed, or its own file's.
+ * or not at all. Nothing slow happens under it. What stands above is fixed, or its own file's;
+ * `config` but for the name, and `shared`, change under the lock, and not while the worker has
+ * an order.
  */
 struct guest {
 	struct registry_entry entry;

@@ -44,6 +44,11 @@ int network_create(const struct network_config *config, char why[NETWORK_WHY_BYT
 	return provider ? provider->create(config, why) : nobody(why);
 }
 
+int network_remove(const char *name, char why[NETWORK_WHY_BYTES])
+{
+	return provider ? provider->remove(name, why) : nobody(why);
+}
+
 int network_attach(const struct network_port_config *config, struct netdev **dev,
 		   char why[NETWORK_WHY_BYTES])
 {

@@ -100,6 +100,7 @@ struct network_visitor {
 /* What net/switch does, and hands to network_init(). */
 struct network_provider {
 	int (*create)(const struct network_config *config, char why[NETWORK_WHY_BYTES]);
+	int (*remove)(const char *name, char why[NETWORK_WHY_BYTES]);
 	int (*attach)(const struct network_port_config *config, struct netdev **dev,
 		      char why[NETWORK_WHY_BYTES]);
 	void (*visit)(const struct network_visitor *visitor);
@@ -109,6 +110,11 @@ void network_init(const struct network_provider *provider);
 /* Creates a network. 0; -EEXIST, -ENODEV (no such NIC), -EBUSY (the uplink and VLAN are another
  * network's), -ENOMEM, with the rest of a sentence in `why`. Thread context. */
 int network_create(const struct network_config *config, char why[NETWORK_WHY_BYTES]);
+
+/* Removes a network that nobody is plugged into. 0; -ENOENT, -EBUSY (with who is plugged in),
+ * with the rest of a sentence in `why`. A NIC that it was the last to use stays the switch's.
+ * Thread context; may sleep, until what is under way in it has passed. */
+int network_remove(const char *name, char why[NETWORK_WHY_BYTES]);
 
 /* Plugs a port in; its end is *dev, to be closed by its ops->close. 0; -ENOENT (no such
  * network), -EEXIST (the MAC address is taken), -ENOMEM, with the rest of a sentence. Thread

@@ -2,9 +2,9 @@
  * The switch's parts as they see each other: networks, ports (a guest's interface), uplinks (a
  * NIC). Which lock guards what; how a packet goes from one to the other is in forward.c.
  *
- * Locks, all with interrupts off, save uplink.transmit_lock: network.lock, port.lock,
- * waiters_lock (wait.c), none taken in another but waiters_lock in port.lock. None is held
- * while a consumer is called; what might go meanwhile is kept by port_get().
+ * Locks, all with interrupts off, save uplink.transmit_lock: uplink.lock, network.lock,
+ * port.lock, waiters_lock (wait.c), none taken in another but waiters_lock in port.lock. None
+ * is held while a consumer is called; what might go meanwhile is kept by port_get().
  */
 #ifndef NET_SWITCH_INTERNAL_H
 #define NET_SWITCH_INTERNAL_H
@@ -44,6 +44,9 @@ struct network {
 	_Atomic uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* the uplink's */
 	_Atomic uint64_t segments; /* made of what came from the uplink */
 	struct drops drops;	   /* the uplink's */
+	uint64_t number;	   /* grows with each network that is made */
+	_Atomic unsigned users;	   /* who found it and has not put it back; ports, till they
+				      are gone */
 
 	struct spinlock lock; /* guards the rest */
 	struct table table;
@@ -52,15 +55,16 @@ struct network {
 	struct bucket flood;			   /* frames of the uplink's for all */
 };
 
-/* A NIC that networks use. All but the list of networks is fixed. */
+/* A NIC that networks use. All but the list of networks is fixed; `lock`, which may be taken in
+ * any context, guards that. */
 struct uplink {
 	struct netdev *nic;
 	struct packet_pool *copies;    /* for what the NIC's own packets can't be used for */
 	struct spinlock transmit_lock; /* one caller at a time; thread context only */
 	struct list waiters;	       /* ports that wait for room; waiters_lock */
-	_Atomic unsigned network_count;
-	struct network
-		*networks[NETWORKS_MAX]; /* [0 .. network_count - 1]: added, never taken */
+	struct spinlock lock;
+	unsigned network_count;
+	struct network *networks[NETWORKS_MAX]; /* [0 .. network_count - 1] */
 	struct list link;
 };
 
@@ -115,6 +119,18 @@ void waiters_wake(struct list *waiters);
 struct port *port_create(const struct network_port_config *config, struct network *network);
 void port_destroy(struct port *port); /* it is in no network any more; waits; may sleep */
 
+static inline struct network *network_get(struct network *network)
+{
+	atomic_fetch_add_explicit(&network->users, 1, memory_order_relaxed);
+	return network;
+}
+
+/* The last touch: its removal may go on. */
+static inline void network_put(struct network *network)
+{
+	atomic_fetch_sub_explicit(&network->users, 1, memory_order_release);
+}
+
 static inline struct port *port_get(struct port *port)
 {
 	atomic_fetch_add_explicit(&port->users, 1, memory_order_relaxed);
@@ -164,6 +180,8 @@ void queue_unpoll(struct netdev *dev, struct packet *packet);
 int uplink_find(const char *name, struct uplink **uplink, char why[NETWORK_WHY_BYTES]);
 /* From now on frames of its VLAN are the network's. */
 void uplink_add(struct uplink *uplink, struct network *network);
+/* From now on nobody finds it there; who did, has yet to put it. */
+void uplink_remove(struct uplink *uplink, struct network *network);
 bool uplink_has_vlan(struct uplink *uplink, uint16_t vlan);
 
 /* As queue_put(). `alone`: nobody else holds the packet. `copies`: where a copy comes from, if

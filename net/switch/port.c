@@ -67,8 +67,11 @@ static void close(struct netdev *dev)
 {
 	struct port *port = container_of(dev, struct port, dev);
 
+	struct network *network = port->network;
+
 	network_leave(port);
 	port_destroy(port);
+	network_put(network);
 }
 
 static const struct netdev_ops ops = {

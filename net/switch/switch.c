@@ -9,6 +9,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/sync.h"
+#include "kernel/sched/thread.h"
 #include "net/switch/internal.h"
 
 #define MTU_ISOLATED	   1500
@@ -16,9 +17,12 @@
 #define UPLINK_FLOOD_BURST 5000
 #define RATE_MIN	   (64 * KIB) /* bytes per second: one packet of 64 KiB may be sent */
 
-static struct mutex lock; /* one change at a time; guards networks, which are never removed */
-static struct network *networks[NETWORKS_MAX];
-static _Atomic unsigned network_count;
+#define USERS_POLL_NS	   (100 * NSEC_PER_USEC)
+
+static struct mutex lock;		       /* one change at a time; guards what follows */
+static struct network *networks[NETWORKS_MAX]; /* in the order they were made */
+static unsigned network_count;
+static uint64_t last_number;
 
 static struct network *find(const char *name)
 {
@@ -73,8 +77,8 @@ static int create_locked(const struct network_config *config, char why[NETWORK_W
 	}
 	table_init(&network->table, clock_now_ns());
 	bucket_init(&network->flood, UPLINK_FLOOD_PER_S, UPLINK_FLOOD_BURST);
-	networks[network_count] = network;
-	network_count++;
+	network->number = ++last_number;
+	networks[network_count++] = network;
 	if (network->uplink)
 		uplink_add(network->uplink, network);
 	return 0;
@@ -88,6 +92,58 @@ static int create(const struct network_config *config, char why[NETWORK_WHY_BYTE
 	err = create_locked(config, why);
 	mutex_unlock(&lock);
 	return err;
+}
+
+/* ---- their end ------------------------------------------------------------------------- */
+
+/* Who is plugged in, or NULL. Only attach() and network_leave() change that, in our lock. */
+static const struct port *any_port(const struct network *network)
+{
+	for (unsigned owner = OWNER_UPLINK + 1; owner <= NETWORK_PORTS_MAX; owner++)
+		if (network->ports[owner])
+			return network->ports[owner];
+	return NULL;
+}
+
+/* Takes it out of the list; nobody who has no use of it yet finds it. */
+static int unlist(const char *name, struct network **found, char why[NETWORK_WHY_BYTES])
+{
+	struct network *network = find(name);
+	const struct port *port = network ? any_port(network) : NULL;
+	unsigned i = 0;
+
+	if (!network) {
+		snprintf(why, NETWORK_WHY_BYTES, "is not there");
+		return -ENOENT;
+	}
+	if (port) {
+		snprintf(why, NETWORK_WHY_BYTES, "is in use: %s is plugged into it",
+			 port->dev.name);
+		return -EBUSY;
+	}
+	while (networks[i] != network)
+		i++;
+	memmove(&networks[i], &networks[i + 1], (--network_count - i) * sizeof(networks[0]));
+	if (network->uplink)
+		uplink_remove(network->uplink, network);
+	*found = network;
+	return 0;
+}
+
+static int remove_network(const char *name, char why[NETWORK_WHY_BYTES])
+{
+	struct network *network;
+	int err;
+
+	mutex_lock(&lock);
+	err = unlist(name, &network, why);
+	mutex_unlock(&lock);
+	if (err)
+		return err;
+	while (atomic_load_explicit(&network->users, memory_order_acquire))
+		thread_sleep_ns(USERS_POLL_NS);
+	heap_free(network);
+	return 0;
 }
 
 /* ---- ports ----------------------------------------------------------------------------- */
@@ -168,7 +224,7 @@ static int attach_locked(const struct network_port_config *config, struct netdev
 		snprintf(why, NETWORK_WHY_BYTES, "finds no free port, or no memory");
 		return -ENOMEM;
 	}
-	enter(network, port, owner);
+	enter(network_get(network), port, owner);
 	*dev = &port->dev;
 	return 0;
 }
@@ -292,27 +348,40 @@ static void visit_stations(struct network *network, const struct network_visitor
 	}
 }
 
-static void visit(const struct network_visitor *visitor)
+/* The first network made after that one, to be put; NULL behind the last. */
+static struct network *network_after(uint64_t number)
 {
-	unsigned count;
+	struct network *found = NULL;
 
 	mutex_lock(&lock);
-	count = network_count;
+	for (unsigned i = 0; i < network_count && !found; i++)
+		if (networks[i]->number > number)
+			found = network_get(networks[i]);
 	mutex_unlock(&lock);
-	for (unsigned i = 0; i < count; i++) {
+	return found;
+}
+
+static void visit(const struct network_visitor *visitor)
+{
+	struct network *network;
+	uint64_t number = 0;
+
+	while ((network = network_after(number))) {
+		number = network->number;
 		if (visitor->network)
-			visit_network(networks[i], visitor);
+			visit_network(network, visitor);
 		if (visitor->port)
-			visit_ports(networks[i], visitor);
+			visit_ports(network, visitor);
 		if (visitor->station)
-			visit_stations(networks[i], visitor);
+			visit_stations(network, visitor);
+		network_put(network);
 	}
 }
 
 void switch_init(void)
 {
 	static const struct network_provider provider = {
-		.create = create, .attach = attach, .visit = visit};
+		.create = create, .remove = remove_network, .attach = attach, .visit = visit};
 
 	mutex_init(&lock, "networks");
 	network_init(&provider);

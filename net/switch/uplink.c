@@ -24,14 +24,17 @@ static struct list uplinks = {&uplinks,
 
 /* ---- from the wire --------------------------------------------------------------------- */
 
+/* To be put. NULL: none has the tag. */
 static struct network *network_of(struct uplink *uplink, uint16_t vlan)
 {
-	unsigned count = atomic_load_explicit(&uplink->network_count, memory_order_acquire);
+	uint64_t flags = spin_lock_irqsave(&uplink->lock);
+	struct network *found = NULL;
 
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < uplink->network_count && !found; i++)
 		if (uplink->networks[i]->config.vlan == vlan)
-			return uplink->networks[i];
-	return NULL;
+			found = network_get(uplink->networks[i]);
+	spin_unlock_irqrestore(&uplink->lock, flags);
+	return found;
 }
 
 /* Takes the tag off and returns its VLAN; 0: no tag, or one that is only a priority. */
@@ -66,6 +69,7 @@ static void receive(void *arg, struct list *packets)
 		if (network) {
 			count(&network->rx_packets, &network->rx_bytes, packet->bytes);
 			(void)forward(network, NULL, packet);
+			network_put(network);
 			continue;
 		}
 		atomic_fetch_add_explicit(&uplink->nic->counters.rx_dropped, 1,
@@ -253,6 +257,7 @@ static struct uplink *take_nic(struct netdev *nic)
 	}
 	uplink->nic = nic;
 	spin_lock_init(&uplink->transmit_lock, "uplink");
+	spin_lock_init(&uplink->lock, "uplink networks");
 	list_init(&uplink->waiters);
 	list_push_back(&uplinks, &uplink->link);
 	if (!nic->ops->set_promiscuous || nic->ops->set_promiscuous(nic, true))
@@ -289,13 +294,28 @@ int uplink_find(const char *name, struct uplink **found, char why[NETWORK_WHY_BY
 
 bool uplink_has_vlan(struct uplink *uplink, uint16_t vlan)
 {
-	return network_of(uplink, vlan) != NULL;
+	struct network *network = network_of(uplink, vlan);
+
+	if (network)
+		network_put(network);
+	return network != NULL;
 }
 
 void uplink_add(struct uplink *uplink, struct network *network)
 {
-	unsigned count = uplink->network_count;
+	uint64_t flags = spin_lock_irqsave(&uplink->lock);
 
-	uplink->networks[count] = network;
-	atomic_store_explicit(&uplink->network_count, count + 1, memory_order_release);
+	uplink->networks[uplink->network_count++] = network;
+	spin_unlock_irqrestore(&uplink->lock, flags);
+}
+
+void uplink_remove(struct uplink *uplink, struct network *network)
+{
+	uint64_t flags = spin_lock_irqsave(&uplink->lock);
+	unsigned i = 0;
+
+	while (uplink->networks[i] != network)
+		i++;
+	uplink->networks[i] = uplink->networks[--uplink->network_count];
+	spin_unlock_irqrestore(&uplink->lock, flags);
 }

@@ -8,7 +8,10 @@
 /* links: guests/config/parse.c */
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/hint.c */
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
+/* links: guests/config/diff.c guests/config/merge.c guests/config/text.c guests/config/write.c
+ */
 /* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */
+#include "guests/config/diff.h"
 #include "tests/unit/config_machine.h"
 #include <stdlib.h>
 
@@ -97,6 +100,24 @@ static void demand_fit(const struct config *config)
 	demand(memory <= test_machine.memory_bytes);
 }
 
+/* Written and read it is the same, and is written the same again. */
+static void demand_round_trip(const struct config *config, enum config_format format)
+{
+	static struct config_report report;
+	char *text, *again;
+	size_t length, again_length;
+	struct config *read;
+
+	demand(!config_write_document(config, format, &text, &length));
+	demand(!config_parse(text, length, "again.yaml", &read, &report));
+	demand(!config_diff(&config_schema, config, read, NULL, NULL));
+	demand(!config_write_document(read, format, &again, &again_length));
+	demand(length == again_length && memcmp(text, again, length) == 0);
+	free(text);
+	free(again);
+	config_free(read);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct config_report report;
@@ -109,6 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		demand(config->guest_count <= CONFIG_GUESTS_MAX);
 		for (uint32_t i = 0; i < config->guest_count; i++)
 			demand_guest(&config->guests[i]);
+		for (unsigned format = CONFIG_YAML; format <= CONFIG_JSON; format++)
+			demand_round_trip(config, format);
 		error = config_check(config, &test_machine, &report);
 		demand((error == 0) == (report.count == 0));
 		if (!error)

@@ -218,3 +218,31 @@ def test_all_at_once(house):
         house.machine.rewind(begin)
         house.machine.expect(f"{STAMP}{guest(program)}: .*(exited|stays stopped)", 4 * LIMIT_S)
     house.is_well()
+
+
+def test_guests_come_and_go(house):
+    """By a document that the operator types: planned, created, changed while it runs, deleted;
+    the others notice nothing."""
+    document = ('{name: extra, memory: 16 MiB, %s'
+                'boot: {kernel: "esp:/tests/neighbour.elf"}}')
+    house.open()
+
+    def says(command):
+        return "\n".join(house.terminal.operator(command))
+
+    assert "guest 'extra' is created and started" in says("plan " + document % "")
+    assert "extra" not in says("list")
+    assert "It is transient" in says("create " + document % "")
+    house.machine.expect(r"^extra\| neighbour 1$", 60)
+    assert "There is a guest 'extra' already" in says("create " + document % "")
+    said = says("apply " + document % "on_crash: restart, ")
+    assert "guest 'extra' is changed while it runs:" in said
+    assert "  on_crash: stop, then restart" in said
+    assert "nothing changes" in says("plan " + document % "on_crash: restart, ")
+    assert "there is no file" in says("apply {name: extra, memory: 8 MiB, boot: {kernel: "
+                                      '"esp:/none"}}')
+    assert re.search("^extra +running", says("list"), re.M)
+    assert "guest 'extra' is switched off and deleted" in says("delete extra")
+    assert "extra" not in says("list")
+    assert house.machine.count(r"^extra\| neighbour 1$") == 1
+    house.is_well()

@@ -187,3 +187,22 @@ def test_names_that_boot_cannot_tell_are_left_out(tmp_path):
     status, lines = check_guest(folder)
     assert status == 0
     assert lines[0].startswith("left out: ")
+
+
+def test_what_a_document_changes_against_another(tmp_path):
+    """The plan of the machine itself, as if all guests ran."""
+    old, new, wrong = (tmp_path / f"{name}.yaml" for name in ("old", "new", "wrong"))
+    guest = '  - {name: alpha, memory: %s, boot: {kernel: "esp:/samples/vmlinuz"}%s}\n'
+    old.write_text("guests:\n" + guest % ("64 MiB", ""), encoding="utf-8")
+    new.write_text("guests:\n" + guest % ("128 MiB", ", on_crash: restart"), encoding="utf-8")
+    wrong.write_text("guests: 1\n", encoding="utf-8")
+    status, lines = check_config("--cpus", "2", "--memory", "512MiB", "--against", old, new)
+    assert status == 0
+    assert lines[0] == f"{new}: good, 1 guests"
+    assert lines[2:] == [
+        "guest 'alpha' is restarted:",
+        "  memory: 64 MiB, then 128 MiB; its RAM is set aside when the guest starts",
+        "  on_crash: stop, then restart"]
+    assert check_config("--against", new, new)[1][-1] == "nothing changes"
+    assert check_config("--against", wrong, new)[0] == 1
+    assert check_config("--against", tmp_path / "absent", new)[0] == 1

@@ -102,6 +102,17 @@ const struct action action_poweroff = {.name = "poweroff",
 const struct action action_reboot = {
 	.name = "reboot", .role = ROLE_ADMIN, .arguments = &action_no_arguments, .run = power};
 
+/* What documents do is test_documents'. */
+#define DOCUMENT_ACTION(word)                                                   \
+	const struct action action_##word = {.name = #word,                     \
+					     .role = ROLE_ADMIN,                \
+					     .arguments = &action_no_arguments, \
+					     .run = power}
+DOCUMENT_ACTION(plan);
+DOCUMENT_ACTION(apply);
+DOCUMENT_ACTION(create);
+DOCUMENT_ACTION(delete);
+
 /* ---- volumes
  * --------------------------------------------------------------------------------- */
 
@@ -251,6 +262,10 @@ static void every_schema_binds_both_ways(void **state)
 		 "{\"volume\": \"vg0/web\", \"destroy\": true}"},
 		{"poweroff", "", "{}", "{}"},
 		{"reboot", "", "{}", "{}"},
+		{"plan", "", "{}", "{}"},
+		{"apply", "", "{}", "{}"},
+		{"create", "", "{}", "{}"},
+		{"delete", "", "{}", "{}"},
 		{"cancel", "7", "job: 7", "{\"job\": 7}"},
 	};
 	static struct action_args typed;

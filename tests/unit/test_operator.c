@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "guests/actions/job.h"
+#include "guests/actions/list.h"
 #include "guests/actions/power.h"
 #include "guests/devices/console.h"
 #include "guests/console/operator.h"
@@ -41,6 +42,23 @@
 #include "tests/unit/fake_threads.h"
 
 #define PROMPT "bulkhead> "
+
+static int no_document(struct action_call *call)
+{
+	(void)call;
+	return -ENOENT;
+}
+
+/* What documents do is test_documents'. */
+#define DOCUMENT_ACTION(word)                                                   \
+	const struct action action_##word = {.name = #word,                     \
+					     .role = ROLE_ADMIN,                \
+					     .arguments = &action_no_arguments, \
+					     .run = no_document}
+DOCUMENT_ACTION(plan);
+DOCUMENT_ACTION(apply);
+DOCUMENT_ACTION(create);
+DOCUMENT_ACTION(delete);
 
 static uint64_t now;
 static char shown[32768];

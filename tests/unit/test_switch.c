@@ -53,6 +53,90 @@ static void test_creation(void **state)
 	plug_all("lan", 1); /* the place and the address are free again */
 }
 
+struct seen {
+	char names[256];
+	unsigned remove_at; /* the network to be removed in the course of a visit; 0: none */
+};
+
+static void see(void *arg, const struct network_info *info)
+{
+	struct seen *seen = arg;
+
+	strcat(strcat(seen->names, info->name), " ");
+	if (seen->remove_at && !--seen->remove_at)
+		assert_int_equal(network_remove("three", why), 0);
+}
+
+static void see_all(struct seen *seen, const char *expected)
+{
+	const struct network_visitor visitor = {.network = see, .arg = seen};
+	char *known;
+
+	seen->names[0] = '\0';
+	network_visit(&visitor);
+	known = strstr(seen->names, "one ");
+	assert_non_null(known);
+	assert_string_equal(known, expected);
+}
+
+static void test_removal(void **state)
+{
+	struct network_config config = {.name = "one"};
+	struct seen seen = {.remove_at = 0};
+
+	(void)state;
+	assert_int_equal(network_remove("one", why), -ENOENT);
+	assert_string_equal(why, "is not there");
+	assert_int_equal(network_create(&config, why), 0);
+	strcpy(config.name, "two");
+	strcpy(config.uplink, "nic0");
+	config.vlan = 77;
+	assert_int_equal(network_create(&config, why), 0);
+	plug_all("two", 1);
+	assert_int_equal(network_remove("two", why), -EBUSY);
+	assert_non_null(strstr(why, "is in use: "));
+	assert_non_null(strstr(why, " is plugged into it"));
+	unplug(0);
+	/* its name, uplink and VLAN are free with it, and the others stay in their order */
+	assert_int_equal(network_remove("two", why), 0);
+	see_all(&seen, "one ");
+	strcpy(config.name, "three");
+	assert_int_equal(network_create(&config, why), 0);
+	strcpy(config.name, "two");
+	config.vlan = 78;
+	assert_int_equal(network_create(&config, why), 0);
+	see_all(&seen, "one three two ");
+	assert_int_equal(network_remove("one", why), 0);
+	strcpy(config.name, "one");
+	config.uplink[0] = '\0';
+	config.vlan = 0;
+	assert_int_equal(network_create(&config, why), 0);
+	see_all(&seen, "one ");
+	assert_int_equal(network_remove("two", why), 0);
+	assert_int_equal(network_remove("three", why), 0);
+	assert_int_equal(network_remove("one", why), 0);
+	assert_int_equal(network_remove("one", why), -ENOENT);
+}
+
+/* One that goes while others are shown hides none of them. */
+static void test_removal_while_shown(void **state)
+{
+	struct network_config config = {.name = "one"};
+	struct seen seen = {.remove_at = 0};
+	static const char *const names[] = {"one", "three", "four"};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		strcpy(config.name, names[i]);
+		assert_int_equal(network_create(&config, why), 0);
+	}
+	see_all(&seen, "one three four ");
+	seen.remove_at = 4; /* when "one" is shown, behind the three that are always there */
+	see_all(&seen, "one four ");
+	assert_int_equal(network_remove("one", why), 0);
+	assert_int_equal(network_remove("four", why), 0);
+}
+
 static int late_promiscuous(struct netdev *dev, bool on)
 {
 	(void)dev, (void)on;
@@ -325,6 +409,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		check(test_creation),
+		check(test_removal),
+		check(test_removal_while_shown),
 		check(test_without_memory),
 		check(test_unicast),
 		check(test_broadcast),

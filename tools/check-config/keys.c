@@ -50,6 +50,22 @@ static void print_initial(FILE *out, const struct config_field *field)
 		fprintf(out, "`%s`", field->initial);
 }
 
+/* What a change of it at run time takes. */
+static const char *change_word(const struct config_field *field)
+{
+	static const char *const words[] = {
+		[CONFIG_CHANGE_RESTART] = "restart",
+		[CONFIG_CHANGE_LIVE] = "live",
+		[CONFIG_CHANGE_ANEW] = "anew",
+		[CONFIG_CHANGE_MACHINE] = "machine",
+	};
+
+	return field->type == CONFIG_KEYS || field->table == &config_guest_schema ||
+			       field->table == &config_network_schema
+		       ? ""
+		       : words[field->change];
+}
+
 static void print_table(FILE *out, const struct config_table *table, const char *prefix)
 {
 	for (uint32_t i = 0; i < table->count; i++) {
@@ -61,7 +77,7 @@ static void print_table(FILE *out, const struct config_table *table, const char 
 		print_value(out, field);
 		fputs(" | ", out);
 		print_initial(out, field);
-		fprintf(out, " | %s |\n", field->doc);
+		fprintf(out, " | %s | %s |\n", change_word(field), field->doc);
 		snprintf(path, sizeof(path), "%s%s%s.", prefix, field->key, elements);
 		if (field->table)
 			print_table(out, field->table, path);
@@ -70,6 +86,6 @@ static void print_table(FILE *out, const struct config_table *table, const char 
 
 void print_keys(FILE *out)
 {
-	fputs("| key | value | default | meaning |\n|---|---|---|---|\n", out);
+	fputs("| key | value | default | change | meaning |\n|---|---|---|---|---|\n", out);
 	print_table(out, &config_schema, "");
 }

@@ -5,6 +5,7 @@
  */
 #include "drivers/volume/names.h"
 #include "guests/config/config.h"
+#include "guests/config/plan.h"
 #include "guests/config/value.h"
 #include "guests/kernel.h"
 #include "kernel/io/files.h"
@@ -20,14 +21,17 @@
 #define DOCUMENT_MAX (1024 * 1024) /* far more than config_parse takes */
 #define BLOCK_BYTES  512u	   /* the smallest that disks have */
 
-static bool esp_known; /* the folder of its files was given */
+static bool esp_known;	    /* the folder of its files was given */
+static const char *against; /* the older document, or NULL */
 
 static const char usage[] =
-	"usage: check-config [--cpus N] [--memory SIZE] [--esp FOLDER] FILE\n"
+	"usage: check-config [--cpus N] [--memory SIZE] [--esp FOLDER] [--against OLD] FILE\n"
 	"       check-config --keys\n"
 	"  --cpus    CPUs of the machine, such as 4\n"
 	"  --memory  its RAM, such as 2048MiB; the hypervisor's own part is taken off\n"
 	"  --esp     a copy of \\bulkhead\\ of its boot partition, where esp:/ files are\n"
+	"  --against the document that the machine runs by now: what would change, with all\n"
+	"            its guests running\n"
 	"  --keys    print all keys as the table in docs/configuration.md\n";
 
 static int find_file(void *context, const char *path, uint64_t *bytes)
@@ -111,6 +115,7 @@ static void read_options(int count, char **words, struct config_machine *machine
 		{"cpus", required_argument, NULL, 'c'},
 		{"memory", required_argument, NULL, 'm'},
 		{"esp", required_argument, NULL, 'e'},
+		{"against", required_argument, NULL, 'a'},
 		{"keys", no_argument, NULL, 'k'},
 		{NULL, 0, NULL, 0},
 	};
@@ -131,6 +136,8 @@ static void read_options(int count, char **words, struct config_machine *machine
 		} else if (option == 'm') {
 			read_option(&memory, optarg, &machine->memory_bytes);
 			machine->memory_bytes -= mem_plan_host_bytes(machine->memory_bytes);
+		} else if (option == 'a') {
+			against = optarg;
 		} else if (option == 'e') {
 			esp_open(optarg);
 			esp_known = true;
@@ -197,7 +204,8 @@ static void say_left_out(const struct config *config, const struct config_machin
 		puts("not checked: whether it has these NICs");
 }
 
-static int check(const char *path, const struct config_machine *machine)
+/* What is wrong with a document is printed; NULL, if anything is. */
+static struct config *open_document(const char *path, const struct config_machine *machine)
 {
 	static struct config_report report;
 	struct config *config = NULL;
@@ -207,11 +215,12 @@ static int check(const char *path, const struct config_machine *machine)
 
 	if (!bytes) {
 		fprintf(stderr, "check-config: %s: %s\n", path, strerror(errno));
-		return 1;
+		return NULL;
 	}
 	error = config_parse(bytes, length, path, &config, &report);
 	if (!error)
 		error = config_check(config, machine, &report);
+	free(bytes);
 	for (uint32_t i = 0; i < report.count; i++) {
 		char line[CONFIG_LINE_MAX];
 
@@ -220,13 +229,56 @@ static int check(const char *path, const struct config_machine *machine)
 	}
 	if (report.dropped)
 		printf("and %u more\n", (unsigned)report.dropped);
-	if (!error) {
-		printf("%s: good, %u guests\n", path, (unsigned)config->guest_count);
-		say_left_out(config, machine);
-	}
+	if (!error)
+		return config;
 	config_free(config);
-	free(bytes);
+	return NULL;
+}
+
+static void print_line(void *arg, const char *text)
+{
+	(void)arg;
+	puts(text);
+}
+
+static bool all_run(void *context, const char *name)
+{
+	(void)context, (void)name;
+	return true;
+}
+
+/* What would change on a machine that runs by the older document. */
+static int compare(const struct config *next, const struct config_machine *machine)
+{
+	struct config *now = open_document(against, machine);
+	struct config_plan plan;
+	int error;
+
+	if (!now)
+		return 1;
+	error = config_plan_make(&plan, now, next, &machine->cpus, all_run, NULL);
+	if (error)
+		fprintf(stderr, "check-config: %s\n", strerror(-error));
+	else
+		config_plan_say(&plan, print_line, NULL);
+	config_plan_free(&plan);
+	config_free(now);
 	return error ? 1 : 0;
+}
+
+static int check(const char *path, const struct config_machine *machine)
+{
+	struct config *config = open_document(path, machine);
+	int status = 0;
+
+	if (!config)
+		return 1;
+	printf("%s: good, %u guests\n", path, (unsigned)config->guest_count);
+	say_left_out(config, machine);
+	if (against)
+		status = compare(config, machine);
+	config_free(config);
+	return status;
 }
 
 int main(int count, char **words)

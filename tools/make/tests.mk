@@ -140,7 +140,7 @@ $(BUILD)/check-config: $(CHECK_CONFIG_OBJECTS) $(CHECK_OBJECTS)
 check-config: $(BUILD)/check-config
 	@test -n '$(FILE)' || { echo 'which one? make check-config FILE=bulkhead.yaml'; exit 1; }
 	@$(BUILD)/check-config $(if $(CPUS),--cpus $(CPUS)) $(if $(MEMORY),--memory $(MEMORY)) \
-		$(if $(ESP),--esp $(ESP)) $(FILE)
+		$(if $(ESP),--esp $(ESP)) $(if $(AGAINST),--against $(AGAINST)) $(FILE)
 
 # The LVM code without what is the kernel's, on image files.
 LVM_KERNEL := $(patsubst %,drivers/volume/lvm/%.c,holds manage members picture source volume)

@@ -1,0 +1,301 @@
+/*
+ * Documents while the machine runs: what one would change, and that it be so. Checking and
+ * doing it is guests/catalogue's.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guests/actions/job.h"
+#include "guests/actions/list.h"
+#include "guests/catalogue/catalogue.h"
+#include "guests/config/schema.h"
+#include "kernel/io/files.h"
+
+#define WHICH                                                                                \
+	"Say which document: a file of the boot partition, as it was when the machine "      \
+	"started, such as esp:/night.yaml, or one guest's own, such as {name: web, memory: " \
+	"64 MiB, boot: {kernel: \"esp:/samples/vmlinuz\"}}."
+
+struct document_args {
+	char document[480];
+};
+_Static_assert(sizeof(struct document_args) <= sizeof(struct action_args), "arguments fit");
+
+static const struct config_field fields[] = {
+	{.key = "document",
+	 .type = CONFIG_TEXT,
+	 .required = true,
+	 .offset = offsetof(struct document_args, document),
+	 .maximum = sizeof(((struct document_args *)0)->document),
+	 .example = "\"esp:/night.yaml\"",
+	 .doc = "A file that is the whole configuration, or one guest's keys and values."},
+};
+
+static const struct config_table arguments = CONFIG_TABLE(fields, struct document_args, NULL);
+
+/* What is asked for, and what it is made of. */
+struct asked {
+	struct config *now, *next;
+	const char *text; /* of a file; else NULL */
+	size_t length;
+	struct guest_config guest;
+	struct config_report report;
+};
+
+static void forget(struct asked *asked)
+{
+	if (!asked)
+		return;
+	files_unmap(asked->text);
+	config_free(asked->next);
+	config_free(asked->now);
+	free(asked);
+}
+
+static int no_memory(struct action_call *call)
+{
+	action_say(call, "The hypervisor is out of memory, or still starting.");
+	return -ENOMEM;
+}
+
+static void say_report(struct action_call *call, const struct config_report *report)
+{
+	char line[CONFIG_LINE_MAX];
+
+	for (uint32_t i = 0; i < report->count; i++) {
+		config_report_line(report, i, line);
+		action_say(call, "%s%s", i ? "\n" : "", line);
+	}
+	if (report->dropped)
+		action_say(call, "\nand %u more", (unsigned)report->dropped);
+}
+
+/* The whole configuration, as a file says it. */
+static int read_file(struct action_call *call, struct asked *asked, const char *name)
+{
+	const struct handoff_file *file = files_find(config_esp_path(name));
+
+	if (!file) {
+		action_say(call,
+			   "There was no file %s when the machine started; files of the boot "
+			   "partition are read then.",
+			   name);
+		return -ENOENT;
+	}
+	asked->text = files_map(file);
+	if (!asked->text)
+		return no_memory(call);
+	asked->length = file->bytes;
+	return config_parse(asked->text, file->bytes, name, &asked->next, &asked->report);
+}
+
+/* The configuration that there is, with one guest. */
+static int read_guest(struct action_call *call, struct asked *asked, const char *text)
+{
+	int err = config_parse_guest(text, strlen(text), "document", &asked->now->host,
+				     &asked->guest, &asked->report);
+
+	if (err)
+		return err;
+	asked->next = config_with_guest(asked->now, &asked->guest);
+	return asked->next ? 0 : no_memory(call);
+}
+
+static struct asked *new_asked(void)
+{
+	struct asked *asked = calloc(1, sizeof(*asked));
+
+	if (asked)
+		asked->now = catalogue_get();
+	if (asked && asked->now)
+		return asked;
+	free(asked);
+	return NULL;
+}
+
+/* Reads what the call asks for; what is wrong is said. */
+static int read_document(struct action_call *call, struct asked *asked)
+{
+	const struct document_args *args = call->args;
+	int err = config_esp_path(args->document) ? read_file(call, asked, args->document)
+						  : read_guest(call, asked, args->document);
+
+	if (asked->report.count)
+		say_report(call, &asked->report);
+	else if (err == -ENOMEM && !call->result->text[0])
+		no_memory(call);
+	return err;
+}
+
+static void say_line(void *arg, const char *text)
+{
+	struct action_call *call = arg;
+
+	action_say(call, "%s%s", call->result->text[0] ? "\n" : "", text);
+}
+
+static int plan(struct action_call *call)
+{
+	struct asked *asked = new_asked();
+	struct config_plan made = {0};
+	int err = asked ? read_document(call, asked) : no_memory(call);
+
+	if (!err) {
+		err = catalogue_check(asked->next, &asked->report);
+		if (asked->report.count)
+			say_report(call, &asked->report);
+		if (!err)
+			err = catalogue_plan(asked->next, &made);
+		if (err == -ENOMEM)
+			no_memory(call);
+	}
+	if (!err) {
+		config_plan_say(&made, say_line, call);
+		action_value(call, "steps", made.step_count);
+	}
+	config_plan_free(&made);
+	forget(asked);
+	return err;
+}
+
+static bool cancelled(void *waiter)
+{
+	return job_cancelled(((struct action_call *)waiter)->job);
+}
+
+static void progress(void *waiter, uint32_t steps, uint32_t of)
+{
+	job_progress(((struct action_call *)waiter)->job, steps, of, "%u of %u steps are done",
+		     (unsigned)steps, (unsigned)of);
+}
+
+/* Carries it out: says what that did, and whether it is kept. */
+static int carry_out(struct action_call *call, struct asked *asked)
+{
+	struct catalogue_change change = {
+		.next = asked->next,
+		.text = asked->text,
+		.length = asked->length,
+		.actor = call->actor,
+		.cancelled = cancelled,
+		.progress = progress,
+		.waiter = call,
+		.report = &asked->report,
+	};
+	struct config_plan made;
+	int err = catalogue_plan(asked->next, &made);
+
+	if (!err)
+		err = catalogue_apply(&change);
+	if (err && asked->report.count)
+		say_report(call, &asked->report);
+	else if (err)
+		action_say(call, "Nothing is changed: %s.",
+			   change.why[0] ? change.why : "the hypervisor is out of memory");
+	if (!err) {
+		config_plan_say(&made, say_line, call);
+		if (change.why[0])
+			say_line(call, change.why);
+		action_value(call, "steps", made.step_count);
+		action_value(call, "kept", change.kept == CATALOGUE_KEPT);
+	}
+	config_plan_free(&made);
+	return err;
+}
+
+static int apply(struct action_call *call)
+{
+	struct asked *asked = new_asked();
+	int err = asked ? read_document(call, asked) : no_memory(call);
+
+	if (!err)
+		err = carry_out(call, asked);
+	forget(asked);
+	return err;
+}
+
+static int create(struct action_call *call)
+{
+	const struct document_args *args = call->args;
+	struct asked *asked = new_asked();
+	int err = asked ? 0 : no_memory(call);
+
+	if (!err && config_esp_path(args->document)) {
+		action_say(call, "%s is a whole document: `apply` takes it.", args->document);
+		err = -EINVAL;
+	}
+	if (!err)
+		err = read_document(call, asked);
+	if (!err && config_find_guest(asked->now, asked->guest.name)) {
+		action_say(call, "There is a guest '%s' already; `apply` changes it.",
+			   asked->guest.name);
+		err = -EEXIST;
+	}
+	if (!err)
+		err = carry_out(call, asked);
+	forget(asked);
+	return err;
+}
+
+static int delete (struct action_call *call)
+{
+	const struct guest_args *args = call->args;
+	struct asked *asked = new_asked();
+	int err = asked ? 0 : no_memory(call);
+
+	if (!err && !config_find_guest(asked->now, args->guest)) {
+		action_say(call, "There is no guest '%s' to delete.", args->guest);
+		err = -ENOENT;
+	}
+	if (!err) {
+		asked->next = config_without_guest(asked->now, args->guest);
+		err = asked->next ? carry_out(call, asked) : no_memory(call);
+	}
+	forget(asked);
+	return err;
+}
+
+const struct action action_plan = {
+	.name = "plan",
+	.help = "what a document would change",
+	.usage = WHICH,
+	.role = ROLE_VIEWER,
+	.arguments = &arguments,
+	.whole_line = true,
+	.is_job = true, /* it looks at the disks */
+	.no_cancel = "it only looks",
+	.run = plan,
+};
+
+const struct action action_apply = {
+	.name = "apply",
+	.help = "change the machine as a document says",
+	.usage = WHICH,
+	.role = ROLE_ADMIN,
+	.arguments = &arguments,
+	.whole_line = true,
+	.is_job = true,
+	.run = apply,
+};
+
+const struct action action_create = {
+	.name = "create",
+	.help = "create a guest, by its document",
+	.usage = WHICH,
+	.role = ROLE_ADMIN,
+	.arguments = &arguments,
+	.whole_line = true,
+	.is_job = true,
+	.run = create,
+};
+
+const struct action action_delete = {
+	.name = "delete",
+	.help = "switch it off and delete it; its disks stay",
+	.role = ROLE_ADMIN,
+	.arguments = &action_guest_arguments,
+	.is_job = true,
+	.run = delete,
+};

@@ -1,0 +1,338 @@
+/*
+ * What there is to be, and its changes: checked, carried out, undone, kept. The steps are
+ * follow.c's, the disks disks.c's.
+ */
+#include "guests/catalogue/catalogue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guests/catalogue/internal.h"
+#include "guests/config/merge.h"
+#include "guests/guest/guest.h"
+#include "kernel/log/log.h"
+#include "kernel/sched/sync.h"
+
+static struct config_machine machine; /* fixed after start-up */
+
+/* Guards what follows. Held for copies only: what is slow is done by who has set `changing`,
+ * while `desired` and `text` stay as they are. */
+static struct mutex lock = MUTEX(lock, "catalogue");
+static struct config *desired; /* NULL before the machine is known */
+static char *text;	       /* the document that says so; NULL: none says all of it */
+static size_t text_length;
+static const struct catalogue_store *store;
+static bool changing;
+
+int catalogue_init(const struct config_machine *given, const struct host_config *host)
+{
+	machine = *given;
+	desired = calloc(1, sizeof(*desired));
+	if (!desired)
+		return -ENOMEM;
+	desired->host = *host;
+	return 0;
+}
+
+void catalogue_set_store(const struct catalogue_store *given)
+{
+	mutex_lock(&lock);
+	store = given;
+	mutex_unlock(&lock);
+}
+
+struct config *catalogue_get(void)
+{
+	struct config *copy;
+
+	mutex_lock(&lock);
+	copy = desired ? config_copy(desired) : NULL;
+	mutex_unlock(&lock);
+	return copy;
+}
+
+static char *copy_text(const char *bytes, size_t length)
+{
+	char *copy = malloc(length + 1);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, bytes, length);
+	copy[length] = '\0';
+	return copy;
+}
+
+char *catalogue_text(size_t *length)
+{
+	char *copy = NULL;
+
+	mutex_lock(&lock);
+	if (text) {
+		copy = copy_text(text, text_length);
+		*length = text_length;
+	} else if (desired && config_write_document(desired, CONFIG_YAML, &copy, length)) {
+		copy = NULL;
+	}
+	mutex_unlock(&lock);
+	return copy;
+}
+
+int catalogue_check(const struct config *next, struct config_report *report)
+{
+	struct config *now = catalogue_get();
+	int err = now ? config_check(next, &machine, report) : -ENOMEM;
+
+	if (!err) {
+		err = catalogue_check_disks(next, report);
+		catalogue_check_disks(now, NULL); /* what is given away is what there is */
+	}
+	config_free(now);
+	return err;
+}
+
+int catalogue_plan(const struct config *next, struct config_plan *plan)
+{
+	struct config *now = catalogue_get();
+	int err = -ENOMEM;
+
+	*plan = (struct config_plan){0};
+	if (now)
+		err = config_plan_make(plan, now, next, &machine.cpus, catalogue_runs, NULL);
+	config_free(now);
+	return err;
+}
+
+/* ---- the document that is kept ---------------------------------------------------------- */
+
+static bool reads_as(const char *bytes, size_t length, const struct config *config)
+{
+	struct config_report *report = malloc(sizeof(*report));
+	struct config_plan plan = {0};
+	struct config *read = NULL;
+	bool same = false;
+
+	if (report && !config_parse(bytes, length, "kept", &read, report) &&
+	    !config_plan_make(&plan, read, config, &machine.cpus, catalogue_runs, NULL))
+		same = !plan.item_count;
+	config_plan_free(&plan);
+	config_free(read);
+	free(report);
+	return same;
+}
+
+/* The text that is there with each item of the plan edited in it; NULL: that does not go. */
+static char *edit_text(const struct config *next, const struct config_plan *plan,
+		       size_t *length)
+{
+	char *edited = text ? copy_text(text, text_length) : NULL;
+
+	*length = text_length;
+	for (uint32_t i = 0; edited && i < plan->item_count; i++) {
+		char *older = edited;
+		size_t older_length = *length;
+
+		if (config_edit(older, older_length, plan->items[i].part, plan->items[i].name,
+				next, &edited, length))
+			edited = NULL;
+		free(older);
+	}
+	return edited;
+}
+
+/* The text for a change; whatever way it was made, it says what `next` does. */
+static char *make_text(const struct catalogue_change *change, const struct config_plan *plan,
+		       size_t *length)
+{
+	char *made = change->text ? copy_text(change->text, change->length)
+				  : edit_text(change->next, plan, length);
+
+	if (change->text)
+		*length = change->length;
+	if (made && reads_as(made, *length, change->next))
+		return made;
+	free(made);
+	return config_write_document(change->next, CONFIG_YAML, &made, length) ? NULL : made;
+}
+
+/* A change is kept once it is stored, and not before. */
+static void keep(struct catalogue_change *change, const struct catalogue_store *to,
+		 const char *bytes, size_t length)
+{
+	char why[CONFIG_WHY_MAX];
+	int err;
+
+	change->kept = CATALOGUE_TRANSIENT;
+	if (!to) {
+		snprintf(change->why, CONFIG_WHY_MAX,
+			 "It is transient: this machine has no place to keep it yet. To have "
+			 "it at the next start, write it into bulkhead.yaml on the boot "
+			 "partition.");
+		return;
+	}
+	err = bytes ? to->save(to->context, bytes, length, why) : -ENOMEM;
+	if (!err) {
+		change->kept = CATALOGUE_KEPT;
+		change->why[0] = '\0';
+		return;
+	}
+	if (err == -ENOMEM)
+		snprintf(why, sizeof why, "there is not enough memory");
+	snprintf(change->why, CONFIG_WHY_MAX, "It is transient: %s does not keep it: %.200s.",
+		 to->name, why);
+}
+
+/* ---- a change --------------------------------------------------------------------------- */
+
+/* Guests that ran before, and were stopped by a step that is undone, or are about to stop; all
+ * others run already. */
+static void start_again(struct follow *follow, const struct config_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->item_count; i++) {
+		const struct config_item *item = &plan->items[i];
+		struct guest *guest = item->part == CONFIG_PART_GUEST && item->runs
+					      ? guest_get(item->name)
+					      : NULL;
+
+		if (guest)
+			guest_start(guest, follow->actor);
+		guest_put(guest);
+	}
+}
+
+/* From wherever the plan has come to, back to `before`. */
+static int undo(struct follow *follow, const struct config *before,
+		const struct config_plan *plan)
+{
+	struct config_plan back;
+	char why[CONFIG_WHY_MAX];
+	int err;
+
+	follow->next = before;
+	follow->waiter = NULL; /* it is not to be cancelled again */
+	follow->report = NULL;
+	follow->why = why;
+	err = config_plan_make(&back, follow->actual, before, follow->present, catalogue_runs,
+			       NULL);
+	snprintf(why, sizeof why, "the hypervisor is out of memory");
+	if (!err)
+		err = catalogue_follow(follow, &back);
+	config_plan_free(&back);
+	start_again(follow, plan);
+	if (err)
+		log_error("config", "a change could not be undone: %s", why);
+	return err;
+}
+
+/* In the place of the lock: `changing`. What was asked for is `change->next` when it is 0. */
+static int carry_out(struct catalogue_change *change, const struct config *before,
+		     const struct config_plan *plan)
+{
+	struct follow follow = {
+		.next = change->next,
+		.present = &machine.cpus,
+		.actor = change->actor,
+		.waiter = change,
+		.report = change->report,
+		.why = change->why,
+	};
+	struct config *actual;
+	int err, undone = 0;
+
+	follow.actual =
+		config_copy_with_room(before, before->guest_count + change->next->guest_count);
+	if (!follow.actual)
+		return -ENOMEM;
+	err = catalogue_follow(&follow, plan);
+	if (err)
+		undone = undo(&follow, before, plan);
+	actual = follow.actual;
+	if (!undone) {
+		config_free(actual);
+		return err;
+	}
+	snprintf(change->why + strlen(change->why), CONFIG_WHY_MAX - strlen(change->why),
+		 "; not all could be undone, see the log");
+	mutex_lock(&lock);
+	config_free(desired);
+	desired = actual;
+	free(text);
+	text = NULL;
+	mutex_unlock(&lock);
+	return err;
+}
+
+/* It is what there is to be from now on. */
+static void adopt(struct catalogue_change *change, struct config *next, char *made,
+		  size_t length)
+{
+	const struct catalogue_store *to;
+
+	config_clear_marks(next); /* they are of a text that is not the kept one */
+	mutex_lock(&lock);
+	config_free(desired);
+	desired = next;
+	free(text);
+	text = made;
+	text_length = made ? length : 0;
+	to = store;
+	mutex_unlock(&lock);
+	keep(change, to, made, length);
+}
+
+static int apply(struct catalogue_change *change, const struct config *before)
+{
+	struct config *next = config_copy(change->next);
+	struct config_plan plan = {0};
+	size_t length = 0;
+	char *made;
+	int err = next ? config_check(change->next, &machine, change->report) : -ENOMEM;
+
+	if (!err)
+		err = catalogue_check_disks(change->next, change->report);
+	if (!err)
+		err = config_plan_make(&plan, before, change->next, &machine.cpus,
+				       catalogue_runs, NULL);
+	if (!err)
+		err = carry_out(change, before, &plan);
+	if (err) {
+		catalogue_check_disks(before, NULL);
+		config_free(next);
+	} else {
+		made = make_text(change, &plan, &length);
+		adopt(change, next, made, length);
+	}
+	config_plan_free(&plan);
+	return err;
+}
+
+int catalogue_apply(struct catalogue_change *change)
+{
+	struct config *before = NULL;
+	int err = -EBUSY;
+
+	change->kept = CATALOGUE_TRANSIENT;
+	snprintf(change->why, CONFIG_WHY_MAX, "another change is under way; `jobs` shows it");
+	if (!machine.cpu_count) {
+		snprintf(change->why, CONFIG_WHY_MAX,
+			 "this machine can't run guests, or not yet; the log says why");
+		return -ENODEV;
+	}
+	mutex_lock(&lock);
+	if (desired && !changing) {
+		changing = true;
+		before = config_copy(desired);
+		err = 0;
+	}
+	mutex_unlock(&lock);
+	if (err)
+		return err;
+	snprintf(change->why, CONFIG_WHY_MAX, "the hypervisor is out of memory");
+	err = before ? apply(change, before) : -ENOMEM;
+	config_free(before);
+	mutex_lock(&lock);
+	changing = false;
+	mutex_unlock(&lock);
+	return err;
+}

@@ -1,0 +1,87 @@
+/*
+ * The catalogue: which guests and networks there are to be, by whatever document or request.
+ * Who changes something hands in a whole configuration; it is checked against this machine and
+ * all that is there, carried out step by step by its plan, and undone where a step fails. Boot
+ * document, console and later the API are callers alike.
+ */
+#ifndef GUESTS_CATALOGUE_CATALOGUE_H
+#define GUESTS_CATALOGUE_CATALOGUE_H
+
+#include "guests/config/plan.h"
+#include "guests/events/actor.h"
+
+/*
+ * A place where documents are kept across a restart of the machine. One counts at a time: of a
+ * machine in a cluster the cluster's, else the boot partition's, else none, and then changes
+ * are transient.
+ */
+struct catalogue_store {
+	const char *name; /* "the boot partition" */
+	/* 0 once the text is stored; else a negative errno with the rest of a sentence. May
+	 * sleep. */
+	int (*save)(void *context, const char *text, size_t length, char why[CONFIG_WHY_MAX]);
+	void *context;
+};
+
+/* What became of a change that was carried out. */
+enum catalogue_kept {
+	CATALOGUE_TRANSIENT, /* it is in effect, until the machine restarts */
+	CATALOGUE_KEPT,	     /* it is stored too */
+};
+
+struct catalogue_change {
+	const struct config *next;
+	/* The document that says so, to be kept as it is; NULL: the one that is there with the
+	 * guests, networks and host that differ written anew. */
+	const char *text;
+	size_t length;
+	const struct actor *actor;
+	/* Whether who waits for it has had enough, and how far it is; NULL: nobody asks. */
+	bool (*cancelled)(void *waiter);
+	void (*progress)(void *waiter, uint32_t steps, uint32_t of);
+	void *waiter;
+	/* Out: */
+	struct config_report *report; /* what is wrong with the document */
+	enum catalogue_kept kept;
+	char why[CONFIG_WHY_MAX]; /* not done, not undone or not kept: sentences */
+};
+
+/*
+ * Once, at start-up, before the first change: what the machine has, for all documents to come.
+ * `machine` is copied. With no guest and no network; `host` is that of the boot document, or
+ * defaults. 0 or -ENOMEM.
+ */
+int catalogue_init(const struct config_machine *machine, const struct host_config *host);
+
+/* NULL: none. `store` stays the caller's, and is used until another is set. Any thread. */
+void catalogue_set_store(const struct catalogue_store *store);
+
+/* A copy of what there is to be, for config_free(); NULL: out of memory, or still
+ * starting. Thread context. */
+struct config *catalogue_get(void);
+
+/* The document that would be kept, NUL-terminated, for free(); NULL: out of memory. */
+char *catalogue_text(size_t *length);
+
+/*
+ * Whether a configuration could be carried out: config_check(), and whether all its disks are
+ * there, none of them written from two sides. 0, or -EINVAL with all that is wrong in `report`;
+ * -ENOMEM. Thread context; may sleep.
+ */
+int catalogue_check(const struct config *next, struct config_report *report);
+
+/* What catalogue_apply() would do now. As config_plan_make(). Thread context. */
+int catalogue_plan(const struct config *next, struct config_plan *plan);
+
+/*
+ * Carries a configuration out: checks it, stops, deletes, creates, changes and starts by its
+ * plan, all or nothing, and keeps it. Waits for guests that have to stop first. 0, and `kept`
+ * says whether it is stored; -EINVAL, with `report`; -EBUSY: another change is under way;
+ * -ENODEV: the machine can't run guests; -ECANCELED: `cancelled` was true while it waited;
+ * -ENOMEM, or as network_create(), with `why`. After an error all is as it was, or `why` says
+ * what is not. Starting is a guest's own matter: one that can't start is there, and failed.
+ * Thread context; sleeps.
+ */
+int catalogue_apply(struct catalogue_change *change);
+
+#endif

@@ -1,0 +1,31 @@
+/* What the files of this folder share. */
+#ifndef GUESTS_CATALOGUE_INTERNAL_H
+#define GUESTS_CATALOGUE_INTERNAL_H
+
+#include "guests/catalogue/catalogue.h"
+
+/* Whether all sources of a configuration are there, and none is written from two sides. Others
+ * are kept from what it gives guests to write, so the last call counts: see
+ * storage_given_away(). 0, -EINVAL with `report`, or -ENOMEM. */
+int catalogue_check_disks(const struct config *config, struct config_report *report);
+
+/* A plan that is being carried out. `actual` is what there is after each step; it has room for
+ * all guests of both ends. */
+struct follow {
+	const struct config *next;
+	const struct cpumask *present;
+	const struct actor *actor;
+	const struct catalogue_change *waiter; /* or NULL */
+	struct config *actual;
+	struct config_report *report; /* or NULL: what has a place in the document goes there */
+	char *why;		      /* CONFIG_WHY_MAX bytes */
+};
+
+/* Follows all steps. 0, or the error of the first that failed, with `why`: what came before it
+ * is done. Sleeps. */
+int catalogue_follow(struct follow *follow, const struct config_plan *plan);
+
+/* Whether it has a VM, or is about to. */
+bool catalogue_runs(void *context, const char *name);
+
+#endif
