@@ -7,10 +7,13 @@
 #include <string.h>
 
 #include "guests/devices/console.h"
-#include "guests/devices.h"
 #include "guests/devices/pm.h"
 #include "guests/events/event.h"
 #include "guests/guest/internal.h"
+#include "guests/guest/registry.h"
+#include "guests/guest/snapshot.h"
+#include "guests/guest/worker.h"
+#include "guests/launch/devices.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/io/storage.h"
 #include "kernel/log/log.h"

@@ -5,11 +5,32 @@
 #include "guests/config/config.h"
 #include "guests/guest/life.h"
 #include "guests/guest/policy.h"
-#include "guests/guest/registry.h"
-#include "guests/guest/snapshot.h"
-#include "guests/guest/worker.h"
+#include "guests/launch/launch.h"
+#include "guests/views/guest.h"
 #include "kernel/lib/cpumask.h"
+#include "kernel/lib/list.h"
 #include "kernel/sched/sync.h"
+
+struct thread;
+
+/* What the registry keeps in each guest; under its lock, but the generation, which is fixed. */
+struct registry_entry {
+	struct list
+		link; /* in the order of generations; or of those nobody refers to any more */
+	uint64_t generation;
+	unsigned references;
+	bool removed;
+};
+
+/* What the worker has of each guest. From an order to its answer all but `order` and `given_up`
+ * are the worker's alone, then the control thread's. */
+struct worker {
+	struct thread *thread;
+	_Atomic unsigned order;
+	_Atomic bool given_up;
+	struct launch launch;	  /* what was prepared; what is to be released */
+	char why[BOOT_WHY_BYTES]; /* not prepared: the reason */
+};
 
 /*
  * `lock` guards all that stands below it: who shows or requests something finds the VM whole,
@@ -34,14 +55,11 @@ struct guest {
 	struct vm_stop end; /* of its last VM */
 	char reason[VIEW_REASON_BYTES];
 	unsigned starts;
-	struct actor starter;	 /* who wants the start that is due, or wished for */
+	struct actor starter; /* who wants the start that is due, or wished for */
 	/* How it was when it ended, guest_view_bytes() of it; NULL before, and without memory.
 	 */
 	struct guest_view *last;
 };
-
-/* The VM is about to go: keeps how it was. Caller holds the guest's lock. */
-void snapshot_keep(struct guest *guest);
 
 /* Tells the control thread. Any context. */
 void control_tell(struct guest *guest, enum life_input fact);

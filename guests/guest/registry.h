@@ -7,16 +7,6 @@
 #define GUESTS_GUEST_REGISTRY_H
 
 #include "guests/guest/guest.h"
-#include "kernel/lib/list.h"
-
-/* What the registry keeps in each guest; under its lock, but the generation, which is fixed. */
-struct registry_entry {
-	struct list
-		link; /* in the order of generations; or of those nobody refers to any more */
-	uint64_t generation;
-	unsigned references;
-	bool removed;
-};
 
 /* `dead` is told, from any thread, that registry_take_dead() has something. Once. */
 void registry_init(void (*dead)(void));

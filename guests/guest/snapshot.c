@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "guests/devices/console.h"
-#include "guests/devices.h"
 #include "guests/guest/internal.h"
+#include "guests/launch/devices.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"

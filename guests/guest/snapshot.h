@@ -9,4 +9,7 @@
  * Thread context. */
 void guest_get_info(struct guest *guest, struct guest_view *view);
 
+/* The VM is about to go: keeps how it was. Caller holds the guest's lock. */
+void snapshot_keep(struct guest *guest);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "guests/guest/internal.h"
+#include "guests/guest/registry.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"

@@ -6,20 +6,7 @@
 #ifndef GUESTS_GUEST_WORKER_H
 #define GUESTS_GUEST_WORKER_H
 
-#include "guests/launch.h"
-
 struct guest;
-struct thread;
-
-/* From an order to its answer all but `order` and `given_up` are the worker's alone, then the
- * control thread's. */
-struct worker {
-	struct thread *thread;
-	_Atomic unsigned order;
-	_Atomic bool given_up;
-	struct launch launch;	  /* what was prepared; what is to be released */
-	char why[BOOT_WHY_BYTES]; /* not prepared: the reason */
-};
 
 /* 0 or -ENOMEM. Thread context. */
 int worker_create(struct guest *guest);

@@ -18,7 +18,7 @@
 #include "guests/devices/console.h"
 #include "guests/devices/pm.h"
 #include "guests/guest/snapshot.h"
-#include "guests/launch.h"
+#include "guests/launch/launch.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/io/storage.h"
 #include "kernel/sched/thread.h"

@@ -7,7 +7,7 @@
 #define TESTS_UNIT_FAKE_GUEST_H
 
 #include "guests/guest/snapshot.h"
-#include "guests/launch.h"
+#include "guests/launch/launch.h"
 
 extern uint64_t fake_guest_now_ns;
 extern bool fake_guest_hears_button;

@@ -1,5 +1,5 @@
 /*
- * What guests/launch.c and guests/devices.c make a VM of, as fakes that always succeed,
+ * What guests/launch/launch.c and guests/launch/devices.c make a VM of, as fakes that always succeed,
  * but for memory, which is counted. Disks are the test's own: virtio_blk_create() and
  * virtio_blk_destroy().
  */

@@ -2,7 +2,7 @@
  * The ports of a whole chipset: ACPI hardware in time that the test moves, every way to reset
  * or to switch off, the keyboard controller, the test ports; and that all comes and goes whole.
  */
-/* links: guests/chipset.c guests/devices/uart.c guests/devices/rtc.c */
+/* links: guests/launch/chipset.c guests/devices/uart.c guests/devices/rtc.c */
 /* links: guests/devices/rtc_time.c guests/devices/pm.c guests/devices/i8042.c */
 /* links: guests/devices/reset.c guests/devices/testdev.c kernel/vmm/bus.c */
 /* links: guests/pci/pci.c guests/pci/access.c guests/pci/function.c guests/pci/bars.c */
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "guests/chipset.h"
+#include "guests/launch/chipset.h"
 #include "guests/devices/pm.h"
 #include "tests/unit/fake_devices.h"
 

@@ -1,6 +1,6 @@
 /* What a guest's configuration plugs in: made whole or not at all, whichever part fails. The
  * devices themselves are fakes: that each comes apart by itself is its own test's business. */
-/* links: guests/devices.c guests/views/view.c guests/boot/boot.c */
+/* links: guests/launch/devices.c guests/views/view.c guests/boot/boot.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/devices.h"
+#include "guests/launch/devices.h"
 #include "guests/devices/virtio/balloon.h"
 #include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "guests/guest/internal.h"
+#include "guests/guest/registry.h"
 
 static unsigned told, alive;
 

@@ -3,7 +3,7 @@
  * starts it, that a gzip'd one is unpacked, and that whatever is missing or fails, nothing
  * stays mapped or allocated.
  */
-/* links: guests/kernel.c guests/boot/gzip.c guests/boot/boot.c guests/boot/e820.c */
+/* links: guests/launch/kernel.c guests/boot/gzip.c guests/boot/boot.c guests/boot/e820.c */
 /* links: kernel/io/files.c */
 /* links: guests/linux/image.c guests/linux/place.c */
 /* links: guests/multiboot/image.c guests/multiboot/info.c guests/multiboot/elf.c */
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/kernel.h"
+#include "guests/launch/kernel.h"
 #include "kernel/io/files.h"
 #include "kernel/mem/heap.h"
 #include "kernel/mem/hostmap.h"

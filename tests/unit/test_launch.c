@@ -3,7 +3,7 @@
  * the way fails: each allocation, each write to the guest's memory, and each part that others
  * make. Nothing stays behind, the reason is said, and what is made is taken apart in order.
  */
-/* links: guests/launch.c guests/boot/boot.c guests/bios/bios.c guests/boot/e820.c */
+/* links: guests/launch/launch.c guests/boot/boot.c guests/bios/bios.c guests/boot/e820.c */
 /* links: guests/acpi/build.c guests/acpi/install.c */
 /* links: guests/mptable/build.c guests/mptable/install.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
@@ -19,10 +19,10 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
-#include "guests/devices.h"
+#include "guests/launch/devices.h"
 #include "guests/devices/console.h"
-#include "guests/kernel.h"
-#include "guests/launch.h"
+#include "guests/launch/kernel.h"
+#include "guests/launch/launch.h"
 #include "guests/linux/linux.h"
 #include "guests/mptable/mptable.h"
 #include "guests/multiboot/multiboot.h"

@@ -7,7 +7,7 @@
 #include "guests/config/config.h"
 #include "guests/config/plan.h"
 #include "guests/config/value.h"
-#include "guests/kernel.h"
+#include "guests/launch/kernel.h"
 #include "kernel/io/files.h"
 #include "kernel/mem/plan.h"
 #include "tools/check-config/esp.h"

@@ -1,5 +1,5 @@
 /* Building a VM as its configuration says. Whether and when is guests/guest. */
-#include "guests/launch.h"
+#include "guests/launch/launch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,9 +7,9 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
-#include "guests/devices.h"
+#include "guests/launch/devices.h"
 #include "guests/devices/console.h"
-#include "guests/kernel.h"
+#include "guests/launch/kernel.h"
 #include "guests/linux/linux.h"
 #include "guests/mptable/mptable.h"
 #include "guests/multiboot/multiboot.h"

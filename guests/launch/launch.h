@@ -6,7 +6,7 @@
 #define GUESTS_LAUNCH_H
 
 #include "guests/boot/boot.h"
-#include "guests/chipset.h"
+#include "guests/launch/chipset.h"
 #include "guests/config/config.h"
 #include "kernel/vmm/vm.h"
 

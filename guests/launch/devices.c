@@ -1,6 +1,6 @@
 /* From a guest's configuration to its devices, in the order of the document: so slots, and with
  * them names in the guest, stay the same as long as it does. */
-#include "guests/devices.h"
+#include "guests/launch/devices.h"
 
 #include <errno.h>
 #include <stdio.h>

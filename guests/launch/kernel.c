@@ -1,5 +1,5 @@
 /* From files' names to a kernel that can be loaded. */
-#include "guests/kernel.h"
+#include "guests/launch/kernel.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Creates the legacy devices and answers the ports that only need to exist. */
-#include "guests/chipset.h"
+#include "guests/launch/chipset.h"
 
 #include "guests/devices/i8042.h"
 #include "guests/devices/pm.h"
