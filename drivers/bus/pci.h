@@ -60,6 +60,14 @@ void pci_disable(struct pci_device *device, unsigned what);
 /* Maps a memory BAR, uncached. NULL where there is none or no memory. Thread context. */
 volatile void *pci_map_bar(struct pci_device *device, unsigned bar);
 
+/* The same for registers of at least `bytes`, which answer from now on. */
+static inline volatile void *pci_map_registers(struct pci_device *device, unsigned bar,
+					       uint64_t bytes)
+{
+	pci_enable(device, PCI_ENABLE_MEMORY);
+	return device->bars[bar].bytes >= bytes ? pci_map_bar(device, bar) : NULL;
+}
+
 /*
  * Interrupts: MSI-X, else MSI, else the pin (whose handlers may be shared, so that a handler
  * must find out whether it was meant). Asks for `wanted` of them; each is `connected` to a CPU

@@ -325,8 +325,7 @@ static int open_device(struct e1000 *e)
 {
 	int err;
 
-	pci_enable(e->pci, PCI_ENABLE_MEMORY);
-	e->hw.registers = pci_map_bar(e->pci, 0);
+	e->hw.registers = pci_map_registers(e->pci, 0, E1000_REGISTERS_BYTES);
 	if (!e->hw.registers)
 		return -ENODEV;
 	err = e1000_read_mac(&e->hw);

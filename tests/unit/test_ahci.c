@@ -1,7 +1,7 @@
 /* The AHCI driver on a controller that is played: data, queues, flushes, errors, silence,
  * absence.
  */
-/* links: drivers/block/ahci/ahci.c drivers/block/ahci/port.c drivers/block/ahci/wait.c */
+/* links: drivers/block/ahci/ahci.c drivers/block/ahci/port.c drivers/bus/wait.c */
 /* links: drivers/block/ahci/io.c drivers/block/ahci/recovery.c drivers/block/ahci/disk.c */
 /* links: drivers/block/ata.c drivers/block/queue.c drivers/block/host.c */
 /* links: drivers/block/bounce.c kernel/io/blkdev.c */

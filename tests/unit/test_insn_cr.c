@@ -209,6 +209,52 @@ static void moves(void **state)
 	assert_int_equal(answer.cr.cr, 4);
 }
 
+/* MOV to CR0, CR4 and CR8 from each register and LMSW of each, behind each prefix that may
+ * stand there and, in 64-bit mode, each REX: in all of 64-, 32- and 16-bit code. */
+static void every_form(void **state)
+{
+	static const uint8_t prefixes[] = {0,	 0x66, 0x67, 0xf2, 0xf3, 0x2e,
+					   0x36, 0x3e, 0x26, 0x64, 0x65, 0xf0};
+	static const uint16_t modes[] = {SEG_ATTR_LONG | 0x9b, SEG_ATTR_DB | 0x9b, 0x9b};
+
+	(void)state;
+	for (unsigned r = 0; r < 16; r++)
+		vcpu.regs[r] = 0x1111111100000010ull * (r + 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(modes) * ARRAY_SIZE(prefixes) * 17 * 24; i++) {
+		unsigned rest = i / 24, rex = rest % 17, form = i % 24, at = 0;
+		uint8_t prefix = prefixes[rest / 17 % ARRAY_SIZE(prefixes)];
+		bool lock = prefix == 0xf0, is_long, lmsw = form >= 16;
+		unsigned rm, cr = form & 8 ? 4 : 0;
+		uint64_t value;
+		char code[8];
+
+		cs_attributes = modes[rest / 17 / ARRAY_SIZE(prefixes)];
+		is_long = cs_attributes & SEG_ATTR_LONG;
+		if ((rex < 16 && !is_long) || (lock && lmsw))
+			continue; /* REX is INC and DEC there; LOCK LMSW is #UD */
+		if (prefix)
+			code[at++] = (char)prefix;
+		if (rex < 16)
+			code[at++] = (char)(0x40 | rex);
+		code[at++] = 0x0f;
+		code[at++] = lmsw ? 0x01 : 0x22;
+		code[at++] = (char)(0xc0 | (lmsw ? 6 : cr) << 3 | form % 8);
+		rm = form % 8 + (rex < 16 && rex & 1 ? 8 : 0);
+		value = is_long ? vcpu.regs[rm] : (uint32_t)vcpu.regs[rm];
+		if (!lmsw && (lock || (rex < 16 && rex & 4)))
+			cr += 8;
+		if (lmsw) {
+			cr = 0;
+			value = (cr0 & ~0xeull) | (vcpu.regs[rm] & 0xf);
+		}
+		assert_int_equal(read_cr(code, at), 0);
+		assert_int_equal(answer.cr.cr, cr);
+		assert_int_equal(answer.cr.value, value);
+		assert_int_equal(answer.insn_length, at);
+		assert_int_equal(raised, 0);
+	}
+}
+
 static void lmsw(void **state)
 {
 	(void)state;
@@ -253,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(moves, setup),
+		cmocka_unit_test_setup(every_form, setup),
 		cmocka_unit_test_setup(lmsw, setup),
 		cmocka_unit_test_setup(the_next_page, setup),
 		cmocka_unit_test_setup(changed_meanwhile, setup),

@@ -1,4 +1,5 @@
 /* The NVMe driver on a controller that is played: data, batches, errors, silence, absence. */
+/* links: drivers/bus/wait.c */
 /* links: drivers/block/nvme/nvme.c drivers/block/nvme/ring.c drivers/block/nvme/controller.c */
 /* links: drivers/block/nvme/io.c drivers/block/nvme/queues.c drivers/block/nvme/namespace.c */
 /* links: drivers/block/nvme/prp.c drivers/block/nvme/status.c drivers/block/queue.c */

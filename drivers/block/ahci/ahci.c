@@ -44,7 +44,7 @@ static bool on_interrupt(void *arg)
 	struct ahci_controller *c = arg;
 	uint32_t status = get(c, AHCI_IS);
 
-	if (!status || status == AHCI_ABSENT)
+	if (!status || status == WAIT_ABSENT)
 		return false;
 	for (uint32_t rest = status; rest; rest &= rest - 1) {
 		struct ahci_port *p = c->ports[__builtin_ctz(rest)];
@@ -63,8 +63,8 @@ static void take_over(struct ahci_controller *c)
 	if (!(get(c, AHCI_CAP2) & AHCI_CAP2_HANDOFF))
 		return;
 	set(c, AHCI_BOHC, get(c, AHCI_BOHC) | AHCI_BOHC_OS_OWNS);
-	if (ahci_wait(ahci_register(c, AHCI_BOHC), AHCI_BOHC_BIOS_OWNS | AHCI_BOHC_BIOS_BUSY, 0,
-		      HANDOFF_LIMIT_NS))
+	if (wait_register(ahci_register(c, AHCI_BOHC),
+			  AHCI_BOHC_BIOS_OWNS | AHCI_BOHC_BIOS_BUSY, 0, HANDOFF_LIMIT_NS))
 		log_warn(c->name, "the firmware does not give it up: taken all the same");
 }
 
@@ -94,7 +94,7 @@ static int reset(struct ahci_controller *c)
 	int err;
 
 	set(c, AHCI_GHC, get(c, AHCI_GHC) | AHCI_GHC_RESET);
-	err = ahci_wait(ahci_register(c, AHCI_GHC), AHCI_GHC_RESET, 0, RESET_LIMIT_NS);
+	err = wait_register(ahci_register(c, AHCI_GHC), AHCI_GHC_RESET, 0, RESET_LIMIT_NS);
 	if (!err)
 		set(c, AHCI_GHC, get(c, AHCI_GHC) | AHCI_GHC_ENABLE);
 	return err;
@@ -144,8 +144,8 @@ static void add_ports(struct ahci_controller *c, uint32_t found)
 	for (unsigned i = 0; i < AHCI_PORTS_MAX; i++) {
 		if (!ports[i])
 			continue;
-		(void)ahci_wait(port_register(c, i, AHCI_PORT_SSTS), AHCI_DET, AHCI_DET_UP,
-				LINK_LIMIT_NS);
+		(void)wait_register(port_register(c, i, AHCI_PORT_SSTS), AHCI_DET, AHCI_DET_UP,
+				    LINK_LIMIT_NS);
 		*port_register(c, i, AHCI_PORT_SERR) = UINT32_MAX;
 		if (ahci_disk_init(ports[i]) == 0)
 			c->ports[i] = ports[i];
@@ -228,9 +228,8 @@ static int probe(struct pci_device *d)
 	struct ahci_controller *c = heap_zalloc(sizeof(*c), NULL);
 	int err = -ENOMEM;
 
-	pci_enable(d, PCI_ENABLE_MEMORY);
-	if (c && d->bars[ABAR].bytes >= REGISTERS_BYTES)
-		c->registers = pci_map_bar(d, ABAR);
+	if (c)
+		c->registers = pci_map_registers(d, ABAR, REGISTERS_BYTES);
 	if (!c || !c->registers) {
 		log_error("ahci", "%s: its registers can't be mapped", d->name);
 		heap_free(c);

@@ -6,6 +6,7 @@
 #include "drivers/block/ata.h"
 #include "drivers/block/queue.h"
 #include "drivers/bus/pci.h"
+#include "drivers/bus/wait.h"
 
 #define AHCI_TRANSFER_MAX (512 * KIB) /* of one command; its pages are less than AHCI_PRDS */
 
@@ -52,9 +53,6 @@ static inline volatile uint32_t *ahci_port_register(const struct ahci_port *p, u
 {
 	return (volatile uint32_t *)(p->registers + offset);
 }
-
-/* wait.c: sleeps until *reg & mask is value. 0, -ENODEV when it reads as ones, -ETIMEDOUT. */
-int ahci_wait(volatile uint32_t *reg, uint32_t mask, uint32_t value, uint64_t limit_ns);
 
 /* port.c: a port as such. On a thread, may sleep, with nothing under way through queue. */
 int ahci_port_alloc(struct ahci_port *p);

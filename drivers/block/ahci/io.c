@@ -209,12 +209,12 @@ static void fail(struct ahci_port *p, uint32_t status)
 	uint32_t tfd = *ahci_port_register(p, AHCI_PORT_TFD);
 
 	p->error_tfd = tfd;
-	p->command_failed = status != AHCI_ABSENT && tfd != AHCI_ABSENT &&
+	p->command_failed = status != WAIT_ABSENT && tfd != WAIT_ABSENT &&
 			    (status & AHCI_IS_TASK_FILE || tfd & ATA_STATUS_ERR);
 	p->frozen = true;
 	p->queue.stopped = true;
 	*ahci_port_register(p, AHCI_PORT_IE) = 0;
-	block_host_fault(&p->host, status == AHCI_ABSENT      ? "it does not answer"
+	block_host_fault(&p->host, status == WAIT_ABSENT      ? "it does not answer"
 				   : status & AHCI_IS_CHANGED ? "the link to the disk changed"
 							      : "a command failed");
 }

@@ -75,15 +75,15 @@ void ahci_port_power_on(struct ahci_port *p)
 int ahci_port_stop(struct ahci_port *p)
 {
 	set(p, AHCI_PORT_CMD, get(p, AHCI_PORT_CMD) & ~AHCI_CMD_START);
-	return ahci_wait(ahci_port_register(p, AHCI_PORT_CMD), AHCI_CMD_RUNNING, 0,
-			 ENGINE_LIMIT_NS);
+	return wait_register(ahci_port_register(p, AHCI_PORT_CMD), AHCI_CMD_RUNNING, 0,
+			     ENGINE_LIMIT_NS);
 }
 
 /* Once the disk is not busy, 10.3.1. */
 int ahci_port_start(struct ahci_port *p)
 {
-	int err = ahci_wait(ahci_port_register(p, AHCI_PORT_TFD),
-			    ATA_STATUS_BUSY | ATA_STATUS_DRQ, 0, READY_LIMIT_NS);
+	int err = wait_register(ahci_port_register(p, AHCI_PORT_TFD),
+				ATA_STATUS_BUSY | ATA_STATUS_DRQ, 0, READY_LIMIT_NS);
 
 	if (err)
 		return err;
@@ -103,8 +103,8 @@ int ahci_port_reset(struct ahci_port *p)
 	set(p, AHCI_PORT_SCTL, control | AHCI_DET_RESET);
 	thread_sleep_ns(COMRESET_NS);
 	set(p, AHCI_PORT_SCTL, control);
-	err = ahci_wait(ahci_port_register(p, AHCI_PORT_SSTS), AHCI_DET, AHCI_DET_UP,
-			LINK_LIMIT_NS);
+	err = wait_register(ahci_port_register(p, AHCI_PORT_SSTS), AHCI_DET, AHCI_DET_UP,
+			    LINK_LIMIT_NS);
 	if (err)
 		return err;
 	clear(p, AHCI_PORT_SERR); /* the bit that says that the link changed keeps frames out */
@@ -120,8 +120,8 @@ void ahci_port_off(struct ahci_port *p)
 	err = ahci_port_stop(p);
 	set(p, AHCI_PORT_CMD, get(p, AHCI_PORT_CMD) & ~AHCI_CMD_RECEIVE);
 	if (!err)
-		err = ahci_wait(ahci_port_register(p, AHCI_PORT_CMD), AHCI_CMD_RECEIVING, 0,
-				ENGINE_LIMIT_NS);
+		err = wait_register(ahci_port_register(p, AHCI_PORT_CMD), AHCI_CMD_RECEIVING, 0,
+				    ENGINE_LIMIT_NS);
 	set(p, AHCI_PORT_SCTL, (get(p, AHCI_PORT_SCTL) & ~AHCI_DET) | AHCI_DET_OFF);
 	if (!err)
 		return;
@@ -141,7 +141,7 @@ static int wait_for_command(struct ahci_port *p, uint64_t limit_ns)
 	uint64_t deadline_ns = clock_now_ns() + limit_ns;
 
 	for (;;) {
-		int err = ahci_wait(ahci_port_register(p, AHCI_PORT_CI), 1, 0, LOOK_NS);
+		int err = wait_register(ahci_port_register(p, AHCI_PORT_CI), 1, 0, LOOK_NS);
 
 		if (err == -ENODEV)
 			return err;

@@ -88,7 +88,7 @@ const char *ahci_check(struct block_host *h)
 	const struct ahci_port *p = container_of(h, struct ahci_port, host);
 	uint32_t link = *ahci_port_register(p, AHCI_PORT_SSTS);
 
-	return link == AHCI_ABSENT		    ? "the controller is not there any more"
+	return link == WAIT_ABSENT		    ? "the controller is not there any more"
 	       : (link & AHCI_DET) == AHCI_DET_NONE ? "the disk is not there any more"
 						    : NULL;
 }

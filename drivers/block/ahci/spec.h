@@ -31,7 +31,6 @@ enum ahci_register {
 #define AHCI_BOHC_BIOS_OWNS 0x1u
 #define AHCI_BOHC_OS_OWNS   0x2u
 #define AHCI_BOHC_BIOS_BUSY 0x10u
-#define AHCI_ABSENT	    UINT32_MAX /* what is not there reads as ones */
 
 /* Of a port, 3.3. */
 enum ahci_port_register {

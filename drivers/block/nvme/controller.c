@@ -3,13 +3,9 @@
 #include <errno.h>
 
 #include "drivers/block/nvme/internal.h"
-#include "kernel/cpu/clock.h"
-#include "kernel/sched/thread.h"
 
 #define ADMIN_LIMIT_NS	  (5 * NSEC_PER_SEC)
 #define SHUTDOWN_LIMIT_NS (5 * NSEC_PER_SEC)
-#define FIRST_WAIT_NS	  (20 * NSEC_PER_USEC)
-#define LONGEST_WAIT_NS	  (5 * NSEC_PER_MSEC)
 #define TO_UNIT_NS	  (500 * NSEC_PER_MSEC)
 
 static uint32_t read32(const struct nvme_controller *c, unsigned offset)
@@ -28,32 +24,22 @@ static void write64(const struct nvme_controller *c, unsigned offset, uint64_t v
 	write32(c, offset + 4, (uint32_t)(value >> 32));
 }
 
-/* Sleeps a little, longer each time; false when `deadline_ns` has passed. */
-static bool wait_more(uint64_t *wait_ns, uint64_t deadline_ns)
-{
-	if (clock_now_ns() >= deadline_ns)
-		return false;
-	thread_sleep_ns(*wait_ns);
-	*wait_ns = MIN(2 * *wait_ns, LONGEST_WAIT_NS);
-	return true;
-}
-
 /* Until the bits of `mask` in CSTS are `value`. */
 static int wait_for_status(struct nvme_controller *c, uint32_t mask, uint32_t value,
 			   uint64_t limit_ns)
 {
-	uint64_t deadline_ns = clock_now_ns() + limit_ns, wait_ns = FIRST_WAIT_NS;
+	struct wait w = wait_begin(limit_ns);
 
 	for (;;) {
 		uint32_t status = read32(c, NVME_CSTS);
 
-		if (status == NVME_CSTS_ABSENT)
+		if (status == WAIT_ABSENT)
 			return -ENODEV;
 		if ((status & mask) == value)
 			return 0;
 		if (value && status & NVME_CSTS_FATAL)
 			return -EIO;
-		if (!wait_more(&wait_ns, deadline_ns))
+		if (!wait_more(&w))
 			return -ETIMEDOUT;
 	}
 }
@@ -84,7 +70,7 @@ int nvme_enable(struct nvme_controller *c)
 /* Waits for the answer to command `id`; an older one's that comes late is dropped. */
 static int wait_for_answer(struct nvme_controller *c, uint16_t id, uint32_t *result)
 {
-	uint64_t deadline_ns = clock_now_ns() + ADMIN_LIMIT_NS, wait_ns = FIRST_WAIT_NS;
+	struct wait w = wait_begin(ADMIN_LIMIT_NS);
 	struct nvme_completion answer;
 
 	for (;;) {
@@ -96,9 +82,9 @@ static int wait_for_answer(struct nvme_controller *c, uint16_t id, uint32_t *res
 				*result = answer.result;
 			return answer.status & ~NVME_STATUS_PHASE ? -EIO : 0;
 		}
-		if (read32(c, NVME_CSTS) == NVME_CSTS_ABSENT)
+		if (read32(c, NVME_CSTS) == WAIT_ABSENT)
 			return -ENODEV;
-		if (!wait_more(&wait_ns, deadline_ns))
+		if (!wait_more(&w))
 			return -ETIMEDOUT;
 	}
 }

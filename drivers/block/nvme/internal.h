@@ -5,6 +5,7 @@
 #include "drivers/block/nvme/spec.h"
 #include "drivers/block/queue.h"
 #include "drivers/bus/pci.h"
+#include "drivers/bus/wait.h"
 #include "kernel/mem/frames.h"
 #include "kernel/sched/sync.h"
 

@@ -23,7 +23,7 @@ static const char *nvme_check(struct block_host *h)
 {
 	uint32_t status = *nvme_register(controller_of(h), NVME_CSTS);
 
-	if (status == NVME_CSTS_ABSENT)
+	if (status == WAIT_ABSENT)
 		return "it is not there any more";
 	if (status & NVME_CSTS_FATAL)
 		return "it reports a fatal error";
@@ -150,8 +150,7 @@ static int set_up(struct nvme_controller *c)
 	int err;
 
 	snprintf(c->host.name, sizeof(c->host.name), "nvme%u", count);
-	if (c->pci->bars[0].bytes >= REGISTERS_BYTES)
-		c->registers = pci_map_bar(c->pci, 0);
+	c->registers = pci_map_registers(c->pci, 0, REGISTERS_BYTES);
 	if (!c->registers) {
 		log_error(c->host.name, "%s: its registers can't be mapped", c->pci->name);
 		return -ENODEV;
@@ -179,7 +178,6 @@ static int probe(struct pci_device *d)
 	c->host.ops = &host_ops;
 	c->host.timeout_ns = NVME_REQUEST_LIMIT_NS;
 	mutex_init(&c->admin_lock, "NVMe admin");
-	pci_enable(d, PCI_ENABLE_MEMORY);
 	err = set_up(c);
 	if (err) {
 		release(c);

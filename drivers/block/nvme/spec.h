@@ -36,7 +36,6 @@ enum nvme_register {
 #define NVME_CSTS_FATAL	    0x2u
 #define NVME_CSTS_SHST_MASK 0xcu
 #define NVME_CSTS_SHST_DONE 0x8u
-#define NVME_CSTS_ABSENT    UINT32_MAX /* what is not there reads as ones */
 
 enum nvme_admin_opcode {
 	NVME_ADMIN_CREATE_SQ = 0x01,

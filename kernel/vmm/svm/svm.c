@@ -34,12 +34,13 @@ struct svm_features svm_features;
 	 INTERCEPT_RDPRU)
 #define INTERCEPTS_5 \
 	(INTERCEPT_INVLPGB | INTERCEPT_INVLPGB_ILLEGAL | INTERCEPT_MCOMMIT | INTERCEPT_TLBSYNC)
-#define INTERCEPT_CR0_READ   BIT(0)
-#define INTERCEPT_CR4_READ   BIT(4)
-#define INTERCEPT_CR4_WRITE  BIT(16 + 4)
-#define INTERCEPT_CR8_WRITE  BIT(16 + 8)
-#define INTERCEPT_EXCEPTIONS (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC)) /* see exit.c \
-										 */
+#define INTERCEPT_CR0_READ  BIT(0)
+#define INTERCEPT_CR4_READ  BIT(4)
+#define INTERCEPT_CR4_WRITE BIT(16 + 4)
+#define INTERCEPT_CR8_WRITE BIT(16 + 8)
+#define INTERCEPT_EXCEPTIONS                                             \
+	(BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC)) /* see exit.c \
+							    */
 
 static int svm_probe(char *why, size_t bytes)
 {
