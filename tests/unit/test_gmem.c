@@ -134,7 +134,7 @@ static void touching_may_always_wait(void **state)
 			break;
 		case 6: gmem_discard(&gm, 0, PAGE_2M); break;
 		}
-		if (!strstr(text, "with 'any' held since"))
+		if (!strstr(text, "with 'RAM disk' held since"))
 			fail_msg("nothing is said of call %u", i);
 	}
 	spin_unlock(&lock);
