@@ -1,42 +1,17 @@
-/* The list, roles, and results in the making. How arguments are bound is bind.c's. */
+/* Roles, and results in the making. How arguments are bound is bind.c's. */
 #include "guests/actions/action.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "guests/actions/job.h"
-#include "guests/actions/list.h"
 #include "guests/config/schema.h"
-
-static const struct action *const list[] = {
-	&action_start,	  &action_shutdown,	 &action_stop,	   &action_reset,
-	&action_balloon,  &action_balloon_state, &action_groups,   &action_lvcreate,
-	&action_lvresize, &action_lvremove,	 &action_poweroff, &action_reboot,
-	&action_cancel,
-};
-
-const struct config_table action_no_arguments = {.bytes = 1};
 
 const char *role_name(enum role role)
 {
 	static const char *const names[] = {"none", "viewer", "operator", "admin"};
 
 	return names[role];
-}
-
-const struct action *action_at(unsigned index)
-{
-	return index < ARRAY_SIZE(list) ? list[index] : NULL;
-}
-
-const struct action *action_find(const char *name)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(list); i++)
-		if (!strcmp(list[i]->name, name))
-			return list[i];
-	return NULL;
 }
 
 const char *action_subject(const struct action *action, const void *args)
@@ -85,26 +60,4 @@ void action_value(struct action_call *call, const char *name, uint64_t number)
 	result->value_count++;
 	snprintf(value->name, sizeof value->name, "%s", name);
 	value->number = number;
-}
-
-int action_run(const struct action *action, const struct action_args *args,
-	       const struct actor *actor, enum role role, struct action_result *result)
-{
-	struct action_call call = {.action = action,
-				   .args = args->bytes,
-				   .actor = actor,
-				   .role = role,
-				   .result = result};
-
-	action_result_start(result);
-	if (role < action->role) {
-		action_say(&call, "%s takes the role %s, and this is %s.", action->name,
-			   role_name(action->role), role_name(role));
-		result->error = -EPERM;
-	} else if (action->is_job) {
-		result->error = job_start(&call);
-	} else {
-		result->error = action->run(&call);
-	}
-	return result->error;
 }

@@ -1,8 +1,8 @@
 /*
- * The one list of what can be asked of guests and the machine. Who asks (the console, later the
- * API and the cluster) is a caller among others: actions know nothing of callers, print
- * nothing, and carry an actor into logs and reasons. What is only shown is not here but in
- * reports. This header includes nothing of the VMM: the network's side may see it.
+ * An action: what can be asked of guests or the machine, its arguments, and what comes of it.
+ * Actions know nothing of who asks, print nothing, and carry an actor into logs and reasons.
+ * The list of them, and running one, is actions.h. This header includes nothing of the VMM: the
+ * network's side may see it.
  */
 #ifndef GUESTS_ACTIONS_ACTION_H
 #define GUESTS_ACTIONS_ACTION_H
@@ -67,20 +67,6 @@ struct action {
 	 * one does not wait for disks or guests. Thread context. */
 	int (*run)(struct action_call *call);
 };
-
-/* NULL when there is none. Any context. */
-const struct action *action_find(const char *name);
-/* The actions in the order of the list; NULL behind the last. Any context. */
-const struct action *action_at(unsigned index);
-
-/*
- * Runs it for `actor`, who has `role`: 0 or a negative errno, which is also the result's. For a
- * job, 0 says that it runs: result->job is its number, and its end is in job.h. -EPERM: the
- * role is not enough. `args` is copied where it is needed longer. Thread context; sleeps only
- * as the action does.
- */
-int action_run(const struct action *action, const struct action_args *args,
-	       const struct actor *actor, enum role role, struct action_result *result);
 
 /* ---- arguments ----------------------------------------------------------------------------
  */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "guests/console/console.h"
-#include "guests/console/operator.h"
 #include "guests/events/event.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/sched/thread.h"
@@ -31,8 +30,7 @@ bool follow_read(struct follow *follow, char *byte)
 	return true;
 }
 
-/* Takes what is typed as far as there is room; true when it was Ctrl-C. */
-static bool take_ahead(struct follow *follow)
+bool follow_interrupted(struct follow *follow)
 {
 	char byte;
 
@@ -46,13 +44,14 @@ static bool take_ahead(struct follow *follow)
 	return false;
 }
 
-static void say_hint(const struct job_info *info)
+static void say_hint(struct sink *to, const struct job_info *info)
 {
-	operator_say("-- job %llu takes a while%s%s; Ctrl-C: do not wait for it --\n",
-		     (unsigned long long)info->number, *info->note ? ": " : "", info->note);
+	sink_print(to, "-- job %llu takes a while%s%s; Ctrl-C: do not wait for it --\n",
+		   (unsigned long long)info->number, *info->note ? ": " : "", info->note);
 }
 
-static bool wait(struct follow *follow, uint64_t number, struct action_result *result)
+static bool wait(struct follow *follow, struct sink *to, uint64_t number,
+		 struct action_result *result)
 {
 	uint64_t begin = clock_now_ns(), hint = begin + HINT_NS, end = begin + PATIENCE_NS;
 	struct job_info info;
@@ -60,32 +59,34 @@ static bool wait(struct follow *follow, uint64_t number, struct action_result *r
 	/* One that is gone has ended, and many others since. */
 	while (job_get(number, &info, result) && info.state == JOB_RUNNING) {
 		uint64_t now = clock_now_ns();
-		bool left = take_ahead(follow);
+		bool left = follow_interrupted(follow);
 
 		if (left || now >= end) {
-			operator_say("%sJob %llu goes on; `jobs` says how far it is, `cancel "
-				     "%llu` stops it.\n",
-				     left ? "^C\n" : "", (unsigned long long)number,
-				     (unsigned long long)number);
+			sink_print(to,
+				   "%sJob %llu goes on; `jobs` says how far it is, `cancel "
+				   "%llu` stops it.\n",
+				   left ? "^C\n" : "", (unsigned long long)number,
+				   (unsigned long long)number);
 			return false;
 		}
 		if (now >= hint) {
 			hint = UINT64_MAX;
-			say_hint(&info);
+			say_hint(to, &info);
 		}
 		thread_block_until(MIN(hint, end));
 	}
 	return true;
 }
 
-bool follow_job(struct follow *follow, uint64_t number, struct action_result *result)
+bool follow_job(struct follow *follow, struct sink *to, uint64_t number,
+		struct action_result *result)
 {
 	struct job_watch watch = {.wake = follow->wake};
 	bool ended;
 
 	action_result_start(result);
 	job_watch(&watch);
-	ended = wait(follow, number, result);
+	ended = wait(follow, to, number, result);
 	job_unwatch(&watch);
 	return ended;
 }
@@ -93,27 +94,34 @@ bool follow_job(struct follow *follow, uint64_t number, struct action_result *re
 /* ---- showing them --------------------------------------------------------------------------
  */
 
-static void say_job(const struct job_info *info, const struct action_result *result)
+static void say_progress(struct sink *to, const struct job_info *info)
+{
+	sink_print(to, "      %s", info->note);
+	if (info->total)
+		sink_print(to, ", %llu of %llu", (unsigned long long)info->done,
+			   (unsigned long long)info->total);
+	sink_text(to, "\n");
+}
+
+static void say_job(struct sink *to, const struct job_info *info,
+		    const struct action_result *result)
 {
 	uint64_t until = info->ended_ns ? info->ended_ns : clock_now_ns();
 	char by[ACTOR_TEXT_BYTES];
 
-	operator_say("%5llu %-9s %s%s%s, %s, %llu s\n", (unsigned long long)info->number,
-		     info->cancel_asked && !info->ended_ns ? "stopping"
-							   : job_state_name(info->state),
-		     info->action, *info->subject ? " " : "", info->subject,
-		     actor_text(&info->actor, by),
-		     (unsigned long long)((until - info->started_ns) / NSEC_PER_SEC));
+	sink_print(to, "%5llu %-9s %s%s%s, %s, %llu s\n", (unsigned long long)info->number,
+		   info->cancel_asked && !info->ended_ns ? "stopping"
+							 : job_state_name(info->state),
+		   info->action, *info->subject ? " " : "", info->subject,
+		   actor_text(&info->actor, by),
+		   (unsigned long long)((until - info->started_ns) / NSEC_PER_SEC));
 	if (info->ended_ns && *result->text)
-		operator_say("      %.*s\n", (int)strcspn(result->text, "\n"), result->text);
-	else if (!info->ended_ns && info->total)
-		operator_say("      %s, %llu of %llu\n", info->note,
-			     (unsigned long long)info->done, (unsigned long long)info->total);
+		sink_print(to, "      %.*s\n", (int)strcspn(result->text, "\n"), result->text);
 	else if (!info->ended_ns && *info->note)
-		operator_say("      %s\n", info->note);
+		say_progress(to, info);
 }
 
-void follow_jobs(void)
+void follow_jobs(struct sink *to)
 {
 	static struct action_result result; /* the operator's thread alone uses it */
 	struct job_info info;
@@ -123,23 +131,23 @@ void follow_jobs(void)
 		if (!job_get(number, &info, &result))
 			continue;
 		any = true;
-		say_job(&info, &result);
+		say_job(to, &info, &result);
 	}
 	if (!any)
-		operator_say("There were no jobs yet.\n");
+		sink_print(to, "There were no jobs yet.\n");
 }
 
-static void say_event(const struct event *event)
+static void say_event(struct sink *to, const struct event *event)
 {
 	uint64_t us = event->time_ns / NSEC_PER_USEC; /* as in the log */
 
-	operator_say("%6llu [%4llu.%06llu] %s%s%s: %s\n", (unsigned long long)event->number,
-		     (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000),
-		     event_kind_name(event->kind), *event->subject ? " " : "", event->subject,
-		     event->text);
+	sink_print(to, "%6llu [%4llu.%06llu] %s%s%s: %s\n", (unsigned long long)event->number,
+		   (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000),
+		   event_kind_name(event->kind), *event->subject ? " " : "", event->subject,
+		   event->text);
 }
 
-void follow_events(const char *from)
+void follow_events(struct sink *to, const char *from)
 {
 	struct event_range range = event_range();
 	uint64_t next = from ? strtoull(from, NULL, 10)
@@ -147,19 +155,19 @@ void follow_events(const char *from)
 	struct event event;
 
 	if (from && !next) {
-		operator_say("events takes the number of the first one to show.\n");
+		sink_print(to, "events takes the number of the first one to show.\n");
 		return;
 	}
 	if (next >= range.next) {
-		operator_say("There is none yet from %llu on.\n", (unsigned long long)next);
+		sink_print(to, "There is none yet from %llu on.\n", (unsigned long long)next);
 		return;
 	}
 	/* What comes while it is shown is for the next time. */
 	while (next < range.next && event_read(next, &event, 1)) {
 		if (event.number > next)
-			operator_say("-- %llu older ones are no longer here --\n",
-				     (unsigned long long)(event.number - next));
-		say_event(&event);
+			sink_print(to, "-- %llu older ones are no longer here --\n",
+				   (unsigned long long)(event.number - next));
+		say_event(to, &event);
 		next = event.number + 1;
 	}
 }

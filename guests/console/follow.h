@@ -6,6 +6,7 @@
 #define GUESTS_CONSOLE_FOLLOW_H
 
 #include "guests/actions/job.h"
+#include "guests/views/sink.h"
 
 #define FOLLOW_AHEAD_BYTES 1024
 
@@ -25,16 +26,21 @@ void follow_init(struct follow *follow, struct console *console, void (*wake)(vo
 /* The next byte that was typed; false: none was. */
 bool follow_read(struct follow *follow, char *byte);
 
+/* Takes what was typed meanwhile, to be read later; true when Ctrl-C was, and what came before
+ * it is dropped. For whoever waits on the operator's thread. */
+bool follow_interrupted(struct follow *follow);
+
 /*
  * Waits for the job's end: true, and `result` is what came of it. False where it goes on
- * without being waited for, which has been said: after Ctrl-C, or a minute. What is typed
+ * without being waited for, which was written to `to`: after Ctrl-C, or a minute. What is typed
  * meanwhile is read later, but for what came before Ctrl-C, which is dropped.
  */
-bool follow_job(struct follow *follow, uint64_t number, struct action_result *result);
+bool follow_job(struct follow *follow, struct sink *to, uint64_t number,
+		struct action_result *result);
 
-/* Both print with operator_say(): all jobs that are remembered; events from number `from`, a
+/* Both write to `to`: all jobs that are remembered; events from number `from`, a
  * text, on, or if it is NULL the last ones. */
-void follow_jobs(void);
-void follow_events(const char *from);
+void follow_jobs(struct sink *to);
+void follow_events(struct sink *to, const char *from);
 
 #endif

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/actions/action.h"
+#include "guests/actions/actions.h"
 #include "guests/actions/guests.h"
+#include "guests/console/aside.h"
 #include "guests/console/console.h"
 #include "guests/console/follow.h"
 #include "guests/console/lineedit.h"
@@ -85,16 +86,23 @@ static void command_log(struct sink *to, const char *word)
 		show_log(to, (unsigned)lines);
 }
 
-static void command_jobs(struct sink *to)
+static void make_disks(struct sink *to, const char *word)
 {
-	(void)to;
-	follow_jobs();
+	(void)word;
+	show_disks(to);
 }
 
-static void command_events(struct sink *to, const char *word)
+static void command_disks(struct sink *to)
 {
-	(void)to;
-	follow_events(word);
+	aside_show(&follow, to, make_disks, NULL);
+}
+
+static void command_json(struct sink *to, const char *word)
+{
+	if (show_json_waits(word))
+		aside_show(&follow, to, show_json, word);
+	else
+		show_json(to, word);
 }
 
 static void command_help(struct sink *to);
@@ -113,13 +121,14 @@ static const struct command {
 	{"log", "[LINES]", "the end of the log", .with_word = command_log},
 	{"cpus", "", "the CPUs and what runs there", .plain = show_cpus},
 	{"memory", "", "who has the memory", .plain = show_memory},
-	{"disks", "", "the machine's disks, and what guests can be given", .plain = show_disks},
+	{"disks", "", "the machine's disks, and what guests can be given",
+	 .plain = command_disks},
 	{"networks", "", "NICs, networks, and the guests' ports", .plain = show_networks},
 	{"stations", "", "addresses that the networks have learned", .plain = show_stations},
-	{"jobs", "", "what is being done, and what was", .plain = command_jobs},
-	{"events", "[FROM]", "what happened, from a number on", .with_word = command_events},
+	{"jobs", "", "what is being done, and what was", .plain = follow_jobs},
+	{"events", "[FROM]", "what happened, from a number on", .with_word = follow_events},
 	{"metrics", "", "counters of all, for Prometheus", .plain = show_metrics},
-	{"json", "[WHAT]", "guests, disks, networks ... as JSON", .with_word = show_json},
+	{"json", "[WHAT]", "guests, disks, networks ... as JSON", .with_word = command_json},
 	{"about", "", "what this is", .plain = show_machine},
 };
 
@@ -224,6 +233,7 @@ static void show_result(void)
 static bool obey_action(const char *name, char *rest)
 {
 	const struct action *action = action_find(name);
+	struct sink to = terminal();
 	struct action_args args;
 
 	if (!action)
@@ -234,7 +244,7 @@ static bool obey_action(const char *name, char *rest)
 		return true;
 	}
 	if (!action_run(action, &args, &actor_console, ROLE_ADMIN, &result) && result.job &&
-	    !follow_job(&follow, result.job, &result))
+	    !follow_job(&follow, &to, result.job, &result))
 		return true;
 	show_result();
 	return true;

@@ -7,18 +7,23 @@
 
 typedef unsigned long long ull;
 
+/* Two kinds of views have these members by the same names. */
+#define SAY_REQUESTS(to, indent, view)                                                       \
+	sink_print(to,                                                                       \
+		   indent "reads %llu (%s), writes %llu (%s), flushes %llu, discards %llu, " \
+			  "zeroed %llu, errors %llu\n",                                      \
+		   (ull)(view)->reads, text_size((view)->bytes_read).bytes,                  \
+		   (ull)(view)->writes, text_size((view)->bytes_written).bytes,              \
+		   (ull)(view)->flushes, (ull)(view)->discards, (ull)(view)->zeroes,         \
+		   (ull)(view)->errors)
+
 /* ---- a guest's --------------------------------------------------------------------------- */
 
 static void say_guest_disk(struct sink *to, const struct guest_disk_view *disk)
 {
 	sink_print(to, "  disk %u: %s on %s, %s\n", (unsigned)disk->id, disk->serial,
 		   disk->backing, text_size(disk->bytes).bytes);
-	sink_print(to,
-		   "    reads %llu (%s), writes %llu (%s), flushes %llu, discards %llu, "
-		   "zeroed %llu, errors %llu\n",
-		   (ull)disk->reads, text_size(disk->bytes_read).bytes, (ull)disk->writes,
-		   text_size(disk->bytes_written).bytes, (ull)disk->flushes,
-		   (ull)disk->discards, (ull)disk->zeroes, (ull)disk->errors);
+	SAY_REQUESTS(to, "    ", disk);
 	sink_print(to, "    kicks %llu, interrupts %llu, waits for a limit %llu, copied %s\n",
 		   (ull)disk->kicks, (ull)disk->interrupts, (ull)disk->throttled,
 		   text_size(disk->bytes_copied).bytes);
@@ -54,12 +59,7 @@ static void say_disk(struct sink *to, const struct disk_view *disk)
 		   disk->serial[0] ? disk->serial : "none", disk->location,
 		   disk->read_only ? ", read-only" : "",
 		   disk->write_cache ? ", write cache" : "", disk->gone ? ", GONE" : "");
-	sink_print(to,
-		   "  reads %llu (%s), writes %llu (%s), flushes %llu, discards %llu, "
-		   "zeroed %llu, errors %llu\n",
-		   (ull)disk->reads, text_size(disk->bytes_read).bytes, (ull)disk->writes,
-		   text_size(disk->bytes_written).bytes, (ull)disk->flushes,
-		   (ull)disk->discards, (ull)disk->zeroes, (ull)disk->errors);
+	SAY_REQUESTS(to, "  ", disk);
 	sink_print(to,
 		   "  doorbells %llu, interrupts %llu, tried again %llu, timeouts %llu, "
 		   "resets %llu, copied %s\n",

@@ -19,7 +19,7 @@
 static void done(struct sink *to, struct view_rows *rows)
 {
 	if (rows->error)
-		sink_print(to, "There is no memory to show all: some %s are left out.\n",
+		sink_print(to, "There is no memory to show all: some of %s is left out.\n",
 			   rows->table->name);
 	view_rows_free(rows);
 }
@@ -131,9 +131,16 @@ void show_metrics(struct sink *to)
 		rows = collect(c->table);
 		metrics_write(to, &list, 1);
 		if (rows.error)
-			sink_print(to, "# no memory: some %s are left out\n", c->table->name);
+			sink_print(to, "# no memory: some of %s is left out\n", c->table->name);
 		view_rows_free(&rows);
 	}
+}
+
+bool show_json_waits(const char *what)
+{
+	const struct collector *c = what ? collector_find(what) : NULL;
+
+	return c && c->reads_disks;
 }
 
 void show_json(struct sink *to, const char *what)

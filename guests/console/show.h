@@ -25,5 +25,7 @@ void show_machine(struct sink *to);
 void show_metrics(struct sink *to);
 /* The rows of one table by its name; without one, or with another, says which there are. */
 void show_json(struct sink *to, const char *what);
+/* Whether that reads disks, and so may wait for one; `disks` does. */
+bool show_json_waits(const char *what);
 
 #endif

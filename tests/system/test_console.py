@@ -1,10 +1,14 @@
 """The terminal: the log and all consoles on one line, its keys, and the operator's console."""
 
 import hashlib
+import json
 import re
+import subprocess
 import time
 
 import pytest
+
+from tests.conftest import BUILD
 
 GUEST = """
   - name: {name}
@@ -120,6 +124,41 @@ def test_a_guest_that_floods_its_console_holds_nobody_up(two):
     assert "\x1b[2J" not in two.output.split("-- keyboard: alpha --")[-1]
 
 
+def shown(machine, command):
+    """All that a command prints at the host's console, without lines of others."""
+    start = machine.output.rfind("\n") + 1  # the prompt's line, of which some may be there
+    machine.send(f"{command}\rend-of-{start}\r")
+    machine.expect(f'^There is no command "end-of-{start}"', 60)
+    said = machine.output[start:].replace("\r", "").split("\n")
+    return [line for line in said
+            if not re.match(r"\[ *\d|[a-z][a-z0-9-]*\| |bulkhead> |-- |There is no command", line)
+            and line != command]
+
+
+def check_what_programs_read(two):
+    """JSON for any parser, and metrics of which promtool has nothing to complain about."""
+    said = json.loads("\n".join(shown(two, "json guests")))
+    alpha = said["guests"][0]
+    assert [guest["name"] for guest in said["guests"]] == ["alpha", "beta"]
+    assert alpha["state"] == "running" and alpha["memory_bytes"] == 256 << 20
+    assert [vcpu["cpu"] for vcpu in alpha["vcpus"]] == [2, 3]
+    assert alpha["vcpus"][0]["exits"]["cpuid"] > 0 and alpha["console"]["printed_bytes"] > 0
+    for what in ("machine", "cpus", "memory", "disks", "sources", "groups", "strays", "nics",
+                 "networks", "ports", "stations", "log"):
+        rows = json.loads("\n".join(shown(two, f"json {what}")))
+        assert list(rows) == [what] and isinstance(rows[what], list)
+        assert what not in ("machine", "cpus", "memory", "log") or rows[what]
+    ask(two, "json nothing", "^json takes one of: machine cpus memory guests .* log.$")
+
+    text = "\n".join(shown(two, "metrics")) + "\n"
+    checked = subprocess.run([BUILD / "promtool", "check", "metrics"], input=text, text=True,
+                             check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert (checked.returncode, checked.stdout) == (0, "")
+    assert 'bulkhead_guest_state{guest="alpha",state="running"} 1' in text
+    assert 'bulkhead_guest_memory_bytes{guest="beta"} 268435456' in text
+    assert re.search(r'bulkhead_guest_vcpu_exits_total{guest="alpha",vcpu="1",reason="hlt"} \d+', text)
+
+
 def test_the_operator_sees_and_rules_guests(two):
     give_keyboard(two, "h", "host")
     ask(two, "help", "^shutdown +GUEST +press its power button")
@@ -131,6 +170,7 @@ def test_the_operator_sees_and_rules_guests(two):
     ask(two, "about", "^Bulkhead, .*SVM on 4 CPUs")
     ask(two, "lost\b\b\bist", "^alpha +running")
     ask(two, "\x1b[A\x1b[As", '^There is no command "abouts"')
+    check_what_programs_read(two)
 
     guest, *vcpus = counters(two, "alpha")
     assert guest["state"] == "running" and guest["starts"] == "1"
@@ -151,6 +191,11 @@ def test_the_operator_sees_and_rules_guests(two):
         r"(alpha\| .*\n)*beta +running .* 1  -")
     ask(two, "stop beta", "^.*beta: .*by the operator")
     ask(two, "stop beta", "^beta: that does not go now")
+    ask(two, "events 1", r"^ +\d+ \[ *\d+\.\d+\] guest-stopped beta: .*by the operator")
+    ask(two, "jobs", "^There were no jobs yet")
+    ask(two, "balloon alpha", "^alpha has 256 MiB and is to make do with 256 MiB")
+    ask(two, "jobs", r"^ +1 done +balloon-state alpha, by the operator, \d+ s$")
+    ask(two, "cancel 1", "^It has ended: done")
     two.send("start beta\r")
     two.expect(r"^beta\| guest beta ready", 120)
 

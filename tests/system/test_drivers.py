@@ -144,6 +144,7 @@ def check_pulled_out(machine, terminal):
     assert len(troubles(machine, "nvme3")) == 1, troubles(machine, "nvme3")
     assert counters(terminal, "d-pulled")["timeouts"] == 0
     assert any("nvme3" in line and "GONE" in line for line in terminal.operator("disks"))
+    assert any("] disk-gone nvme3: " in line for line in terminal.operator("events"))
 
 
 def check_silence(machine, terminal):

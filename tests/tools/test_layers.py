@@ -22,6 +22,11 @@ FORBIDDEN = [
     ("drivers/block/nvme.c", "kernel/vmm/vm.h"),
     ("drivers/block/nvme.c", "net/stack.h"),
     ("guests/linux.c", "drivers/bus/pci.h"),
+    ("guests/views/guest.c", "kernel/vmm/vm.h"),
+    ("guests/views/guest.h", "kernel/io/blkdev.h"),
+    ("guests/views/json.c", "guests/views/collect/collect.h"),
+    ("guests/console/report.c", "guests/guest/guest.h"),
+    ("guests/console/report_disks.c", "kernel/io/storage.h"),
     ("guests/linux.c", "boot/handoff.h"),
     ("net/nfs.c", "kernel/vmm/vm.h"),
     ("net/nfs.c", "drivers/bus/pci.h"),
@@ -37,7 +42,10 @@ ALLOWED = [
     ("kernel/vmm/vm.c", "kernel/vmm/emul/decode.h"),
     ("drivers/block/nvme.c", "kernel/io/blkdev.h"),
     ("guests/linux.c", "kernel/vmm/gmem.h"),
+    ("guests/views/collect/guests.c", "kernel/vmm/vm.h"),
+    ("guests/console/report.c", "guests/views/guest.h"),
     ("net/api.c", "guests/guest/guest.h"),
+    ("net/api.c", "guests/views/guest.h"),
 ]
 
 

@@ -3,7 +3,8 @@
  * arguments; mistakes are worded as in the configuration; roles; and what is asked of guests
  * and volumes. Jobs are test_jobs', and run at once here.
  */
-/* links: guests/actions/action.c guests/actions/bind.c guests/actions/cancel.c */
+/* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/cpus.c guests/config/hint.c
  */
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guests/actions/actions.h"
 #include "guests/actions/guests.h"
 #include "guests/actions/job.h"
 #include "guests/actions/list.h"

@@ -4,7 +4,9 @@
  * jobs are the real ones; guests, volumes, terminal and clock are the test's.
  */
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
-/* links: guests/actions/action.c guests/actions/bind.c guests/actions/cancel.c */
+/* links: guests/console/aside.c */
+/* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/cpus.c guests/config/hint.c
@@ -78,11 +80,16 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 	(void)level, (void)area, (void)fmt;
 }
 
+static bool slow, room; /* takes every second byte that is offered */
+
 bool console_put(struct console *console, char byte)
 {
 	size_t used = strlen(shown);
 
 	(void)console;
+	room = !room;
+	if (slow && room)
+		return false;
 	assert_true(used + 1 < sizeof shown);
 	shown[used] = byte;
 	shown[used + 1] = '\0';
@@ -126,9 +133,14 @@ void show_machine(struct sink *to)
 	(void)to;
 }
 
+/* Of many lines, some before the disk is waited for. */
 void show_disks(struct sink *to)
 {
-	(void)to;
+	sink_text(to, "nvme0\n");
+	while (!disk_answers)
+		thread_block();
+	for (unsigned i = 1; i < 1000; i++)
+		sink_print(to, "nvme%u\n", i);
 }
 
 void show_networks(struct sink *to)
@@ -148,7 +160,14 @@ void show_metrics(struct sink *to)
 
 void show_json(struct sink *to, const char *what)
 {
+	while (show_json_waits(what) && !disk_answers)
+		thread_block();
 	sink_print(to, "json of %s\n", what ? what : "nothing");
+}
+
+bool show_json_waits(const char *what)
+{
+	return what && !strcmp(what, "disks");
 }
 
 void show_log(struct sink *to, unsigned lines)
@@ -288,7 +307,7 @@ static void reports_are_called(void **state)
 	assert_string_equal(say("log"), "20 lines\n");
 	assert_string_equal(say("metrics"), "figures?\n"); /* no control byte passes */
 	assert_string_equal(say("json"), "json of nothing\n");
-	assert_string_equal(say("json disks"), "json of disks\n");
+	assert_string_equal(say("json guests"), "json of guests\n");
 	assert_string_equal(say("log x"), "log takes a number of lines, from 1 on.\n");
 	assert_string_equal(say("show beta"), "this is beta\n");
 	assert_string_equal(say("show nobody"),
@@ -431,6 +450,36 @@ static void nobody_waits_for_ever(void **state)
 	answer();
 }
 
+/* Guests that listen are waited for; `jobs` says how many, and the operator thinks again. */
+static void switching_off_is_a_job(void **state)
+{
+	char text[160];
+
+	(void)state;
+	machine_offs = 0;
+	assert_string_equal(say("poweroff"), "");
+	assert_string_equal(fake_guests[0].asked, "shutdown");
+	snprintf(text, sizeof text,
+		 "%5u running   poweroff, by the operator, 0 s\n"
+		 "      waiting for 2 of 2 guests, 0 of 2\n",
+		 (unsigned)newest());
+	assert_non_null(strstr(say("jobs"), text));
+	snprintf(text, sizeof text, "cancel %u", (unsigned)newest());
+	assert_non_null(strstr(say(text), "is asked to stop.\n"));
+	assert_non_null(strstr(say("jobs"), "cancelled poweroff, by the operator, 0 s\n"
+					    "      The machine stays on.\n"));
+	assert_int_equal(machine_offs, 0);
+}
+
+/* A terminal that has no room is waited for; nothing is left out. */
+static void a_slow_terminal_gets_all(void **state)
+{
+	(void)state;
+	slow = true;
+	assert_string_equal(say("list"), "a list\n");
+	slow = false;
+}
+
 /* As many as can be are stuck on disks: everything else goes on, and so does switching off. */
 static void stuck_disks_block_only_their_jobs(void **state)
 {
@@ -443,7 +492,7 @@ static void stuck_disks_block_only_their_jobs(void **state)
 	assert_string_equal(say("stop beta"), "");
 	assert_string_equal(fake_guests[1].asked, "stop");
 	assert_string_equal(say("list"), "a list\n");
-	assert_int_equal(machine_offs, 0);
+	machine_offs = 0;
 
 	/* `Ctrl-] q`, whose keys are the terminal's; with the console waiting for a disk. */
 	fake_guests_reset(0);
@@ -453,6 +502,44 @@ static void stuck_disks_block_only_their_jobs(void **state)
 	assert_string_equal(say("reboot"), "");
 	assert_int_equal(machine_offs, 2);
 	answer();
+}
+
+/* A report that waits for a disk shows what it has, all of it once the disk answers, and can be
+ * left; the next such waits its turn, and nothing else does. */
+static void a_report_that_waits_can_be_left(void **state)
+{
+	(void)state;
+	fake_threads_refused = true;
+	assert_non_null(strstr(say("disks"), "has no memory for a thread"));
+	fake_threads_refused = false;
+	type("disks\rlist\r");
+	assert_string_equal(shown, "disks\nnvme0\n");
+	answer();
+	assert_non_null(strstr(shown, "\nnvme998\nnvme999\n" PROMPT "list\na list\n" PROMPT));
+
+	type("disks\r");
+	assert_string_equal(shown, "disks\nnvme0\n");
+	press("list\r\x03");
+	assert_string_equal(shown, "disks\nnvme0\n^C\n" PROMPT);
+	assert_string_equal(say("json disks"),
+			    "One that was asked for before still waits for a disk.\n");
+	assert_string_equal(say("json guests"), "json of guests\n");
+	assert_string_equal(say("json"), "json of nothing\n");
+	shown[0] = '\0';
+	answer(); /* nobody wants to know any more */
+	assert_string_equal(shown, "");
+
+	type("json disks\r");
+	pass(59 * NSEC_PER_SEC);
+	assert_string_equal(shown, "json disks\n");
+	pass(NSEC_PER_SEC);
+	assert_string_equal(shown,
+			    "json disks\nIt waits for a disk, and is left alone.\n" PROMPT);
+	answer();
+	disk_answers = true;
+	assert_string_equal(say("json disks"), "json of disks\n");
+	assert_non_null(strstr(say("disks"), "\nnvme999\n"));
+	disk_answers = false;
 }
 
 static void events_are_shown_from_a_number_on(void **state)
@@ -497,7 +584,10 @@ int main(void)
 		cmocka_unit_test_setup(more_than_is_kept_is_not_lost, fresh),
 		cmocka_unit_test_setup(control_c_leaves_a_job_to_itself, fresh),
 		cmocka_unit_test_setup(nobody_waits_for_ever, fresh),
+		cmocka_unit_test_setup(switching_off_is_a_job, fresh),
+		cmocka_unit_test_setup(a_slow_terminal_gets_all, fresh),
 		cmocka_unit_test_setup(stuck_disks_block_only_their_jobs, fresh),
+		cmocka_unit_test_setup(a_report_that_waits_can_be_left, fresh),
 		cmocka_unit_test_setup(events_are_shown_from_a_number_on, fresh),
 	};
 
