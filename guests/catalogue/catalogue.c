@@ -53,6 +53,11 @@ struct config *catalogue_get(void)
 	return copy;
 }
 
+void catalogue_facts(struct config_facts *facts)
+{
+	*facts = (struct config_facts){.present = machine.cpus, .runs = catalogue_runs};
+}
+
 static char *copy_text(const char *bytes, size_t length)
 {
 	char *copy = malloc(length + 1);

@@ -7,7 +7,7 @@
 #ifndef GUESTS_CATALOGUE_CATALOGUE_H
 #define GUESTS_CATALOGUE_CATALOGUE_H
 
-#include "guests/config/plan.h"
+#include "guests/config/explain.h"
 #include "guests/events/actor.h"
 
 /*
@@ -59,6 +59,9 @@ void catalogue_set_store(const struct catalogue_store *store);
 /* A copy of what there is to be, for config_free(); NULL: out of memory, or still
  * starting. Thread context. */
 struct config *catalogue_get(void);
+
+/* What the machine has, by catalogue_init(), and what it is like now, but for `free_bytes`. */
+void catalogue_facts(struct config_facts *facts);
 
 /* The document that would be kept, NUL-terminated, for free(); NULL: out of memory. */
 char *catalogue_text(size_t *length);

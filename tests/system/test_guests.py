@@ -242,6 +242,10 @@ def test_guests_come_and_go(house):
     assert "there is no file" in says("apply {name: extra, memory: 8 MiB, boot: {kernel: "
                                       '"esp:/none"}}')
     assert re.search("^extra +running", says("list"), re.M)
+    assert "memory: guest 'extra' has 16 MiB\n" in says("explain")
+    assert says("explain extra").endswith("it runs")
+    assert "it does not run: it starts when it is told to" in says("explain nothing") or \
+        "it does not run: exited with status 0" in says("explain nothing")
     assert "guest 'extra' is switched off and deleted" in says("delete extra")
     assert "extra" not in says("list")
     assert house.machine.count(r"^extra\| neighbour 1$") == 1

@@ -108,6 +108,7 @@ const struct action action_reboot = {
 					     .role = ROLE_ADMIN,                \
 					     .arguments = &action_no_arguments, \
 					     .run = power}
+DOCUMENT_ACTION(explain);
 DOCUMENT_ACTION(plan);
 DOCUMENT_ACTION(apply);
 DOCUMENT_ACTION(create);
@@ -262,6 +263,7 @@ static void every_schema_binds_both_ways(void **state)
 		 "{\"volume\": \"vg0/web\", \"destroy\": true}"},
 		{"poweroff", "", "{}", "{}"},
 		{"reboot", "", "{}", "{}"},
+		{"explain", "", "{}", "{}"},
 		{"plan", "", "{}", "{}"},
 		{"apply", "", "{}", "{}"},
 		{"create", "", "{}", "{}"},

@@ -55,6 +55,7 @@ static int no_document(struct action_call *call)
 					     .role = ROLE_ADMIN,                \
 					     .arguments = &action_no_arguments, \
 					     .run = no_document}
+DOCUMENT_ACTION(explain);
 DOCUMENT_ACTION(plan);
 DOCUMENT_ACTION(apply);
 DOCUMENT_ACTION(create);
