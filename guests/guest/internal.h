@@ -34,7 +34,7 @@ struct guest {
 	struct vm_stop end; /* of its last VM */
 	char reason[VIEW_REASON_BYTES];
 	unsigned starts;
-	struct actor starter;	 /* who wants the start that is due, or wished for */
+	struct actor starter; /* who wants the start that is due, or wished for */
 	/* How it was when it ended, guest_view_bytes() of it; NULL before, and without memory.
 	 */
 	struct guest_view *last;
