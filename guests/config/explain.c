@@ -2,6 +2,7 @@
 #include "guests/config/explain.h"
 #include "guests/config/text.h"
 #include "guests/config/value.h"
+#include "kernel/lib/size.h"
 #include <string.h>
 
 #define LINE_MAX 512
@@ -99,20 +100,20 @@ static void tell_cpus(struct teller *teller)
 
 static void tell_memory(struct teller *teller)
 {
-	char size[CONFIG_SIZE_TEXT];
+	char size[SIZE_TEXT_BYTES];
 
 	for (uint32_t i = 0; i < teller->config->guest_count; i++) {
 		const struct guest_config *guest = &teller->config->guests[i];
 
 		begin(teller);
 		config_text_say(&teller->text, "memory: guest '%s' has %s%s", guest->name,
-				config_size_text(guest->memory_bytes, size),
+				size_exact_text(guest->memory_bytes, size),
 				runs(teller, guest) ? "" : " when it runs");
 		end(teller);
 	}
 	begin(teller);
 	config_text_say(&teller->text, "memory: %s are free",
-			config_size_text(ALIGN_DOWN(teller->facts->free_bytes, PAGE_2M), size));
+			size_exact_text(ALIGN_DOWN(teller->facts->free_bytes, PAGE_2M), size));
 	end(teller);
 }
 
@@ -186,20 +187,20 @@ static void tell_its_cpus(struct teller *teller, const struct guest_config *gues
 /* Too little memory is free: who has it, and what would help. */
 static void tell_lack(struct teller *teller, const struct guest_config *guest)
 {
-	char wanted[CONFIG_SIZE_TEXT], rest[CONFIG_SIZE_TEXT];
+	char wanted[SIZE_TEXT_BYTES], rest[SIZE_TEXT_BYTES];
 	const char *joint = ": ";
 
 	begin(teller);
 	config_text_say(&teller->text, "it can't start: it needs %s, and %s are free",
-			config_size_text(guest->memory_bytes, wanted),
-			config_size_text(ALIGN_DOWN(teller->facts->free_bytes, PAGE_2M), rest));
+			size_exact_text(guest->memory_bytes, wanted),
+			size_exact_text(ALIGN_DOWN(teller->facts->free_bytes, PAGE_2M), rest));
 	for (uint32_t i = 0; i < teller->config->guest_count; i++) {
 		const struct guest_config *other = &teller->config->guests[i];
 
 		if (other == guest || !runs(teller, other))
 			continue;
 		config_text_say(&teller->text, "%sguest '%s' has %s", joint, other->name,
-				config_size_text(other->memory_bytes, rest));
+				size_exact_text(other->memory_bytes, rest));
 		joint = ", ";
 	}
 	config_text_say(&teller->text, "; %swrite less at its memory",
@@ -212,12 +213,12 @@ void config_explain_guest(const struct config *config, const struct guest_config
 			  config_line_fn line, void *arg)
 {
 	struct teller teller = {.config = config, .facts = facts, .line = line, .arg = arg};
-	char size[CONFIG_SIZE_TEXT];
+	char size[SIZE_TEXT_BYTES];
 
 	tell_its_cpus(&teller, guest);
 	begin(&teller);
 	config_text_say(&teller.text, "%s of memory",
-			config_size_text(guest->memory_bytes, size));
+			size_exact_text(guest->memory_bytes, size));
 	end(&teller);
 	tell_disks(&teller, guest);
 	for (uint32_t i = 0; i < guest->nic_count; i++)

@@ -34,10 +34,10 @@ void virtio_blk_get_info(const struct virtio_blk *blk, struct virtio_blk_info *i
 	*info = (struct virtio_blk_info){0};
 }
 
-struct virtio_net *virtio_net_create(struct vm *vm, struct pci_root *root,
+struct virtio_net *virtio_net_create(const struct board *board, struct pci_root *root,
 				     const struct virtio_net_params *params)
 {
-	(void)vm, (void)root, (void)params;
+	(void)board, (void)root, (void)params;
 	return NULL;
 }
 
@@ -59,10 +59,10 @@ int network_attach(const struct network_port_config *config, struct netdev **dev
 	return -ENOENT;
 }
 
-struct virtio_rng *virtio_rng_create(struct vm *vm, struct pci_root *root)
+struct virtio_rng *virtio_rng_create(const struct board *board, struct pci_root *root)
 {
 	(void)root;
-	return (struct virtio_rng *)vm;
+	return (struct virtio_rng *)board;
 }
 
 void virtio_rng_destroy(struct virtio_rng *rng)
@@ -70,11 +70,11 @@ void virtio_rng_destroy(struct virtio_rng *rng)
 	(void)rng;
 }
 
-struct virtio_console *virtio_console_create(struct vm *vm, struct pci_root *root,
+struct virtio_console *virtio_console_create(const struct board *board, struct pci_root *root,
 					     struct console *console)
 {
 	(void)root, (void)console;
-	return (struct virtio_console *)vm;
+	return (struct virtio_console *)board;
 }
 
 void virtio_console_destroy(struct virtio_console *console)
@@ -82,10 +82,10 @@ void virtio_console_destroy(struct virtio_console *console)
 	(void)console;
 }
 
-struct virtio_balloon *virtio_balloon_create(struct vm *vm, struct pci_root *root)
+struct virtio_balloon *virtio_balloon_create(const struct board *board, struct pci_root *root)
 {
 	(void)root;
-	return (struct virtio_balloon *)vm;
+	return (struct virtio_balloon *)board;
 }
 
 void virtio_balloon_destroy(struct virtio_balloon *balloon)
@@ -160,10 +160,10 @@ struct vm *fake_parts_vm(const char *name)
 	return NULL;
 }
 
-struct chipset *chipset_create(struct vm *vm, const struct chipset_params *params)
+struct chipset *chipset_create(const struct board *board, const struct chipset_params *params)
 {
 	(void)params;
-	return (struct chipset *)vm;
+	return (struct chipset *)board;
 }
 
 void chipset_destroy(struct chipset *chipset)

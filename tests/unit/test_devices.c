@@ -306,7 +306,7 @@ static void test_information(void **state)
 /* Given up while a disk opens, which may take long: the next is not opened any more. */
 static void test_given_up(void **state)
 {
-	static struct vm vm;
+	static struct board board;
 	struct devices *devices;
 	char why[BOOT_WHY_BYTES];
 
@@ -315,7 +315,7 @@ static void test_given_up(void **state)
 	for (give_up_at = 1; give_up_at <= 2; give_up_at++) {
 		opened = 0;
 		assert_int_equal(
-			devices_create(&config, &vm, NULL, NULL, &given_up, &devices, why),
+			devices_create(&config, &board, NULL, NULL, &given_up, &devices, why),
 			-ECANCELED);
 		assert_int_equal(opened, give_up_at);
 		assert_int_equal(things | sources | ports, 0);

@@ -100,10 +100,10 @@ static const struct storage_scheme scheme = {
 /* ---- devices: a disk has a request under way when its VM ends ------------------------------
  */
 
-struct virtio_blk *virtio_blk_create(struct vm *vm, struct pci_root *root,
+struct virtio_blk *virtio_blk_create(const struct board *board, struct pci_root *root,
 				     const struct config_disk *config, struct blkdev *dev)
 {
-	(void)vm, (void)root, (void)config;
+	(void)board, (void)root, (void)config;
 	return (struct virtio_blk *)dev;
 }
 
