@@ -325,7 +325,7 @@ static int open_device(struct e1000 *e)
 {
 	int err;
 
-	e->hw.registers = pci_map_registers(e->pci, 0, E1000_REGISTERS_BYTES);
+	e->hw.registers = pci_map_registers(e->pci, 0, E1000_REGISTER_BYTES);
 	if (!e->hw.registers)
 		return -ENODEV;
 	err = e1000_read_mac(&e->hw);

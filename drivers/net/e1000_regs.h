@@ -48,7 +48,6 @@ enum e1000_register {
 };
 
 #define E1000_REGISTER_BYTES  (128 * KIB)
-#define E1000_REGISTERS_BYTES (E1000_GCR2 + 4)
 #define E1000_TABLE_REGISTERS 128 /* of MTA and VFTA */
 
 #define E1000_CTRL_ASDE	      BIT(5) /* speed as the PHY negotiated */

@@ -9,6 +9,7 @@
 /* clang-format off */
 const char *const lock_order[] = {
 	/* mutexes */
+	"catalogue",
 	"guest",
 	"volumes",
 	"networks",
@@ -17,8 +18,12 @@ const char *const lock_order[] = {
 
 	/* taken with interrupts on: all that handlers take is taken under them */
 	"call",
+	"guests",
+	"jobs",
+	"report aside",
 	"consoles",
 	"claims",
+	"given away",
 	"disks",
 	"block hosts",
 	"uplink",
@@ -45,6 +50,7 @@ const char *const lock_order[] = {
 	"interrupt controllers",
 
 	/* networks and disks */
+	"uplink networks",
 	"network",
 	"port",
 	"waiters",
@@ -54,6 +60,7 @@ const char *const lock_order[] = {
 	"split work",
 	"block queue",
 	"bounce buffers",
+	"looks",
 
 	/* memory */
 	"libc sfp_recursive_mutex",
@@ -69,6 +76,10 @@ const char *const lock_order[] = {
 	"heap",
 	"host pool",
 	"guest pool",
+
+	/* what happened, for whoever waits for it */
+	"power requests",
+	"events",
 
 	/* threads and CPUs */
 	"CPU owners",

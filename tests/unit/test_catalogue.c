@@ -2,6 +2,7 @@
  * The catalogue on guests, networks and disks that are played here: random configurations after
  * each other, each step failing once; what is refused; which document is kept, and where.
  */
+/* links: guests/config/parse.c */
 /* links: guests/catalogue/catalogue.c guests/catalogue/disks.c guests/catalogue/follow.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */

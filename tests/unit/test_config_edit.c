@@ -3,6 +3,7 @@
  * the part stays byte for byte. By hand for the ways in which people write lists, by chance for
  * many changes after each other.
  */
+/* links: guests/config/parse.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/config.c */
 /* links: guests/config/derive.c guests/config/diff.c guests/config/edit.c */
 /* links: guests/config/hint.c guests/config/merge.c guests/config/report.c */

@@ -1,4 +1,5 @@
 /* Who owns what, in words. */
+/* links: guests/config/parse.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/config.c */
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/explain.c */
 /* links: guests/config/hint.c guests/config/merge.c guests/config/report.c */

@@ -3,6 +3,7 @@
  * refuses whatever is not free yet, and what has come out compared with what was wanted; and
  * the words.
  */
+/* links: guests/config/parse.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */

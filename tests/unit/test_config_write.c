@@ -3,6 +3,7 @@
  * same again; by chance for every key of the tables, and as fixed text. The text of a document
  * edited in place is test_config_edit.c's.
  */
+/* links: guests/config/parse.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */

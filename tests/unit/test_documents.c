@@ -2,6 +2,7 @@
  * The actions with documents, on a catalogue that is played here: which document is read, what
  * is said of it, and what is handed on. What comes of it is test_catalogue's.
  */
+/* links: guests/config/parse.c */
 /* links: guests/actions/documents.c guests/config/address.c guests/config/bind.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
 /* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c guests/config/plan.c

@@ -112,6 +112,7 @@ static void start(bool valid)
 	}
 	fake_pci.vendor_id = 0x8086;
 	fake_pci.device_id = 0x100e;
+	fake_pci.bars[0].bytes = E1000_REGISTER_BYTES;
 	fake_registers = registers;
 	fake_hardware = work;
 	fake_threads_refused = false;
@@ -291,6 +292,15 @@ static void an_address_that_is_a_groups(void **state)
 	see_nothing_left(e1000_driver.probe(&fake_pci), -EIO, threads);
 }
 
+static void too_few_registers(void **state)
+{
+	unsigned threads = fake_threads_alive();
+
+	(void)state;
+	fake_pci.bars[0].bytes = E1000_REGISTER_BYTES / 2;
+	see_nothing_left(e1000_driver.probe(&fake_pci), -ENODEV, threads);
+}
+
 static int with_an_address(void **state)
 {
 	(void)state;
@@ -307,6 +317,7 @@ int main(void)
 		cmocka_unit_test_setup(every_word_may_stay_away, with_an_address),
 		cmocka_unit_test_setup(it_may_be_gone_at_any_time, with_an_address),
 		cmocka_unit_test_setup(an_address_that_is_a_groups, with_an_address),
+		cmocka_unit_test_setup(too_few_registers, with_an_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ static void test_what_it_says_of_itself(void **state)
 	assert_int_equal(dev->discard_align_bytes, 4096);
 	assert_int_equal(dev->max_zeroes_bytes, MIB);
 	assert_true(dev->write_cache && !dev->read_only);
-	dev = take(VIRTIO_F_VERSION_1 | BIT(F_RO));
+	dev = take(BIT(VIRTIO_F_VERSION_1) | BIT(F_RO));
 	assert_true(!dev->write_cache && dev->read_only);
 	assert_int_equal(dev->max_discard_bytes | dev->max_zeroes_bytes, 0);
 	assert_int_equal(dev->physical_block_bytes, 512);
@@ -37,9 +37,9 @@ static void test_data_goes_where_the_segments_say(void **state)
 	static const struct request_shape shapes[] = {
 		{0, {512}}, {512, {3584}}, {1, {511, 1}}, {0, {65536}}, {0, {512, 512, 32768}},
 	};
-	static const uint64_t features[] = {ALL_FEATURES, VIRTIO_F_VERSION_1,
-					    VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX,
-					    VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC};
+	static const uint64_t features[] = {ALL_FEATURES, BIT(VIRTIO_F_VERSION_1),
+					    BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_EVENT_IDX),
+					    BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC)};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
@@ -86,7 +86,7 @@ static void test_small_rings(void **state)
 
 	(void)state;
 	for (unsigned size = 1; size <= 2; size++) {
-		offer(VIRTIO_F_VERSION_1);
+		offer(BIT(VIRTIO_F_VERSION_1));
 		for (unsigned i = 0; i < FAKE_VQUEUES; i++)
 			fake_vdev.queues[i].size = fake_vdev.queues[i].taken_size =
 				(uint16_t)size;
@@ -94,7 +94,7 @@ static void test_small_rings(void **state)
 		assert_int_equal(fake_allocated, 0);
 		assert_false(fake_master);
 	}
-	offer(VIRTIO_F_VERSION_1);
+	offer(BIT(VIRTIO_F_VERSION_1));
 	for (unsigned i = 0; i < FAKE_VQUEUES; i++)
 		fake_vdev.queues[i].size = fake_vdev.queues[i].taken_size = 4;
 	dev = take_controller(&virtio_blk_driver);

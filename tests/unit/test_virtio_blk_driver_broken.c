@@ -194,7 +194,7 @@ static void test_answers_that_leave_no_disk(void **state)
 	for (unsigned how = 0; how < 7; how++) {
 		struct blkdev *before = last_disk();
 
-		offer(how == 0 ? ALL_FEATURES & ~VIRTIO_F_VERSION_1 : ALL_FEATURES);
+		offer(how == 0 ? ALL_FEATURES & ~BIT(VIRTIO_F_VERSION_1) : ALL_FEATURES);
 		fake_vdev.refuses = how == 1;
 		fake_vdev.stuck = how == 2;
 		fake_vdev.status = how == 2 ? 15 : 0; /* as firmware left it */

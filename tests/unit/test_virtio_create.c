@@ -3,6 +3,7 @@
  * whichever is missing, nothing is left behind, and the next attempt works. Networks are
  * test_virtio_net_create.c's.
  */
+/* links: guests/devices/virtio/balloon_pages.c */
 /* links: guests/devices/virtio/blk.c guests/devices/virtio/blk_request.c */
 /* links: guests/devices/virtio/blk_part.c guests/devices/virtio/console.c */
 /* links: guests/devices/virtio/rng.c guests/devices/virtio/balloon.c */
@@ -53,7 +54,7 @@ static void *create_disk(void)
 	static const struct config_disk config = {.queues = 2,
 						  .cache = CONFIG_CACHE_WRITE_BACK};
 
-	return virtio_blk_create(vm, root, &config, &disk.dev);
+	return virtio_blk_create(&vm->board, root, &config, &disk.dev);
 }
 
 static void destroy_disk(void *device)
@@ -63,7 +64,7 @@ static void destroy_disk(void *device)
 
 static void *create_console(void)
 {
-	return virtio_console_create(vm, root, console);
+	return virtio_console_create(&vm->board, root, console);
 }
 
 static void destroy_console(void *device)
@@ -73,7 +74,7 @@ static void destroy_console(void *device)
 
 static void *create_rng(void)
 {
-	return virtio_rng_create(vm, root);
+	return virtio_rng_create(&vm->board, root);
 }
 
 static void destroy_rng(void *device)
@@ -83,7 +84,7 @@ static void destroy_rng(void *device)
 
 static void *create_balloon(void)
 {
-	return virtio_balloon_create(vm, root);
+	return virtio_balloon_create(&vm->board, root);
 }
 
 static void destroy_balloon(void *device)
