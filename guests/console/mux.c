@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "guests/actions/power.h"
-#include "guests/devices/console.h"
 #include "guests/console/keys.h"
 #include "guests/console/operator.h"
 #include "guests/console/screen.h"
+#include "guests/devices/console.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"

@@ -7,8 +7,8 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
-#include "guests/launch/devices.h"
 #include "guests/devices/console.h"
+#include "guests/launch/devices.h"
 #include "guests/launch/kernel.h"
 #include "guests/linux/linux.h"
 #include "guests/mptable/mptable.h"

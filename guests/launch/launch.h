@@ -6,8 +6,8 @@
 #define GUESTS_LAUNCH_H
 
 #include "guests/boot/boot.h"
-#include "guests/launch/chipset.h"
 #include "guests/config/config.h"
+#include "guests/launch/chipset.h"
 #include "kernel/vmm/vm.h"
 
 struct console;

@@ -1,6 +1,6 @@
 /*
- * What guests/launch/launch.c and guests/launch/devices.c make a VM of, as fakes that always succeed,
- * but for memory, which is counted. Disks are the test's own: virtio_blk_create() and
+ * What guests/launch/launch.c and guests/launch/devices.c make a VM of, as fakes that always
+ * succeed, but for memory, which is counted. Disks are the test's own: virtio_blk_create() and
  * virtio_blk_destroy().
  */
 #ifndef TESTS_UNIT_FAKE_GUEST_PARTS_H

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "guests/launch/chipset.h"
 #include "guests/devices/pm.h"
+#include "guests/launch/chipset.h"
 #include "tests/unit/fake_devices.h"
 
 #define PM_STS 0x600

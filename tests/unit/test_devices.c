@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guests/launch/devices.h"
 #include "guests/devices/virtio/balloon.h"
 #include "guests/devices/virtio/blk.h"
 #include "guests/devices/virtio/console.h"
 #include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
+#include "guests/launch/devices.h"
 #include "guests/views/guest.h"
 #include "kernel/io/network.h"
 #include "kernel/io/storage.h"
@@ -286,7 +286,8 @@ static void test_information(void **state)
 	(void)state;
 	left = -1;
 	config.console = CONFIG_CONSOLE_SERIAL;
-	assert_int_equal(devices_create(&config, &board, NULL, NULL, &given_up, &devices, why), 0);
+	assert_int_equal(devices_create(&config, &board, NULL, NULL, &given_up, &devices, why),
+			 0);
 	devices_get_view(devices, &info);
 	assert_int_equal(info.disk_count, 2);
 	assert_int_equal(info.disks[1].bytes, 4096);

@@ -19,8 +19,8 @@
 
 #include "guests/acpi/acpi.h"
 #include "guests/bios/bios.h"
-#include "guests/launch/devices.h"
 #include "guests/devices/console.h"
+#include "guests/launch/devices.h"
 #include "guests/launch/kernel.h"
 #include "guests/launch/launch.h"
 #include "guests/linux/linux.h"

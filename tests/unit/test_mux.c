@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "guests/actions/power.h"
-#include "guests/devices/console.h"
 #include "guests/console/mux.h"
 #include "guests/console/operator.h"
+#include "guests/devices/console.h"
 #include "guests/devices/uart.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"

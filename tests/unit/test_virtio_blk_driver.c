@@ -39,7 +39,8 @@ static void test_data_goes_where_the_segments_say(void **state)
 	};
 	static const uint64_t features[] = {ALL_FEATURES, BIT(VIRTIO_F_VERSION_1),
 					    BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_EVENT_IDX),
-					    BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC)};
+					    BIT(VIRTIO_F_VERSION_1) |
+						    BIT(VIRTIO_F_INDIRECT_DESC)};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {

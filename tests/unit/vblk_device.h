@@ -29,10 +29,10 @@ enum { OK = 0, IOERR = 1, UNSUPP = 2 };
 enum { SECTORS = 0, SIZE_MAX_AT = 8, SEG_MAX_AT = 12, BLOCK_BYTES_AT = 20, EXPONENT = 24 };
 enum { QUEUES_AT = 34, DISCARD_MAX = 36, DISCARD_ALIGN = 44, ZEROES_MAX = 48 };
 
-#define ALL_FEATURES                                                                     \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) | BIT(F_SEG_MAX) |   \
-	 BIT(F_BLK_SIZE) | BIT(F_FLUSH) | BIT(F_TOPOLOGY) | BIT(F_MQ) | BIT(F_DISCARD) | \
-	 BIT(F_WRITE_ZEROES))
+#define ALL_FEATURES                                                                       \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) | \
+	 BIT(F_SEG_MAX) | BIT(F_BLK_SIZE) | BIT(F_FLUSH) | BIT(F_TOPOLOGY) | BIT(F_MQ) |   \
+	 BIT(F_DISCARD) | BIT(F_WRITE_ZEROES))
 
 struct header {
 	uint32_t type, reserved;
