@@ -30,7 +30,7 @@
 #define SETTLE_NS	 (30 * NSEC_PER_MSEC) /* quiet before an unfinished line is shown */
 #define SETTLE_LATEST_NS (500 * NSEC_PER_MSEC)
 #define HELP_QUIET_NS	 (2 * NSEC_PER_SEC)
-#define PATIENCE_NS	 NSEC_PER_SEC /* with who does not read what is typed */
+#define PATIENCE_NS	 (5 * NSEC_PER_SEC) /* with who does not read what is typed */
 #define LOG_SHOWN_BYTES	 2048
 #define PANIC_PUSH_SPINS 1000000
 
