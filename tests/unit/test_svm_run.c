@@ -402,9 +402,18 @@ static void an_offer_that_is_not_taken(void **state)
 	machine_trace(more, "41 a nmi 41 b");
 }
 
+/* The instruction faults once more, as one does that touches two chunks. */
+static void send_nmi_and_fault_again(void)
+{
+	fake_on_populate = NULL;
+	fake_populates = 0;
+	send_nmi();
+}
+
 /* An NMI that has to wait comes behind what it waits for, interrupts on or off: behind the
- * instruction in a shadow, and before the first of the handler whose event goes in first. On a
- * CPU that exits in a shadow, and on QEMU's, it comes with the next exit. */
+ * instruction in a shadow, however often it exits, and before the first of the handler whose
+ * event goes in first. On a CPU that exits in a shadow, and on QEMU's, it comes with the next
+ * exit. */
 static void nmi_waits_with_interrupts_off(void **state)
 {
 	static const struct model_insn shadow[] = {
@@ -420,6 +429,10 @@ static void nmi_waits_with_interrupts_off(void **state)
 	(void)state;
 	fake_on_populate = send_nmi;
 	machine_trace(shadow, tcg ? "a nmi b" : "nmi a b");
+	again();
+	fake_on_populate = send_nmi_and_fault_again;
+	machine_trace(shadow, tcg ? "a nmi b" : "nmi a b");
+	assert_int_equal(fake_populates, 1);
 	for (unsigned i = 0; !tcg && i < 2;
 	     i++) { /* the second: the place is no longer in vain */
 		again();
