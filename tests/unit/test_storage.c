@@ -371,6 +371,27 @@ static void the_same_owner_has_no_more_rights(void **state)
 	assert_int_equal(opened_count, 0);
 }
 
+/* Of two owners of one name the one that was removed, whose device had not answered, lets go:
+ * the other still has it, and is not told of as removed. */
+static void a_name_that_comes_again(void **state)
+{
+	struct blkdev *old, *again, *new;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_open("a:nvme0", STORAGE_READ_ONLY, "g", &old, why), 0);
+	storage_owner_removed("g");
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "h", &new, why), -EBUSY);
+	assert_non_null(strstr(why, "guest 'g', which was removed, still reads"));
+	assert_int_equal(storage_open("a:nvme0", STORAGE_READ_ONLY, "g", &again, why), 0);
+	assert_ptr_equal(again, old);
+	storage_close(old, "g");
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "h", &new, why), -EBUSY);
+	assert_non_null(strstr(why, "guest 'g' reads"));
+	storage_close(again, "g");
+	assert_int_equal(opened_count, 0);
+}
+
 static void closing_what_is_not_open_is_nothing(void **state)
 {
 	struct blkdev *dev;
@@ -528,6 +549,7 @@ int main(void)
 		cmocka_unit_test(kinds_that_search_come_last_and_know_what_guests_write),
 		cmocka_unit_test(a_refusal_says_who_has_it),
 		cmocka_unit_test(the_same_owner_has_no_more_rights),
+		cmocka_unit_test(a_name_that_comes_again),
 		cmocka_unit_test(closing_what_is_not_open_is_nothing),
 		cmocka_unit_test(owners_are_found_from_any_side),
 		cmocka_unit_test(what_is_more_than_one_guests_takes_a_word),
