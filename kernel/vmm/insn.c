@@ -14,7 +14,6 @@
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
-
 /* The usual encoding of what exits without the CPU telling its length, in the order of memory.
  */
 static const struct {

@@ -14,7 +14,6 @@
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 
-
 #define MOV_TO_CR    EMUL_OPCODE(1, 0x22)
 #define GROUP_7	     EMUL_OPCODE(1, 0x01)
 #define GROUP_7_LMSW 6 /* in ModRM.reg */

@@ -5,7 +5,6 @@
 #include "kernel/vmm/cr.h"
 #include "kernel/vmm/insn_internal.h"
 
-
 _Static_assert((int)EMUL_LDTR == SEG_LDTR && (int)EMUL_TR == SEG_TR,
 	       "segments are numbered alike");
 
@@ -21,8 +20,7 @@ static bool may_read(struct vcpu *vcpu, unsigned which)
 /* #GP(0). */
 static int refuse(struct emul_ctx *ctx)
 {
-	ctx->fault =
-		(struct emul_fault){.vector = VECTOR_GP, .has_error = ctx->protected_mode};
+	ctx->fault = (struct emul_fault){.vector = VECTOR_GP, .has_error = ctx->protected_mode};
 	return -EFAULT;
 }
 

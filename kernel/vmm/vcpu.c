@@ -10,7 +10,6 @@
 #include "kernel/lib/x86.h"
 #include "kernel/sched/thread.h"
 
-
 uint64_t vcpu_get_xcr0(void)
 {
 	return xgetbv();

@@ -1,7 +1,7 @@
 /* One exception after another: what becomes of the two. */
-#include "kernel/lib/x86.h"
 #include "kernel/vmm/vcpu_raise.h"
 
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/place.h"
 #include "kernel/vmm/vm.h"
 

@@ -2,7 +2,6 @@
  * The vCPU's run loop and what comes and goes with its CPU. Handling an exit is exit.c, state
  * after reset is reset.c.
  */
-#include "kernel/lib/x86.h"
 #include "kernel/vmm/vcpu_run.h"
 
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/fpu.h"
 #include "kernel/cpu/msr.h"
+#include "kernel/lib/x86.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/exit.h"
@@ -21,7 +21,6 @@
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vpic.h"
 #include "kernel/vmm/vtsc.h"
-
 
 #define FXSAVE_BYTES 512u
 #define XSAVE_MXCSR  24	    /* SDM vol. 1 table 10-2 */
