@@ -3,8 +3,8 @@
  * hardware, reset and test ports, and an empty PCI bus. Interrupt controllers and the 8254
  * belong to the VM; virtio devices come with the guest's configuration.
  */
-#ifndef GUESTS_CHIPSET_H
-#define GUESTS_CHIPSET_H
+#ifndef GUESTS_LAUNCH_CHIPSET_H
+#define GUESTS_LAUNCH_CHIPSET_H
 
 #include "guests/devices/uart.h"
 

@@ -2,8 +2,8 @@
  * What a guest's configuration plugs in: its virtio devices on the PCI root, and what is behind
  * them. Legacy devices of the PC are guests/chipset.
  */
-#ifndef GUESTS_DEVICES_H
-#define GUESTS_DEVICES_H
+#ifndef GUESTS_LAUNCH_DEVICES_H
+#define GUESTS_LAUNCH_DEVICES_H
 
 #include "guests/boot/boot.h"
 #include "guests/config/config.h"

@@ -3,8 +3,8 @@
  * if gzip'd, unpacked; which protocol starts it; whether that works. Loading it is
  * guests/launch's.
  */
-#ifndef GUESTS_KERNEL_H
-#define GUESTS_KERNEL_H
+#ifndef GUESTS_LAUNCH_KERNEL_H
+#define GUESTS_LAUNCH_KERNEL_H
 
 #include "guests/boot/boot.h"
 #include "guests/config/config.h"

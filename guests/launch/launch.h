@@ -2,8 +2,8 @@
  * From a guest's configuration to a VM that is ready to start: memory, devices, tables, and the
  * kernel loaded. Prepare, then commit: whatever fails here leaves nothing behind.
  */
-#ifndef GUESTS_LAUNCH_H
-#define GUESTS_LAUNCH_H
+#ifndef GUESTS_LAUNCH_LAUNCH_H
+#define GUESTS_LAUNCH_LAUNCH_H
 
 #include "guests/boot/boot.h"
 #include "guests/config/config.h"

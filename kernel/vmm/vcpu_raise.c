@@ -2,6 +2,7 @@
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/lib/x86.h"
 
+#include "kernel/lib/x86.h"
 #include "kernel/vmm/place.h"
 #include "kernel/vmm/vm.h"
 

@@ -469,5 +469,6 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 	if (!(v->event_inj & EVENT_VALID) || delivered(&r, v->event_inj))
 		while (!leave_before_insn(&r) && !step(&r))
 			;
+	r.m->host_interrupt = false; /* the host takes it, whatever it was that exited */
 	store(r.m, v);
 }

@@ -32,6 +32,7 @@ struct drive {
 };
 
 static struct channel {
+	uint64_t settled_ns; /* until then the status may be the last command's, or drive's */
 	struct drive drives[2];
 	uint16_t command_port, control_port;
 	uint8_t now[8], before[8]; /* registers as written, and what was there */
@@ -257,7 +258,7 @@ uint8_t inb(uint16_t port)
 	case 4: return c->signature ? 0x14 : c->now[4];
 	case 5: return c->signature ? 0xeb : c->now[5];
 	case 7:
-	case 16: return selected(c) ? c->status : 0;
+	case 16: assert_true(fake_now_ns >= c->settled_ns); return selected(c) ? c->status : 0;
 	default: return c->now[reg];
 	}
 }
@@ -294,6 +295,8 @@ void outb(uint16_t port, uint8_t value)
 	}
 	if (reg >= 8)
 		return;
+	if (reg >= 6)
+		c->settled_ns = fake_now_ns + 400; /* what ide_channel.c waits for */
 	if (reg == 7) {
 		command(c, value);
 		return;

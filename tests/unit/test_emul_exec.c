@@ -258,6 +258,11 @@ static void system_registers_are_loaded(void **state)
 			assert_int_equal(guest.ctx.rip == START_RIP, fails != 0);
 		}
 	}
+	reset(); /* all of the operand must be where one may lie, before any of it is read */
+	guest.gpr[EMUL_RBX] = 0x00007ffffffffff8;
+	assert_int_equal(execute("0f0113"), -EFAULT);
+	assert_int_equal(guest.ctx.fault.vector, VECTOR_GP);
+	assert_int_equal(guest.calls, 0);
 }
 
 /* Where UMIP is not the CPU's own, those with a register exit as well: selectors with zeroes

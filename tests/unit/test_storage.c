@@ -129,24 +129,40 @@ static void fake_list(storage_visit visit, void *arg)
 
 static unsigned opened_before; /* when a kind that searches was opened last */
 static bool partition1_is_away;
-static unsigned checks_begun, checks_ended, searched_in_check;
+static unsigned checks_begun, checks_ended, searched_in_check, searched_alone;
+static bool no_memory_for_a_check;
 
-static int search_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
+static int search(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
 {
 	opened_before = opened_count;
-	searched_in_check = checks_begun - checks_ended;
 	partition1_is_away = storage_given_away(&nvme0, 2 * MIB, 512);
 	return fake_open(text, dev, why);
 }
 
-static void begin_check(void)
+static int search_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
 {
-	assert_int_equal(checks_begun, checks_ended);
-	checks_begun++;
+	searched_alone++;
+	return search(text, dev, why);
 }
 
-static void end_check(void)
+static void *begin_check(void)
 {
+	assert_int_equal(checks_begun, checks_ended);
+	checks_begun += !no_memory_for_a_check;
+	return no_memory_for_a_check ? NULL : &checks_begun;
+}
+
+static int open_in_check(void *check, const char *text, struct blkdev **dev,
+			 char why[STORAGE_WHY_BYTES])
+{
+	assert_ptr_equal(check, &checks_begun);
+	searched_in_check += checks_begun - checks_ended;
+	return search(text, dev, why);
+}
+
+static void end_check(void *check)
+{
+	assert_ptr_equal(check, &checks_begun);
 	assert_int_equal(checks_begun, ++checks_ended);
 }
 
@@ -157,6 +173,7 @@ static const struct storage_scheme other = {.scheme = "other",
 					    .parse = fake_parse,
 					    .searches = true,
 					    .begin_check = begin_check,
+					    .open_in_check = open_in_check,
 					    .end_check = end_check};
 static const struct storage_scheme plain = {
 	.scheme = "plain", .open = fake_open, .parse = fake_parse, .plain = true};
@@ -293,9 +310,16 @@ static void kinds_that_search_come_last_and_know_what_guests_write(void **state)
 	};
 
 	(void)state;
-	checks_begun = checks_ended = 0;
+	checks_begun = checks_ended = searched_in_check = searched_alone = 0;
 	assert_int_equal(storage_check(uses, 2), 0);
 	assert_int_equal(opened_before, 1);
+	assert_int_equal(searched_in_check, 1);
+	assert_int_equal(searched_alone, 0);
+	assert_int_equal(checks_ended, 1);
+	no_memory_for_a_check = true; /* each for itself, then */
+	assert_int_equal(storage_check(uses, 2), 0);
+	no_memory_for_a_check = false;
+	assert_int_equal(searched_alone, 1);
 	assert_int_equal(searched_in_check, 1);
 	assert_int_equal(checks_ended, 1);
 	assert_true(partition1_is_away);
@@ -344,6 +368,27 @@ static void the_same_owner_has_no_more_rights(void **state)
 	storage_close(two, "g");
 	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "h", &one, why), 0);
 	storage_close(one, "h");
+	assert_int_equal(opened_count, 0);
+}
+
+/* Of two owners of one name the one that was removed, whose device had not answered, lets go:
+ * the other still has it, and is not told of as removed. */
+static void a_name_that_comes_again(void **state)
+{
+	struct blkdev *old, *again, *new;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_open("a:nvme0", STORAGE_READ_ONLY, "g", &old, why), 0);
+	storage_owner_removed("g");
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "h", &new, why), -EBUSY);
+	assert_non_null(strstr(why, "guest 'g', which was removed, still reads"));
+	assert_int_equal(storage_open("a:nvme0", STORAGE_READ_ONLY, "g", &again, why), 0);
+	assert_ptr_equal(again, old);
+	storage_close(old, "g");
+	assert_int_equal(storage_open("a:nvme0", STORAGE_WRITE, "h", &new, why), -EBUSY);
+	assert_non_null(strstr(why, "guest 'g' reads"));
+	storage_close(again, "g");
 	assert_int_equal(opened_count, 0);
 }
 
@@ -504,6 +549,7 @@ int main(void)
 		cmocka_unit_test(kinds_that_search_come_last_and_know_what_guests_write),
 		cmocka_unit_test(a_refusal_says_who_has_it),
 		cmocka_unit_test(the_same_owner_has_no_more_rights),
+		cmocka_unit_test(a_name_that_comes_again),
 		cmocka_unit_test(closing_what_is_not_open_is_nothing),
 		cmocka_unit_test(owners_are_found_from_any_side),
 		cmocka_unit_test(what_is_more_than_one_guests_takes_a_word),

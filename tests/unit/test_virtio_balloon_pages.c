@@ -7,6 +7,7 @@
 /* links: guests/pci/access.c guests/pci/bars.c guests/pci/function.c guests/pci/msix.c */
 /* links: guests/pci/pins.c kernel/vmm/bus.c tests/unit/fake_vmm.c tests/unit/fake_gmem.c */
 /* links: tests/unit/fake_threads.c */
+#define MACHINE_BYTES (256 * MIB) /* more chunks than one batch takes */
 #include "tests/unit/virtio_balloon_pool.h"
 
 /* ---- inflating and deflating ---- */
@@ -172,6 +173,26 @@ static void test_due_later(void **state)
 	assert_int_equal(fake_timers_armed(), 0);
 }
 
+/* More than one batch takes: the others follow by themselves. */
+static void test_more_due_than_go_at_once(void **state)
+{
+	unsigned all = FULL + GMEM_GIVE_MAX + 8, before;
+
+	(void)state;
+	make_due();
+	before = batches;
+	for (unsigned chunk = FULL; chunk < all; chunk += 8)
+		inflate((4 + chunk) * CHUNK_PAGES, 8 * CHUNK_PAGES);
+	assert_int_equal(info().away_bytes, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		fake_run_until(fake_now_ns + NSEC_PER_SEC);
+		fake_threads_run();
+	}
+	assert_int_equal(info().away_bytes, all * PAGE_2M);
+	assert_int_equal(batches, before + 2);
+	assert_int_equal(fake_timers_armed(), 0);
+}
+
 /* ... and stays where a page of it is wanted again first: the guest has it back. */
 static void test_due_no_more(void **state)
 {
@@ -253,7 +274,7 @@ static void test_wait(void **state)
 static void test_reset_amid_waiting(void **state)
 {
 	(void)state;
-	assert_int_equal(virtio_balloon_set(balloon, 40 * MIB), 0);
+	assert_int_equal(virtio_balloon_set(balloon, MACHINE_BYTES - 24 * MIB), 0);
 	inflate(4 * CHUNK_PAGES, CHUNK_PAGES);
 	inflate(6 * CHUNK_PAGES, 1);
 	tell(DEFLATE, 4 * CHUNK_PAGES, 1);
@@ -301,6 +322,7 @@ int main(void)
 		TEST(test_large),
 		TEST(test_calls_are_bounded),
 		TEST(test_due_later),
+		TEST(test_more_due_than_go_at_once),
 		TEST(test_wait),
 		TEST(test_reset_amid_waiting),
 		TEST(test_end_amid_waiting),

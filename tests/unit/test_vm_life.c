@@ -156,6 +156,13 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t bytes, bus_handler handler,
 	return 0;
 }
 
+/* What the controllers were told last. */
+static unsigned ioapic_pin, pic_line, eois;
+static bool pin_level, pic_level;
+static uint8_t eoi_vector;
+static uint64_t msi_address;
+static uint32_t msi_data;
+
 struct vioapic *vioapic_create(struct vm *vm)
 {
 	return (struct vioapic *)vm;
@@ -166,14 +173,18 @@ void vioapic_destroy(struct vioapic *ioapic)
 	(void)ioapic;
 }
 
-void vioapic_set_pin(struct vioapic *ioapic, unsigned pin, bool level)
+void vioapic_set_pin(struct vioapic *ioapic, unsigned line, bool level)
 {
-	(void)ioapic, (void)pin, (void)level;
+	assert_non_null(ioapic);
+	ioapic_pin = line;
+	pin_level = level;
 }
 
 void vioapic_eoi(struct vioapic *ioapic, uint8_t vector)
 {
-	(void)ioapic, (void)vector;
+	assert_non_null(ioapic);
+	eoi_vector = vector;
+	eois++;
 }
 
 struct vpic *vpic_create(struct vm *vm)
@@ -188,7 +199,9 @@ void vpic_destroy(struct vpic *pic)
 
 void vpic_set_line(struct vpic *pic, unsigned irq, bool level)
 {
-	(void)pic, (void)irq, (void)level;
+	assert_non_null(pic);
+	pic_line = irq;
+	pic_level = level;
 }
 
 uint8_t vpic_acknowledge(struct vpic *pic)
@@ -260,7 +273,9 @@ bool vlapic_accepts_extint(const struct vlapic *lapic)
 
 void vlapic_msi(struct vm *of, uint64_t address, uint32_t data)
 {
-	(void)of, (void)address, (void)data;
+	assert_non_null(of);
+	msi_address = address;
+	msi_data = data;
 }
 
 void vlapic_tsc_moved(struct vlapic *lapic)
@@ -453,6 +468,30 @@ static void first_vcpu_starts_last(void **state)
 	vm_destroy(vm);
 }
 
+/* Each line reaches both controllers, IRQ 0 by pin 2 of the I/O APIC (ACPI 6.5 5.2.12.5); the
+ * end of an interrupt reaches the I/O APIC, and a message the local APICs. */
+static void wires_of_a_pc(void **state)
+{
+	struct vm *vm = create();
+	const struct irqchip *irqs = &vm->board.irqs;
+
+	(void)state;
+	for (unsigned line = 0; line < IRQCHIP_LINES; line++)
+		for (unsigned down = 0; down < 2; down++) {
+			(down ? irqchip_lower : irqchip_raise)(irqs, line);
+			assert_int_equal(pic_line, line);
+			assert_int_equal(ioapic_pin, line ? line : 2);
+			assert_true(pic_level == !down && pin_level == !down);
+		}
+	irqchip_eoi(irqs, 0x71);
+	assert_int_equal(eois, 1);
+	assert_int_equal(eoi_vector, 0x71);
+	irqchip_msi(irqs, 0xfee01000, 0x4041);
+	assert_int_equal(msi_address, 0xfee01000);
+	assert_int_equal(msi_data, 0x4041);
+	vm_destroy(vm);
+}
+
 /* Timers still fire while a VM is destroyed: the fakes above do so at the last moment, and find
  * a freed thread if it went before them. */
 static void timers_go_before_threads(void **state)
@@ -495,6 +534,7 @@ int main(void)
 		cmocka_unit_test(stopped_before_all_have_started),
 		cmocka_unit_test(told_to_stop_before_told_to_start),
 		cmocka_unit_test(first_vcpu_starts_last),
+		cmocka_unit_test(wires_of_a_pc),
 		cmocka_unit_test(timers_go_before_threads),
 	};
 

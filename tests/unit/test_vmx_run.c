@@ -27,6 +27,7 @@
 
 #include "kernel/cpu/msr.h"
 #include "kernel/mem/heap.h"
+#include "kernel/vmm/vmx/asm.h"
 #include "kernel/vmm/vmx/backend.h"
 #include "kernel/vmm/vmx/vmcs.h"
 #include "kernel/vmm/vmx/vmx.h"
@@ -219,6 +220,31 @@ static void icebp(void **state)
 	machine_trace(script, "#1 a");
 }
 
+/* Each where it belongs, and whoever asks sees it there. */
+static void load_tables(void)
+{
+	struct vcpu *vcpu = boot_vcpu();
+	struct vcpu_state got;
+
+	vmx_backend.set_table(vcpu, false, 0xffff800000001000, 0x7f);
+	vmx_backend.set_table(vcpu, true, 0x2000, 0xfff);
+	assert_true(vmread(VMCS_GUEST_GDTR_BASE) == 0xffff800000001000);
+	assert_int_equal(vmread(VMCS_GUEST_GDTR_LIMIT), 0x7f);
+	assert_int_equal(vmread(VMCS_GUEST_IDTR_BASE), 0x2000);
+	assert_int_equal(vmread(VMCS_GUEST_IDTR_LIMIT), 0xfff);
+	vmx_backend.get_state(vcpu, &got);
+	assert_true(got.gdtr.base == 0xffff800000001000 && got.gdtr.limit == 0x7f);
+	assert_true(got.idtr.base == 0x2000 && got.idtr.limit == 0xfff);
+}
+
+static void tables_of_descriptors(void **state)
+{
+	static const struct model_insn script[] = {HOST(load_tables), NOTE('a'), END};
+
+	(void)state;
+	machine_trace(script, "a");
+}
+
 static void raise_bp(void)
 {
 	boot_vcpu()->event =
@@ -324,6 +350,7 @@ int main(void)
 		SCENARIO(machine_check_at_entry),
 		SCENARIO(self_ipis_and_ends_of_interrupt),
 		SCENARIO(icebp),
+		SCENARIO(tables_of_descriptors),
 		SCENARIO(breakpoint_by_event),
 		SCENARIO(slices),
 		SCENARIO(slice_that_is_over),

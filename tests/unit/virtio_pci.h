@@ -46,7 +46,9 @@ struct virtio_pci {
 };
 
 /* The machine around the device. */
+#ifndef MACHINE_BYTES
 #define MACHINE_BYTES (64 * MIB)
+#endif
 
 static struct fake_gmem fake;
 static struct vm *vm;

@@ -231,14 +231,17 @@ static bool svm_can_inject(struct vcpu *vcpu, enum vmevent_kind kind)
 /* A virtual interrupt does not exit before IF is set, which an NMI does not wait for; and
  * behind an event that goes in at this entry IF may be clear. An interrupt of our own that is
  * pending at entry exits behind that event, or behind the instruction in the shadow, where none
- * is recognized (APM vol. 2 15.21.5). A CPU that exits before that instruction would not get
- * on: one try for each place, and then the next exit will do. QEMU's may take a pending
- * interrupt before what EVENTINJ brings (tcg.c). */
+ * is recognized (APM vol. 2 15.21.5); where something else exits first, the next entry asks
+ * again. A CPU that exits for it before that instruction would not get on: one try for each
+ * place, and then the next exit will do. QEMU's may take a pending interrupt before what
+ * EVENTINJ brings (tcg.c). */
 static void exit_soon(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = svm_of(vcpu);
 
-	if (cpu_features.tcg || sv->kicked_at == vcpu->rip)
+	bool in_vain = sv->kicked_at == vcpu->rip && sv->vmcb->exit_code == SVM_EXIT_INTR;
+
+	if (cpu_features.tcg || in_vain)
 		return;
 	sv->kicked_at = vcpu->rip;
 	smp_kick(cpu_this()->index);

@@ -26,7 +26,7 @@ struct svm_vcpu {
 	bool nmi_blocked;   /* an NMI was delivered and its IRET not yet seen */
 	bool stepping_iret; /* that IRET is being single-stepped, */
 	bool guests_step;   /* by the guest's own TF */
-	uint64_t kicked_at; /* RIP where an NMI's exit was asked for in vain; or UINT64_MAX */
+	uint64_t kicked_at; /* RIP where an exit for an NMI was asked for last; or UINT64_MAX */
 	bool umip;	    /* CR4.UMIP, where the CPU has none */
 	bool offered;	    /* V_IRQ is an interrupt for the guest (tcg.c), and no window */
 };
