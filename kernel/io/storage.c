@@ -15,6 +15,7 @@
 #include "kernel/lib/lock.h"
 #include "kernel/lib/size.h"
 
+#define SCHEMES_MAX 16
 #define CLAIMED_MAX (4 * EXTENTS_MAX) /* runs of all claims: they are compared under a lock */
 
 struct claim {
@@ -27,7 +28,7 @@ struct claim {
 	struct extents extents;
 };
 
-static const struct storage_scheme *schemes[STORAGE_SCHEMES_MAX]; /* fixed after start-up */
+static const struct storage_scheme *schemes[SCHEMES_MAX]; /* fixed after start-up */
 static unsigned scheme_count;
 
 /* Guards the list; a claim in it does not change, but for owner_removed. */
@@ -47,7 +48,7 @@ struct had {
 
 void storage_register(const struct storage_scheme *scheme)
 {
-	if (scheme_count < STORAGE_SCHEMES_MAX)
+	if (scheme_count < SCHEMES_MAX)
 		schemes[scheme_count++] = scheme;
 }
 
@@ -110,26 +111,15 @@ static int add_extents(struct extents *extents, struct blkdev *dev, char why[STO
 	return error;
 }
 
-static void *check_of(const struct storage_scheme *scheme, const struct storage_checks *checks)
-{
-	for (unsigned i = 0; checks && i < scheme_count; i++)
-		if (schemes[i] == scheme)
-			return checks->of[i];
-	return NULL;
-}
-
-int storage_open_source(const char *source, bool read_only, const struct storage_checks *checks,
-			struct blkdev **dev, struct extents *extents,
-			char why[STORAGE_WHY_BYTES])
+int storage_open_source(const char *source, bool read_only, struct blkdev **dev,
+			struct extents *extents, char why[STORAGE_WHY_BYTES])
 {
 	const char *text;
 	const struct storage_scheme *scheme = storage_find_scheme(source, &text, why);
 	int error = scheme ? scheme->parse(text, why) : -EINVAL;
-	void *check = check_of(scheme, checks);
 
 	if (!error)
-		error = check ? scheme->open_in_check(check, text, dev, why)
-			      : scheme->open(text, dev, why);
+		error = scheme->open(text, dev, why);
 	if (error)
 		return error;
 	if (!read_only && (*dev)->read_only) {
@@ -295,7 +285,7 @@ int storage_open(const char *source, unsigned how, const char *owner, struct blk
 	*dev = NULL;
 	if (!claim)
 		return -ENOMEM;
-	error = storage_open_source(source, read_only, NULL, &claim->dev, &claim->extents, why);
+	error = storage_open_source(source, read_only, &claim->dev, &claim->extents, why);
 	if (error)
 		goto no_device;
 	error = check_whole(claim, how, why);

@@ -44,14 +44,10 @@ struct storage_scheme {
 	/* It looks through all disks for what it opens, so what a guest writes to its own disk
 	 * could mislead it: opened last by storage_check(), see storage_given_away(). */
 	bool searches;
-	/* For what storage_check() opens of it, so that what it finds once serves for all. The
-	 * first gives what the others take, NULL: by open() then. It is that check's alone, as
-	 * others may open meanwhile, or change what is on the disks. May sleep. All three, or
-	 * none: it gains nothing. */
-	void *(*begin_check)(void);
-	int (*open_in_check)(void *check, const char *text, struct blkdev **dev,
-			     char why[STORAGE_WHY_BYTES]);
-	void (*end_check)(void *check);
+	/* Around what storage_check() opens of it: nothing on any medium changes meanwhile, so
+	 * that what it finds once may serve for all. NULL: it gains nothing. May sleep. */
+	void (*begin_check)(void);
+	void (*end_check)(void);
 	/* It opens disks and partitions as they are, and so perhaps what belongs to a group of
 	 * volumes: see STORAGE_WHOLE. */
 	bool plain;

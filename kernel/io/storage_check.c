@@ -32,14 +32,14 @@ static bool searches(const struct storage_use *use)
 }
 
 static void check_one(struct storage_use *uses, struct opened *opened, unsigned count,
-		      unsigned index, const struct storage_checks *checks)
+		      unsigned index)
 {
 	struct storage_use *use = &uses[index];
 	struct extent where;
 	char size[SIZE_TEXT_BYTES];
 
-	use->error = storage_open_source(use->source, use->read_only, checks,
-					 &opened[index].dev, &opened[index].extents, use->why);
+	use->error = storage_open_source(use->source, use->read_only, &opened[index].dev,
+					 &opened[index].extents, use->why);
 	for (unsigned i = 0; !use->error && i < count; i++) {
 		if (i == index || !opened[i].dev || (use->read_only && uses[i].read_only))
 			continue;
@@ -56,26 +56,21 @@ static void check_one(struct storage_use *uses, struct opened *opened, unsigned 
 }
 
 static void check_kinds(struct storage_use *uses, struct opened *opened, unsigned count,
-			bool searching, const struct storage_checks *checks)
+			bool searching)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (searches(&uses[i]) == searching)
-			check_one(uses, opened, count, i, checks);
+			check_one(uses, opened, count, i);
 }
 
-/* What searches, with what it finds once for all. */
-static void check_searching(struct storage_use *uses, struct opened *opened, unsigned count)
+/* That what searches begins, or has ended. */
+static void tell_kinds(bool begin)
 {
-	struct storage_checks checks = {0};
 	const struct storage_scheme *scheme;
 
 	for (unsigned i = 0; (scheme = storage_scheme_at(i)); i++)
 		if (scheme->begin_check)
-			checks.of[i] = scheme->begin_check();
-	check_kinds(uses, opened, count, true, &checks);
-	for (unsigned i = 0; (scheme = storage_scheme_at(i)); i++)
-		if (checks.of[i])
-			scheme->end_check(checks.of[i]);
+			(begin ? scheme->begin_check : scheme->end_check)();
 }
 
 /* Notes what the uses that are open so far let guests write. */
@@ -125,9 +120,11 @@ int storage_check(struct storage_use *uses, unsigned count)
 			 opened ? "" : "needs more memory than there is");
 	}
 	if (opened) {
-		check_kinds(uses, opened, count, false, NULL);
+		check_kinds(uses, opened, count, false);
 		give_away(uses, opened, count);
-		check_searching(uses, opened, count);
+		tell_kinds(true);
+		check_kinds(uses, opened, count, true);
+		tell_kinds(false);
 	}
 	for (unsigned i = 0; i < count; i++)
 		if (uses[i].error)

@@ -5,13 +5,6 @@
 #include "kernel/io/extents.h"
 #include "kernel/io/storage.h"
 
-#define STORAGE_SCHEMES_MAX 16
-
-/* What the kinds' begin_check() gave, by their indices. */
-struct storage_checks {
-	void *of[STORAGE_SCHEMES_MAX];
-};
-
 /* The kinds that are registered; NULL behind the last. */
 const struct storage_scheme *storage_scheme_at(unsigned index);
 
@@ -19,11 +12,10 @@ const struct storage_scheme *storage_scheme_at(unsigned index);
 const struct storage_scheme *storage_find_scheme(const char *source, const char **text,
 						 char why[STORAGE_WHY_BYTES]);
 
-/* Opens a source, in a check if `checks` is not NULL, and finds what it is made of: `extents`,
- * empty before. On failure nothing is open. Thread context; may sleep. */
-int storage_open_source(const char *source, bool read_only, const struct storage_checks *checks,
-			struct blkdev **dev, struct extents *extents,
-			char why[STORAGE_WHY_BYTES]);
+/* Opens a source and finds what it is made of: `extents`, empty before. On failure nothing is
+ * open. Thread context; may sleep. */
+int storage_open_source(const char *source, bool read_only, struct blkdev **dev,
+			struct extents *extents, char why[STORAGE_WHY_BYTES]);
 void storage_close_device(struct blkdev *dev);
 
 #endif

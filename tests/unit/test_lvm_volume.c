@@ -338,42 +338,6 @@ static void a_check_is_one_scan(void **state)
 	assert_int_equal(uses[0].error, -EINVAL);
 }
 
-/* What others do while a check goes on, between two volumes that it names: one goes, and
- * another comes to lie where it lay. Who opens the first to use it must not get the second's
- * extents. */
-static int meanwhile(const char *text, struct blkdev **dev, char reason[STORAGE_WHY_BYTES])
-{
-	uint64_t bytes = MIB;
-
-	(void)text;
-	assert_int_equal(lvm_provider.remove("vg0/str", why), 0);
-	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, why), 0);
-	assert_int_equal(storage_open("lvm:vg0/str", STORAGE_WRITE, "g", dev, why), -ENOENT);
-	assert_int_equal(storage_open("lvm:vg0/new", STORAGE_WRITE, "g", dev, why), 0);
-	storage_close(*dev, "g");
-	*dev = NULL;
-	snprintf(reason, STORAGE_WHY_BYTES, "is nothing");
-	return -ENOENT;
-}
-
-static const struct storage_scheme meanwhile_scheme = {
-	.scheme = "meanwhile", .open = meanwhile, .parse = parse_disk, .searches = true};
-
-static void a_check_is_nobody_elses(void **state)
-{
-	struct storage_use uses[] = {{.source = "lvm:vg0/web"},
-				     {.source = "meanwhile:x"},
-				     {.source = "lvm:vg0/web", .read_only = true}};
-
-	(void)state;
-	storage_register(&meanwhile_scheme);
-	assert_int_equal(storage_check(uses, 3), -EINVAL);
-	assert_int_equal(uses[0].error, 0);
-	assert_int_equal(uses[1].error, -ENOENT);
-	assert_int_equal(uses[2].clash, 0);
-	assert_int_equal(allocated, 0);
-}
-
 /* The disk is claimed by a change while it is written. */
 static void a_volume_and_its_disk_exclude_each_other(void **state)
 {
@@ -557,7 +521,6 @@ int main(void)
 		TEST(what_a_guest_has_is_not_searched),
 		TEST(what_a_document_gives_away_is_not_searched),
 		TEST(a_check_is_one_scan),
-		TEST(a_check_is_nobody_elses),
 		TEST(a_volume_and_its_disk_exclude_each_other),
 		TEST(read_only_volumes_can_only_be_read),
 		TEST(extents_must_be_whole_blocks),

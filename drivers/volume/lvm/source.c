@@ -15,69 +15,62 @@ _Static_assert(NAMES_LVM_BYTES == LVM_NAME_BYTES, "a name that can be is one tha
 
 _Static_assert(STORAGE_WHY_BYTES == LVM_WHY_BYTES, "sentences are passed on");
 
-/* Of one check of a document: taken for the first volume that it names. */
-struct check {
-	bool taken;
+/* While a document is checked, one picture serves all that it names. Guarded by
+ * lvm_volume_lock(). */
+static struct {
+	bool on, taken;
 	struct lvm_picture picture;
-};
+} check;
 
-static void *begin_check(void)
+static void begin_check(void)
 {
-	return calloc(1, sizeof(struct check));
-}
-
-static void end_check(void *arg)
-{
-	struct check *check = arg;
-
 	lvm_volume_lock();
-	if (check->taken)
-		lvm_picture_drop(&check->picture);
+	check.on = true;
 	lvm_volume_unlock();
-	free(check);
 }
 
-/* Under lvm_volume_lock(). */
-static int open_in(const struct lvm_picture *picture, const char *text, struct blkdev **dev,
-		   char why[STORAGE_WHY_BYTES])
+static void end_check(void)
 {
-	struct lvm_vg *vg;
-	struct lvm_lv *lv;
-	int error = lvm_scan_volume(&picture->scan, text, &vg, &lv, why);
-
-	if (!error)
-		error = lvm_volume_open(vg, lv, dev, why);
-	if (error)
-		lvm_members_explain(&picture->members, why);
-	return error;
-}
-
-static int open_in_check(void *arg, const char *text, struct blkdev **dev,
-			 char why[STORAGE_WHY_BYTES])
-{
-	struct check *check = arg;
-	int error = 0;
-
 	lvm_volume_lock();
-	if (!check->taken)
-		error = lvm_picture_take(&check->picture);
-	check->taken = !error;
-	if (error)
-		snprintf(why, STORAGE_WHY_BYTES, "needs more memory than there is");
-	else
-		error = open_in(&check->picture, text, dev, why);
+	if (check.taken)
+		lvm_picture_drop(&check.picture);
+	check.on = check.taken = false;
 	lvm_volume_unlock();
-	return error;
+}
+
+/* The one that is kept, or `own`, which is the caller's to drop; NULL when out of memory. */
+static struct lvm_picture *look(struct lvm_picture *own)
+{
+	struct lvm_picture *picture = check.on ? &check.picture : own;
+
+	if (check.taken)
+		return picture;
+	if (lvm_picture_take(picture))
+		return NULL;
+	check.taken = check.on;
+	return picture;
 }
 
 static int open_source(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
 {
-	struct check check = {0};
-	int error = open_in_check(&check, text, dev, why);
+	struct lvm_picture own, *picture;
+	struct lvm_vg *vg;
+	struct lvm_lv *lv;
+	int error = -ENOMEM;
 
 	lvm_volume_lock();
-	if (check.taken)
-		lvm_picture_drop(&check.picture);
+	picture = look(&own);
+	if (!picture) {
+		snprintf(why, STORAGE_WHY_BYTES, "needs more memory than there is");
+	} else {
+		error = lvm_scan_volume(&picture->scan, text, &vg, &lv, why);
+		if (!error)
+			error = lvm_volume_open(vg, lv, dev, why);
+		if (error)
+			lvm_members_explain(&picture->members, why);
+	}
+	if (picture == &own)
+		lvm_picture_drop(&own);
 	lvm_volume_unlock();
 	return error;
 }
@@ -197,7 +190,6 @@ const struct storage_scheme lvm_scheme = {
 	.searches = true,
 	.open = open_source,
 	.begin_check = begin_check,
-	.open_in_check = open_in_check,
 	.end_check = end_check,
 	.parse = names_lvm,
 	.list = list_sources,
