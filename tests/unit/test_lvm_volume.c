@@ -338,6 +338,24 @@ static void a_check_is_one_scan(void **state)
 	assert_int_equal(uses[0].error, -EINVAL);
 }
 
+/* A change while a document is checked: nobody opens a volume where it was before. */
+static void a_check_sees_changes(void **state)
+{
+	uint64_t bytes = 4 * MIB;
+	struct blkdev *dev;
+
+	(void)state;
+	lvm_scheme.begin_check();
+	storage_close(open_as("lvm:vg0/web", true, "g"), "g");
+	assert_int_equal(lvm_provider.remove("vg0/web", why), 0);
+	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_READ_ONLY, "g", &dev, why),
+			 -ENOENT);
+	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, why), 0);
+	storage_close(open_as("lvm:vg0/new", true, "g"), "g");
+	lvm_scheme.end_check();
+	assert_int_equal(allocated, 0);
+}
+
 /* The disk is claimed by a change while it is written. */
 static void a_volume_and_its_disk_exclude_each_other(void **state)
 {
@@ -521,6 +539,7 @@ int main(void)
 		TEST(what_a_guest_has_is_not_searched),
 		TEST(what_a_document_gives_away_is_not_searched),
 		TEST(a_check_is_one_scan),
+		TEST(a_check_sees_changes),
 		TEST(a_volume_and_its_disk_exclude_each_other),
 		TEST(read_only_volumes_can_only_be_read),
 		TEST(extents_must_be_whole_blocks),
