@@ -86,15 +86,9 @@ char *catalogue_text(size_t *length)
 
 int catalogue_check(const struct config *next, struct config_report *report)
 {
-	struct config *now = catalogue_get();
-	int err = now ? config_check(next, &machine, report) : -ENOMEM;
+	int err = config_check(next, &machine, report);
 
-	if (!err) {
-		err = catalogue_check_disks(next, report);
-		catalogue_check_disks(now, NULL); /* what is given away is what there is */
-	}
-	config_free(now);
-	return err;
+	return err ? err : catalogue_check_disks(next, false, report);
 }
 
 int catalogue_plan(const struct config *next, struct config_plan *plan)
@@ -295,14 +289,14 @@ static int apply(struct catalogue_change *change, const struct config *before)
 	int err = next ? config_check(change->next, &machine, change->report) : -ENOMEM;
 
 	if (!err)
-		err = catalogue_check_disks(change->next, change->report);
+		err = catalogue_check_disks(change->next, true, change->report);
 	if (!err)
 		err = config_plan_make(&plan, before, change->next, &machine.cpus,
 				       catalogue_runs, NULL);
 	if (!err)
 		err = carry_out(change, before, &plan);
 	if (err) {
-		catalogue_check_disks(before, NULL);
+		catalogue_check_disks(desired, true, NULL); /* not all may be undone */
 		config_free(next);
 	} else {
 		made = make_text(change, &plan, &length);

@@ -39,7 +39,8 @@ static void report_use(const struct config *config, const struct storage_use *us
 		config_on_line(first->source_mark, place), use->source, use->why);
 }
 
-int catalogue_check_disks(const struct config *config, struct config_report *report)
+int catalogue_check_disks(const struct config *config, bool lasting,
+			  struct config_report *report)
 {
 	struct storage_use *uses;
 	unsigned count = 0, position = 0;
@@ -58,7 +59,7 @@ int catalogue_check_disks(const struct config *config, struct config_report *rep
 			uses[position].read_only = guest->disks[j].read_only;
 		}
 	}
-	err = storage_check(uses, count);
+	err = lasting ? storage_check(uses, count) : storage_try(uses, count);
 	for (position = 0; err && report && position < count; position++)
 		if (uses[position].error)
 			report_use(config, uses, position, report);

@@ -5,9 +5,10 @@
 #include "guests/catalogue/catalogue.h"
 
 /* Whether all sources of a configuration are there, and none is written from two sides. Others
- * are kept from what it gives guests to write, so the last call counts: see
+ * are kept from what the last that was `lasting` gives guests to write: see
  * storage_given_away(). 0, -EINVAL with `report`, or -ENOMEM. */
-int catalogue_check_disks(const struct config *config, struct config_report *report);
+int catalogue_check_disks(const struct config *config, bool lasting,
+			  struct config_report *report);
 
 /* A plan that is being carried out. `actual` is what there is after each step; it has room for
  * all guests of both ends. */

@@ -72,6 +72,7 @@ static bool wait(struct follow *follow, struct sink *to, uint64_t number,
 		if (now >= hint) {
 			hint = UINT64_MAX;
 			say_hint(to, &info);
+			continue; /* a slow terminal's waiting may have taken the wake-up */
 		}
 		thread_block_until(MIN(hint, end));
 	}

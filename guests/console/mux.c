@@ -170,13 +170,20 @@ static void name_source(unsigned place, const char *name)
 	spin_unlock_irqrestore(&lock, flags);
 }
 
+/* Of one guest, which may have been removed and added again. What was typed for one is no other
+ * one's. */
+static bool is_same(const struct console *old, const struct console *new)
+{
+	return old && new && !strcmp(console_name(old), console_name(new));
+}
+
 /* Nothing more comes of a console that left: its place is whose it is by the list. */
 static void change_source(unsigned place)
 {
 	struct source *source = &sources[place];
 	struct console *console = console_hold(place);
 
-	if (!console && screen.focus == place) {
+	if (screen.focus == place && !is_same(source->console, console)) {
 		if (screen.solo)
 			toggle_solo();
 		set_focus(SCREEN_HOST);
@@ -293,8 +300,11 @@ static bool serve(unsigned source)
 
 	spin_unlock_irqrestore(&lock, flags);
 	n = console ? console_take(console, chunk, MIN(room, sizeof chunk)) : 0;
-	if (!n && room && sources[source].leaving)
+	if (!n && room && sources[source].leaving) {
 		change_source(source);
+		return true; /* who has the place now may have printed, and told of it, before
+			      */
+	}
 	if (!n)
 		return false;
 	if (source == SCREEN_HOST + 1 && !focus_chosen) {

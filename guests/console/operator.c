@@ -45,15 +45,30 @@ static void put(char byte)
 		thread_sleep_ns(NSEC_PER_MSEC); /* the terminal is slow */
 }
 
-/* Control bytes but '\n' are not for the terminal. A sink's. */
+/* Whether a terminal shows a byte, and does not obey it: no control character but '\n', nor one
+ * of U+0080 to U+009F, in UTF-8 or as a byte alone. The operator's thread alone asks, byte by
+ * byte, since what is written may be cut anywhere. */
+static bool is_shown(uint8_t c)
+{
+	static unsigned left; /* bytes of a character that are to come */
+	static uint8_t last;
+	bool follows = left && c >> 6 == 2, low = last == 0xc2 && c < 0xa0;
+
+	last = c;
+	if (follows) {
+		left--;
+		return !low;
+	}
+	left = c < 0xc2 || c > 0xf4 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+	return left || c == '\n' || (c >= ' ' && c < 0x7f);
+}
+
+/* A sink's. */
 static int print_plain(void *arg, const char *text, size_t bytes)
 {
 	(void)arg;
-	for (size_t i = 0; i < bytes; i++) {
-		uint8_t c = (uint8_t)text[i];
-
-		put((c < ' ' && c != '\n') || c == 0x7f ? '?' : text[i]);
-	}
+	for (size_t i = 0; i < bytes; i++)
+		put(is_shown((uint8_t)text[i]) ? text[i] : '?');
 	return 0;
 }
 

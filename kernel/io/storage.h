@@ -120,5 +120,7 @@ struct storage_use {
 /* Opens every source and compares what they are made of; nothing stays open. 0, or -EINVAL when
  * any use has an error or a clash. Thread context; may sleep. */
 int storage_check(struct storage_use *uses, unsigned count);
+/* The same of a document that is only looked at: what storage_given_away() goes by stays. */
+int storage_try(struct storage_use *uses, unsigned count);
 
 #endif

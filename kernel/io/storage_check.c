@@ -11,6 +11,10 @@
 #include "kernel/io/storage_internal.h"
 #include "kernel/lib/lock.h"
 #include "kernel/lib/size.h"
+#include "kernel/sched/sync.h"
+
+/* One document at a time: what one gives away is looked at while its sources are opened. */
+static struct mutex checking = MUTEX(checking, "document check");
 
 /* What guests may write, of kinds that do not search. */
 static struct spinlock given_lock = SPINLOCK("given away");
@@ -73,10 +77,23 @@ static void tell_kinds(bool begin)
 			(begin ? scheme->begin_check : scheme->end_check)();
 }
 
-/* Notes what the uses that are open so far let guests write. */
-static void give_away(struct storage_use *uses, const struct opened *opened, unsigned count)
+/* Returns what was there before. */
+static struct extents set_given(struct extents now)
 {
-	struct extents now = {0}, before;
+	struct extents before;
+
+	spin_lock(&given_lock);
+	before = given;
+	given = now;
+	spin_unlock(&given_lock);
+	return before;
+}
+
+/* Notes what the uses that are open so far let guests write; returns what was noted before. */
+static struct extents give_away(struct storage_use *uses, const struct opened *opened,
+				unsigned count)
+{
+	struct extents now = {0};
 
 	for (unsigned i = 0; i < count; i++) {
 		if (!opened[i].dev || uses[i].read_only || uses[i].error)
@@ -86,11 +103,7 @@ static void give_away(struct storage_use *uses, const struct opened *opened, uns
 			snprintf(uses[i].why, sizeof(uses[i].why),
 				 "needs more memory than there is");
 	}
-	spin_lock(&given_lock);
-	before = given;
-	given = now;
-	spin_unlock(&given_lock);
-	extents_free(&before);
+	return set_given(now);
 }
 
 bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes)
@@ -108,9 +121,10 @@ bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes)
 	return away;
 }
 
-int storage_check(struct storage_use *uses, unsigned count)
+static int check(struct storage_use *uses, unsigned count, bool lasting)
 {
 	struct opened *opened = calloc(count ? count : 1, sizeof(*opened));
+	struct extents before;
 	int result = 0;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -121,10 +135,13 @@ int storage_check(struct storage_use *uses, unsigned count)
 	}
 	if (opened) {
 		check_kinds(uses, opened, count, false);
-		give_away(uses, opened, count);
+		before = give_away(uses, opened, count);
 		tell_kinds(true);
 		check_kinds(uses, opened, count, true);
 		tell_kinds(false);
+		if (!lasting)
+			before = set_given(before);
+		extents_free(&before);
 	}
 	for (unsigned i = 0; i < count; i++)
 		if (uses[i].error)
@@ -138,4 +155,24 @@ int storage_check(struct storage_use *uses, unsigned count)
 	}
 	free(opened);
 	return result;
+}
+
+static int check_alone(struct storage_use *uses, unsigned count, bool lasting)
+{
+	int result;
+
+	mutex_lock(&checking);
+	result = check(uses, count, lasting);
+	mutex_unlock(&checking);
+	return result;
+}
+
+int storage_check(struct storage_use *uses, unsigned count)
+{
+	return check_alone(uses, count, true);
+}
+
+int storage_try(struct storage_use *uses, unsigned count)
+{
+	return check_alone(uses, count, false);
 }

@@ -11,6 +11,7 @@ const char *const lock_order[] = {
 	/* mutexes */
 	"catalogue",
 	"guest",
+	"document check",
 	"volumes",
 	"networks",
 	"balloon",

@@ -23,6 +23,7 @@ struct thread {
 	const struct thread_ops *ops;
 	char *stack;
 	bool woken, ended;
+	bool gives_way; /* it runs again once no other does */
 	struct thread *joiner;
 };
 
@@ -171,20 +172,59 @@ bool fake_threads_pending(void)
 	return false;
 }
 
-void fake_threads_run(void)
-{
-	while (fake_threads_pending())
-		for (unsigned i = 0; i < THREADS; i++)
-			if (threads[i] && threads[i]->woken && !threads[i]->ended)
-				run(threads[i]);
-}
-
 void fake_threads_disturb(void)
 {
 	for (unsigned i = 0; i < THREADS; i++)
 		if (threads[i] && !threads[i]->ended)
 			threads[i]->woken = true;
 	fake_threads_run();
+}
+
+static bool run_woken(void)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] && threads[i]->woken && !threads[i]->ended &&
+		    !threads[i]->gives_way) {
+			run(threads[i]);
+			any = true;
+		}
+	return any;
+}
+
+static struct thread *giving_way(void)
+{
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] && threads[i]->gives_way)
+			return threads[i];
+	return NULL;
+}
+
+void fake_threads_run(void)
+{
+	struct thread *t;
+
+	do {
+		while (run_woken())
+			;
+		t = giving_way();
+		if (t) {
+			t->gives_way = false;
+			run(t);
+		}
+	} while (t || fake_threads_pending());
+}
+
+void fake_threads_give_way(void)
+{
+	struct thread *t = running;
+
+	for (unsigned i = 0; i < THREADS; i++)
+		if (threads[i] && threads[i] != t && !threads[i]->ended)
+			threads[i]->woken = true;
+	t->gives_way = true;
+	to_test(t);
 }
 
 struct thread *fake_threads_current(void)

@@ -16,6 +16,9 @@ bool fake_threads_pending(void);
 unsigned fake_threads_alive(void);
 /* Wakes every thread, as may happen to any at any time, and runs them. */
 void fake_threads_disturb(void);
+/* The one that runs sleeps for a while, in which all others are woken and run; that it was
+ * woken meanwhile is forgotten, as by thread_sleep_ns(). */
+void fake_threads_give_way(void);
 /* The one that runs; NULL: the test itself. */
 struct thread *fake_threads_current(void);
 

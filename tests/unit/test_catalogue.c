@@ -199,7 +199,7 @@ int network_remove(const char *name, char why[NETWORK_WHY_BYTES])
 	return 0;
 }
 
-int storage_check(struct storage_use *uses, unsigned count)
+int storage_try(struct storage_use *uses, unsigned count)
 {
 	int err = 0;
 
@@ -211,6 +211,14 @@ int storage_check(struct storage_use *uses, unsigned count)
 		err = uses[i].error ? -EINVAL : err;
 	}
 	return err;
+}
+
+static unsigned given_away; /* sources */
+
+int storage_check(struct storage_use *uses, unsigned count)
+{
+	given_away = count;
+	return storage_try(uses, count);
 }
 
 uint64_t event_post(enum event_kind kind, const char *subject, const char *fmt, ...)
@@ -493,6 +501,31 @@ static void one_that_does_not_stop_can_be_waited_for_no_longer(void **state)
 	assert_int_equal(running(), 2); /* it starts again once it has */
 }
 
+/* What guests may write is kept from others by what there is to be: not by what is refused or
+ * only looked at, also where not all could be undone. */
+static void disks_are_given_by_what_there_is(void **state)
+{
+	static const char disk[] = ", disks: [{source: 'disk:x'}]";
+	struct config *none = parse("guests: []");
+	char text[256];
+
+	(void)state;
+	snprintf(text, sizeof(text), "guests:\n" GUEST("a", "%s"), disk);
+	assert_int_equal(set_text(text), 0);
+	assert_int_equal(given_away, 1);
+	config_report_start(&report, "next");
+	assert_int_equal(catalogue_check(none, &report), 0);
+	assert_int_equal(given_away, 1);
+	fail_operation = 1;
+	assert_int_equal(set(none), -ENOENT);
+	assert_int_equal(given_away, 1);
+	fail_operation = 2;
+	fail_on = true;
+	assert_int_equal(set_text("guests:\n" GUEST("b", "")), -ENOMEM);
+	assert_int_equal(given_away, 0);
+	config_free(none);
+}
+
 static void what_cannot_be_undone_is_told(void **state)
 {
 	struct config *desired;
@@ -646,6 +679,7 @@ int main(void)
 		TEST(what_does_not_fit_is_refused_before_anything_happens),
 		TEST(networks_are_refused_with_their_place),
 		TEST(one_that_does_not_stop_can_be_waited_for_no_longer),
+		TEST(disks_are_given_by_what_there_is),
 		TEST(what_cannot_be_undone_is_told),
 		TEST(a_change_is_kept_once_it_is_stored),
 		TEST(one_guest_is_edited_into_the_document),

@@ -46,7 +46,8 @@
 
 static struct fake_disk a, b;
 static unsigned allocated;
-static bool locked;
+static const struct mutex *holds[2]; /* a document's check, and in it the volumes */
+static unsigned held;
 static char why[STORAGE_WHY_BYTES];
 
 /* ---- what the code stands on ------------------------------------------------------------- */
@@ -85,15 +86,13 @@ void thread_yield(void)
 
 void mutex_lock(struct mutex *m)
 {
-	(void)m;
-	assert_false(locked);
-	locked = true;
+	assert_true(held < ARRAY_SIZE(holds) && (!held || holds[0] != m));
+	holds[held++] = m;
 }
 
 void mutex_unlock(struct mutex *m)
 {
-	(void)m;
-	locked = false;
+	assert_ptr_equal(holds[--held], m);
 }
 
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
@@ -163,7 +162,7 @@ static int check_all_is_closed(void **state)
 {
 	(void)state;
 	assert_int_equal(storage_check(NULL, 0), 0); /* nothing is given away any more */
-	return allocated != 0 || locked;
+	return allocated != 0 || held;
 }
 
 static int register_kinds(void **state)
@@ -336,6 +335,24 @@ static void a_check_is_one_scan(void **state)
 	memset(b.data, 0, LVM_IMAGE_BYTES); /* unplugged */
 	assert_int_equal(storage_check(uses, 1), -EINVAL);
 	assert_int_equal(uses[0].error, -EINVAL);
+}
+
+/* A change while a document is checked: nobody opens a volume where it was before. */
+static void a_check_sees_changes(void **state)
+{
+	uint64_t bytes = 4 * MIB;
+	struct blkdev *dev;
+
+	(void)state;
+	lvm_scheme.begin_check();
+	storage_close(open_as("lvm:vg0/web", true, "g"), "g");
+	assert_int_equal(lvm_provider.remove("vg0/web", why), 0);
+	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_READ_ONLY, "g", &dev, why),
+			 -ENOENT);
+	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, why), 0);
+	storage_close(open_as("lvm:vg0/new", true, "g"), "g");
+	lvm_scheme.end_check();
+	assert_int_equal(allocated, 0);
 }
 
 /* The disk is claimed by a change while it is written. */
@@ -521,6 +538,7 @@ int main(void)
 		TEST(what_a_guest_has_is_not_searched),
 		TEST(what_a_document_gives_away_is_not_searched),
 		TEST(a_check_is_one_scan),
+		TEST(a_check_sees_changes),
 		TEST(a_volume_and_its_disk_exclude_each_other),
 		TEST(read_only_volumes_can_only_be_read),
 		TEST(extents_must_be_whole_blocks),

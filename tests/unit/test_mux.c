@@ -222,8 +222,8 @@ static void guests_come_and_go(void **state)
 	look();
 }
 
-/* Removed and added again before the terminal had its turn: the old one's words, then the new
- * one's, each whole; and the keyboard stays there. */
+/* Removed before the terminal had its turn, and another at its place: the old one's words, then
+ * the new one's, each whole; and the keyboard is the host's. */
 static void one_after_the_other_at_one_place(void **state)
 {
 	struct console *old = console_create("web"), *new;
@@ -244,6 +244,49 @@ static void one_after_the_other_at_one_place(void **state)
 	second = strstr(shown, "web2| fresh\r\n");
 	assert_true(first && second && first < second);
 	assert_null(strstr(shown, "wordsfresh"));
+	assert_non_null(strstr(shown, "-- keyboard: host --"));
+	leave(new);
+	look();
+}
+
+/* Only what is the same guest by its name keeps keyboard and screen. */
+static void one_that_comes_again_has_the_keyboard(void **state)
+{
+	struct console *web = console_create("web"), *other;
+
+	(void)state;
+	look();
+	type("\x1d"
+	     "1");
+	leave(web);
+	web = console_create("web");
+	assert_null(strstr(look(), "-- keyboard"));
+	type("\x1do");
+	print(web, "\x1b[2J");
+	assert_non_null(strstr(look(), "\x1b[2J"));
+	leave(web);
+	other = console_create("other");
+	print(other, "\x1b[2J.\r\n");
+	assert_non_null(strstr(look(), "-- keyboard: host --"));
+	assert_null(strstr(shown, "\x1b[2J"));
+	leave(other);
+	look();
+}
+
+/* The terminal is woken once for all that happened, and shows all of it before it sleeps. */
+static void one_wake_up_is_enough(void **state)
+{
+	struct console *old = console_create("old"), *new;
+
+	(void)state;
+	look();
+	leave(old);
+	new = console_create("new");
+	print(new, "first words\r\n");
+	shown_bytes = 0;
+	fake_threads_run();
+	shown[shown_bytes] = '\0';
+	assert_non_null(strstr(shown, "new| first words\r\n"));
 	leave(new);
 	look();
 }
@@ -277,6 +320,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guests_come_and_go),
 		cmocka_unit_test(one_after_the_other_at_one_place),
+		cmocka_unit_test(one_that_comes_again_has_the_keyboard),
+		cmocka_unit_test(one_wake_up_is_enough),
 		cmocka_unit_test(the_screen_is_given_back),
 	};
 

@@ -89,9 +89,19 @@ void thread_block_until(uint64_t deadline_ns)
 	thread_block();
 }
 
+static struct thread *operator_thread;
+static struct thread *sleeper; /* for whom all others run once, when it next sleeps */
+
+/* As the kernel's: a wake-up that comes meanwhile has no effect afterwards. */
 void thread_sleep_ns(uint64_t ns)
 {
 	now += ns;
+	if (!sleeper || sleeper != fake_threads_current())
+		return;
+	sleeper = NULL;
+	disk_answers = true;
+	fake_threads_give_way();
+	disk_answers = false;
 }
 
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
@@ -126,6 +136,7 @@ size_t console_read(struct console *console, char *buf, size_t bytes)
 	size_t n = MIN(bytes, typed_count);
 
 	(void)console;
+	operator_thread = fake_threads_current();
 	memcpy(buf, typed, n);
 	memmove(typed, typed + n, typed_count - n);
 	typed_count -= n;
@@ -174,7 +185,11 @@ void show_stations(struct sink *to)
 
 void show_metrics(struct sink *to)
 {
-	sink_text(to, "figures\x1b\n");
+	/* U+009B as a byte, in UTF-8, and cut in two; then characters with such bytes in them.
+	 */
+	sink_text(to, "figures\x1b \x9b \xc2\x9b \xc2");
+	sink_text(to, "\x9b \xc2\xa0 \xc4\x9b \xe2\x82");
+	sink_text(to, "\xac \xe2\x9b \x9b\n");
 }
 
 void show_json(struct sink *to, const char *what)
@@ -324,7 +339,9 @@ static void reports_are_called(void **state)
 	assert_string_equal(say("list"), "a list\n");
 	assert_string_equal(say("log 3"), "3 lines\n");
 	assert_string_equal(say("log"), "20 lines\n");
-	assert_string_equal(say("metrics"), "figures?\n"); /* no control byte passes */
+	/* No control character passes. */
+	assert_string_equal(say("metrics"), "figures? ? \xc2? \xc2? \xc2\xa0 \xc4\x9b "
+					    "\xe2\x82\xac \xe2\x9b ?\n");
 	assert_string_equal(say("json"), "json of nothing\n");
 	assert_string_equal(say("json guests"), "json of guests\n");
 	assert_string_equal(say("log x"), "log takes a number of lines, from 1 on.\n");
@@ -455,6 +472,20 @@ static void control_c_leaves_a_job_to_itself(void **state)
 		 "      vg0/x is new, with 1 GiB.\n",
 		 (unsigned)newest());
 	assert_non_null(strstr(say("jobs"), text));
+}
+
+/* One that ends while the console waits for its terminal is seen to have ended. */
+static void an_end_behind_a_slow_terminal_is_seen(void **state)
+{
+	(void)state;
+	type("lvcreate vg0/x 1 GiB\r");
+	slow = true;
+	sleeper = operator_thread;
+	pass(3 * NSEC_PER_SEC);
+	slow = false;
+	assert_null(sleeper);
+	assert_non_null(strstr(shown, "-- job"));
+	assert_non_null(strstr(shown, "vg0/x is new, with 1 GiB.\n" PROMPT));
 }
 
 static void nobody_waits_for_ever(void **state)
@@ -602,6 +633,7 @@ int main(void)
 		cmocka_unit_test_setup(what_is_typed_meanwhile_comes_later, fresh),
 		cmocka_unit_test_setup(more_than_is_kept_is_not_lost, fresh),
 		cmocka_unit_test_setup(control_c_leaves_a_job_to_itself, fresh),
+		cmocka_unit_test_setup(an_end_behind_a_slow_terminal_is_seen, fresh),
 		cmocka_unit_test_setup(nobody_waits_for_ever, fresh),
 		cmocka_unit_test_setup(switching_off_is_a_job, fresh),
 		cmocka_unit_test_setup(a_slow_terminal_gets_all, fresh),

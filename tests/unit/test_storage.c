@@ -17,6 +17,7 @@
 
 #include "kernel/io/extents.h"
 #include "kernel/io/storage.h"
+#include "kernel/sched/sync.h"
 
 /* A piece of another device; a list ends with NULL. */
 struct piece {
@@ -30,6 +31,21 @@ struct volume {
 };
 
 static unsigned opened_count;
+
+static bool checking;
+
+void mutex_lock(struct mutex *mutex)
+{
+	(void)mutex;
+	assert_false(checking);
+	checking = true;
+}
+
+void mutex_unlock(struct mutex *mutex)
+{
+	(void)mutex;
+	checking = false;
+}
 
 static int visit_pieces(struct blkdev *dev, uint64_t offset, uint64_t bytes,
 			int (*visit)(void *, struct blkdev *, uint64_t, uint64_t), void *arg)
@@ -303,8 +319,13 @@ static void kinds_that_search_come_last_and_know_what_guests_write(void **state)
 	assert_false(storage_given_away(&nvme0, 0, 512));
 	assert_false(storage_given_away(&nvme0, 1 * MIB + 30 * GIB, 512));
 	uses[1].read_only = true;
+	assert_int_equal(storage_try(uses, 2),
+			 0); /* by what it says itself, and until its end */
+	assert_false(partition1_is_away);
+	assert_true(storage_given_away(&pv.dev, 0, 512));
 	assert_int_equal(storage_check(uses, 2), 0);
 	assert_false(partition1_is_away);
+	assert_false(storage_given_away(&pv.dev, 0, 512));
 	uses[0].source = "other:nvme0";
 	assert_int_equal(storage_check(uses, 2), -EINVAL);
 	assert_int_equal(uses[0].clash, 1);

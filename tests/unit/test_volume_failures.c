@@ -26,6 +26,7 @@
 #include "drivers/volume/split_internal.h"
 #include "kernel/io/files.h"
 #include "kernel/log/log.h"
+#include "kernel/sched/sync.h"
 #include "tests/unit/fail_malloc.h"
 #include "tests/unit/partition_disk.h"
 
@@ -39,6 +40,16 @@ static bool no_worker;
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
 {
 	(void)level, (void)area, (void)fmt;
+}
+
+void mutex_lock(struct mutex *mutex)
+{
+	(void)mutex;
+}
+
+void mutex_unlock(struct mutex *mutex)
+{
+	(void)mutex;
 }
 
 const struct handoff_partition *files_partition(void)

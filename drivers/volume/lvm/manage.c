@@ -192,6 +192,7 @@ static int change(const char *path, change_fn fn, void *what, char why[LVM_WHY_B
 			storage_close(&metadata.dev, "lvm");
 		lvm_members_close(&members);
 	}
+	lvm_source_changed();
 	lvm_volume_unlock();
 	if (error && !*why)
 		snprintf(why, LVM_WHY_BYTES, "%s",

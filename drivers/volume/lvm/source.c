@@ -29,12 +29,18 @@ static void begin_check(void)
 	lvm_volume_unlock();
 }
 
+void lvm_source_changed(void)
+{
+	if (check.taken)
+		lvm_picture_drop(&check.picture);
+	check.taken = false;
+}
+
 static void end_check(void)
 {
 	lvm_volume_lock();
-	if (check.taken)
-		lvm_picture_drop(&check.picture);
-	check.on = check.taken = false;
+	lvm_source_changed();
+	check.on = false;
 	lvm_volume_unlock();
 }
 

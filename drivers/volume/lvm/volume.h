@@ -21,4 +21,8 @@ struct blkdev *lvm_volume_find(const struct lvm_vg *vg, const struct lvm_lv *lv)
 void lvm_volume_lock(void);
 void lvm_volume_unlock(void);
 
+/* What the disks say may be another thing now: a document's check that is under way looks anew.
+ * Under lvm_volume_lock. */
+void lvm_source_changed(void);
+
 #endif
