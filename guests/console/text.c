@@ -9,13 +9,7 @@ struct text text_size(uint64_t bytes)
 {
 	struct text t;
 
-	if (bytes < MIB)
-		snprintf(t.bytes, sizeof t.bytes, "%llu KiB", (ull)(bytes / KIB));
-	else if (bytes < 10 * MIB)
-		snprintf(t.bytes, sizeof t.bytes, "%llu.%llu MiB", (ull)(bytes / MIB),
-			 (ull)(bytes % MIB * 10 / MIB));
-	else
-		snprintf(t.bytes, sizeof t.bytes, "%llu MiB", (ull)(bytes / MIB));
+	size_column_text(bytes, t.bytes);
 	return t;
 }
 

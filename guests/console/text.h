@@ -2,14 +2,14 @@
 #ifndef GUESTS_CONSOLE_TEXT_H
 #define GUESTS_CONSOLE_TEXT_H
 
-#include "kernel/lib/types.h"
+#include "kernel/lib/size.h"
 
 /* A value as text, to be shown at once. */
 struct text {
-	char bytes[32];
+	char bytes[SIZE_TEXT_BYTES];
 };
 
-/* "512 MiB", "1.2 MiB", "64 KiB": three figures or so are enough. */
+/* As size_column_text() has it. */
 struct text text_size(uint64_t bytes);
 /* "1.234 s", "2 min 03 s", "26 h 05 min". */
 struct text text_time(uint64_t ns);

@@ -11,6 +11,7 @@
 /* links: guests/views/words.c kernel/lib/utf8.c tests/unit/fake_guests.c */
 /* links: guests/console/show.c guests/console/report.c guests/console/report_devices.c */
 /* links: guests/console/report_networks.c guests/console/text.c tests/unit/fail_malloc.c */
+/* links: kernel/lib/size.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
