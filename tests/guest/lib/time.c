@@ -33,6 +33,8 @@ static void woken(struct frame *frame)
 	apic_eoi();
 }
 
+/* The timer is periodic, as QEMU 7.2 may let its interrupt in between STI and HLT, which
+ * nothing would end then: VMRUN forgets the interrupt shadow there. */
 void sleep_us(uint32_t us)
 {
 	uint32_t start = pm_now();
@@ -40,11 +42,10 @@ void sleep_us(uint32_t us)
 	trap_handler(VECTOR_NAP, woken);
 	apic_enable();
 	apic_write(APIC_TIMER_DIVIDE, TIMER_BY_1);
-	apic_write(APIC_LVT_TIMER, TIMER_ONE_SHOT | VECTOR_NAP);
-	while (pm_us_since(start) < us) {
-		apic_write(APIC_TIMER_INITIAL, NAP_TICKS);
+	apic_write(APIC_LVT_TIMER, TIMER_PERIODIC | VECTOR_NAP);
+	apic_write(APIC_TIMER_INITIAL, NAP_TICKS);
+	while (pm_us_since(start) < us)
 		irq_wait();
-	}
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 }
 
