@@ -4,8 +4,8 @@
  * it is and as it was written; what comes anew is zeroes; no frame has two owners.
  */
 /* links: kernel/mem/pt_long.c */
-/* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
- */
+/* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c */
+/* links: kernel/mem/pagetable.c */
 /* links: tests/stress/stress.c */
 #include "tests/stress/stress.h"
 

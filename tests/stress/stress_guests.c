@@ -5,8 +5,8 @@
  * one guest's, and in the end nothing is there any more.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
-/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c
- * guests/boot/boot.c */
+/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
+/* links: guests/boot/boot.c */
 /* links: guests/events/actor.c guests/events/event.c kernel/sched/sync.c */
 /* links: tests/stress/stress.c guests/views/guest.c guests/views/view.c */
 #include "tests/stress/stress.h"

@@ -4,8 +4,8 @@
  */
 /* links: guests/views/collect/collect.c guests/views/collect/machine.c */
 /* links: guests/views/collect/disks.c guests/views/collect/networks.c */
-/* links: guests/views/view.c guests/views/guest.c guests/views/machine.c guests/views/disks.c
- */
+/* links: guests/views/view.c guests/views/guest.c guests/views/machine.c */
+/* links: guests/views/disks.c */
 /* links: guests/views/networks.c guests/views/rows.c guests/views/sink.c */
 /* links: guests/views/escape.c guests/views/json.c guests/views/metrics.c */
 /* links: guests/views/words.c kernel/lib/utf8.c tests/unit/fake_guests.c */

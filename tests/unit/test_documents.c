@@ -5,8 +5,8 @@
 /* links: guests/config/parse.c */
 /* links: guests/actions/documents.c guests/config/address.c guests/config/bind.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
-/* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c guests/config/plan.c
- */
+/* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c */
+/* links: guests/config/plan.c */
 /* links: guests/config/plan_say.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/text.c guests/config/tree.c */
 /* links: guests/config/value.c guests/config/write.c kernel/lib/size.c */

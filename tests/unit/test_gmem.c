@@ -4,8 +4,8 @@
  * test_gmem_return.c's.
  */
 /* links: kernel/mem/pt_long.c */
-/* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
- */
+/* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c */
+/* links: kernel/mem/pagetable.c */
 #define _GNU_SOURCE
 #include "tests/unit/checks_host.h"
 #include "tests/unit/gmem_machine.h"

@@ -3,8 +3,8 @@
  * it meanwhile, and how many flushes it takes.
  */
 /* links: kernel/mem/pt_long.c */
-/* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c kernel/mem/pagetable.c
- */
+/* links: kernel/vmm/gmem.c kernel/vmm/gmem_return.c kernel/vmm/nested.c */
+/* links: kernel/mem/pagetable.c */
 #define _GNU_SOURCE
 #include "tests/unit/gmem_machine.h"
 

@@ -5,8 +5,8 @@
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
 /* links: guests/views/guest.c guests/views/view.c */
-/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c
- * guests/boot/boot.c */
+/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
+/* links: guests/boot/boot.c */
 /* links: guests/events/actor.c guests/events/event.c */
 /* links: tests/unit/fake_guest.c tests/unit/fake_threads.c */
 #include <setjmp.h>

@@ -6,11 +6,10 @@
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
 /* links: guests/views/guest.c guests/views/view.c */
-/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c
- * guests/boot/boot.c */
-/* links: guests/events/actor.c guests/events/event.c guests/launch/launch.c
- * guests/launch/devices.c
- */
+/* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
+/* links: guests/boot/boot.c */
+/* links: guests/events/actor.c guests/events/event.c guests/launch/launch.c */
+/* links: guests/launch/devices.c */
 /* links: kernel/io/storage.c kernel/io/extents.c kernel/lib/size.c kernel/lib/sort.c */
 /* links: tests/unit/fake_guest.c tests/unit/fake_guest_parts.c tests/unit/fake_threads.c */
 /* links: tests/unit/fake_blkdev.c guests/views/guest.c guests/views/view.c */

@@ -3,8 +3,8 @@
  * everything.
  */
 /* links: drivers/block/ide.c drivers/block/ide_channel.c */
-/* links: drivers/block/ata.c drivers/block/gather.c drivers/block/queue.c drivers/block/host.c
- */
+/* links: drivers/block/ata.c drivers/block/gather.c drivers/block/queue.c */
+/* links: drivers/block/host.c */
 /* links: drivers/block/bounce.c kernel/io/blkdev.c */
 /* links: tests/unit/fake_block.c tests/unit/fake_threads.c */
 #include "tests/unit/ide_machine.h"

@@ -2,8 +2,8 @@
  * The virtio block driver on a device that fails, lies, is silent, asks for a reset or is gone,
  * and with too little of everything.
  */
-/* links: drivers/block/virtio_blk.c drivers/block/virtio_blk_request.c drivers/block/gather.c
- */
+/* links: drivers/block/virtio_blk.c drivers/block/virtio_blk_request.c */
+/* links: drivers/block/gather.c */
 /* links: drivers/block/queue.c drivers/block/host.c drivers/block/bounce.c */
 /* links: drivers/virtio/vdev.c drivers/virtio/vring.c kernel/io/blkdev.c */
 /* links: tests/unit/fake_vdev.c tests/unit/fake_mmio.c tests/unit/fake_block.c */
