@@ -183,7 +183,7 @@ static void change_source(unsigned place)
 	struct source *source = &sources[place];
 	struct console *console = console_hold(place);
 
-	if (screen.focus == place && !is_same(source->console, console)) {
+	if (source->console && screen.focus == place && !is_same(source->console, console)) {
 		if (screen.solo)
 			toggle_solo();
 		set_focus(SCREEN_HOST);
