@@ -181,9 +181,11 @@ static void guests_come_and_go(void **state)
 	unsigned before;
 
 	(void)state;
+	assert_null(strstr(look(), "-- keyboard:")); /* the host has it from the start */
 	print(alpha, "one\r\n");
 	print(beta, "two\r\n");
 	look();
+	assert_non_null(strstr(shown, "-- keyboard: alpha --"));
 	assert_non_null(strstr(shown, "alpha| one\r\n"));
 	assert_non_null(strstr(shown, "beta| two\r\n"));
 	assert_non_null(strstr(type("\x1d"
