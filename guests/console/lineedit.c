@@ -42,6 +42,17 @@ static void remember(struct lineedit *edit)
 	memcpy(edit->history[0], edit->line, edit->used + 1);
 }
 
+static enum lineedit_result end(struct lineedit *edit)
+{
+	bool cut = edit->cut;
+
+	if (!cut)
+		remember(edit);
+	edit->used = edit->back = 0;
+	edit->cut = false;
+	return cut ? LINEEDIT_TOO_LONG : LINEEDIT_DONE;
+}
+
 /* Replaces the line by the one that is `back` lines old; 0 is an empty one. */
 static void fetch(struct lineedit *edit, unsigned back, char *echo)
 {
@@ -51,6 +62,7 @@ static void fetch(struct lineedit *edit, unsigned back, char *echo)
 		return;
 	echo = echo_erase(echo, edit->used);
 	edit->back = back;
+	edit->cut = false;
 	edit->used = (unsigned)strlen(old);
 	memcpy(edit->line, old, edit->used);
 	memcpy(echo, old, edit->used);
@@ -88,22 +100,25 @@ enum lineedit_result lineedit_take(struct lineedit *edit, uint8_t byte,
 		return LINEEDIT_MORE; /* both for one key */
 	switch (byte) {
 	case '\r':
-	case '\n':
-		remember(edit);
-		edit->used = 0;
-		memcpy(echo, "\n", 2);
-		return LINEEDIT_DONE;
+	case '\n': memcpy(echo, "\n", 2); return end(edit);
 	case CTRL_C:
 		edit->used = edit->back = 0;
+		edit->cut = false;
 		memcpy(echo, "^C\n", 4);
 		return LINEEDIT_ABANDONED;
 	case '\b':
 	case DELETE: erase(edit, edit->used > 0, echo); break;
-	case CTRL_U: erase(edit, edit->used, echo); break;
+	case CTRL_U:
+		erase(edit, edit->used, echo);
+		edit->cut = false;
+		break;
 	case CTRL_W: erase(edit, last_word(edit), echo); break;
 	case ESC: edit->escape = ESC; break;
 	default:
-		if (byte < ' ' || byte > '~' || edit->used == LINEEDIT_BYTES - 1)
+		if (byte < ' ' || byte > '~')
+			break;
+		edit->cut |= edit->used == LINEEDIT_BYTES - 1;
+		if (edit->cut)
 			break;
 		edit->line[edit->used++] = (char)byte;
 		echo[0] = (char)byte;

@@ -301,6 +301,10 @@ static void operator_thread(void *arg)
 		echo_typed(echo);
 		if (typed == LINEEDIT_DONE)
 			obey(edit.line);
+		else if (typed == LINEEDIT_TOO_LONG)
+			operator_say("That line is longer than %u characters: nothing was "
+				     "done. A long document goes into a file (esp:/...).\n",
+				     LINEEDIT_BYTES - 1);
 		if (typed != LINEEDIT_MORE)
 			operator_say(PROMPT);
 	}

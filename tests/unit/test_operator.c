@@ -424,7 +424,10 @@ static void more_than_is_kept_is_not_lost(void **state)
 	answer();
 	assert_int_equal(typed_count, 0);
 	assert_non_null(strstr(shown, "vg0/x is new, with 1 GiB.\n"));
-	/* A line holds less than that; it is a line nevertheless. */
+	/* A line holds less than that, and half of one is not obeyed. */
+	assert_null(strstr(shown, "a list"));
+	assert_non_null(strstr(shown, "\nThat line is longer than 511 characters: nothing was "
+				      "done."));
 	assert_string_equal(shown + strlen(shown) - strlen(PROMPT), PROMPT);
 }
 
