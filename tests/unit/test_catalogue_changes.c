@@ -1,0 +1,230 @@
+/*
+ * Changes of the catalogue by hand: what is refused, with its place; what can't be undone;
+ * which document is kept, and where.
+ */
+/* links: guests/config/parse.c */
+/* links: guests/catalogue/catalogue.c guests/catalogue/disks.c guests/catalogue/follow.c */
+/* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/check_disks.c guests/config/check_networks.c */
+/* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
+/* links: guests/config/diff.c guests/config/edit.c guests/config/hint.c */
+/* links: guests/config/merge.c guests/config/plan.c guests/config/report.c */
+/* links: guests/config/schema.c guests/config/schema_devices.c guests/config/text.c */
+/* links: guests/config/tree.c guests/config/value.c guests/config/write.c */
+/* links: kernel/lib/size.c tests/unit/fail_malloc.c */
+#include "tests/unit/catalogue_house.h"
+
+static int set_text(const char *text)
+{
+	struct config *next = parse(text);
+	int err;
+
+	config_report_start(&report, "next.yaml");
+	operations = 0;
+	change = (struct catalogue_change){.next = next,
+					   .text = text,
+					   .length = strlen(text),
+					   .actor = &nobody,
+					   .cancelled = cancelled,
+					   .progress = progress,
+					   .report = &report};
+	err = catalogue_apply(&change);
+	config_free(next);
+	return err;
+}
+
+static void demand_line(const char *expected)
+{
+	char line[CONFIG_LINE_MAX];
+
+	assert_int_equal(report.count, 1);
+	config_report_line(&report, 0, line);
+	assert_string_equal(line, expected);
+}
+
+static void what_does_not_fit_is_refused_before_anything_happens(void **state)
+{
+	(void)state;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "")), 0);
+	assert_int_equal(set_text("guests:\n" GUEST("b", ", nics: [{network: lan}]")), -EINVAL);
+	demand_line(
+		"next.yaml:2:73: guest 'b': nics[0].network: there is no network 'lan'; add "
+		"'{name: lan}' to networks");
+	assert_int_equal(operations, 0);
+	missing_disk = "lvm:v/gone";
+	assert_int_equal(set_text("guests:\n" GUEST("b", ", disks: [{source: 'lvm:v/gone'}]")),
+			 -EINVAL);
+	demand_line("next.yaml:2:73: guest 'b': disks[0].source 'lvm:v/gone' names no volume; "
+		    "this machine has none");
+	assert_int_equal(operations, 0);
+	assert_int_equal(running(), 1);
+}
+
+static void networks_are_refused_with_their_place(void **state)
+{
+	(void)state;
+	assert_int_equal(set_text("guests: []\nnetworks: [{name: l}, {name: m, uplink: nic0}]"),
+			 0);
+	fail_operation = 2;
+	assert_int_equal(
+		set_text("guests: []\nnetworks: [{name: n}, {name: o, uplink: nic1}, {name: l},"
+			 " {name: m, uplink: nic0}]\n"),
+		-ENODEV);
+	demand_line("next.yaml:2:41: network 'o' has no NIC");
+	assert_string_equal(change.why, "network 'o' has no NIC");
+	assert_int_equal(network_count, 2);
+}
+
+static void one_that_does_not_stop_can_be_waited_for_no_longer(void **state)
+{
+	(void)state;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
+	stop_takes = 1000000;
+	cancel = true;
+	assert_int_equal(set_text("guests:\n" GUEST("b", ", debug_exit: true")), -ECANCELED);
+	assert_string_equal(change.why, "guest 'a' had not stopped yet");
+	assert_int_equal(running(), 2); /* it starts again once it has */
+}
+
+/* What guests may write is kept from others by what there is to be: not by what is refused or
+ * only looked at, also where not all could be undone. */
+static void disks_are_given_by_what_there_is(void **state)
+{
+	static const char disk[] = ", disks: [{source: 'disk:x'}]";
+	struct config *none = parse("guests: []");
+	char text[256];
+
+	(void)state;
+	snprintf(text, sizeof(text), "guests:\n" GUEST("a", "%s"), disk);
+	assert_int_equal(set_text(text), 0);
+	assert_int_equal(given_away, 1);
+	config_report_start(&report, "next");
+	assert_int_equal(catalogue_check(none, &report), 0);
+	assert_int_equal(given_away, 1);
+	fail_operation = 1;
+	assert_int_equal(set(none), -ENOENT);
+	assert_int_equal(given_away, 1);
+	fail_operation = 2;
+	fail_on = true;
+	assert_int_equal(set_text("guests:\n" GUEST("b", "")), -ENOMEM);
+	assert_int_equal(given_away, 0);
+	config_free(none);
+}
+
+static void what_cannot_be_undone_is_told(void **state)
+{
+	struct config *desired;
+
+	(void)state;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "")), 0);
+	/* the new one can't be added, and so the old one is added again, which fails too */
+	fail_operation = 2;
+	fail_on = true;
+	assert_int_equal(set_text("guests:\n" GUEST("b", "")), -ENOMEM);
+	assert_string_equal(change.why,
+			    "guest 'b' was not added: the hypervisor is out of memory; not all "
+			    "could be undone, see the log");
+	assert_string_equal(logged,
+			    "a change could not be undone: guest 'a' was not added: the "
+			    "hypervisor is out of memory");
+	desired = catalogue_get();
+	assert_int_equal(desired->guest_count, 0);
+	demand_state(desired);
+	config_free(desired);
+}
+
+/* ---- which document is kept ----------------------------------------------------------------
+ */
+
+static char stored[4096];
+static int store_error;
+
+static int save(void *context, const char *text, size_t length, char why[CONFIG_WHY_MAX])
+{
+	(void)context;
+	snprintf(why, CONFIG_WHY_MAX, "the disk is full");
+	if (store_error)
+		return store_error;
+	memcpy(stored, text, length);
+	stored[length] = '\0';
+	return 0;
+}
+
+static const struct catalogue_store partition = {.name = "the boot partition", .save = save};
+
+static void demand_text(const char *expected)
+{
+	size_t length;
+	char *text = catalogue_text(&length);
+
+	assert_string_equal(text, expected);
+	assert_int_equal(length, strlen(expected));
+	free(text);
+}
+
+static void a_change_is_kept_once_it_is_stored(void **state)
+{
+	static const char document[] = "# mine\nguests:\n" GUEST("a", "");
+
+	(void)state;
+	stored[0] = '\0';
+	assert_int_equal(set_text(document), 0);
+	assert_int_equal(change.kept, CATALOGUE_TRANSIENT);
+	assert_non_null(strstr(change.why, "It is transient"));
+	catalogue_set_store(&partition);
+	store_error = -ENOSPC;
+	assert_int_equal(set_text("guests: [] # none\n"), 0);
+	assert_int_equal(change.kept, CATALOGUE_TRANSIENT);
+	assert_string_equal(change.why, "It is transient: the boot partition does not keep it: "
+					"the disk is full.");
+	assert_string_equal(stored, "");
+	demand_text("guests: [] # none\n");
+	store_error = 0;
+	assert_int_equal(set_text(document), 0);
+	assert_int_equal(change.kept, CATALOGUE_KEPT);
+	assert_string_equal(change.why, "");
+	assert_string_equal(stored, document);
+}
+
+static void one_guest_is_edited_into_the_document(void **state)
+{
+	static struct guest_config guest;
+	struct config *now, *next;
+
+	(void)state;
+	catalogue_set_store(&partition);
+	store_error = 0;
+	assert_int_equal(set_text("# mine\nguests:\n" GUEST("a", "") "  # the end\n"), 0);
+	now = catalogue_get();
+	assert_int_equal(
+		config_parse_guest("{name: b, memory: 8 MiB, boot: {kernel: 'esp:/k'}}", 50,
+				   "b", &now->host, &guest, &report),
+		0);
+	next = config_with_guest(now, &guest);
+	assert_int_equal(set(next), 0);
+	assert_int_equal(change.kept, CATALOGUE_KEPT);
+	assert_string_equal(
+		stored,
+		"# mine\nguests:\n" GUEST(
+			"a", "") "  - name: b\n"
+				 "    memory: 8 MiB\n    boot:\n      kernel: \"esp:/k\"\n"
+				 "  # the end\n");
+	config_free(now);
+	config_free(next);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, end)
+	const struct CMUnitTest tests[] = {
+		TEST(what_does_not_fit_is_refused_before_anything_happens),
+		TEST(networks_are_refused_with_their_place),
+		TEST(one_that_does_not_stop_can_be_waited_for_no_longer),
+		TEST(disks_are_given_by_what_there_is),
+		TEST(what_cannot_be_undone_is_told),
+		TEST(a_change_is_kept_once_it_is_stored),
+		TEST(one_guest_is_edited_into_the_document),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
