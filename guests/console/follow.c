@@ -8,6 +8,7 @@
 #include "guests/devices/console.h"
 #include "guests/events/event.h"
 #include "kernel/cpu/clock.h"
+#include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 
 #define CTRL_C	     0x03
@@ -140,10 +141,10 @@ void follow_jobs(struct sink *to)
 
 static void say_event(struct sink *to, const struct event *event)
 {
-	uint64_t us = event->time_ns / NSEC_PER_USEC; /* as in the log */
+	char stamp[LOG_STAMP_BYTES];
 
-	sink_print(to, "%6llu [%4llu.%06llu] %s%s%s: %s\n", (unsigned long long)event->number,
-		   (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000),
+	log_stamp(stamp, event->time_ns, event->wall_ns);
+	sink_print(to, "%6llu %s%s%s%s: %s\n", (unsigned long long)event->number, stamp,
 		   event_kind_name(event->kind), *event->subject ? " " : "", event->subject,
 		   event->text);
 }

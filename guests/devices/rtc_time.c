@@ -1,46 +1,11 @@
 /* The MC146818's numbers. Years run from 1970 to 9999; time zones don't exist. */
 #include "guests/devices/rtc_time.h"
 
-#define DAY_SECONDS 86400u
+#include "kernel/lib/date.h"
+
 #define HOUR_PM	    0x80 /* of the hour register in 12-hour mode */
 #define ALARM_ANY   0xc0
 #define SECONDS_MAX 253402300799ull /* 9999-12-31 23:59:59 */
-
-struct date {
-	unsigned year, month, day; /* month 1-12, day 1-31 */
-};
-
-/*
- * Days since 1970-01-01 to a date and back. Years begin on 1 March, so that the leap day is
- * the last one; 146097 days are 400 years, 1461 are 4; 153 days are 5 months from March on.
- */
-#define EPOCH_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
-
-static struct date date_of(uint64_t days)
-{
-	uint64_t since = days + EPOCH_DAYS, era = since / 146097;
-	unsigned in_era = since % 146097;
-	unsigned year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	unsigned in_year = in_era - (365 * year + year / 4 - year / 100);
-	unsigned month = (5 * in_year + 2) / 153; /* 0 is March */
-
-	return (struct date){
-		.year = era * 400 + year + (month >= 10),
-		.month = month < 10 ? month + 3 : month - 9,
-		.day = in_year - (153 * month + 2) / 5 + 1,
-	};
-}
-
-static uint64_t days_of(struct date date)
-{
-	unsigned year = date.year - (date.month <= 2);
-	unsigned month = date.month > 2 ? date.month - 3 : date.month + 9;
-	unsigned in_year = (153 * month + 2) / 5 + date.day - 1;
-	unsigned in_era = year % 400;
-
-	return (uint64_t)(year / 400) * 146097 + in_era * 365 + in_era / 4 - in_era / 100 +
-	       in_year - EPOCH_DAYS;
-}
 
 static uint8_t to_format(unsigned number, uint8_t reg_b)
 {
@@ -91,7 +56,7 @@ uint8_t rtc_time_encode(unsigned index, uint64_t seconds, uint8_t reg_b)
 	case RTC_SECOND: return to_format(in_day % 60, reg_b);
 	case RTC_MINUTE: return to_format(in_day / 60 % 60, reg_b);
 	case RTC_HOUR: return hour_encode(in_day / 3600, reg_b);
-	case RTC_WEEKDAY: return to_format((days + 4) % 7 + 1, reg_b); /* 1970: a Thursday */
+	case RTC_WEEKDAY: return to_format(date_weekday(days) + 1, reg_b);
 	case RTC_DAY: return to_format(date.day, reg_b);
 	case RTC_MONTH: return to_format(date.month, reg_b);
 	case RTC_YEAR: return to_format(date.year % 100, reg_b);
@@ -112,7 +77,8 @@ uint64_t rtc_time_decode(const uint8_t *cmos, uint8_t reg_b)
 	date.year = MIN(MAX(date.year, 1970u), 9999u);
 	date.month = MIN(MAX(date.month, 1u), 12u);
 	date.day = MAX(date.day, 1u);
-	seconds = days_of(date) * DAY_SECONDS + hour_decode(cmos[RTC_HOUR], reg_b) % 24 * 3600 +
+	seconds = date_days(date) * DAY_SECONDS +
+		  hour_decode(cmos[RTC_HOUR], reg_b) % 24 * 3600 +
 		  from_format(cmos[RTC_MINUTE], reg_b) % 60 * 60 +
 		  from_format(cmos[RTC_SECOND], reg_b) % 60;
 	return MIN(seconds, SECONDS_MAX);

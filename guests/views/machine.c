@@ -46,8 +46,9 @@ const struct view_table memory_table =
 #undef VIEW
 #define VIEW log_view
 static const struct view_field log_fields[] = {
-	VIEW_FIELD(VIEW, line, VIEW_NOTE, VIEW_NONE,
-		   "Seconds since the start, what speaks, and what it says."),
+	VIEW_FIELD(
+		VIEW, line, VIEW_NOTE, VIEW_NONE,
+		"Time of day (UTC), seconds since the start, what speaks, and what it says."),
 };
 const struct view_table log_table =
 	VIEW_TABLE(VIEW, "log", NULL, log_fields, "A line of the log.");

@@ -125,7 +125,7 @@ int clock_calibrate(const struct clock_reference *refs, unsigned count, uint64_t
 		ns_per_tick = (uint64_t)(((unsigned __int128)NSEC_PER_SEC << 32) / hz);
 		ticks_per_ns = (uint64_t)(((unsigned __int128)hz << 32) / NSEC_PER_SEC);
 		tsc_zero = tsc_at_boot;
-		log_set_clock(clock_now_ns);
+		log_set_clock(clock_now_ns, clock_wall_ns);
 		log_info("clock", "TSC at %lu.%03lu MHz, measured by the %s", tsc_khz / 1000,
 			 tsc_khz % 1000, refs[i].name);
 		return 0;

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "kernel/io/rtc.h"
+#include "kernel/lib/date.h"
 
 #define B_24_HOURS 0x02
 #define B_BINARY   0x04
@@ -31,16 +32,6 @@ static unsigned days_in(unsigned year, unsigned month)
 	return days[month - 1] + (month == 2 && leap);
 }
 
-/* Days from 1970-01-01; years are counted from March, so that the leap day comes last. */
-static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
-{
-	unsigned y = month <= 2 ? year - 1 : year;
-	unsigned months = (month + 9) % 12;
-
-	return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * months + 2) / 5 + day - 1 -
-	       719468;
-}
-
 int rtc_decode(const struct rtc_registers *registers, uint64_t *seconds)
 {
 	struct rtc_registers r = *registers;
@@ -61,7 +52,7 @@ int rtc_decode(const struct rtc_registers *registers, uint64_t *seconds)
 	if (r.year > 99 || r.month < 1 || r.month > 12 || r.day < 1 ||
 	    r.day > days_in(year, r.month) || r.hour > 23 || r.minute > 59 || r.second > 59)
 		return -EINVAL;
-	*seconds = days_since_1970(year, r.month, r.day) * 86400 + r.hour * 3600u +
-		   r.minute * 60u + r.second;
+	*seconds = date_days((struct date){year, r.month, r.day}) * DAY_SECONDS +
+		   r.hour * 3600u + r.minute * 60u + r.second;
 	return 0;
 }

@@ -14,14 +14,15 @@
 
 #define RING_BYTES (64 * KIB)
 
-/* `lock` guards the ring and the list of sinks. The ring holds whole records: a byte of
+/* `lock` guards the ring, the list of sinks, and `day`. The ring holds whole records: a byte of
  * level, the line, and a newline; `start` and `end` count bytes since the machine started. */
 static struct spinlock lock = SPINLOCK("log");
 static char ring[RING_BYTES];
 static uint64_t start, end;
 static struct log_sink *sinks;
 
-static uint64_t (*clock_ns)(void);
+static uint64_t day; /* that the last line was of; 0: of none that is known */
+static uint64_t (*clock_ns)(void), (*clock_wall_ns)(void);
 static _Atomic bool panicking;
 
 /* In a panic the lock is left alone: its holder may have been stopped, or be the one that
@@ -110,37 +111,68 @@ static size_t append_escaped(char line[LOG_LINE_MAX], size_t used, const char *t
 	return used;
 }
 
-static size_t make_line(char line[LOG_LINE_MAX], enum log_level level, const char *area,
-			const char *fmt, va_list args)
+struct moment {
+	uint64_t ns, wall_ns; /* since the start; since 1970, or 0 */
+};
+
+static struct moment take_time(void)
+{
+	return (struct moment){.ns = clock_ns ? clock_ns() : 0,
+			       .wall_ns = clock_wall_ns ? clock_wall_ns() : 0};
+}
+
+static size_t make_line(char line[LOG_LINE_MAX], const struct moment *now, enum log_level level,
+			const char *area, const char *text)
 {
 	static const char *const words[] = {[LOG_ERROR] = "error: ",
 					    [LOG_WARN] = "warning: ",
 					    [LOG_INFO] = "",
 					    [LOG_DEBUG] = ""};
-	uint64_t us = clock_ns ? clock_ns() / NSEC_PER_USEC : 0;
-	char text[LOG_LINE_MAX];
-	size_t used;
+	size_t used = log_stamp(line, now->ns, now->wall_ns);
 
-	used = (size_t)snprintf(line, LOG_LINE_MAX, "[%4lu.%06lu] ", us / 1000000,
-				us % 1000000);
 	used = append_escaped(line, used, area);
 	used = append_escaped(line, used, ": ");
 	used = append_escaped(line, used, words[level]);
-	vsnprintf(text, sizeof(text), fmt, args);
 	return append_escaped(line, used, text);
+}
+
+/* Caller holds the lock. */
+static void pass_on(enum log_level level, const char *line, size_t bytes)
+{
+	ring_store(level, line, bytes);
+	for (struct log_sink *sink = sinks; sink; sink = sink->next)
+		sink->write(sink, level, line, bytes);
+}
+
+/* Says which day it is before the first line of that day. Caller holds the lock, and has no use
+ * for what is in `line`. */
+static void begin_day(const struct moment *now, char line[LOG_LINE_MAX])
+{
+	char text[LOG_DAY_BYTES + sizeof ", UTC"];
+	uint64_t today = log_day(now->wall_ns);
+
+	if (!today || today == day)
+		return;
+	day = today;
+	log_day_text(text, today);
+	strcat(text, ", UTC");
+	pass_on(LOG_INFO, line, make_line(line, now, LOG_INFO, "date", text));
 }
 
 void log_vline(enum log_level level, const char *area, const char *fmt, va_list args)
 {
 	int saved_errno = errno; /* an interrupt's line must not change its victim's errno */
-	char line[LOG_LINE_MAX];
-	size_t bytes = make_line(line, level, area, fmt, args);
+	struct moment now = take_time();
+	char line[LOG_LINE_MAX], text[LOG_LINE_MAX];
+	size_t bytes;
 	bool held;
-	uint64_t flags = log_lock(&held);
+	uint64_t flags;
 
-	ring_store(level, line, bytes);
-	for (struct log_sink *sink = sinks; sink; sink = sink->next)
-		sink->write(sink, level, line, bytes);
+	vsnprintf(text, sizeof text, fmt, args);
+	bytes = make_line(line, &now, level, area, text);
+	flags = log_lock(&held);
+	begin_day(&now, text);
+	pass_on(level, line, bytes);
 	log_unlock(held, flags);
 	errno = saved_errno;
 }
@@ -154,9 +186,10 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 	va_end(args);
 }
 
-void log_set_clock(uint64_t (*now_ns)(void))
+void log_set_clock(uint64_t (*now_ns)(void), uint64_t (*wall_ns)(void))
 {
 	clock_ns = now_ns;
+	clock_wall_ns = wall_ns;
 }
 
 void log_enter_panic(void)

@@ -28,7 +28,7 @@ void log_vline(enum log_level level, const char *area, const char *fmt, va_list 
 #define log_info(area, ...)  log_line(LOG_INFO, area, __VA_ARGS__)
 #define log_debug(area, ...) log_line(LOG_DEBUG, area, __VA_ARGS__)
 
-/* A place where log lines go. `write` is called with whole lines, "[   1.234567] area: text"
+/* A place where log lines go. `write` is called with whole lines, log_stamp() and "area: text"
  * without line end, from any context, serialised by the log's own lock. */
 struct log_sink {
 	void (*write)(struct log_sink *sink, enum log_level level, const char *line,
@@ -37,8 +37,23 @@ struct log_sink {
 	bool only_new; /* what the ring holds when the sink is attached is not for it */
 };
 
-/* The source of the lines' times, ns; before it is set, lines carry time 0. */
-void log_set_clock(uint64_t (*now_ns)(void));
+/* The sources of the lines' times: ns since the start; and since 1970 UTC, of which each day's
+ * first line is told by one before it. Before they are set, lines carry time 0. */
+void log_set_clock(uint64_t (*now_ns)(void), uint64_t (*wall_ns)(void));
+
+#define LOG_STAMP_BYTES 40 /* "12:34:56 [18446744073709.551615] " */
+
+/* "12:34:56 [   1.234567] ": the time of day, UTC, and seconds since the start; without the
+ * time of day where `wall_ns` is before 2000, as that of a clock that was never set is. Returns
+ * bytes. Any context. */
+size_t log_stamp(char text[LOG_STAMP_BYTES], uint64_t now_ns, uint64_t wall_ns);
+
+#define LOG_DAY_BYTES 16
+
+/* Days since 1970, of which log_stamp() tells the time; 0: it tells none. And what day that is:
+ * "Tue 2026-12-01". */
+uint64_t log_day(uint64_t wall_ns);
+void log_day_text(char text[LOG_DAY_BYTES], uint64_t day);
 
 /* For panic, once all other CPUs are stopped: from here on the log takes no lock, as its holder
  * may be among them. Sinks that have locks ask log_in_panic() and do the same. */

@@ -4,6 +4,7 @@
  * sinks come and go. Nothing is lost, doubled or mixed up.
  */
 /* links: guests/devices/console.c kernel/log/log.c tests/stress/stress.c */
+/* links: kernel/log/stamp.c kernel/lib/date.c */
 #include "tests/stress/stress.h"
 
 #include <sched.h>

@@ -8,6 +8,8 @@ import time
 
 PROMPT = "bulkhead> "
 NAME = r"[a-z][a-z0-9-]*"
+# What a line of the log begins with: the time of day, once it is known, and seconds since the start.
+STAMP = r"(?:\d\d:\d\d:\d\d )?\[ *\d+\.\d+\] "
 
 
 class Terminal:
@@ -36,7 +38,7 @@ class Terminal:
         self.machine.expect(f'^There is no command "{mark}"', timeout_s)
         lines = self.machine.output[begin:].split("\n")
         return [line for line in lines
-                if not re.match(rf"\[ *\d|{NAME}\| |{PROMPT}|-- |There is no command", line)]
+                if not re.match(rf"{STAMP}|{NAME}\| |{PROMPT}|-- |There is no command", line)]
 
     def shell(self, guest, command, timeout_s=60):
         """What a command prints in a guest's shell."""

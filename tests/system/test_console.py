@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.conftest import BUILD
+from tests.system.terminal import STAMP
 
 GUEST = """
   - name: {name}
@@ -81,7 +82,7 @@ def test_one_terminal_shows_all_and_types_to_one(two):
     two.send(COMMAND + "?")
     two.expect(HELP, 20)
     two.send(COMMAND + "l")
-    two.expect(r"^\[ *\d+\.\d+\] beta: started: 2 vCPUs.*\n(\[.*\n)*-- so far the log --$", 20)
+    two.expect(rf"^{STAMP}beta: started: 2 vCPUs.*\n({STAMP}.*\n)*-- so far the log --$", 20)
 
     two.send(COMMAND + "o")
     two.expect("^-- only this one is shown", 20)
@@ -116,7 +117,7 @@ def test_a_guest_that_floods_its_console_holds_nobody_up(two):
     two.send("for n in 1 2 3; do echo word-$n-$((n * n)); done\n")
     two.expect(r"^alpha\| word-3-9$", 60)
     give_keyboard(two, "h", "host")
-    ask(two, "stop beta", r"^\[ *\d+\.\d+\] beta: .*by the operator")
+    ask(two, "stop beta", rf"^{STAMP}beta: .*by the operator")
     ask(two, "list", r"^beta +stopped .*by the operator")
     give_keyboard(two, "1", "alpha")
     two.send("echo still-$((1 + 1))\n")
@@ -131,7 +132,7 @@ def shown(machine, command):
     machine.expect(f'^There is no command "end-of-{start}"', 60)
     said = machine.output[start:].replace("\r", "").split("\n")
     return [line for line in said
-            if not re.match(r"\[ *\d|[a-z][a-z0-9-]*\| |bulkhead> |-- |There is no command", line)
+            if not re.match(rf"{STAMP}|[a-z][a-z0-9-]*\| |bulkhead> |-- |There is no command", line)
             and line != command]
 
 
@@ -166,7 +167,7 @@ def test_the_operator_sees_and_rules_guests(two):
     ask(two, "show alpha", r"^alpha: running(.*\n)+  vCPU 1: .* on CPU 3")
     ask(two, "cpus", r"^  3 .*alpha/1\(")
     ask(two, "memory", r"^  alpha +256 MiB")
-    ask(two, "log 3", r"^\[ *\d+\.\d+\] beta: started")
+    ask(two, "log 3", rf"^{STAMP}beta: started")
     ask(two, "about", "^Bulkhead, .*SVM on 4 CPUs")
     ask(two, "lost\b\b\bist", "^alpha +running")
     ask(two, "\x1b[A\x1b[As", '^There is no command "abouts"')
@@ -191,7 +192,7 @@ def test_the_operator_sees_and_rules_guests(two):
         r"(alpha\| .*\n)*beta +running .* 1  -")
     ask(two, "stop beta", "^.*beta: .*by the operator")
     ask(two, "stop beta", "^beta: that does not go now")
-    ask(two, "events 1", r"^ +\d+ \[ *\d+\.\d+\] guest-stopped beta: .*by the operator")
+    ask(two, "events 1", rf"^ +\d+ {STAMP}guest-stopped beta: .*by the operator")
     ask(two, "jobs", "^There were no jobs yet")
     ask(two, "balloon alpha", "^alpha has 256 MiB and is to make do with 256 MiB")
     ask(two, "jobs", r"^ +1 done +balloon-state alpha, by the operator, \d+ s$")

@@ -11,7 +11,7 @@ import re
 import pytest
 
 from tests.conftest import housekeeping
-from tests.system.terminal import Terminal
+from tests.system.terminal import STAMP, Terminal
 
 DISK_MIB = 32
 BAD, ONCE = 61440, 62464  # sectors that can't be written; only at first
@@ -87,7 +87,7 @@ def writes(terminal, disk, sector, times=1):
 
 def troubles(machine, disk):
     """What the log says of a disk after the start."""
-    return re.findall(rf"^\[[^]]*\] ({disk}: (?:warning|error): .*)$", machine.output, re.M)
+    return re.findall(rf"^{STAMP}({disk}: (?:warning|error): .*)$", machine.output, re.M)
 
 
 def check_found(machine):

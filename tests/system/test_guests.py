@@ -8,11 +8,10 @@ import subprocess
 import pytest
 
 from tests.conftest import BUILD, CHECKED, ROOT, make_image
-from tests.system.terminal import Terminal
+from tests.system.terminal import STAMP, Terminal
 from tools.qemu.machine import CPU, Machine
 
 LIMIT_S = 240  # of one program, with other work on the build machine
-STAMP = r"^\[ *\d+\.\d+\] "
 
 # Program and its vCPUs. They share the four CPUs with the neighbour; those of spinlock share one.
 PASSING = {
@@ -117,7 +116,7 @@ class House:
                                cpu=CPU + ",+pku").start()
         self.terminal = Terminal(self.machine, [guest(program) for program in PROGRAMS])
         self.machine.expect(r"^neighbour\| neighbour 1$", 60)
-        assert self.machine.count(f"{STAMP}checks: ") == self._checked
+        assert self.machine.count(f"^{STAMP}checks: ") == self._checked
         return self
 
     def close(self):
@@ -130,7 +129,7 @@ class House:
         self.terminal.operator(f"start {guest(program)}")
         # expect() may have passed the end already, on its way to the operator's answer.
         self.machine.rewind(begin)
-        self.machine.expect(f"{STAMP}{guest(program)}: {end}.*\n", LIMIT_S)
+        self.machine.expect(f"^{STAMP}{guest(program)}: {end}.*\n", LIMIT_S)
         said = self.machine.output[begin:]
         return "\n".join(re.findall(rf"^{guest(program)}\| (.*)$", said, re.M))
 
@@ -159,7 +158,7 @@ def test_program(house, program):
     failures = re.findall("FAIL.*", said)
     assert not failures, "\n".join(failures)
     assert re.search(r"^DONE [1-9]\d* passed, 0 failed$", said, re.M), said[-2000:]
-    assert house.machine.count(f"{STAMP}{guest(program)}: exited with status 0$") == 1
+    assert house.machine.count(f"^{STAMP}{guest(program)}: exited with status 0$") == 1
     house.is_well()
 
 
@@ -168,7 +167,7 @@ def test_who_insists_on_nothing_is_logged_once(house):
     said = house.open().run("nothing", "(exited with status|.*crashed|.*stopped)")
     assert re.search("^DONE 3 passed, 0 failed$", said, re.M), said
     for what in ("ports where nothing is", "memory where nothing is", "MSRs that do not exist"):
-        assert house.machine.count(f"{STAMP}nothing: .*has accessed {what} 10000 times") == 1
+        assert house.machine.count(f"^{STAMP}nothing: .*has accessed {what} 10000 times") == 1
     house.is_well()
 
 
@@ -176,7 +175,7 @@ def test_a_triple_fault_ends_its_guest_alone(house):
     """It is restarted as often as its limit allows, each time with the reason in the log."""
     said = house.open().run("triple_fault", ".*stays stopped")
     assert said.count("about to triple fault") == RESTARTS + 1
-    assert house.machine.count(f"{STAMP}triple-fault: .*triple fault at RIP 0x") >= RESTARTS + 1
+    assert house.machine.count(f"^{STAMP}triple-fault: .*triple fault at RIP 0x") >= RESTARTS + 1
     house.is_well()
 
 
@@ -193,7 +192,7 @@ def test_what_firmware_leaves_below_1_mib(house):
     assert "FAIL" not in said, said
     assert said.count("PASS all vectors say that they failed") == RESTARTS + 1
     assert said.count("about to jump to FFFF:0000") == RESTARTS + 1
-    assert house.machine.count(rf"{STAMP}bios: reset: .*port 0xcf9") == RESTARTS + 1
+    assert house.machine.count(rf"^{STAMP}bios: reset: .*port 0xcf9") == RESTARTS + 1
     house.is_well()
 
 
@@ -216,7 +215,7 @@ def test_all_at_once(house):
         house.terminal.operator(f"start {guest(program)}")
     for program in PROGRAMS:
         house.machine.rewind(begin)
-        house.machine.expect(f"{STAMP}{guest(program)}: .*(exited|stays stopped)", 4 * LIMIT_S)
+        house.machine.expect(f"^{STAMP}{guest(program)}: .*(exited|stays stopped)", 4 * LIMIT_S)
     house.is_well()
 
 

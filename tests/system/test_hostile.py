@@ -15,11 +15,10 @@ import time
 import pytest
 
 from tests.conftest import CHECKED, ROOT, make_image
-from tests.system.terminal import Terminal
+from tests.system.terminal import STAMP, Terminal
 from tools.qemu.machine import CPU, LOGS, Machine
 
 PROGRAMS = ("hostile", "neighbour", "disk_neighbour")
-STAMP = r"^\[ *\d+\.\d+\] "
 STALL_S = 20  # as long as disk_neighbour.c waits for a request, by another clock
 STANDS_S = 60  # without an operation, of any CPU: the program would have rescued or restarted it
 RATE_S = 600  # operations a second, at the least, where the build machine has other work
@@ -117,7 +116,7 @@ class House:
         begin = len(self.machine.output)
         self.terminal.operator(f"start {name}")
         deadline = time.monotonic() + 120 + self._operations // RATE_S
-        end = re.compile(rf"{STAMP}{name}: (?:error: )?((?:exited|crashed|stopped|reset|switched).*)\n",
+        end = re.compile(rf"^{STAMP}{name}: (?:error: )?((?:exited|crashed|stopped|reset|switched).*)\n",
                          re.M)
         heard = {each: (self._said(each), time.monotonic())
                  for each in ("neighbour", "disk-neighbour")}

@@ -67,7 +67,7 @@ uint64_t clock_now_ns(void)
 
 uint64_t clock_wall_ns(void)
 {
-	return now;
+	return now + 1000000000 * NSEC_PER_SEC; /* 2001-09-09 01:46:40 */
 }
 
 /* Time goes on when the test says so, and wakes the operator. */

@@ -7,7 +7,7 @@
 /* links: guests/devices/reset.c guests/devices/testdev.c kernel/vmm/bus.c */
 /* links: guests/pci/pci.c guests/pci/access.c guests/pci/function.c guests/pci/bars.c */
 /* links: guests/pci/msix.c guests/pci/pins.c */
-/* links: tests/unit/fake_vmm.c tests/unit/fake_devices.c */
+/* links: tests/unit/fake_vmm.c tests/unit/fake_devices.c kernel/lib/date.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
  * the three interrupts, in a time that the test moves.
  */
 /* links: guests/devices/rtc.c guests/devices/rtc_time.c kernel/vmm/bus.c */
-/* links: tests/unit/fake_vmm.c tests/unit/fake_devices.c */
+/* links: tests/unit/fake_vmm.c tests/unit/fake_devices.c kernel/lib/date.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* The log's ring and lines: what is kept, what is escaped, what sinks see, and in what order.
  */
-/* links: kernel/log/log.c */
+/* links: kernel/log/log.c kernel/log/stamp.c kernel/lib/date.c */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,6 +42,13 @@ static uint64_t fixed_time(void)
 	return 12345678999ull;
 }
 
+static uint64_t wall_ns;
+
+static uint64_t wall_time(void)
+{
+	return wall_ns;
+}
+
 static int attach(void **state)
 {
 	(void)state;
@@ -54,7 +61,7 @@ static int detach(void **state)
 {
 	(void)state;
 	log_detach(&sink);
-	log_set_clock(NULL);
+	log_set_clock(NULL, NULL);
 	return 0;
 }
 
@@ -63,12 +70,70 @@ static void lines_carry_time_area_and_level(void **state)
 	(void)state;
 	log_info("smp", "%u CPUs", 4u);
 	assert_string_equal(seen, "[   0.000000] smp: 4 CPUs\n");
-	log_set_clock(fixed_time);
+	log_set_clock(fixed_time, NULL);
 	log_warn("smp", "late");
 	assert_non_null(strstr(seen, "[  12.345678] smp: warning: late\n"));
 	assert_int_equal(seen_level, LOG_WARN);
 	log_error("smp", "gone");
 	assert_non_null(strstr(seen, "] smp: error: gone\n"));
+}
+
+#define SECOND	     1000000000ull
+#define END_OF_1999  (946684800 * SECOND - 1)
+#define DAY_OF_2026  (1796083200 * SECOND) /* 2026-12-01 */
+#define LEAP_DAY_END (1709251199 * SECOND) /* 2024-02-29 23:59:59 */
+
+/* A machine whose clock was never set is in 1970, and no time of day is better than a wrong
+ * one. */
+static void time_of_day_is_told_once_it_is_known(void **state)
+{
+	(void)state;
+	log_set_clock(fixed_time, wall_time);
+	wall_ns = END_OF_1999;
+	log_info("smp", "early");
+	assert_string_equal(seen, "[  12.345678] smp: early\n");
+	seen_bytes = seen_lines = 0;
+	wall_ns = END_OF_1999 + 1;
+	log_info("smp", "now");
+	assert_string_equal(seen, "00:00:00 [  12.345678] date: Sat 2000-01-01, UTC\n"
+				  "00:00:00 [  12.345678] smp: now\n");
+}
+
+static void each_day_is_told_once(void **state)
+{
+	(void)state;
+	log_set_clock(fixed_time, wall_time);
+	wall_ns = DAY_OF_2026 + 29472 * SECOND + 999999999; /* not rounded up */
+	log_info("a", "1");
+	wall_ns = DAY_OF_2026 + 86400 * SECOND - 1;
+	log_info("a", "2");
+	wall_ns++;
+	log_error("a", "3");
+	assert_string_equal(seen, "08:11:12 [  12.345678] date: Tue 2026-12-01, UTC\n"
+				  "08:11:12 [  12.345678] a: 1\n"
+				  "23:59:59 [  12.345678] a: 2\n"
+				  "00:00:00 [  12.345678] date: Wed 2026-12-02, UTC\n"
+				  "00:00:00 [  12.345678] a: error: 3\n");
+	seen_bytes = seen_lines = 0;
+	wall_ns = LEAP_DAY_END;
+	log_info("a", "4");
+	wall_ns += SECOND;
+	log_info("a", "5");
+	assert_non_null(strstr(seen, "date: Thu 2024-02-29, UTC\n"));
+	assert_non_null(strstr(seen, "date: Fri 2024-03-01, UTC\n"));
+}
+
+/* Both are the largest that there are: a line's time never runs over. */
+static void stamps_fit(void **state)
+{
+	char text[LOG_STAMP_BYTES], day[LOG_DAY_BYTES];
+
+	(void)state;
+	assert_true(log_stamp(text, UINT64_MAX, UINT64_MAX) < LOG_STAMP_BYTES);
+	assert_string_equal(text, "23:34:33 [18446744073.709551] ");
+	assert_int_equal(log_stamp(text, UINT64_MAX, UINT64_MAX), strlen(text));
+	log_day_text(day, UINT64_MAX / SECOND / 86400);
+	assert_string_equal(day, "Sun 2554-07-21");
 }
 
 static void control_bytes_cannot_forge_lines(void **state)
@@ -178,6 +243,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(lines_carry_time_area_and_level, attach,
 						detach),
+		cmocka_unit_test_setup_teardown(time_of_day_is_told_once_it_is_known, attach,
+						detach),
+		cmocka_unit_test_setup_teardown(each_day_is_told_once, attach, detach),
+		cmocka_unit_test(stamps_fit),
 		cmocka_unit_test_setup_teardown(control_bytes_cannot_forge_lines, attach,
 						detach),
 		cmocka_unit_test_setup_teardown(long_lines_are_cut, attach, detach),

@@ -2,6 +2,7 @@
  * The operator's console as one caller of the actions: what is typed, and what is shown. What
  * takes its time is test_operator_waiting's.
  */
+/* links: kernel/log/stamp.c kernel/lib/date.c */
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
 /* links: guests/console/aside.c */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
@@ -102,7 +103,7 @@ static void a_slow_terminal_gets_all(void **state)
 
 static void events_are_shown_from_a_number_on(void **state)
 {
-	char text[64];
+	char text[80];
 	uint64_t first;
 
 	(void)state;
@@ -111,7 +112,8 @@ static void events_are_shown_from_a_number_on(void **state)
 	event_post(EVENT_MACHINE_GOING_DOWN, "", "poweroff");
 	snprintf(text, sizeof text, "events %u", (unsigned)first);
 	say(text);
-	snprintf(text, sizeof text, "%6u [  12.345678] guest-started web: started, by the",
+	snprintf(text, sizeof text,
+		 "%6u 01:46:52 [  12.345678] guest-started web: started, by the",
 		 (unsigned)first);
 	assert_non_null(strstr(shown, text));
 	assert_non_null(strstr(shown, "] machine-going-down: poweroff\n"));

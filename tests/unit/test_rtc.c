@@ -1,5 +1,5 @@
 /* What the RTC's registers mean: both encodings, both clocks, leap days, and nonsense. */
-/* links: kernel/io/rtc_decode.c */
+/* links: kernel/io/rtc_decode.c kernel/lib/date.c */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
