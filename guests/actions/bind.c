@@ -11,6 +11,7 @@
 #include "guests/actions/action.h"
 #include "guests/config/schema.h"
 #include "guests/config/tree.h"
+#include "kernel/lib/duration.h"
 #include "kernel/lib/size.h"
 
 /* ---- documents -----------------------------------------------------------------------------
@@ -128,16 +129,24 @@ static unsigned split(char *line, char *words[WORDS_MAX])
 	return count;
 }
 
-/* The value of `field` from words[*i] on: two words where they are a size together. */
+/* Whether a field takes text that is a number and a unit, and the text is one. */
+static bool is_measure(const struct config_field *field, const char *text)
+{
+	uint32_t seconds;
+	uint64_t bytes;
+
+	return (field->type == CONFIG_SIZE && size_parse(text, &bytes)) ||
+	       (field->type == CONFIG_DURATION && duration_parse(text, &seconds));
+}
+
+/* The value of `field` from words[*i] on: two words where they are one together. */
 static const char *take_value(const struct config_field *field, char *const *words,
 			      unsigned count, unsigned *i, char joined[SIZE_TEXT_BYTES])
 {
-	uint64_t bytes;
-
-	if (field->type == CONFIG_SIZE && *i + 1 < count &&
+	if (*i + 1 < count &&
 	    snprintf(joined, SIZE_TEXT_BYTES, "%s %s", words[*i], words[*i + 1]) <
 		    SIZE_TEXT_BYTES &&
-	    size_parse(joined, &bytes)) {
+	    is_measure(field, joined)) {
 		++*i;
 		return joined;
 	}

@@ -200,6 +200,22 @@ static void start_again(struct follow *follow, const struct config_plan *plan)
 	}
 }
 
+/* Which CPUs a guest shares follows from others' pins: what is led back is not told by its own
+ * configuration. */
+static int share_again(struct follow *follow, const struct config_plan *plan)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < plan->item_count && !err; i++) {
+		const struct config_item *item = &plan->items[i];
+
+		if (item->part == CONFIG_PART_GUEST &&
+		    (item->fate == CONFIG_FATE_CHANGED || item->fate == CONFIG_FATE_RESTARTED))
+			err = catalogue_configure(follow, item->name);
+	}
+	return err;
+}
+
 /* From wherever the plan has come to, back to `before`. */
 static int undo(struct follow *follow, const struct config *before,
 		const struct config_plan *plan)
@@ -217,6 +233,8 @@ static int undo(struct follow *follow, const struct config *before,
 	snprintf(why, sizeof why, "the hypervisor is out of memory");
 	if (!err)
 		err = catalogue_follow(follow, &back);
+	if (!err)
+		err = share_again(follow, plan);
 	config_plan_free(&back);
 	start_again(follow, plan);
 	if (err)

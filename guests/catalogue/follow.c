@@ -119,7 +119,7 @@ static struct cpumask shared_of(const struct follow *follow, const struct guest_
 }
 
 /* Between two states a guest takes no configuration; neither is long, but for its disks. */
-static int change(struct follow *follow, const char *name)
+int catalogue_configure(struct follow *follow, const char *name)
 {
 	const struct guest_config *config = config_find_guest(follow->next, name);
 	struct cpumask shared = shared_of(follow, config);
@@ -175,7 +175,7 @@ static int follow_step(struct follow *follow, const struct config_step *step)
 	case CONFIG_STEP_DELETE_GUEST: return delete (follow, step->name);
 	case CONFIG_STEP_DELETE_NETWORK: return delete_network(follow, step->name);
 	case CONFIG_STEP_CREATE_NETWORK: return create_network(follow, step->name);
-	case CONFIG_STEP_CHANGE_GUEST: return change(follow, step->name);
+	case CONFIG_STEP_CHANGE_GUEST: return catalogue_configure(follow, step->name);
 	case CONFIG_STEP_CREATE_GUEST: return create(follow, step->name);
 	case CONFIG_STEP_START_GUEST: return start(follow, step->name);
 	case CONFIG_STEP_CHANGE_HOST: follow->actual->host = follow->next->host; return 0;

@@ -26,6 +26,10 @@ struct follow {
  * is done. Sleeps. */
 int catalogue_follow(struct follow *follow, const struct config_plan *plan);
 
+/* Gives a guest the configuration that it has in `next`, and the CPUs that it shares there. 0,
+ * or an error with `why`. Sleeps while the guest is between two states. */
+int catalogue_configure(struct follow *follow, const char *name);
+
 /* Whether it has a VM, or is about to. */
 bool catalogue_runs(void *context, const char *name);
 

@@ -29,7 +29,8 @@
 #define CONFIG_SERIAL_MAX     21 /* virtio 1.2, 5.2.6: 20 bytes */
 #define CONFIG_UPLINK_MAX     64
 #define CONFIG_ADDRESSES_MAX  8
-#define CONFIG_QUEUES_MAX     8 /* of a disk; pairs of a network interface */
+#define CONFIG_QUEUES_MAX     8	   /* of a disk; pairs of a network interface */
+#define CONFIG_ORDER_MAX      1000 /* of starting and shutting down */
 #define CONFIG_WHY_MAX	      320
 
 enum config_serial { CONFIG_SERIAL_NONE, CONFIG_SERIAL_COM1, CONFIG_SERIAL_COM2 };
@@ -51,7 +52,8 @@ struct config_console {
 struct host_config {
 	char name[CONFIG_HOST_NAME_MAX];
 	struct config_console console;
-	struct cpumask housekeeping; /* never empty */
+	struct cpumask housekeeping;	   /* never empty */
+	uint32_t shutdown_timeout_seconds; /* of all guests together */
 	struct config_mark housekeeping_mark;
 };
 
@@ -153,6 +155,18 @@ struct config_restart_limit {
 	uint32_t seconds;
 };
 
+/* When it starts with others. Guests of a lower order start first. */
+struct config_start {
+	uint32_t order; /* 1 to CONFIG_ORDER_MAX */
+	uint32_t delay_seconds;
+};
+
+/* How it is shut down with others. Guests of a higher order go first. */
+struct config_shutdown {
+	uint32_t order;		  /* 1 to CONFIG_ORDER_MAX */
+	uint32_t timeout_seconds; /* until it is switched off */
+};
+
 /* What a guest's console is joined to. */
 enum config_guest_console {
 	CONFIG_CONSOLE_SERIAL, /* COM1 */
@@ -172,6 +186,8 @@ struct guest_config {
 	bool autostart;
 	enum config_policy on_crash, on_reboot, on_poweroff;
 	struct config_restart_limit restart_limit;
+	struct config_start start;
+	struct config_shutdown shutdown;
 	bool debug_exit; /* a byte written to port 0xf4 ends the guest with a status */
 	struct config_mark name_mark, memory_mark;
 };

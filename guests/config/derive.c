@@ -54,6 +54,8 @@ void config_derive_guest(const struct host_config *host, struct guest_config *gu
 {
 	if (!guest->cpus.count)
 		guest->cpus.count = vcpus(guest);
+	if (!guest->shutdown.order)
+		guest->shutdown.order = guest->start.order;
 	for (uint32_t i = 0; i < guest->disk_count; i++) {
 		struct config_disk *disk = &guest->disks[i];
 
@@ -97,4 +99,6 @@ void config_underive_guest(struct guest_config *guest)
 			guest->nics[i].queues = 0;
 	if (guest->cpus.count == vcpus(guest))
 		guest->cpus.count = 0;
+	if (guest->shutdown.order == guest->start.order)
+		guest->shutdown.order = 0;
 }

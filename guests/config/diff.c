@@ -73,6 +73,7 @@ static void walk_value(struct walk *walk, const struct config_field *field, cons
 	switch (field->type) {
 	case CONFIG_BOOL: same = *(const bool *)a == *(const bool *)b; break;
 	case CONFIG_NUMBER:
+	case CONFIG_DURATION:
 	case CONFIG_CHOICE: same = memcmp(a, b, sizeof(uint32_t)) == 0; break;
 	case CONFIG_SIZE: same = memcmp(a, b, sizeof(uint64_t)) == 0; break;
 	case CONFIG_CPU_SET: same = memcmp(a, b, sizeof(struct cpumask)) == 0; break;

@@ -2,8 +2,16 @@
 #include "guests/config/plan.h"
 #include <stdio.h>
 
+static bool waits_for_machine(const struct config_plan *plan, const struct config_item *item)
+{
+	for (uint32_t i = 0; i < item->reasons; i++)
+		if (plan->differences[item->first + i].change == CONFIG_CHANGE_MACHINE)
+			return true;
+	return false;
+}
+
 /* What becomes of an item, in the present: a plan is read before it is carried out. */
-static const char *fate_words(const struct config_item *item)
+static const char *fate_words(const struct config_plan *plan, const struct config_item *item)
 {
 	switch (item->fate) {
 	case CONFIG_FATE_CREATED:
@@ -13,7 +21,9 @@ static const char *fate_words(const struct config_item *item)
 				    : "is created; it starts when it is told to";
 	case CONFIG_FATE_CHANGED:
 		if (item->part == CONFIG_PART_HOST)
-			return "is changed, with effect from the machine's next start";
+			return waits_for_machine(plan, item)
+				       ? "is changed, with effect from the machine's next start"
+				       : "is changed";
 		return item->runs ? "is changed while it runs" : "is changed; it does not run";
 	case CONFIG_FATE_RESTARTED:
 		return item->part == CONFIG_PART_NETWORK ? "is removed and created anew"
@@ -36,16 +46,18 @@ static void say_difference(const struct config_difference *difference,
 		 difference->why ? "; " : "", difference->why ? difference->why : "");
 }
 
-static void say_item(const struct config_item *item, char line[CONFIG_PLAN_LINE_MAX])
+static void say_item(const struct config_plan *plan, const struct config_item *item,
+		     char line[CONFIG_PLAN_LINE_MAX])
 {
 	const char *end = item->reasons ? ":" : "";
 
 	if (item->part == CONFIG_PART_HOST)
-		snprintf(line, CONFIG_PLAN_LINE_MAX, "the host %s%s", fate_words(item), end);
+		snprintf(line, CONFIG_PLAN_LINE_MAX, "the host %s%s", fate_words(plan, item),
+			 end);
 	else
 		snprintf(line, CONFIG_PLAN_LINE_MAX, "%s '%s' %s%s",
 			 item->part == CONFIG_PART_GUEST ? "guest" : "network", item->name,
-			 fate_words(item), end);
+			 fate_words(plan, item), end);
 }
 
 void config_plan_say(const struct config_plan *plan, void (*line)(void *arg, const char *text),
@@ -58,7 +70,7 @@ void config_plan_say(const struct config_plan *plan, void (*line)(void *arg, con
 	for (uint32_t i = 0; i < plan->item_count; i++) {
 		const struct config_item *item = &plan->items[i];
 
-		say_item(item, text);
+		say_item(plan, item, text);
 		line(arg, text);
 		for (uint32_t j = 0; j < item->reasons; j++) {
 			say_difference(&plan->differences[item->first + j], text);

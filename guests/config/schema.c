@@ -7,7 +7,10 @@
 #include "guests/config/config.h"
 #include "kernel/lib/types.h"
 
-#define TIB (1024 * GIB)
+#define TIB	     (1024 * GIB)
+#define HOUR_SECONDS 3600
+#define DAY_SECONDS  (24 * HOUR_SECONDS)
+
 _Static_assert(sizeof(enum config_serial) == 4, "choices are stored as 4 bytes");
 _Static_assert(sizeof(enum config_policy) == 4, "choices are stored as 4 bytes");
 _Static_assert(sizeof(enum config_protocol) == 4, "choices are stored as 4 bytes");
@@ -88,6 +91,15 @@ static const struct config_field host_fields[] = {
 	 .why = "the hypervisor's own threads are placed when the machine starts",
 	 .doc = "CPUs for devices, network and management. No guest may pin them; shared "
 		"guests use them too."},
+	{.key = "shutdown_timeout",
+	 .type = CONFIG_DURATION,
+	 .offset = offsetof(struct host_config, shutdown_timeout_seconds),
+	 .maximum = DAY_SECONDS,
+	 .initial = "5 min",
+	 .example = "5 min",
+	 .change = CONFIG_CHANGE_LIVE,
+	 .doc = "How long powering off waits for all guests together; who has not ended by "
+		"then is switched off."},
 };
 
 const struct config_table config_host_schema =
@@ -235,6 +247,51 @@ static const struct config_field restart_fields[] = {
 static const struct config_table restart_table =
 	CONFIG_TABLE(restart_fields, struct config_restart_limit, NULL);
 
+static const struct config_field start_fields[] = {
+	{.key = "order",
+	 .type = CONFIG_NUMBER,
+	 .offset = offsetof(struct config_start, order),
+	 .minimum = 1,
+	 .maximum = CONFIG_ORDER_MAX,
+	 .initial = "100",
+	 .change = CONFIG_CHANGE_LIVE,
+	 .doc = "Guests of a lower order are started before it."},
+	{.key = "delay",
+	 .type = CONFIG_DURATION,
+	 .offset = offsetof(struct config_start, delay_seconds),
+	 .maximum = HOUR_SECONDS,
+	 .initial = "0 s",
+	 .example = "5 s",
+	 .change = CONFIG_CHANGE_LIVE,
+	 .doc = "How long after those it is started."},
+};
+
+static const struct config_table start_table =
+	CONFIG_TABLE(start_fields, struct config_start, NULL);
+
+static const struct config_field shutdown_fields[] = {
+	{.key = "timeout",
+	 .type = CONFIG_DURATION,
+	 .offset = offsetof(struct config_shutdown, timeout_seconds),
+	 .maximum = DAY_SECONDS,
+	 .initial = "60 s",
+	 .example = "60 s",
+	 .change = CONFIG_CHANGE_LIVE,
+	 .doc = "How long it has, from when it is asked to shut down until it is switched off. "
+		"0 s: it is not asked."},
+	{.key = "order",
+	 .type = CONFIG_NUMBER,
+	 .offset = offsetof(struct config_shutdown, order),
+	 .minimum = 1,
+	 .maximum = CONFIG_ORDER_MAX,
+	 .change = CONFIG_CHANGE_LIVE,
+	 .doc = "Guests of a higher order are gone before it is asked. Without it: "
+		"`start.order`, so that the last to start is the first to go."},
+};
+
+static const struct config_table shutdown_table =
+	CONFIG_TABLE(shutdown_fields, struct config_shutdown, NULL);
+
 static const struct config_choice guest_consoles[] = {
 	{"serial", CONFIG_CONSOLE_SERIAL},
 	{"virtio", CONFIG_CONSOLE_VIRTIO},
@@ -333,6 +390,18 @@ static const struct config_field guest_fields[] = {
 	 .table = &restart_table,
 	 .example = "{count: 5, seconds: 60}",
 	 .doc = "A guest that restarts more often is stopped."},
+	{.key = "start",
+	 .type = CONFIG_KEYS,
+	 .offset = offsetof(struct guest_config, start),
+	 .table = &start_table,
+	 .example = "{order: 1, delay: 5 s}",
+	 .doc = "When it starts, among those that start with it."},
+	{.key = "shutdown",
+	 .type = CONFIG_KEYS,
+	 .offset = offsetof(struct guest_config, shutdown),
+	 .table = &shutdown_table,
+	 .example = "{timeout: 60 s}",
+	 .doc = "How it is shut down when the machine is, or when it is stopped."},
 	{.key = "debug_exit",
 	 .type = CONFIG_BOOL,
 	 .offset = offsetof(struct guest_config, debug_exit),

@@ -16,6 +16,7 @@ enum config_type {
 	CONFIG_BOOL,	 /* bool */
 	CONFIG_NUMBER,	 /* uint32_t, from minimum to maximum */
 	CONFIG_SIZE,	 /* uint64_t bytes, from minimum to maximum, a multiple of `multiple` */
+	CONFIG_DURATION, /* uint32_t seconds, from minimum to maximum */
 	CONFIG_CHOICE,	 /* a 4-byte enum or uint32_t, one of `choices` */
 	CONFIG_NAME,	 /* char[], a-z 0-9 and '-' */
 	CONFIG_TEXT,	 /* char[], printable ASCII */

@@ -5,6 +5,7 @@
  */
 #include "guests/config/value.h"
 #include "guests/config/address.h"
+#include "kernel/lib/duration.h"
 #include "kernel/lib/size.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -71,6 +72,12 @@ const char *config_expected(const struct config_field *field, char phrase[CONFIG
 		snprintf(phrase, CONFIG_PHRASE_MAX, "a size from %s to %s, such as %s",
 			 size_exact_text(field->minimum, low),
 			 size_exact_text(field->maximum, high), field->example);
+		break;
+	case CONFIG_DURATION:
+		snprintf(phrase, CONFIG_PHRASE_MAX,
+			 "a time from %s to %s, with s, min or h after it, such as %s",
+			 duration_text((uint32_t)field->minimum, low),
+			 duration_text((uint32_t)field->maximum, high), field->example);
 		break;
 	case CONFIG_CHOICE: list_choices(field->choices, phrase); break;
 	case CONFIG_NAME:
@@ -215,6 +222,25 @@ static int store_number(const struct config_field *field, const char *text, size
 	return 0;
 }
 
+static int store_duration(const struct config_field *field, const char *text, size_t length,
+			  void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	char word[DURATION_TEXT_BYTES];
+	uint32_t seconds;
+	bool good = length < sizeof(word) && !memchr(text, '\0', length);
+
+	if (good) {
+		memcpy(word, text, length);
+		word[length] = '\0';
+		good = duration_parse(word, &seconds) && seconds >= field->minimum &&
+		       seconds <= field->maximum;
+	}
+	if (!good)
+		return refuse(field, text, length, wrong);
+	memcpy(place, &seconds, sizeof(seconds));
+	return 0;
+}
+
 static int store_bool(const struct config_field *field, const char *text, size_t length,
 		      void *place, char wrong[CONFIG_PHRASE_MAX])
 {
@@ -352,11 +378,12 @@ int config_value(const struct config_field *field, const char *text, size_t leng
 {
 	static int (*const store[])(const struct config_field *, const char *, size_t, void *,
 				    char *) = {
-		[CONFIG_BOOL] = store_bool,	[CONFIG_NUMBER] = store_number,
-		[CONFIG_SIZE] = store_size,	[CONFIG_CHOICE] = store_choice,
-		[CONFIG_NAME] = store_name,	[CONFIG_TEXT] = store_text,
-		[CONFIG_FILE] = store_file,	[CONFIG_SOURCE] = store_source,
-		[CONFIG_UPLINK] = store_uplink, [CONFIG_MAC] = store_mac,
+		[CONFIG_BOOL] = store_bool,	    [CONFIG_NUMBER] = store_number,
+		[CONFIG_SIZE] = store_size,	    [CONFIG_CHOICE] = store_choice,
+		[CONFIG_NAME] = store_name,	    [CONFIG_TEXT] = store_text,
+		[CONFIG_FILE] = store_file,	    [CONFIG_SOURCE] = store_source,
+		[CONFIG_UPLINK] = store_uplink,	    [CONFIG_MAC] = store_mac,
+		[CONFIG_DURATION] = store_duration,
 	};
 
 	return store[field->type](field, text, length, (char *)target + field->offset, wrong);
@@ -394,6 +421,9 @@ const char *config_value_text(const struct config_field *field, const void *targ
 	case CONFIG_SIZE:
 		memcpy(&bytes, place, sizeof(bytes));
 		return bytes ? size_exact_text(bytes, room) : room;
+	case CONFIG_DURATION:
+		memcpy(&number, place, sizeof(number));
+		return duration_text(number, room);
 	case CONFIG_CHOICE:
 		memcpy(&number, place, sizeof(number));
 		return choice_word(field, number);

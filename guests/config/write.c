@@ -125,7 +125,8 @@ static void write_scalar(const struct writer *writer, const struct config_field 
 	switch (field->type) {
 	case CONFIG_BOOL:
 	case CONFIG_NUMBER: say(writer, words); break;
-	case CONFIG_SIZE: write_word(writer, words, !json); break;
+	case CONFIG_SIZE:
+	case CONFIG_DURATION: write_word(writer, words, !json); break;
 	case CONFIG_CHOICE:
 		write_word(writer, words,
 			   words[strspn(words, "0123456789")] == '\0' ||

@@ -10,6 +10,7 @@
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
 /* links: guests/config/diff.c guests/config/merge.c guests/config/text.c */
 /* links: guests/config/write.c */
+/* links: kernel/lib/duration.c */
 /* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */
 #include "guests/config/diff.h"
 #include "tests/unit/config_machine.h"

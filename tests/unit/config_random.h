@@ -73,6 +73,7 @@ static inline void random_value(const struct config_field *field, char *target)
 	switch (field->type) {
 	case CONFIG_BOOL: *(bool *)place = chance(2); break;
 	case CONFIG_NUMBER:
+	case CONFIG_DURATION:
 		number =
 			(uint32_t)(field->minimum +
 				   chance(chance(2) ? field->maximum - field->minimum + 1 : 3));

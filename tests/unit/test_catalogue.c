@@ -11,6 +11,7 @@
 /* links: guests/config/merge.c guests/config/plan.c guests/config/report.c */
 /* links: guests/config/schema.c guests/config/schema_devices.c guests/config/text.c */
 /* links: guests/config/tree.c guests/config/value.c guests/config/write.c */
+/* links: kernel/lib/duration.c */
 /* links: kernel/lib/size.c tests/unit/fail_malloc.c */
 #include "tests/unit/catalogue_house.h"
 
@@ -43,7 +44,7 @@ static void a_change_is_whole_or_none(void **state)
 	(void)state;
 	random_fit(now);
 	assert_int_equal(set(now), 0);
-	for (unsigned round = 0; round < 60; round++) {
+	for (unsigned round = 0; round < 90; round++) {
 		struct config *next = random_neighbour(now);
 		unsigned ran = running();
 		int err = -1;

@@ -11,6 +11,7 @@
 /* links: guests/config/merge.c guests/config/plan.c guests/config/report.c */
 /* links: guests/config/schema.c guests/config/schema_devices.c guests/config/text.c */
 /* links: guests/config/tree.c guests/config/value.c guests/config/write.c */
+/* links: kernel/lib/duration.c */
 /* links: kernel/lib/size.c tests/unit/fail_malloc.c */
 #include "tests/unit/catalogue_house.h"
 

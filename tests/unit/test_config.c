@@ -9,6 +9,7 @@
 /* links: guests/config/parse.c */
 /* links: guests/config/hint.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/tree.c guests/config/value.c */
+/* links: kernel/lib/duration.c */
 /* links: kernel/lib/size.c tools/check-config/keys.c */
 #include <stdio.h>
 #include <stdlib.h>

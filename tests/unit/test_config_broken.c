@@ -8,6 +8,7 @@
 /* links: guests/config/parse.c */
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/hint.c */
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
+/* links: kernel/lib/duration.c */
 /* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,6 +9,7 @@
 /* links: guests/config/hint.c guests/config/merge.c guests/config/report.c */
 /* links: guests/config/schema.c guests/config/schema_devices.c guests/config/text.c */
 /* links: guests/config/tree.c guests/config/value.c guests/config/write.c */
+/* links: kernel/lib/duration.c */
 /* links: guests/config/cpus.c kernel/lib/size.c */
 #include "tests/unit/config_parse.h"
 

@@ -4,6 +4,7 @@
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/explain.c */
 /* links: guests/config/hint.c guests/config/merge.c guests/config/report.c */
 /* links: guests/config/schema.c guests/config/schema_devices.c guests/config/text.c */
+/* links: kernel/lib/duration.c */
 /* links: guests/config/tree.c guests/config/value.c kernel/lib/size.c */
 #include "tests/unit/config_parse.h"
 

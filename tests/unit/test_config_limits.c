@@ -6,6 +6,7 @@
 /* links: guests/config/parse.c */
 /* links: guests/config/hint.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/tree.c guests/config/value.c */
+/* links: kernel/lib/duration.c */
 /* links: kernel/lib/size.c */
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,35 @@ static void limits_are_still_good(void **state)
 	config_free(least);
 	config_free(most);
 	config_free(kib);
+}
+
+/* The first and last of each that is good, and what stands there without it. */
+static void orders_and_times(void **state)
+{
+	struct config *config =
+		parse("host: {shutdown_timeout: 24 h}\nguests:\n"
+		      "- {name: a, memory: 8 MiB, boot: {kernel: 'esp:/k'},"
+		      " start: {order: 1, delay: 0s}, shutdown: {timeout: 0 s, order: 1000}}\n"
+		      "- {name: b, memory: 8 MiB, boot: {kernel: 'esp:/k'},"
+		      " start: {order: 1000, delay: 60 min}, shutdown: {timeout: 1440 min}}\n"
+		      "- {name: c, memory: 8 MiB, boot: {kernel: 'esp:/k'}}\n");
+
+	(void)state;
+	assert_int_equal(config->host.shutdown_timeout_seconds, 86400);
+	assert_int_equal(config->guests[0].start.order, 1);
+	assert_int_equal(config->guests[0].start.delay_seconds, 0);
+	assert_int_equal(config->guests[0].shutdown.timeout_seconds, 0);
+	assert_int_equal(config->guests[0].shutdown.order, 1000);
+	assert_int_equal(config->guests[1].start.delay_seconds, 3600);
+	assert_int_equal(config->guests[1].shutdown.timeout_seconds, 86400);
+	assert_int_equal(config->guests[1].shutdown.order, 1000); /* as it starts */
+	assert_int_equal(config->guests[2].start.order, 100);
+	assert_int_equal(config->guests[2].shutdown.order, 100);
+	assert_int_equal(config->guests[2].shutdown.timeout_seconds, 60);
+	config_free(config);
+	config = parse("guests: []");
+	assert_int_equal(config->host.shutdown_timeout_seconds, 300);
+	config_free(config);
 }
 
 /* A document of `count` guests; the caller frees it. */
@@ -262,6 +292,7 @@ int main(void)
 		cmocka_unit_test(json_is_the_same_document),
 		cmocka_unit_test(forms_of_a_file_that_are_fine),
 		cmocka_unit_test(limits_are_still_good),
+		cmocka_unit_test(orders_and_times),
 		cmocka_unit_test(as_many_guests_as_there_may_be),
 		cmocka_unit_test(large_documents_are_refused),
 		cmocka_unit_test(bad_bytes_have_a_place),

@@ -11,6 +11,7 @@
 /* links: guests/config/plan.c guests/config/plan_say.c guests/config/report.c */
 /* links: guests/config/schema.c guests/config/schema_devices.c guests/config/text.c */
 /* links: guests/config/tree.c guests/config/value.c guests/config/write.c */
+/* links: kernel/lib/duration.c */
 /* links: kernel/lib/size.c tests/unit/fail_malloc.c */
 #include "tests/unit/config_parse.h"
 
@@ -431,6 +432,17 @@ static void what_happens_is_said_with_its_reasons(void **state)
 	says("guests: []", "host: {name: h}\nguests: []", none_runs,
 	     "the host is changed, with effect from the machine's next start:\n"
 	     "  name: bulkhead, then h; it is read when the machine starts\n");
+	says("guests: []", "host: {shutdown_timeout: 1 min}\nguests: []", none_runs,
+	     "the host is changed:\n  shutdown_timeout: 5 min, then 60 s\n");
+	says("guests:\n" GUEST("a", "memory: 8 MiB"),
+	     "guests:\n" GUEST("a", "memory: 8 MiB, start: {order: 1, delay: 2 min}, "
+				    "shutdown: {timeout: 5 s}"),
+	     all_run,
+	     "guest 'a' is changed while it runs:\n"
+	     "  start.order: 100, then 1\n"
+	     "  start.delay: 0 s, then 2 min\n"
+	     "  shutdown.timeout: 60 s, then 5 s\n"
+	     "  shutdown.order: 100, then 1\n");
 }
 
 static void lists_and_derived_values_are_told_as_they_count(void **state)

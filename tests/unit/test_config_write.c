@@ -10,6 +10,7 @@
 /* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c */
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
 /* links: guests/config/text.c guests/config/tree.c guests/config/value.c */
+/* links: kernel/lib/duration.c */
 /* links: guests/config/write.c kernel/lib/size.c */
 #include "tests/unit/config_parse.h"
 
@@ -304,8 +305,9 @@ static void each_field_says_what_its_change_needs(void **state)
 {
 	(void)state;
 	demand_reasons(&config_schema);
-	/* what the control thread reads of a configuration each time that a guest ends */
-	assert_string_equal(live, "autostart on_crash on_reboot on_poweroff count seconds ");
+	/* what is read of a configuration each time that a guest ends, or is to end */
+	assert_string_equal(live, "shutdown_timeout autostart on_crash on_reboot on_poweroff "
+				  "count seconds order delay timeout order ");
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 /* links: guests/config/plan.c */
 /* links: guests/config/plan_say.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/text.c guests/config/tree.c */
+/* links: kernel/lib/duration.c */
 /* links: guests/config/value.c guests/config/write.c kernel/lib/size.c */
 /* links: tests/unit/fail_malloc.c */
 #include "tests/unit/config_parse.h"

@@ -13,6 +13,7 @@
 /* links: guests/config/hint.c */
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
 /* links: guests/config/tree.c guests/config/value.c guests/config/config.c */
+/* links: kernel/lib/duration.c */
 /* links: guests/config/derive.c kernel/lib/size.c */
 /* links: guests/events/event.c guests/events/actor.c tests/unit/fake_guests.c */
 /* links: tests/unit/fake_threads.c guests/views/sink.c */

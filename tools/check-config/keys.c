@@ -4,6 +4,7 @@
 #include "tools/check-config/keys.h"
 #include "guests/config/schema.h"
 #include "guests/config/value.h"
+#include "kernel/lib/duration.h"
 #include "kernel/lib/size.h"
 
 #define KEY_PATH_MAX 128
@@ -35,6 +36,10 @@ static void print_value(FILE *out, const struct config_field *field)
 	case CONFIG_SIZE:
 		fprintf(out, "size, %s to %s", size_exact_text(field->minimum, low),
 			size_exact_text(field->maximum, high));
+		break;
+	case CONFIG_DURATION:
+		fprintf(out, "time, %s to %s", duration_text((uint32_t)field->minimum, low),
+			duration_text((uint32_t)field->maximum, high));
 		break;
 	default: fputs(config_expected(field, phrase), out);
 	}
