@@ -200,6 +200,23 @@ static void start_again(struct follow *follow, const struct config_plan *plan)
 	}
 }
 
+/* Guests that were deleted while they did not run, and are there again by a step that starts
+ * what says autostart. */
+static void leave_stopped(struct follow *follow, const struct config_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->item_count; i++) {
+		const struct config_item *item = &plan->items[i];
+		struct guest *guest = item->part == CONFIG_PART_GUEST && !item->runs &&
+						      item->fate == CONFIG_FATE_DELETED
+					      ? guest_get(item->name)
+					      : NULL;
+
+		if (guest)
+			guest_stop(guest, follow->actor);
+		guest_put(guest);
+	}
+}
+
 /* Which CPUs a guest shares follows from others' pins: what is led back is not told by its own
  * configuration. */
 static int share_again(struct follow *follow, const struct config_plan *plan)
@@ -236,6 +253,7 @@ static int undo(struct follow *follow, const struct config *before,
 	if (!err)
 		err = share_again(follow, plan);
 	config_plan_free(&back);
+	leave_stopped(follow, plan);
 	start_again(follow, plan);
 	if (err)
 		log_error("config", "a change could not be undone: %s", why);
