@@ -2,7 +2,7 @@
 # QEMU 7.2 (Debian 12's 1:7.2+dfsg-7+deb12u18+b3), TCG: VMRUN does not load the interrupt shadow.
 #
 # One would expect a guest that is entered with INTERRUPT_SHADOW set in its VMCB to do one instruction
-# before it takes an interrupt (APM vol. 2, 15.21.5): a hypervisor that emulated or interrupted
+# before it takes an interrupt (APM vol. 2, 15.21, interrupt shadows): a hypervisor that emulated or interrupted
 # the guest right behind STI or MOV SS says so by that bit.
 #
 # Seen: the virtual interrupt that waits comes before the first instruction, with the bit and without it.

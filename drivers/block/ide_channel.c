@@ -1,5 +1,5 @@
 /* Commands and their ends: "Programming Interface for Bus Master IDE Controller"
- * (SFF-8038i 1.0), 2 and 3; ATA/ATAPI-7 volume 2 for what stands on the cable. */
+ * (SFF-8038i 1.0); ATA/ATAPI-7 volume 2 for what stands on the cable. */
 #include "drivers/block/ide_channel.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static void select_drive(const struct ide_channel *c, bool slave, unsigned high_
 	clock_delay_us(STATUS_DELAY_US);
 }
 
-/* From then on BSY is set until the drive is done: ATA/ATAPI-6, 7.15.6.1. */
+/* From then on BSY is set until the drive is done (ATA/ATAPI-6, Status register). */
 static void send_command(const struct ide_channel *c, enum ata_command command)
 {
 	out(c, COMMAND, command);
@@ -254,8 +254,8 @@ static void finish(struct ide_channel *c, uint8_t status, uint8_t bus_master)
 }
 
 /*
- * A drive clears BSY before it interrupts (ATA/ATAPI-6, 9.7): with it set, the interrupt meant
- * nothing, and the transfer under way goes on; stopping it would lose it (SFF-8038i, 2.1). The
+ * A drive clears BSY before it interrupts (ATA/ATAPI-6): with it set, the interrupt meant
+ * nothing, and the transfer under way goes on; stopping it would lose it (SFF-8038i). The
  * controller's bit is cleared before the drive is looked at, so that an interrupt that comes
  * meanwhile sets it again. Reading the status ends the drive's interrupt.
  */
