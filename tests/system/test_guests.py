@@ -30,6 +30,7 @@ PASSING = {
     "cr_reserved": 1,
     "interrupt_storm": 4,
     "interrupt_once": 4,
+    "interrupt_shadow": 4,
     "fpu_restore": 4,
     "smc": 2,
     "log_flood": 1,

@@ -31,6 +31,7 @@
 uint32_t fake_svm_asids;
 unsigned fake_svm_flushes;
 uint64_t fake_svm_refuse, fake_svm_refuse_next;
+unsigned fake_svm_shadow_interrupts;
 bool fake_svm_exits_in_shadow, fake_svm_no_xsetbv_exit, fake_svm_virq_undone;
 
 static uint32_t edx;
@@ -54,6 +55,7 @@ void fake_svm_start(uint32_t features, bool tcg)
 	fake_svm_asids = ASIDS;
 	fake_svm_flushes = 0;
 	fake_svm_refuse = fake_svm_refuse_next;
+	fake_svm_shadow_interrupts = 0;
 	fake_svm_no_xsetbv_exit = fake_svm_virq_undone = false;
 	memset(owner, 0, sizeof owner);
 	cpu_features.tcg = tcg;
@@ -184,6 +186,7 @@ struct run {
 	struct model *m;
 	struct vmcb *v;
 	bool virq_undone;
+	bool shadow_forgotten; /* QEMU's: the VMCB's is not loaded (findings/) */
 };
 
 static bool leave(struct run *r, uint64_t code, uint64_t info_1, uint64_t info_2, bool insn)
@@ -215,20 +218,20 @@ static bool delivered(struct run *r, uint64_t event)
 	return false;
 }
 
+static bool in_shadow(const struct model *m)
+{
+	return m->by_sti || m->by_mov_ss;
+}
+
 /* APM vol. 2 15.21.4: above TPR, IF set, and not in a shadow. */
 static bool virtual_interrupt_due(const struct run *r)
 {
 	const struct model *m = r->m;
 	uint64_t v = r->v->vintr;
 
-	return v & VINTR_IRQ && !r->virq_undone && m->rflags & RFLAGS_IF && !m->by_sti &&
-	       !m->by_mov_ss &&
+	return v & VINTR_IRQ && !r->virq_undone && m->rflags & RFLAGS_IF &&
+	       (!in_shadow(m) || r->shadow_forgotten) &&
 	       (v & VINTR_IGN_TPR || (v >> VINTR_PRIO_SHIFT & 0xf) > (v & 0xf));
-}
-
-static bool in_shadow(const struct model *m)
-{
-	return m->by_sti || m->by_mov_ss;
 }
 
 /* What comes between two instructions. */
@@ -248,8 +251,13 @@ static bool leave_before_insn(struct run *r)
 		m->host_nmi = false;
 		return leave(r, SVM_EXIT_NMI, 0, 0, false);
 	}
-	/* None is recognized in a shadow (APM vol. 2 15.21.5). */
-	if (m->host_interrupt && (!in_shadow(m) || fake_svm_exits_in_shadow)) {
+	if (in_shadow(m) && fake_svm_shadow_interrupts) {
+		fake_svm_shadow_interrupts--;
+		m->host_interrupt = true;
+	}
+	/* None is recognized in a shadow (APM vol. 2 15.21, interrupt shadows), but by QEMU. */
+	if (m->host_interrupt &&
+	    (!in_shadow(m) || fake_svm_exits_in_shadow || cpu_features.tcg)) {
 		m->host_interrupt = false;
 		return leave(r, SVM_EXIT_INTR, 0, 0, false);
 	}
@@ -387,6 +395,18 @@ static bool exits(struct run *r, const struct model_insn *insn)
 	}
 }
 
+/* For as long as an instruction takes: what was to come behind one does. */
+static void time_passes(struct model *m)
+{
+	struct timer *timer = &svm_of(m->vcpu)->tcg.behind_shadow;
+
+	if (!timer_armed(timer))
+		return;
+	timer_cancel(timer);
+	timer->fn(timer);
+	m->host_interrupt = true;
+}
+
 /* One instruction; true where the guest has exited. */
 static bool step(struct run *r)
 {
@@ -396,6 +416,8 @@ static bool step(struct run *r)
 
 	if (exits(r, insn))
 		return true;
+	r->shadow_forgotten = false;
+	time_passes(m);
 	if (insn->op == M_HLT)
 		model_fail("the CPU halts in the guest");
 	if (insn->op == M_XSETBV) {
@@ -418,22 +440,35 @@ static bool step(struct run *r)
 	return !delivered(r, EVENT_VALID | EVENT_TYPE_EXCEPTION << EVENT_TYPE_SHIFT | 1);
 }
 
+/* QEMU's does not load the shadow, which is there all the same. */
+static void load_shadow(struct run *r)
+{
+	struct model *m = r->m;
+
+	if (!cpu_features.tcg || m->rip != r->v->rip) {
+		/* A shadow is one in the VMCB, whatever cast it. */
+		m->by_sti = !cpu_features.tcg && r->v->interrupt_shadow & 1;
+		m->by_mov_ss = false;
+	}
+	r->shadow_forgotten = cpu_features.tcg && in_shadow(m);
+}
+
 static void load(struct model *m, const struct vmcb *v)
 {
 	m->rip = v->rip;
 	m->rflags = v->rflags;
 	m->cs_base = v->cs.attributes & SEG_ATTR_LONG ? 0 : v->cs.base;
 	m->cr0 = v->cr0;
-	/* A shadow is one in the VMCB, whatever cast it. */
-	m->by_sti = v->interrupt_shadow & 1;
-	m->by_mov_ss = false;
 }
 
-static void store(const struct model *m, struct vmcb *v)
+static void store(const struct run *r)
 {
+	const struct model *m = r->m;
+	struct vmcb *v = r->v;
+
 	v->rip = m->rip;
 	v->rflags = m->rflags;
-	v->interrupt_shadow = m->by_sti || m->by_mov_ss;
+	v->interrupt_shadow = in_shadow(m) && !r->shadow_forgotten;
 	v->rax = m->vcpu->regs[RAX];
 	v->cpl = m->frames ? 0 : v->cpl;
 	m->vcpu->regs[RAX] = m->vcpu->regs[RSP] = POISON;
@@ -444,8 +479,9 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 {
 	struct vmcb *v = directmap(vmcb_phys);
 	const struct vmcb *host = directmap(host_vmcb_phys);
-	struct run r = {model_of(vcpu), v, fake_svm_virq_undone && v->vintr & VINTR_IRQ};
+	struct run r = {.m = model_of(vcpu), .v = v};
 
+	r.virq_undone = fake_svm_virq_undone && v->vintr & VINTR_IRQ;
 	if (r.virq_undone)
 		fake_svm_virq_undone = false;
 	rule(!fake_cpu->interrupts, "interrupts are on");
@@ -458,11 +494,12 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 	vcpu->regs[RAX] = v->rax;
 	r.m->entries++;
 	v->exit_int_info = v->next_rip = 0;
+	load_shadow(&r);
 	load(r.m, v);
 	if (fake_svm_refuse) {
 		v->exit_code = fake_svm_refuse;
 		fake_svm_refuse = 0;
-		store(r.m, v);
+		store(&r);
 		return;
 	}
 	check_state(v);
@@ -470,5 +507,5 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys)
 		while (!leave_before_insn(&r) && !step(&r))
 			;
 	r.m->host_interrupt = false; /* the host takes it, whatever it was that exited */
-	store(r.m, v);
+	store(&r);
 }

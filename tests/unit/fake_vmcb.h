@@ -20,6 +20,8 @@ extern uint32_t fake_svm_asids;
 extern unsigned fake_svm_flushes; /* of the whole TLB */
 /* VMRUN is to refuse the next state, with this exit code; 0: none. */
 extern uint64_t fake_svm_refuse, fake_svm_refuse_next; /* that of the next start */
+/* So many host interrupts come within the next shadows. */
+extern unsigned fake_svm_shadow_interrupts;
 /* A host interrupt exits in an interrupt shadow, too. */
 extern bool fake_svm_exits_in_shadow;
 /* QEMU 7.2: XSETBV does not exit. */

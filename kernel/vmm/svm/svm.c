@@ -136,6 +136,7 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 	vmcb->vintr = VINTR_MASKING;
 	vmcb->np_enable = 1;
 	vmcb->n_cr3 = vcpu->vm->gmem.nested.root_phys;
+	svm_tcg_init(sv);
 	return 0;
 }
 
@@ -145,6 +146,7 @@ static void svm_vcpu_fini(struct vcpu *vcpu)
 
 	if (!sv)
 		return;
+	svm_tcg_fini(sv);
 	if (sv->vmcb_phys)
 		frames_free(sv->vmcb_phys, 0, &vcpu->vm->account);
 	heap_free(sv);
@@ -192,7 +194,6 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	struct svm_cpu *sc = cpu_this()->backend;
 	struct vmcb *vmcb = sv->vmcb;
 	uint64_t tpr = vlapic_get_cr8(vcpu->lapic);
-	bool virq = vmcb->vintr & VINTR_IRQ;
 
 	if (unlikely(sv->cpu != sc || sv->generation != sc->generation || sv->flush))
 		assign_asid(sv, sc);
@@ -202,6 +203,8 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vmcb->rsp = vcpu->regs[RSP];
 	vmcb->rip = vcpu->rip;
 	vmcb->rflags = vcpu->rflags;
+	if (unlikely(cpu_features.tcg))
+		svm_tcg_entering(vcpu);
 
 	svm_vmrun(vcpu, sv->vmcb_phys, sc->host_vmcb_phys);
 	vcpu->regs[RAX] = vmcb->rax;
@@ -210,7 +213,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vcpu->rflags = vmcb->rflags;
 	vmcb->event_inj = 0;
 	vmcb->tlb_control = 0;
-	if (unlikely(virq && cpu_features.tcg))
+	if (unlikely(cpu_features.tcg))
 		svm_tcg_exited(vcpu);
 	if (unlikely((vmcb->vintr & VINTR_TPR_MASK) != tpr))
 		vlapic_set_cr8(vcpu->lapic, vmcb->vintr & 0xf);
@@ -231,10 +234,10 @@ static bool svm_can_inject(struct vcpu *vcpu, enum vmevent_kind kind)
 /* A virtual interrupt does not exit before IF is set, which an NMI does not wait for; and
  * behind an event that goes in at this entry IF may be clear. An interrupt of our own that is
  * pending at entry exits behind that event, or behind the instruction in the shadow, where none
- * is recognized (APM vol. 2 15.21.5); where something else exits first, the next entry asks
- * again. A CPU that exits for it before that instruction would not get on: one try for each
- * place, and then the next exit will do. QEMU's may take a pending interrupt before what
- * EVENTINJ brings (tcg.c). */
+ * is recognized (APM vol. 2 15.21, interrupt shadows); where something else exits first, the
+ * next entry asks again. A CPU that exits for it before that instruction would not get on: one
+ * try for each place, and then the next exit will do. QEMU's may take a pending interrupt
+ * before what EVENTINJ brings (tcg.c). */
 static void exit_soon(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = svm_of(vcpu);
@@ -258,9 +261,14 @@ static void svm_request_window(struct vcpu *vcpu, enum vmevent_kind kind)
 		return; /* IRET is intercepted since that NMI went in */
 	if (unlikely(sv->stepping_iret))
 		return; /* what ends the step exits: a handler must not find our TF */
+	if (unlikely(cpu_features.tcg && sv->vmcb->interrupt_shadow & 1 &&
+		     !sv->vmcb->event_inj)) {
+		svm_tcg_exit_behind_shadow(sv);
+		return;
+	}
 	if (kind == VMEVENT_NMI && (!(vcpu->rflags & RFLAGS_IF) || sv->vmcb->event_inj))
 		exit_soon(vcpu);
-	if (unlikely(sv->offered)) {
+	if (unlikely(sv->tcg.offered)) {
 		sv->vmcb->intercepts[0] |= INTERCEPT_IRET; /* that of its handler */
 		return;
 	}
@@ -432,7 +440,7 @@ static void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *in)
 	vmcb->event_inj = 0;
 	vmcb->intercepts[0] &= ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
 	vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
-	sv->nmi_blocked = sv->stepping_iret = sv->offered = false;
+	sv->nmi_blocked = sv->stepping_iret = sv->tcg.offered = false;
 	sv->kicked_at = UINT64_MAX;
 }
 

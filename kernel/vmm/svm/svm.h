@@ -3,6 +3,7 @@
 #ifndef KERNEL_VMM_SVM_SVM_H
 #define KERNEL_VMM_SVM_SVM_H
 
+#include "kernel/sched/timer.h"
 #include "kernel/vmm/backend.h"
 #include "kernel/vmm/svm/vmcb.h"
 #include "kernel/vmm/vcpu.h"
@@ -13,6 +14,17 @@ struct svm_cpu {
 	uint64_t hsave_phys;
 	uint64_t generation; /* of ASIDs: all of older ones are flushed */
 	uint32_t next_asid;
+};
+
+/* What tcg.c keeps of a vCPU. */
+struct svm_tcg {
+	bool offered; /* V_IRQ is an interrupt for the guest, and no window */
+	/* Of the last entry: whether V_IRQ was set, and whether an interrupt shadow held for
+	 * the instruction at `rip`. */
+	bool virq, in_shadow;
+	uint64_t rip;
+	unsigned shadow_exits;	    /* that found it there again, in a row */
+	struct timer behind_shadow; /* exits, once that instruction has run */
 };
 
 /* One vCPU's. Touched by its own thread; `flush` by anyone. */
@@ -28,7 +40,7 @@ struct svm_vcpu {
 	bool guests_step;   /* by the guest's own TF */
 	uint64_t kicked_at; /* RIP where an exit for an NMI was asked for last; or UINT64_MAX */
 	bool umip;	    /* CR4.UMIP, where the CPU has none */
-	bool offered;	    /* V_IRQ is an interrupt for the guest (tcg.c), and no window */
+	struct svm_tcg tcg;
 };
 
 /* CPUID 0x8000000A, read at probe. */
@@ -53,10 +65,14 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys);
 /* The VMCB's exit fields to the neutral record; keeps an interrupted event in vcpu->event. */
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit);
 
-/* What QEMU's TCG needs done otherwise: choosing CPUs for guests, injecting an interrupt, and
- * after the exit of a guest that was entered with V_IRQ set. */
+/* What QEMU's TCG needs done otherwise: choosing CPUs for guests, injecting an interrupt,
+ * asking for an exit behind an interrupt shadow, and before and after each run of the guest. */
 bool svm_tcg_shuns_cpu(unsigned cpu);
+void svm_tcg_init(struct svm_vcpu *sv);
+void svm_tcg_fini(struct svm_vcpu *sv);
 void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector);
+void svm_tcg_exit_behind_shadow(struct svm_vcpu *sv);
+void svm_tcg_entering(struct vcpu *vcpu);
 void svm_tcg_exited(struct vcpu *vcpu);
 
 /* MSR and I/O permission maps: everything intercepted but what is listed. 0 or -ENOMEM. */

@@ -1,6 +1,6 @@
 /*
  * What QEMU's TCG, 7.2 at least, does wrong to guests and their host, and what is done about
- * it.
+ * it; findings/ shows it.
  *
  * Whenever a CPU restores x87 state (XRSTOR, FXRSTOR, FLDENV), cpu_clear_ignne() reads, changes
  * and writes the flags in which the first CPU, whichever did it, keeps GIF and whether nested
@@ -24,15 +24,45 @@
  *
  * A guest's own write of CR8 while V_IRQ is set ends QEMU by an assertion, as it changes the
  * CPU's interrupts without the lock. So each exits, and is done here.
+ *
+ * VMRUN does not load the interrupt shadow, and a host interrupt exits within one (where the
+ * guest's interrupts are virtual, the host's ask for the host's IF alone). STI and HLT would be
+ * torn apart by it: what waits comes first, and the guest sleeps with nothing to wake it. So a
+ * shadow lasts here until RIP moves, and no window is opened in it: a timer exits instead,
+ * later than one instruction takes.
  */
 #include "kernel/cpu/apic.h"
+#include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/svm/svm.h"
+
+/* One instruction has run by then. */
+#define BEHIND_SHADOW_NS 20000u
+
+/* The instruction at the same place may be one that jumps to itself: then a shadow that lasted
+ * for ever would shut interrupts out. As many exits that all come before it are not met. */
+#define SHADOW_EXITS_MAX 64u
 
 /* QEMU's first CPU is the boot processor, our CPU 0. */
 bool svm_tcg_shuns_cpu(unsigned cpu)
 {
 	return cpu_features.tcg && cpu == 0 && cpu_count > 1;
+}
+
+/* The timer's interrupt has made the guest exit, which is all that is wanted of it. */
+static void exited(struct timer *timer)
+{
+	(void)timer;
+}
+
+void svm_tcg_init(struct svm_vcpu *sv)
+{
+	timer_init(&sv->tcg.behind_shadow, exited);
+}
+
+void svm_tcg_fini(struct svm_vcpu *sv)
+{
+	timer_cancel(&sv->tcg.behind_shadow);
 }
 
 void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector)
@@ -42,25 +72,61 @@ void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector)
 	vmcb->vintr &= ~(0xffull << VINTR_VECTOR_SHIFT);
 	vmcb->vintr |= VINTR_IRQ_ABOVE_TPR | (uint64_t)vector << VINTR_VECTOR_SHIFT;
 	vmcb->intercepts[0] &= ~(uint32_t)INTERCEPT_VINTR;
-	sv->offered = true;
+	sv->tcg.offered = true;
+}
+
+void svm_tcg_exit_behind_shadow(struct svm_vcpu *sv)
+{
+	timer_arm(&sv->tcg.behind_shadow, clock_now_ns() + BEHIND_SHADOW_NS);
+}
+
+/* What EVENTINJ brings ends a shadow. */
+void svm_tcg_entering(struct vcpu *vcpu)
+{
+	struct svm_vcpu *sv = svm_of(vcpu);
+	const struct vmcb *vmcb = sv->vmcb;
+
+	sv->tcg.virq = vmcb->vintr & VINTR_IRQ;
+	sv->tcg.in_shadow = vmcb->interrupt_shadow & 1 && !vmcb->event_inj;
+	sv->tcg.rip = vcpu->rip;
+	if (likely(!sv->tcg.in_shadow))
+		sv->tcg.shadow_exits = 0;
+}
+
+static void keep_shadow(struct vcpu *vcpu)
+{
+	struct svm_tcg *tcg = &svm_of(vcpu)->tcg;
+
+	if (vcpu->rip == tcg->rip && ++tcg->shadow_exits < SHADOW_EXITS_MAX)
+		svm_of(vcpu)->vmcb->interrupt_shadow |= 1;
 }
 
 /* After an exit of a guest that was entered with V_IRQ set. An interrupt that was not taken is
  * held for the next entry that may take it: what the guest has done since is its own, an
  * exception for one, and must not take its place. One whose delivery began and was interrupted
  * has V_IRQ set as well; that exit reports it. */
-void svm_tcg_exited(struct vcpu *vcpu)
+static void take_offer_back(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = svm_of(vcpu);
 	struct vmcb *vmcb = sv->vmcb;
 
 	apic_look_again();
-	if (!sv->offered)
+	if (!sv->tcg.offered)
 		return;
-	sv->offered = false;
+	sv->tcg.offered = false;
 	if (vmcb->vintr & VINTR_IRQ && !(vmcb->exit_int_info & EVENT_VALID)) {
 		vcpu->held = true;
 		vcpu->held_vector = (uint8_t)(vmcb->vintr >> VINTR_VECTOR_SHIFT);
 	}
 	vmcb->vintr &= ~VINTR_IRQ;
+}
+
+void svm_tcg_exited(struct vcpu *vcpu)
+{
+	const struct svm_tcg *tcg = &svm_of(vcpu)->tcg;
+
+	if (unlikely(tcg->in_shadow))
+		keep_shadow(vcpu);
+	if (tcg->virq)
+		take_offer_back(vcpu);
 }
