@@ -12,7 +12,7 @@ static EFI_HANDLE self;
 void say_begin(EFI_HANDLE image)
 {
 	self = image;
-	Print(L"Bulkhead: loading\r\n");
+	Print(L"Bulkhead %a: loading\r\n", version_text);
 }
 
 static void wait_for_key(void)

@@ -11,6 +11,9 @@
 
 /* `Print` of GNU-EFI serves for ordinary lines: %s is CHAR16 *, %a is char *, %r a status. */
 
+/* "0.1.0 (build 3483d9d41c2e)"; made by tools/make/version. */
+extern const char version_text[];
+
 /* Greets, and remembers whom refuse() ends; before anything else is said. */
 void say_begin(EFI_HANDLE image);
 

@@ -33,6 +33,8 @@
 #include "kernel/io/irq.h"
 #include "kernel/io/rtc.h"
 #include "kernel/io/storage.h"
+#include "kernel/lib/plural.h"
+#include "kernel/lib/version.h"
 #include "kernel/log/fbcon.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
@@ -50,6 +52,7 @@ static void start_log(void)
 {
 	struct serial *ports[] = {&serial_com1, &serial_com2};
 
+	log_info("boot", "Bulkhead %s", version_text);
 	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
 		if (serial_init(ports[i]) == 0)
 			log_attach(&ports[i]->sink);
@@ -154,8 +157,8 @@ static void start_cpus(uint64_t trampoline_phys)
 		panic("no memory to start the other CPUs");
 	smp_start(&plan);
 	vmap_free(trampoline);
-	log_info("smp", "%u of %u CPUs run: %s", cpu_count, acpi_machine.cpu_count,
-		 cpu_features.brand);
+	log_info("smp", "%u of %u CPU%s run: %s", cpu_count, acpi_machine.cpu_count,
+		 plural(acpi_machine.cpu_count), cpu_features.brand);
 }
 
 static void start_vmm(void)

@@ -6,6 +6,7 @@
 #include "drivers/block/bounce.h"
 #include "drivers/block/queue.h"
 #include "kernel/cpu/clock.h"
+#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 
@@ -35,7 +36,8 @@ void block_host_log(struct block_host *h, const char *who, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	if (unlogged)
-		log_warn(who, "%s (and %u troubles before it)", text, unlogged);
+		log_warn(who, "%s (and %u trouble%s before it)", text, unlogged,
+			 plural(unlogged));
 	else
 		log_warn(who, "%s", text);
 }

@@ -4,6 +4,7 @@
 
 #include "drivers/bus/pci_internal.h"
 #include "drivers/bus/pci_regs.h"
+#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/hostmap.h"
 
@@ -19,7 +20,7 @@ void pci_init(void)
 		pci_scan_segment(segment, &devices);
 	list_for_each(d, &devices, struct pci_device, link) count++;
 	segment = pci_config_segment(0);
-	log_info("pci", "%u functions, configured by %s", count,
+	log_info("pci", "%u function%s, configured by %s", count, plural(count),
 		 segment->ecam ? "memory (ECAM)" : "ports");
 }
 

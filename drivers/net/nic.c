@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "kernel/cpu/clock.h"
+#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 
@@ -136,7 +137,8 @@ static void log_reset(struct nic *nic, const char *why)
 		return;
 	}
 	if (nic->unlogged)
-		log_warn(nic->dev.name, "%s: reset (and %u times before)", why, nic->unlogged);
+		log_warn(nic->dev.name, "%s: reset (and %u time%s before)", why, nic->unlogged,
+			 plural(nic->unlogged));
 	else
 		log_warn(nic->dev.name, "%s: reset", why);
 	nic->unlogged = 0;

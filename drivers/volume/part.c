@@ -9,6 +9,7 @@
 #include "drivers/volume/partition.h"
 #include "drivers/volume/sources.h"
 #include "drivers/volume/why.h"
+#include "kernel/lib/plural.h"
 #include "kernel/lib/size.h"
 #include "kernel/log/log.h"
 
@@ -155,7 +156,7 @@ void part_log(void)
 			continue;
 		if (table.kind)
 			log_info("disk", "%s: %s with %u partition%s", disk->name, table.kind,
-				 table.count, table.count == 1 ? "" : "s");
+				 table.count, plural(table.count));
 		if (table.fault[0])
 			log_warn("disk", "%s: %s", disk->name, table.fault);
 		partitions_free(&table);

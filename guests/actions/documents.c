@@ -12,6 +12,7 @@
 #include "guests/catalogue/catalogue.h"
 #include "guests/config/schema.h"
 #include "kernel/io/files.h"
+#include "kernel/lib/plural.h"
 
 #define WHICH                                                                                \
 	"Say which document: a file of the boot partition, as it was when the machine "      \
@@ -167,8 +168,8 @@ static bool cancelled(void *waiter)
 
 static void progress(void *waiter, uint32_t steps, uint32_t of)
 {
-	job_progress(((struct action_call *)waiter)->job, steps, of, "%u of %u steps are done",
-		     (unsigned)steps, (unsigned)of);
+	job_progress(((struct action_call *)waiter)->job, steps, of, "%u of %u step%s %s done",
+		     (unsigned)steps, (unsigned)of, plural(of), of == 1 ? "is" : "are");
 }
 
 /* Carries it out: says what that did, and whether it is kept. */

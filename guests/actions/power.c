@@ -9,6 +9,7 @@
 #include "guests/guest/guest.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/lock.h"
+#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 
@@ -103,8 +104,8 @@ static void wait_for_guests(struct job *job)
 	while (running && look().count == 1 && !job_cancelled(job) &&
 	       clock_now_ns() < deadline) {
 		total = MAX(total, running);
-		job_progress(job, total - running, total, "waiting for %u of %u guests",
-			     running, total);
+		job_progress(job, total - running, total, "waiting for %u of %u guest%s",
+			     running, total, plural(total));
 		thread_block_until(clock_now_ns() + SHUTDOWN_POLL_NS);
 		running = count_running();
 	}

@@ -7,6 +7,7 @@
 #include "guests/config/schema.h"
 #include "guests/events/event.h"
 #include "kernel/io/volume.h"
+#include "kernel/lib/plural.h"
 #include "kernel/lib/size.h"
 
 #define STRIPES_MAX 128
@@ -103,9 +104,8 @@ static void say_group(void *arg, const struct volume_group *group)
 	next_line(visit);
 	visit->groups++;
 	action_say(visit->call, "%-16s %s on %u disk%s, %s free, %u volume%s", group->name,
-		   size_text(group->bytes, all), group->disks, group->disks == 1 ? "" : "s",
-		   size_text(group->free_bytes, rest), group->volumes,
-		   group->volumes == 1 ? "" : "s");
+		   size_text(group->bytes, all), group->disks, plural(group->disks),
+		   size_text(group->free_bytes, rest), group->volumes, plural(group->volumes));
 	if (*group->why)
 		action_say(visit->call, "\n  %s %s.", group->name, group->why);
 }

@@ -5,6 +5,7 @@
  */
 #include "guests/config/check.h"
 #include "guests/config/value.h"
+#include "kernel/lib/plural.h"
 #include "kernel/lib/size.h"
 #include <errno.h>
 #include <stdio.h>
@@ -99,10 +100,10 @@ static void check_pinned(const struct checker *checker, const struct guest_confi
 	if (cpus->count != cpus->pin_count)
 		config_report_add(
 			checker->report, cpus->pin_mark,
-			"%scpus.pin names %u CPUs for %u vCPUs; name one for each, or "
+			"%scpus.pin names %u CPU%s for %u vCPU%s; name one for each, or "
 			"write 'count: %u'",
-			owner, (unsigned)cpus->pin_count, (unsigned)cpus->count,
-			(unsigned)cpus->pin_count);
+			owner, (unsigned)cpus->pin_count, plural(cpus->pin_count),
+			(unsigned)cpus->count, plural(cpus->count), (unsigned)cpus->pin_count);
 	check_beside_pin(checker, guest, "allowed", cpus->allowed_mark);
 	check_beside_pin(checker, guest, "weight", cpus->weight_mark);
 	check_beside_pin(checker, guest, "cap", cpus->cap_mark);

@@ -2,6 +2,7 @@
 #include "guests/config/explain.h"
 #include "guests/config/text.h"
 #include "guests/config/value.h"
+#include "kernel/lib/plural.h"
 #include "kernel/lib/size.h"
 #include <string.h>
 
@@ -178,9 +179,11 @@ static void tell_its_cpus(struct teller *teller, const struct guest_config *gues
 	char text[CONFIG_CPUS_TEXT];
 
 	begin(teller);
-	config_text_say(&teller->text, "%u vCPUs on %s, %s", (unsigned)guest->cpus.count,
-			config_cpus_text(&set, text),
-			guest->cpus.pin_count ? "which are its own" : "shared");
+	config_text_say(&teller->text, "%u vCPU%s on %s, %s", (unsigned)guest->cpus.count,
+			plural(guest->cpus.count), config_cpus_text(&set, text),
+			!guest->cpus.pin_count	 ? "shared"
+			: guest->cpus.count == 1 ? "which is its own"
+						 : "which are its own");
 	end(teller);
 }
 

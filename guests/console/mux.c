@@ -20,6 +20,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/lib/lock.h"
+#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 
@@ -385,8 +386,9 @@ static uint64_t tidy_up(void)
 	char text[80];
 
 	if (screen.log_unseen && !screen.solo && screen_room(&screen)) {
-		snprintf(text, sizeof text, "-- %u lines of the log are not shown here --",
-			 screen.log_unseen);
+		snprintf(text, sizeof text, "-- %u line%s of the log %s not shown here --",
+			 screen.log_unseen, plural(screen.log_unseen),
+			 screen.log_unseen == 1 ? "is" : "are");
 		screen.log_unseen = 0;
 		screen_note(&screen, text);
 	}

@@ -7,6 +7,7 @@
 #include "guests/console/text.h"
 #include "guests/views/guest.h"
 #include "guests/views/machine.h"
+#include "kernel/lib/plural.h"
 
 typedef unsigned long long ull;
 
@@ -17,9 +18,12 @@ static bool runs(const struct guest_view *guest)
 
 void report_machine(struct sink *to, const struct machine_view *machine)
 {
-	sink_print(to, "Bulkhead, a type-1 hypervisor: %s on %llu CPUs (%s), up %s\n",
+	sink_print(to, "Bulkhead %s%s%s%s, a type-1 hypervisor: %s on %llu CPU%s (%s), up %s\n",
+		   machine->version, machine->build[0] ? " (build " : "", machine->build,
+		   machine->build[0] ? ")" : "",
 		   machine->backend[0] ? machine->backend : "no virtualisation",
-		   (ull)machine->cpus, machine->cpu_model, text_time(machine->uptime_ns).bytes);
+		   (ull)machine->cpus, plural(machine->cpus), machine->cpu_model,
+		   text_time(machine->uptime_ns).bytes);
 }
 
 void report_list(struct sink *to, const struct view_rows *guests)
@@ -74,9 +78,9 @@ static void say_small_devices(struct sink *to, const struct guest_view *guest)
 		   text_size(guest->console.printed_bytes).bytes,
 		   text_size(guest->console.typed_bytes).bytes,
 		   guest->console.virtio ? "virtio console" : "serial port");
-	sink_print(to, "  random bytes: %s in %llu requests, waits for the limit %llu\n",
+	sink_print(to, "  random bytes: %s in %llu request%s, waits for the limit %llu\n",
 		   text_size(guest->rng.random_bytes).bytes, (ull)guest->rng.requests,
-		   (ull)guest->rng.throttled);
+		   plural(guest->rng.requests), (ull)guest->rng.throttled);
 	if (balloon->driven)
 		sink_print(to, "  balloon: %s in it, of these %s with the pool for guests\n",
 			   text_size(balloon->inflated_bytes).bytes,

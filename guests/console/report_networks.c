@@ -1,10 +1,12 @@
 /* NICs, networks and their ports for people. */
 #include "guests/console/report_networks.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "guests/console/text.h"
 #include "guests/views/networks.h"
+#include "kernel/lib/plural.h"
 
 typedef unsigned long long ull;
 
@@ -40,21 +42,24 @@ static void say_drops(struct sink *to, const struct view_count *drops, uint32_t 
 
 static void say_network(struct sink *to, const struct network_view *network)
 {
+	char vlan[12] = "none";
+
+	if (network->vlan)
+		snprintf(vlan, sizeof vlan, "%u", (unsigned)network->vlan);
 	if (network->isolated)
-		sink_print(to, "%s: isolated, MTU %u, %u stations\n", network->name,
-			   (unsigned)network->mtu, (unsigned)network->stations);
+		sink_print(to, "%s: isolated", network->name);
 	else
-		sink_print(to, "%s: on %s, link %s, VLAN %u, MTU %u, %u stations\n",
-			   network->name, network->uplink, network->link_up ? "up" : "down",
-			   (unsigned)network->vlan, (unsigned)network->mtu,
-			   (unsigned)network->stations);
+		sink_print(to, "%s: on %s, link %s, VLAN %s", network->name, network->uplink,
+			   network->link_up ? "up" : "down", vlan);
+	sink_print(to, ", MTU %u, %u station%s\n", (unsigned)network->mtu,
+		   (unsigned)network->stations, plural(network->stations));
 	if (!network->isolated)
 		sink_print(to,
-			   "    from outside %llu (%s), cut into %llu segments; to it %llu "
+			   "    from outside %llu (%s), cut into %llu segment%s; to it %llu "
 			   "(%s)\n",
 			   (ull)network->rx_packets, text_size(network->rx_bytes).bytes,
-			   (ull)network->segments, (ull)network->tx_packets,
-			   text_size(network->tx_bytes).bytes);
+			   (ull)network->segments, plural(network->segments),
+			   (ull)network->tx_packets, text_size(network->tx_bytes).bytes);
 	say_drops(to, network->drops, network->drop_count);
 }
 
@@ -68,17 +73,18 @@ static void say_port(struct sink *to, const struct port_view *port)
 {
 	sink_print(to, "  %s: %s, %s", port->name, port->mac, port->state);
 	if (port->filtered && port->addresses)
-		sink_print(to, ", filter of %u addresses", (unsigned)port->addresses);
+		sink_print(to, ", filter of %u address%s", (unsigned)port->addresses,
+			   port->addresses == 1 ? "" : "es");
 	else
 		sink_text(to, port->filtered ? ", filter" : ", no filter");
 	say_limit(to, "sends", port->tx_limit_bytes_per_second);
 	say_limit(to, "receives", port->rx_limit_bytes_per_second);
 	sink_print(to,
 		   "\n    received %llu (%s), sent %llu (%s), waiting %u, cut into %llu "
-		   "segments\n",
+		   "segment%s\n",
 		   (ull)port->rx_packets, text_size(port->rx_bytes).bytes,
 		   (ull)port->tx_packets, text_size(port->tx_bytes).bytes,
-		   (unsigned)port->queued, (ull)port->segments);
+		   (unsigned)port->queued, (ull)port->segments, plural(port->segments));
 	say_drops(to, port->drops, port->drop_count);
 }
 

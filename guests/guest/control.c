@@ -16,6 +16,7 @@
 #include "guests/launch/devices.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/io/storage.h"
+#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
@@ -73,8 +74,9 @@ static void run(struct guest *g)
 	g->launch = g->worker.launch;
 	g->starts++;
 	describe_cpus(&g->config, cpu_list, sizeof cpu_list);
-	log_info(g->config.name, "started: %u vCPUs on %s, %llu MiB", g->config.cpus.count,
-		 cpu_list, (unsigned long long)(g->config.memory_bytes / MIB));
+	log_info(g->config.name, "started: %u vCPU%s on %s, %llu MiB", g->config.cpus.count,
+		 plural(g->config.cpus.count), cpu_list,
+		 (unsigned long long)(g->config.memory_bytes / MIB));
 	event_post(EVENT_GUEST_STARTED, g->config.name, "runs: start number %u", g->starts);
 	vm_start(g->launch.vm, &g->launch.entry);
 }

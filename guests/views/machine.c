@@ -12,6 +12,10 @@
 
 #define VIEW			    machine_view
 static const struct view_field machine_fields[] = {
+	INFO(version, "What version of Bulkhead this is."),
+	INFO(build,
+	     "The commit it was built from, with `+` where the sources were changed since; "
+	     "empty where that is not known."),
 	INFO(backend, "How guests are run, SVM or VMX; empty where they can't be."),
 	INFO(cpu_model, "What the first CPU calls itself."),
 	GAUGE(cpus, VIEW_NONE, "CPUs that came up."),

@@ -5,7 +5,8 @@
 #include "guests/views/view.h"
 
 struct machine_view {
-	char backend[24]; /* "SVM"; "" without virtualisation */
+	char version[24], build[24]; /* as kernel/lib/version.h */
+	char backend[24];	     /* "SVM"; "" without virtualisation */
 	char cpu_model[56];
 	uint64_t cpus, uptime_ns;
 };

@@ -13,6 +13,7 @@
 #include "kernel/cpu/port.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/io/acpi_parse.h"
+#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/hostmap.h"
 
@@ -145,8 +146,8 @@ int acpi_init(uint64_t rsdp_phys)
 	if (acpi_machine.cpu_count == 0)
 		acpi_machine.apic_ids[acpi_machine.cpu_count++] = apic_id();
 	if (acpi_machine.cpus_ignored)
-		log_warn("acpi", "%u CPUs beyond the first %u stay unused",
-			 acpi_machine.cpus_ignored, CPU_MAX);
+		log_warn("acpi", "%u CPU%s beyond the first %u stay unused",
+			 acpi_machine.cpus_ignored, plural(acpi_machine.cpus_ignored), CPU_MAX);
 	return err;
 }
 

@@ -168,7 +168,7 @@ def test_the_operator_sees_and_rules_guests(two):
     ask(two, "cpus", r"^  3 .*alpha/1\(")
     ask(two, "memory", r"^  alpha +256 MiB")
     ask(two, "log 3", rf"^{STAMP}beta: started")
-    ask(two, "about", "^Bulkhead, .*SVM on 4 CPUs")
+    ask(two, "about", r"^Bulkhead \d+\.\d+\.\d+( \(build [0-9a-f]{12}\+?\))?, .*SVM on 4 CPUs")
     ask(two, "lost\b\b\bist", "^alpha +running")
     ask(two, "\x1b[A\x1b[As", '^There is no command "abouts"')
     check_what_programs_read(two)

@@ -32,6 +32,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/io/network.h"
 #include "kernel/io/volume.h"
+#include "kernel/lib/version.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/backend.h"
@@ -51,6 +52,7 @@ struct cpu_features cpu_features = {.brand = "A \"fast\" CPU"};
 static const struct vmm_backend backend = {.name = "SVM"};
 const struct vmm_backend *vmm_backend = &backend;
 static bool has_groups = true;
+static uint16_t vlan = 5;
 
 uint64_t clock_now_ns(void)
 {
@@ -89,6 +91,8 @@ size_t log_tail(char *buf, size_t bytes)
 	memcpy(buf, text, sizeof text - 1);
 	return sizeof text - 1;
 }
+
+const char version_number[] = "1.2", version_build[] = "abc+";
 
 static struct blkdev disk = {
 	.name = "nvme0",
@@ -171,14 +175,14 @@ const char *network_drop_name(enum network_drop drop)
 
 void network_visit(const struct network_visitor *visitor)
 {
-	static const struct network_info lan = {.name = "lan",
-						.uplink = "e1000e0",
-						.link_up = true,
-						.vlan = 5,
-						.mtu = 1500,
-						.stations = 1,
-						.rx_packets = 7,
-						.drops = {[NETWORK_DROP_FULL] = 2}};
+	const struct network_info lan = {.name = "lan",
+					 .uplink = "e1000e0",
+					 .link_up = true,
+					 .vlan = vlan,
+					 .mtu = 1500,
+					 .stations = 1,
+					 .rx_packets = 7,
+					 .drops = {[NETWORK_DROP_FULL] = 2}};
 	static const struct network_info inner = {.name = "inner", .mtu = 9000};
 	static const struct network_port_info ports[] = {
 		{.name = "alpha.0",
@@ -305,8 +309,9 @@ static void every_table_has_a_collector(void **state)
 static void the_machine(void **state)
 {
 	(void)state;
-	assert_string_equal(shown(show_machine), "Bulkhead, a type-1 hypervisor: SVM on 2 CPUs "
-						 "(A \"fast\" CPU), up 1 h 02 min\n");
+	assert_string_equal(shown(show_machine),
+			    "Bulkhead 1.2 (build abc+), a type-1 hypervisor: SVM on 2 CPUs "
+			    "(A \"fast\" CPU), up 1 h 02 min\n");
 	vmm_backend = NULL;
 	assert_non_null(strstr(shown(show_machine), ": no virtualisation on 2 CPUs"));
 	vmm_backend = &backend;
@@ -421,7 +426,7 @@ static void the_networks(void **state)
 		"  received 1 (2 KiB), dropped 3, errors 4; sent 5 (6 KiB), dropped 7, errors "
 		"8\n"
 		"  doorbells 10, interrupts 9, resets 11, copied 12 KiB\n"
-		"lan: on e1000e0, link up, VLAN 5, MTU 1500, 1 stations\n"
+		"lan: on e1000e0, link up, VLAN 5, MTU 1500, 1 station\n"
 		"    from outside 7 (0 KiB), cut into 0 segments; to it 0 (0 KiB)\n"
 		"    dropped: full 2\n"
 		"  alpha.0: 00:00:00:00:00:00, up, filter of 2 addresses, sends 3.0 MiB/s at "
@@ -440,12 +445,21 @@ static void the_networks(void **state)
 			    "inner:\n");
 }
 
+static void no_vlan_is_none(void **state)
+{
+	(void)state;
+	vlan = 0;
+	assert_non_null(
+		strstr(shown(show_networks), "lan: on e1000e0, link up, VLAN none, MTU"));
+	vlan = 5;
+}
+
 static void metrics_are_of_all_that_is_cheap(void **state)
 {
 	(void)state;
 	shown(show_metrics);
-	assert_non_null(strstr(said, "bulkhead_machine_info{backend=\"SVM\",cpu_model=\"A "
-				     "\\\"fast\\\" CPU\"} 1\n"));
+	assert_non_null(strstr(said, "bulkhead_machine_info{version=\"1.2\",build=\"abc+\","
+				     "backend=\"SVM\",cpu_model=\"A \\\"fast\\\" CPU\"} 1\n"));
 	assert_non_null(strstr(said, "bulkhead_disk_reads_total{disk=\"nvme0\"} 1\n"));
 	assert_non_null(strstr(said,
 			       "bulkhead_port_drops_total{network=\"lan\",port=\"alpha.0\","
@@ -540,6 +554,7 @@ int main(void)
 		TEST(guests),
 		TEST(the_disks),
 		TEST(the_networks),
+		TEST(no_vlan_is_none),
 		TEST(metrics_are_of_all_that_is_cheap),
 		TEST(json_says_what_there_is),
 		TEST(what_is_left_out_is_said),

@@ -80,16 +80,16 @@ static void a_guest_has_what_it_has_or_is_told_what_it_lacks(void **state)
 {
 	(void)state;
 	explains(0, "",
-		 "1 vCPUs on CPUs 0-2, 4, shared\n512 MiB of memory\n"
+		 "1 vCPU on CPUs 0-2, 4, shared\n512 MiB of memory\n"
 		 "network 'lan' on nic0, VLAN 5: nics[0] of guest 'a'\nit runs\n");
 	explains(1, "not started: no memory for it",
-		 "1 vCPUs on CPU 3, which are its own\n1 GiB of memory\n"
+		 "1 vCPU on CPU 3, which is its own\n1 GiB of memory\n"
 		 "disk: lvm:v/b is disks[0] of guest 'b'\n"
 		 "it does not run: not started: no memory for it\n"
 		 "it can't start: it needs 1 GiB, and 100 MiB are free: guest 'a' has 512 MiB; "
 		 "stop one of them, or write less at its memory\n");
 	explains(2, "",
-		 "1 vCPUs on CPUs 0-2, 4, shared\n8 MiB of memory\n"
+		 "1 vCPU on CPUs 0-2, 4, shared\n8 MiB of memory\n"
 		 "disk: lvm:v/c is disks[0] of guest 'c', to read\n"
 		 "it does not run: it starts when it is told to\n"
 		 "no memory and no CPU is in the way of its start\n");

@@ -11,6 +11,9 @@ $(OBJ)/boot/%.o: boot/% | $(PACKAGES)
 	@mkdir -p $(@D)
 	$(call say,CC) gcc $(BOOT_CFLAGS) $(WARNINGS) -MMD -MP -I. -c $< -o $@
 
+$(OBJ)/boot-version.o: $(OBJ)/version.c | $(PACKAGES)
+	@gcc $(BOOT_CFLAGS) -c $< -o $@
+
 define efi_link
 $(call say,LD) ld -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no-undefined \
 	-T /usr/lib/elf_x86_64_efi.lds -o $@ /usr/lib/crt0-efi-x86_64.o $^ \
@@ -18,7 +21,7 @@ $(call say,LD) ld -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --no
 endef
 efi_copy = @objcopy $(EFI_SECTIONS:%=-j %) --target=efi-app-x86_64 $< $@
 
-$(OBJ)/boot.so: $(BOOT_OBJECTS)
+$(OBJ)/boot.so: $(BOOT_OBJECTS) $(OBJ)/boot-version.o
 	$(efi_link)
 
 $(BUILD)/BOOTX64.EFI: $(OBJ)/boot.so

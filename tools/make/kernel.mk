@@ -39,6 +39,16 @@ $(OBJ)/%.asl.o: %.asl tools/make/aml.S
 	$(call say,IASL) iasl -p $(@:.asl.o=) -ve $< >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@gcc -DNAME=$(basename $(<F))_aml -DFILE='"$(@:.asl.o=.aml)"' -c tools/make/aml.S -o $@
 
+# Written anew only where it says otherwise, so that nothing else is built again.
+.PHONY: always
+$(OBJ)/version.c: always
+	@mkdir -p $(@D)
+	@tools/make/version >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(OBJ)/version.o: $(OBJ)/version.c $(LIBRARY_DIRS)
+	@$(kernel_compile)
+
 # The table of symbols changes nothing before itself: text comes first in link.ld, and only
 # text is listed. That the two passes agree is checked, not hoped for.
 kernel_link = ld -nostdlib -static --gc-sections -z noexecstack -z max-page-size=4096 \
@@ -58,10 +68,10 @@ $(OBJ)/ksyms%.o: $(OBJ)/ksyms%.S
 $(OBJ)/ksyms.o: $(OBJ)/ksyms.S
 	@gcc -c $< -o $@
 
-$(OBJ)/pass1.elf: $(KERNEL_OBJECTS) $(OBJ)/ksyms-none.o kernel/link.ld
+$(OBJ)/pass1.elf: $(KERNEL_OBJECTS) $(OBJ)/version.o $(OBJ)/ksyms-none.o kernel/link.ld
 	$(call say,LD) $(kernel_link)
 
-$(BUILD)/bulkhead.elf: $(KERNEL_OBJECTS) $(OBJ)/ksyms.o kernel/link.ld
+$(BUILD)/bulkhead.elf: $(KERNEL_OBJECTS) $(OBJ)/version.o $(OBJ)/ksyms.o kernel/link.ld
 	$(call say,LD) $(kernel_link)
 	@nm -n $@ | tools/make/ksyms | cmp - $(OBJ)/ksyms.S
 	@! objdump -d $@ | grep -E '%[xyz]?mm[0-9]|%st\b' || \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drivers/volume/lvm/alloc.h"
+#include "kernel/lib/plural.h"
 
 #define DIGITS_BYTES	 24
 #define STRIPE_BYTES_MIN (4 * KIB)
@@ -162,8 +163,8 @@ static int check_new(const struct lvm_vg *vg, const struct lvm_new *new,
 		snprintf(why, LVM_WHY_BYTES, "needs a size");
 	else if (!new->stripes || new->stripes > LVM_STRIPES_MAX || new->stripes > vg->pv_count)
 		snprintf(why, LVM_WHY_BYTES,
-			 "can't have %u stripes: %.40s has %u physical volumes", new->stripes,
-			 vg->name, vg->pv_count);
+			 "can't have %u stripe%s: %.40s has %u physical volume%s", new->stripes,
+			 plural(new->stripes), vg->name, vg->pv_count, plural(vg->pv_count));
 	else if (new->stripes > 1 && (new->stripe_bytes < STRIPE_BYTES_MIN ||
 				      (new->stripe_bytes &(new->stripe_bytes - 1)) ||
 				      vg->extent_bytes % new->stripe_bytes))

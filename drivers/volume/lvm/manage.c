@@ -14,6 +14,7 @@
 #include "drivers/volume/lvm/volume.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/random.h"
+#include "kernel/lib/plural.h"
 #include "kernel/lib/size.h"
 #include "kernel/log/log.h"
 
@@ -282,7 +283,7 @@ static void log_group(void *arg, const struct volume_group *group)
 	(void)arg;
 	log_info("lvm", "%s: %s, %s free, %u volume%s", group->name,
 		 size_text(group->bytes, all), size_text(group->free_bytes, rest),
-		 group->volumes, group->volumes == 1 ? "" : "s");
+		 group->volumes, plural(group->volumes));
 	if (*group->why)
 		log_warn("lvm", "%s %s", group->name, group->why);
 }

@@ -10,6 +10,7 @@
 #include "drivers/volume/lvm/volume.h"
 #include "drivers/volume/names.h"
 #include "drivers/volume/sources.h"
+#include "kernel/lib/plural.h"
 
 _Static_assert(NAMES_LVM_BYTES == LVM_NAME_BYTES, "a name that can be is one that can be had");
 
@@ -145,7 +146,7 @@ static void describe(const struct lvm_vg *vg, const struct lvm_lv *lv,
 			 first->stripes, vg->pvs[first->areas[0].pv].label->disk->name);
 	else
 		snprintf(volume->about, sizeof(volume->about), "%u segment%s from %.32s on",
-			 lv->segment_count, lv->segment_count == 1 ? "" : "s",
+			 lv->segment_count, plural(lv->segment_count),
 			 vg->pvs[first->areas[0].pv].label->disk->name);
 	if (first->areas && !lvm_vg_check(vg, lv, why))
 		find_owner(vg, lv, volume);

@@ -9,6 +9,7 @@
 #include "guests/views/machine.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/lib/version.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
@@ -20,6 +21,8 @@ void collect_machine(struct view_rows *rows)
 {
 	struct machine_view view = {.cpus = cpu_count, .uptime_ns = clock_now_ns()};
 
+	snprintf(view.version, sizeof view.version, "%s", version_number);
+	snprintf(view.build, sizeof view.build, "%s", version_build);
 	snprintf(view.backend, sizeof view.backend, "%s", vmm_backend ? vmm_backend->name : "");
 	snprintf(view.cpu_model, sizeof view.cpu_model, "%s", cpu_features.brand);
 	view_rows_add(rows, &view);
