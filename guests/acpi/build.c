@@ -9,6 +9,7 @@
 #include "guests/devices/pm.h"
 #include "guests/devices/reset.h"
 #include "guests/devices/rtc_time.h"
+#include "guests/devices/watchdog.h"
 #include "guests/pci/pci.h"
 #include "kernel/vmm/vioapic.h"
 #include "kernel/vmm/vlapic.h"
@@ -245,9 +246,66 @@ static int build_ssdt(struct blob *blob)
 	return table_list(blob, ssdt);
 }
 
+/* What each action of the watchdog's is: one access to one of its registers. */
+static const struct {
+	uint8_t action, instruction;
+	uint16_t port;
+	uint32_t value, mask;
+} watchdog_actions[] = {
+	{WDAT_RESET, WDAT_WRITE_VALUE, WATCHDOG_RELOAD_PORT, 1, 1},
+	{WDAT_GET_CURRENT_COUNTDOWN, WDAT_READ_COUNTDOWN, WATCHDOG_REMAINING_PORT, 0,
+	 WATCHDOG_COUNT_MAX},
+	{WDAT_GET_COUNTDOWN, WDAT_READ_COUNTDOWN, WATCHDOG_COUNT_PORT, 0, WATCHDOG_COUNT_MAX},
+	{WDAT_SET_COUNTDOWN, WDAT_WRITE_COUNTDOWN, WATCHDOG_COUNT_PORT, 0, WATCHDOG_COUNT_MAX},
+	{WDAT_GET_RUNNING_STATE, WDAT_READ_VALUE, WATCHDOG_CONTROL_PORT, WATCHDOG_CONTROL_RUN,
+	 WATCHDOG_CONTROL_RUN},
+	{WDAT_SET_RUNNING_STATE, WDAT_WRITE_VALUE, WATCHDOG_CONTROL_PORT, WATCHDOG_CONTROL_RUN,
+	 WATCHDOG_CONTROL_RUN},
+	{WDAT_GET_STOPPED_STATE, WDAT_READ_VALUE, WATCHDOG_CONTROL_PORT, 0,
+	 WATCHDOG_CONTROL_RUN},
+	{WDAT_SET_STOPPED_STATE, WDAT_WRITE_VALUE, WATCHDOG_CONTROL_PORT, 0,
+	 WATCHDOG_CONTROL_RUN},
+	{WDAT_GET_STATUS, WDAT_READ_VALUE, WATCHDOG_STATUS_PORT, WATCHDOG_STATUS_FIRED,
+	 WATCHDOG_STATUS_FIRED},
+	{WDAT_SET_STATUS, WDAT_WRITE_VALUE, WATCHDOG_STATUS_PORT, WATCHDOG_STATUS_FIRED,
+	 WATCHDOG_STATUS_FIRED},
+};
+
+static int build_wdat(struct blob *blob)
+{
+	struct acpi_wdat_entry *entry;
+	struct acpi_wdat *wdat;
+
+	if (!blob->config->watchdog)
+		return 0;
+	wdat = table_begin(blob, "WDAT", 1,
+			   sizeof(*wdat) + ARRAY_SIZE(watchdog_actions) * sizeof(*entry));
+	if (!wdat)
+		return -ENOSPC;
+	wdat->header_bytes = sizeof(*wdat) - sizeof(wdat->header);
+	wdat->pci_segment = WDAT_NOT_PCI;
+	wdat->pci_bus = wdat->pci_device = wdat->pci_function = WDAT_NOT_PCI;
+	wdat->timer_period_ms = WATCHDOG_PERIOD_MS;
+	wdat->min_count = 1;
+	wdat->max_count = WATCHDOG_COUNT_MAX;
+	wdat->flags = WDAT_ENABLED;
+	wdat->entries = ARRAY_SIZE(watchdog_actions);
+	entry = (struct acpi_wdat_entry *)(wdat + 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(watchdog_actions); i++, entry++)
+		*entry = (struct acpi_wdat_entry){
+			.action = watchdog_actions[i].action,
+			.instruction = watchdog_actions[i].instruction,
+			.port = io_register(watchdog_actions[i].port, WATCHDOG_PORT_BYTES * 8,
+					    ACPI_ACCESS_DWORD),
+			.value = watchdog_actions[i].value,
+			.mask = watchdog_actions[i].mask,
+		};
+	return table_list(blob, wdat);
+}
+
 /* In this order: the FADT points to FACS and DSDT. */
 static int (*const builders[])(struct blob *) = {
-	build_facs, build_dsdt, build_fadt, build_madt, build_mcfg, build_ssdt,
+	build_facs, build_dsdt, build_fadt, build_madt, build_mcfg, build_ssdt, build_wdat,
 };
 
 /* RSDT (32-bit pointers, for old guests) or XSDT. Sets *gpa. */

@@ -196,6 +196,17 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
 			})
 		}
 
+		// guests/devices/pvpanic.
+		Device (PEVT)
+		{
+			Name (_HID, "QEMU0001") // pvpanic
+			Name (_STA, 0x0F)
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x505, 0x505, 1, 1)
+			})
+		}
+
 		// What of the chipset nothing else may be given: ports, and ECAM.
 		Device (SYSR)
 		{

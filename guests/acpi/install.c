@@ -10,12 +10,13 @@
 extern const uint8_t dsdt_aml[];
 extern const uint32_t dsdt_aml_bytes;
 
-int acpi_install(struct gmem *gm, unsigned vcpu_count, uint64_t *rsdp)
+int acpi_install(struct gmem *gm, unsigned vcpu_count, bool watchdog, uint64_t *rsdp)
 {
 	const struct acpi_config config = {
 		.base = ACPI_BASE,
 		.vcpu_count = vcpu_count,
 		.pci_high = pci_high_base(),
+		.watchdog = watchdog,
 		.dsdt = dsdt_aml,
 		.dsdt_bytes = dsdt_aml_bytes,
 	};

@@ -170,4 +170,48 @@ struct acpi_ssdt {
 #define AML_NAME_OP	 0x08
 #define AML_QWORD_PREFIX 0x0e
 
+/* Watchdog action table ("Hardware Watchdog Timers Design Specification", Microsoft, 2006;
+ * names as ACPICA has them). Each action is what `entries` of its number say, in their order.
+ */
+struct acpi_wdat {
+	struct acpi_header header;
+	uint32_t header_bytes; /* from here to the entries */
+	uint16_t pci_segment;  /* all ones, in 8 bits each: no PCI device */
+	uint8_t pci_bus, pci_device, pci_function, reserved0[3];
+	uint32_t timer_period_ms, max_count, min_count;
+	uint8_t flags, reserved1[3];
+	uint32_t entries;
+} packed_table;
+_Static_assert(sizeof(struct acpi_wdat) == 68, "WDAT");
+#define WDAT_NOT_PCI 0xff
+#define WDAT_ENABLED BIT(0)
+
+enum acpi_wdat_action {
+	WDAT_RESET = 1, /* the counter begins anew */
+	WDAT_GET_CURRENT_COUNTDOWN = 4,
+	WDAT_GET_COUNTDOWN = 5,
+	WDAT_SET_COUNTDOWN = 6,
+	WDAT_GET_RUNNING_STATE = 8,
+	WDAT_SET_RUNNING_STATE = 9,
+	WDAT_GET_STOPPED_STATE = 10,
+	WDAT_SET_STOPPED_STATE = 11,
+	WDAT_GET_STATUS = 32, /* whether it ended what was before */
+	WDAT_SET_STATUS = 33, /* clears that */
+};
+
+enum acpi_wdat_instruction {
+	WDAT_READ_VALUE,     /* what is read, masked, is `value` */
+	WDAT_READ_COUNTDOWN, /* what is read, masked */
+	WDAT_WRITE_VALUE,
+	WDAT_WRITE_COUNTDOWN, /* the action's argument, masked */
+};
+
+struct acpi_wdat_entry {
+	uint8_t action, instruction;
+	uint16_t reserved;
+	struct acpi_gas port;
+	uint32_t value, mask;
+} packed_table;
+_Static_assert(sizeof(struct acpi_wdat_entry) == 24, "WDAT");
+
 #endif

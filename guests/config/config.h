@@ -188,6 +188,7 @@ struct guest_config {
 	struct config_restart_limit restart_limit;
 	struct config_start start;
 	struct config_shutdown shutdown;
+	bool watchdog;	 /* it has one, which it may use */
 	bool debug_exit; /* a byte written to port 0xf4 ends the guest with a status */
 	struct config_mark name_mark, memory_mark;
 };

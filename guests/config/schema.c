@@ -369,7 +369,8 @@ static const struct config_field guest_fields[] = {
 	 .choices = policies,
 	 .initial = "stop",
 	 .change = CONFIG_CHANGE_LIVE,
-	 .doc = "After a triple fault, or anything that isn't emulated."},
+	 .doc = "After a panic (pvpanic), a watchdog that was not served, a triple fault, or "
+		"anything that isn't emulated."},
 	{.key = "on_reboot",
 	 .type = CONFIG_CHOICE,
 	 .offset = offsetof(struct guest_config, on_reboot),
@@ -402,6 +403,13 @@ static const struct config_field guest_fields[] = {
 	 .table = &shutdown_table,
 	 .example = "{timeout: 60 s}",
 	 .doc = "How it is shut down when the machine is, or when it is stopped."},
+	{.key = "watchdog",
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct guest_config, watchdog),
+	 .initial = "true",
+	 .why = "devices are made when the guest starts",
+	 .doc = "Whether it has a watchdog: once the guest uses it, it has crashed when it "
+		"serves it no more."},
 	{.key = "debug_exit",
 	 .type = CONFIG_BOOL,
 	 .offset = offsetof(struct guest_config, debug_exit),

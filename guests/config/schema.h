@@ -64,7 +64,7 @@ struct config_field {
 	const char *doc;	   /* one sentence for docs/configuration.md */
 };
 
-#define CONFIG_FIELDS_MAX 16 /* of one table */
+#define CONFIG_FIELDS_MAX 24 /* of one table */
 
 struct config_table {
 	const struct config_field *fields;

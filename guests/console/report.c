@@ -81,6 +81,11 @@ static void say_small_devices(struct sink *to, const struct guest_view *guest)
 	sink_print(to, "  random bytes: %s in %llu request%s, waits for the limit %llu\n",
 		   text_size(guest->rng.random_bytes).bytes, (ull)guest->rng.requests,
 		   plural(guest->rng.requests), (ull)guest->rng.throttled);
+	if (guest->watchdog.running)
+		sink_print(to,
+			   "  watchdog: ends it after %s without service, served %llu time%s\n",
+			   text_time(guest->watchdog.timeout_ns).bytes,
+			   (ull)guest->watchdog.reloads, plural(guest->watchdog.reloads));
 	if (balloon->driven)
 		sink_print(to, "  balloon: %s in it, of these %s with the pool for guests\n",
 			   text_size(balloon->inflated_bytes).bytes,

@@ -57,6 +57,7 @@ static void prepare(struct guest *g, const char *by)
 {
 	g->started_ns = clock_now_ns();
 	event_post(EVENT_GUEST_STARTING, g->config.name, "is started %s", by);
+	g->worker.watchdog_fired = g->end.kind == VM_STOP_WATCHDOG;
 	worker_prepare(g);
 }
 
@@ -91,6 +92,9 @@ static void note_end(struct guest *g)
 	struct vm_stop *end = &g->end;
 
 	*end = g->launch.vm->stop; /* all vCPUs are parked: it changes no more */
+	g->crashes += vm_stop_is_crash(end->kind);
+	g->panics += end->kind == VM_STOP_PANIC;
+	g->watchdog_ends += end->kind == VM_STOP_WATCHDOG;
 	if (end->kind == VM_STOP_EXIT)
 		snprintf(g->reason, sizeof g->reason, "exited with status %u", end->status);
 	else

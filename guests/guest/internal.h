@@ -28,6 +28,7 @@ struct worker {
 	struct thread *thread;
 	_Atomic unsigned order;
 	_Atomic bool given_up;
+	bool watchdog_fired;	  /* the VM before what is to be prepared ended so */
 	struct launch launch;	  /* what was prepared; what is to be released */
 	char why[BOOT_WHY_BYTES]; /* not prepared: the reason */
 };
@@ -55,6 +56,7 @@ struct guest {
 	struct vm_stop end; /* of its last VM */
 	char reason[VIEW_REASON_BYTES];
 	unsigned starts;
+	unsigned crashes, panics, watchdog_ends; /* crashes: all kinds of them */
 	struct actor starter; /* who wants the start that is due, or wished for */
 	/* How it was when it ended, guest_view_bytes() of it; NULL before, and without memory.
 	 */

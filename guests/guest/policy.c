@@ -21,9 +21,10 @@ static bool may_restart(const struct config_restart_limit *limit, struct policy_
 
 static bool wants_restart(const struct guest_config *config, enum vm_stop_kind kind)
 {
+	if (vm_stop_is_crash(kind))
+		return config->on_crash == CONFIG_POLICY_RESTART;
 	switch (kind) {
 	case VM_STOP_RESET: return config->on_reboot == CONFIG_POLICY_RESTART;
-	case VM_STOP_CRASH: return config->on_crash == CONFIG_POLICY_RESTART;
 	case VM_STOP_POWEROFF: return config->on_poweroff == CONFIG_POLICY_RESTART;
 	default: return false;
 	}
@@ -45,9 +46,10 @@ uint64_t policy_due_ns(uint64_t started_ns)
 
 const char *policy_name(enum vm_stop_kind kind)
 {
+	if (vm_stop_is_crash(kind))
+		return "on_crash";
 	switch (kind) {
 	case VM_STOP_RESET: return "on_reboot";
-	case VM_STOP_CRASH: return "on_crash";
 	case VM_STOP_POWEROFF: return "on_poweroff";
 	default: return NULL;
 	}

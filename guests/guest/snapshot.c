@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "guests/devices/console.h"
+#include "guests/devices/pvpanic.h"
+#include "guests/devices/watchdog.h"
 #include "guests/guest/internal.h"
 #include "guests/launch/devices.h"
 #include "kernel/cpu/clock.h"
@@ -56,6 +58,20 @@ static void fill_vcpu(const struct vcpu *vcpu, struct vcpu_view *view)
 	view->pages_populated = atomic_load(&c->pages_populated);
 }
 
+static void fill_chipset(struct chipset *chipset, struct guest_view *view)
+{
+	struct watchdog *watchdog = chipset_watchdog(chipset);
+	struct watchdog_info info;
+
+	view->crash_kernel = pvpanic_crash_kernel(chipset_pvpanic(chipset));
+	if (!watchdog)
+		return;
+	watchdog_get_info(watchdog, &info);
+	view->watchdog = (struct guest_watchdog_view){.running = info.running,
+						      .timeout_ns = info.timeout_ns,
+						      .reloads = info.reloads};
+}
+
 /* What there is to say of the VM: no more than guest_view_bytes() of its vCPUs are written.
  * Caller holds g->lock, and the VM is there. */
 static void fill(struct guest *g, struct guest_view *view)
@@ -72,6 +88,7 @@ static void fill(struct guest *g, struct guest_view *view)
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		fill_vcpu(vm->vcpus[i], &view->vcpus[i]);
 	devices_get_view(g->launch.devices, view);
+	fill_chipset(g->launch.chipset, view);
 }
 
 void snapshot_keep(struct guest *g)
@@ -100,6 +117,9 @@ static void fill_guest(struct guest *g, struct guest_view *view)
 	snprintf(view->reason, sizeof view->reason, "%s", g->reason);
 	view->exit_status = g->end.status;
 	view->starts = g->starts;
+	view->crashes = g->crashes;
+	view->panics = g->panics;
+	view->watchdog_ends = g->watchdog_ends;
 	view->memory_bytes = g->config.memory_bytes;
 	view->has_memory = g->life.state == GUEST_RUNNING || g->life.state == GUEST_STOPPING;
 	fill_console(g, &view->console);

@@ -29,7 +29,7 @@ static void vm_ended(struct vm *vm, void *arg)
 {
 	struct guest *g = arg;
 
-	control_tell(g, vm->stop.kind == VM_STOP_CRASH ? LIFE_CRASHED : LIFE_ENDED);
+	control_tell(g, vm_stop_is_crash(vm->stop.kind) ? LIFE_CRASHED : LIFE_ENDED);
 }
 
 /* ---- waiting for others ------------------------------------------------------------------ */
@@ -112,6 +112,7 @@ static void prepare(struct guest *g)
 		.config = &g->config,
 		.shared = &g->shared,
 		.console = g->console,
+		.watchdog_fired = g->worker.watchdog_fired,
 		.given_up = &g->worker.given_up,
 		.stopped = vm_ended,
 		.arg = g,

@@ -3,9 +3,11 @@
 
 #include "guests/devices/i8042.h"
 #include "guests/devices/pm.h"
+#include "guests/devices/pvpanic.h"
 #include "guests/devices/reset.h"
 #include "guests/devices/rtc.h"
 #include "guests/devices/testdev.h"
+#include "guests/devices/watchdog.h"
 #include "guests/pci/pci.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
@@ -19,6 +21,8 @@ struct chipset {
 	struct rtc *rtc;
 	struct i8042 *kbc;
 	struct pm *pm;
+	struct pvpanic *pvpanic;
+	struct watchdog *watchdog; /* NULL unless asked for */
 	struct reset *reset;
 	struct pci_root *pci;
 	struct testdev *testdev; /* NULL unless asked for */
@@ -41,8 +45,12 @@ struct chipset *chipset_create(const struct board *board, const struct chipset_p
 		      uart_create(board, UART_COM1_PORT, UART_COM1_GSI, &params->console)) ||
 	    !(chipset->com2 = uart_create(board, UART_COM2_PORT, UART_COM2_GSI, NULL)) ||
 	    !(chipset->rtc = rtc_create(board)) || !(chipset->kbc = i8042_create(board)) ||
-	    !(chipset->pm = pm_create(board)) || !(chipset->reset = reset_create(board)) ||
+	    !(chipset->pm = pm_create(board)) || !(chipset->pvpanic = pvpanic_create(board)) ||
+	    !(chipset->reset = reset_create(board)) ||
 	    !(chipset->pci = pci_root_create(board, reset_control_access, chipset->reset)))
+		goto fail;
+	if (params->watchdog &&
+	    !(chipset->watchdog = watchdog_create(board, params->watchdog_fired)))
 		goto fail;
 	if (params->debug_exit && !(chipset->testdev = testdev_create(board)))
 		goto fail;
@@ -64,6 +72,8 @@ void chipset_destroy(struct chipset *chipset)
 	testdev_destroy(chipset->testdev);
 	pci_root_destroy(chipset->pci);
 	reset_destroy(chipset->reset);
+	watchdog_destroy(chipset->watchdog);
+	pvpanic_destroy(chipset->pvpanic);
 	pm_destroy(chipset->pm);
 	i8042_destroy(chipset->kbc);
 	rtc_destroy(chipset->rtc);
@@ -85,4 +95,14 @@ struct pm *chipset_pm(struct chipset *chipset)
 struct pci_root *chipset_pci(struct chipset *chipset)
 {
 	return chipset->pci;
+}
+
+struct pvpanic *chipset_pvpanic(struct chipset *chipset)
+{
+	return chipset->pvpanic;
+}
+
+struct watchdog *chipset_watchdog(struct chipset *chipset)
+{
+	return chipset->watchdog;
 }

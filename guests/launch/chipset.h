@@ -1,7 +1,8 @@
 /*
  * The PC around a VM, put together by one call: serial port, clock, keyboard controller, ACPI
- * hardware, reset and test ports, and an empty PCI bus. Interrupt controllers and the 8254
- * belong to the VM; virtio devices come with the guest's configuration.
+ * hardware, pvpanic, watchdog, reset and test ports, and an empty PCI bus. Interrupt
+ * controllers and the 8254 belong to the VM; virtio devices come with the guest's
+ * configuration.
  */
 #ifndef GUESTS_LAUNCH_CHIPSET_H
 #define GUESTS_LAUNCH_CHIPSET_H
@@ -11,11 +12,15 @@
 struct chipset;
 struct pci_root;
 struct pm;
+struct pvpanic;
+struct watchdog;
 struct board;
 
 struct chipset_params {
 	struct uart_host console; /* COM1's other end */
 	bool debug_exit;	  /* test ports: debug exit at 0xf4, fw_cfg */
+	bool watchdog;		  /* there is one ... */
+	bool watchdog_fired;	  /* ... and it ended the guest's VM before this one */
 };
 
 /* Creates all devices and adds them to the VM's buses. NULL, with the reason logged under the
@@ -29,5 +34,7 @@ void chipset_destroy(struct chipset *chipset);
 struct uart *chipset_console(struct chipset *chipset);
 struct pm *chipset_pm(struct chipset *chipset);
 struct pci_root *chipset_pci(struct chipset *chipset);
+struct pvpanic *chipset_pvpanic(struct chipset *chipset);
+struct watchdog *chipset_watchdog(struct chipset *chipset); /* NULL: there is none */
 
 #endif

@@ -31,14 +31,15 @@ static int load_image(struct gmem *gm, const struct kernel_files *files,
 }
 
 /* What firmware leaves, then the kernel. */
-static int fill_memory(struct vm *vm, struct kernel_files *files, struct vcpu_entry *entry,
+static int fill_memory(struct vm *vm, const struct guest_config *config,
+		       struct kernel_files *files, struct vcpu_entry *entry,
 		       char why[BOOT_WHY_BYTES])
 {
 	int err = bios_install(&vm->gmem);
 
 	if (err)
 		return boot_refuse(why, err, "its memory below 1 MiB could not be written");
-	err = acpi_install(&vm->gmem, vm->vcpu_count, &files->source.rsdp);
+	err = acpi_install(&vm->gmem, vm->vcpu_count, config->watchdog, &files->source.rsdp);
 	if (err)
 		return boot_refuse(why, err, "its ACPI tables don't fit");
 	err = mptable_install(vm);
@@ -47,15 +48,15 @@ static int fill_memory(struct vm *vm, struct kernel_files *files, struct vcpu_en
 	return load_image(&vm->gmem, files, entry, why);
 }
 
-static int load_kernel(struct vm *vm, const struct config_boot *boot, struct vcpu_entry *entry,
-		       char why[BOOT_WHY_BYTES])
+static int load_kernel(struct vm *vm, const struct guest_config *config,
+		       struct vcpu_entry *entry, char why[BOOT_WHY_BYTES])
 {
 	struct kernel_files files;
-	int err = kernel_open(boot, &vm->account, &files, why);
+	int err = kernel_open(&config->boot, &vm->account, &files, why);
 
 	if (err)
 		return err;
-	err = fill_memory(vm, &files, entry, why);
+	err = fill_memory(vm, config, &files, entry, why);
 	kernel_close(&files);
 	return err;
 }
@@ -67,6 +68,8 @@ static int create_vm(const struct launch_params *params, struct launch *out,
 	const struct chipset_params chipset = {
 		.console = console_uart_host(params->console),
 		.debug_exit = config->debug_exit,
+		.watchdog = config->watchdog,
+		.watchdog_fired = params->watchdog_fired,
 	};
 	const struct vm_params vm = {
 		.name = config->name,
@@ -103,7 +106,7 @@ static int fill_vm(const struct launch_params *params, struct launch *out,
 	if (err)
 		return err;
 	own = thread_set_aspace(&out->vm->gmem.as);
-	err = load_kernel(out->vm, &params->config->boot, &out->entry, why);
+	err = load_kernel(out->vm, params->config, &out->entry, why);
 	thread_set_aspace(own);
 	return err;
 }

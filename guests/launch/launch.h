@@ -24,6 +24,7 @@ struct launch_params {
 	const struct guest_config *config;
 	const struct cpumask *shared; /* CPUs for its vCPUs, when it pins none */
 	struct console *console;
+	bool watchdog_fired; /* its VM before this one was ended by the watchdog */
 	/* Becomes true, at any time, when the VM is not wanted any more. */
 	const _Atomic bool *given_up;
 	void (*stopped)(struct vm *vm, void *arg); /* as in struct vm_params */

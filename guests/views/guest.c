@@ -115,6 +115,17 @@ static const struct view_table rng_table = VIEW_TABLE(VIEW, "rng", "guest_rng", 
 						      "The source of random bytes of a guest.");
 
 #undef VIEW
+#define VIEW guest_watchdog_view
+static const struct view_field watchdog_fields[] = {
+	GAUGE(running, VIEW_FLAG, "Whether the guest uses it: it counts."),
+	GAUGE(timeout_ns, VIEW_NS,
+	      "Time without service that ends the guest; 0: there is none."),
+	COUNTER(reloads, VIEW_NONE, "Times that the guest served it."),
+};
+static const struct view_table watchdog_table = VIEW_TABLE(
+	VIEW, "watchdog", "guest_watchdog", watchdog_fields, "The watchdog of a guest.");
+
+#undef VIEW
 #define VIEW guest_view
 static const struct view_field guest_fields[] = {
 	VIEW_NAMED(VIEW, name, "guest", "Name of the guest."),
@@ -123,6 +134,12 @@ static const struct view_field guest_fields[] = {
 	VIEW_FIELD(VIEW, reason, VIEW_NOTE, VIEW_NONE,
 		   "Why it last stopped or failed; empty if it never did."),
 	COUNTER(starts, VIEW_NONE, "Times that it was started."),
+	COUNTER(crashes, VIEW_NONE, "Times that it crashed, panics and the watchdog included."),
+	COUNTER(panics, VIEW_NONE, "Times that it ended as its kernel panicked (pvpanic)."),
+	COUNTER(watchdog_ends, VIEW_NONE,
+		"Times that it ended as it did not serve its watchdog."),
+	GAUGE(crash_kernel, VIEW_FLAG,
+	      "Whether its kernel panicked, and its own crash kernel took over."),
 	GAUGE(uptime_ns, VIEW_NS,
 	      "Time since it was started last; of one that ended, its life."),
 	GAUGE(exit_status, VIEW_NONE, "What it last wrote to its debug-exit port."),
@@ -136,6 +153,7 @@ static const struct view_field guest_fields[] = {
 	VIEW_SINGLE(VIEW, balloon, balloon_table, "Its balloon."),
 	VIEW_SINGLE(VIEW, console, console_table, "Its console."),
 	VIEW_SINGLE(VIEW, rng, rng_table, "Its source of random bytes."),
+	VIEW_SINGLE(VIEW, watchdog, watchdog_table, "Its watchdog."),
 	VIEW_SIZE_OF(VIEW, vcpu_count),
 	VIEW_ARRAY(VIEW, vcpus, vcpu_count, vcpu_table, "Its virtual CPUs."),
 	VIEW_SIZE_OF(VIEW, disk_count),

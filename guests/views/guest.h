@@ -59,11 +59,19 @@ struct guest_rng_view {
 	uint64_t requests, random_bytes, throttled;
 };
 
+struct guest_watchdog_view {
+	uint64_t running;
+	uint64_t timeout_ns; /* 0: it has none */
+	uint64_t reloads;
+};
+
 struct guest_view {
 	char name[VIEW_NAME_BYTES];
 	char state[16]; /* of guest_view_states */
 	char reason[VIEW_REASON_BYTES];
 	uint64_t starts, exit_status, uptime_ns;
+	uint64_t crashes, panics, watchdog_ends;
+	uint64_t crash_kernel; /* it panicked, and its own crash kernel took over */
 	uint64_t memory_bytes, populated_bytes, overhead_bytes;
 	uint64_t unclaimed_io, unclaimed_mmio;
 	uint32_t has_memory; /* else figures of memory are how it was at its end */
@@ -71,6 +79,7 @@ struct guest_view {
 	struct guest_balloon_view balloon;
 	struct guest_console_view console;
 	struct guest_rng_view rng;
+	struct guest_watchdog_view watchdog;
 	struct guest_disk_view disks[VIEW_DISKS_MAX];
 	struct guest_nic_view nics[VIEW_NICS_MAX];
 	struct vcpu_view vcpus[VIEW_VCPUS_MAX]; /* last: see view_used_bytes() */

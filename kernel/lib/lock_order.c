@@ -39,6 +39,7 @@ const char *const lock_order[] = {
 	"console output",
 	"i8042",
 	"PM",
+	"watchdog",
 	"RTC",
 	"testdev",
 	"PIT",

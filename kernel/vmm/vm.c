@@ -10,6 +10,7 @@ const char *vm_stop_name(enum vm_stop_kind kind)
 		[VM_STOP_NONE] = "running",  [VM_STOP_POWEROFF] = "powered off",
 		[VM_STOP_RESET] = "reset",   [VM_STOP_EXIT] = "exited",
 		[VM_STOP_CRASH] = "crashed", [VM_STOP_REQUEST] = "stopped",
+		[VM_STOP_PANIC] = "crashed", [VM_STOP_WATCHDOG] = "crashed",
 	};
 
 	return names[kind];

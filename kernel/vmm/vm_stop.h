@@ -13,8 +13,16 @@ enum vm_stop_kind {
 	VM_STOP_EXIT,	  /* debug-exit port, with its status */
 	VM_STOP_CRASH,	  /* triple fault, or something that we do not emulate */
 	VM_STOP_REQUEST,  /* the operator's */
+	VM_STOP_PANIC,	  /* the guest's kernel says that it panicked */
+	VM_STOP_WATCHDOG, /* the guest did not serve its watchdog */
 };
 const char *vm_stop_name(enum vm_stop_kind kind);
+
+/* Whether such an end is none that the guest, or anybody, wanted. */
+static inline bool vm_stop_is_crash(enum vm_stop_kind kind)
+{
+	return kind == VM_STOP_CRASH || kind == VM_STOP_PANIC || kind == VM_STOP_WATCHDOG;
+}
 
 #define VM_REASON_BYTES 160
 

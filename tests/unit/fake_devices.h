@@ -10,6 +10,7 @@
 extern int64_t fake_wall_shift_ns;	 /* added to the wall clock: somebody set it */
 extern enum vm_stop_kind fake_stop_kind; /* of the last vm_stop(); VM_STOP_NONE: none yet */
 extern uint32_t fake_stop_status;
+extern char fake_stop_reason[VM_REASON_BYTES];
 
 /* A VM with one vCPU and 512 MiB, not stopped; its clock at 0. */
 struct vm *fake_machine_create(void);

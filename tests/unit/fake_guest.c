@@ -14,6 +14,8 @@
 
 #include "guests/devices/console.h"
 #include "guests/devices/pm.h"
+#include "guests/devices/pvpanic.h"
+#include "guests/devices/watchdog.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
@@ -22,7 +24,7 @@
 #include "tests/unit/fake_threads.h"
 
 uint64_t fake_guest_now_ns = NSEC_PER_SEC;
-bool fake_guest_hears_button, fake_guest_obeys = true;
+bool fake_guest_hears_button, fake_guest_obeys = true, fake_guest_crash_kernel;
 char fake_guest_log[512];
 unsigned fake_guest_held, fake_guest_fails, fake_guest_starts;
 void (*fake_guest_on_start)(struct vm *vm);
@@ -208,6 +210,29 @@ struct pm *chipset_pm(struct chipset *chipset)
 	return (void *)chipset;
 }
 
+struct pvpanic *chipset_pvpanic(struct chipset *chipset)
+{
+	return (void *)chipset;
+}
+
+bool pvpanic_crash_kernel(const struct pvpanic *pvpanic)
+{
+	(void)pvpanic;
+	return fake_guest_crash_kernel;
+}
+
+struct watchdog *chipset_watchdog(struct chipset *chipset)
+{
+	return (void *)chipset;
+}
+
+void watchdog_get_info(struct watchdog *watchdog, struct watchdog_info *info)
+{
+	(void)watchdog;
+	*info = (struct watchdog_info){
+		.running = true, .timeout_ns = 3 * NSEC_PER_SEC, .reloads = 4};
+}
+
 bool pm_power_button(struct pm *pm)
 {
 	(void)pm;
@@ -307,7 +332,7 @@ void fake_guest_end(struct vm *vm, enum vm_stop_kind kind)
 
 const char *vm_stop_name(enum vm_stop_kind kind)
 {
-	return kind == VM_STOP_CRASH ? "crashed" : "ended";
+	return vm_stop_is_crash(kind) ? "crashed" : "ended";
 }
 
 /* ---- guests ------------------------------------------------------------------------------ */

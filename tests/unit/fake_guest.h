@@ -10,7 +10,7 @@
 #include "guests/launch/launch.h"
 
 extern uint64_t fake_guest_now_ns;
-extern bool fake_guest_hears_button;
+extern bool fake_guest_hears_button, fake_guest_crash_kernel;
 extern char fake_guest_log[512];  /* the last line */
 extern unsigned fake_guest_held;  /* allocations, VMs and consoles that are there */
 extern unsigned fake_guest_fails; /* the n-th of what can fail does; 0: none */

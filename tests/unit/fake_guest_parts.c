@@ -193,9 +193,9 @@ int bios_install(struct gmem *gm)
 	return 0;
 }
 
-int acpi_install(struct gmem *gm, unsigned vcpu_count, uint64_t *rsdp)
+int acpi_install(struct gmem *gm, unsigned vcpu_count, bool watchdog, uint64_t *rsdp)
 {
-	(void)gm, (void)vcpu_count, (void)rsdp;
+	(void)gm, (void)vcpu_count, (void)watchdog, (void)rsdp;
 	return 0;
 }
 

@@ -4,7 +4,8 @@
  */
 /* links: guests/launch/chipset.c guests/devices/uart.c guests/devices/rtc.c */
 /* links: guests/devices/rtc_time.c guests/devices/pm.c guests/devices/i8042.c */
-/* links: guests/devices/reset.c guests/devices/testdev.c kernel/vmm/bus.c */
+/* links: guests/devices/reset.c guests/devices/testdev.c guests/devices/pvpanic.c */
+/* links: guests/devices/watchdog.c kernel/vmm/bus.c */
 /* links: guests/pci/pci.c guests/pci/access.c guests/pci/function.c guests/pci/bars.c */
 /* links: guests/pci/msix.c guests/pci/pins.c */
 /* links: tests/unit/fake_vmm.c tests/unit/fake_devices.c kernel/lib/date.c */
@@ -16,6 +17,8 @@
 #include <cmocka.h>
 
 #include "guests/devices/pm.h"
+#include "guests/devices/pvpanic.h"
+#include "guests/devices/watchdog.h"
 #include "guests/launch/chipset.h"
 #include "tests/unit/fake_devices.h"
 
@@ -30,7 +33,7 @@ static struct chipset *chipset;
 
 static int setup(void **state)
 {
-	const struct chipset_params params = {.debug_exit = true};
+	const struct chipset_params params = {.debug_exit = true, .watchdog = true};
 
 	(void)state;
 	vm = fake_machine_create();
@@ -211,6 +214,37 @@ static void test_debug_exit(void **state)
 	assert_int_equal(fake_stop_status, 0x80000001);
 }
 
+static const struct {
+	uint8_t value;
+	enum vm_stop_kind stop;
+	bool crash_kernel;
+} panics[] = {
+	{0x00, VM_STOP_NONE, false},	 {0x01, VM_STOP_PANIC, false},
+	{0x02, VM_STOP_NONE, true},	 {0x03, VM_STOP_PANIC, true},
+	{0x04, VM_STOP_POWEROFF, false}, {0x05, VM_STOP_PANIC, false},
+	{0x08, VM_STOP_NONE, false},	 {0xf8, VM_STOP_NONE, false}, /* no such events */
+};
+
+static void test_pvpanic(void **state)
+{
+	(void)state;
+	assert_int_equal(in(0x505, 1), 0x07);
+	assert_int_equal(in(0x504, 2), 0x07ff); /* its neighbours are nobody's */
+	for (unsigned i = 0; i < ARRAY_SIZE(panics); i++) {
+		teardown(state);
+		setup(state);
+		out(0x505, 1, panics[i].value);
+		assert_int_equal(fake_stop_kind, panics[i].stop);
+		assert_int_equal(pvpanic_crash_kernel(chipset_pvpanic(chipset)),
+				 panics[i].crash_kernel);
+	}
+	teardown(state);
+	setup(state);
+	out(0x504, 2, 0x0100); /* a wide write is bytes */
+	assert_int_equal(fake_stop_kind, VM_STOP_PANIC);
+	assert_string_equal(fake_stop_reason, "the guest's kernel panicked (pvpanic)");
+}
+
 static uint64_t fw_cfg(uint16_t item, unsigned bytes)
 {
 	uint64_t value = 0;
@@ -233,7 +267,7 @@ static void test_fw_cfg(void **state)
 	assert_int_equal(fw_cfg(0x1234, 4), 0);
 }
 
-static void test_test_ports_are_off_by_default(void **state)
+static void test_others_are_off_unless_asked_for(void **state)
 {
 	const struct chipset_params params = {0};
 
@@ -246,6 +280,8 @@ static void test_test_ports_are_off_by_default(void **state)
 	out(0xf4, 1, 1);
 	assert_int_equal(fake_stop_kind, VM_STOP_NONE);
 	assert_int_equal(fw_cfg(0, 4), 0xffffffff);
+	assert_null(chipset_watchdog(chipset));
+	assert_int_equal(in(WATCHDOG_COUNT_PORT, 4), 0xffffffff);
 }
 
 static void test_second_port_has_nothing_attached(void **state)
@@ -260,9 +296,9 @@ static void test_second_port_has_nothing_attached(void **state)
 /* A port that is taken: nothing of a half-made chipset stays (the leak checker watches). */
 static void test_failure_leaves_nothing(void **state)
 {
-	static const uint16_t ports[] = {0x3f8, 0x2f8, 0x70, 0x60,  0x64, 0x600,
-					 0x92,	0xcf8, 0xf4, 0x510, 0x80, 0xed};
-	const struct chipset_params params = {.debug_exit = true};
+	static const uint16_t ports[] = {0x3f8, 0x2f8, 0x70,  0x60, 0x64,  0x600, 0x505,
+					 0x620, 0x92,  0xcf8, 0xf4, 0x510, 0x80,  0xed};
+	const struct chipset_params params = {.debug_exit = true, .watchdog = true};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
@@ -277,7 +313,7 @@ static void test_failure_leaves_nothing(void **state)
 /* Memory that runs out at each allocation in turn: the same. */
 static void test_every_allocation_may_fail(void **state)
 {
-	const struct chipset_params params = {.debug_exit = true};
+	const struct chipset_params params = {.debug_exit = true, .watchdog = true};
 	struct chipset *made = NULL;
 
 	(void)state;
@@ -286,7 +322,7 @@ static void test_every_allocation_may_fail(void **state)
 
 		fake_heap_left = n;
 		made = chipset_create(&other->board, &params);
-		assert_true(!made == (n < 9)); /* itself, seven devices, PCI's root */
+		assert_true(!made == (n < 11)); /* itself, nine devices, PCI's root */
 		fake_heap_left = FAKE_HEAP_ALL;
 		chipset_destroy(made);
 		fake_vm_destroy(other);
@@ -307,7 +343,8 @@ int main(void)
 		TEST(test_keyboard_controller),
 		TEST(test_debug_exit),
 		TEST(test_fw_cfg),
-		TEST(test_test_ports_are_off_by_default),
+		TEST(test_pvpanic),
+		TEST(test_others_are_off_unless_asked_for),
 		TEST(test_second_port_has_nothing_attached),
 		TEST(test_failure_leaves_nothing),
 		TEST(test_every_allocation_may_fail),

@@ -36,6 +36,7 @@ static const char every_key[] =
 	"    on_reboot: stop\n"
 	"    on_poweroff: restart\n"
 	"    restart_limit: {count: 7, seconds: 90}\n"
+	"    watchdog: false\n"
 	"    debug_exit: true\n"
 	"    console: virtio\n"
 	"    disks:\n"
@@ -99,6 +100,7 @@ static void pinned_guest_arrives(void **state)
 	assert_int_equal(alpha->on_poweroff, CONFIG_POLICY_RESTART);
 	assert_int_equal(alpha->restart_limit.count, 7);
 	assert_int_equal(alpha->restart_limit.seconds, 90);
+	assert_false(alpha->watchdog);
 	assert_true(alpha->debug_exit);
 	assert_int_equal(alpha->console, CONFIG_CONSOLE_VIRTIO);
 	assert_int_equal(config->guests[1].console, CONFIG_CONSOLE_SERIAL);
@@ -131,7 +133,7 @@ static void disks_arrive(void **state)
 	(void)state;
 	assert_int_equal(config->guests[0].disk_count, 2);
 	assert_string_equal(web->source, "lvm:vg0/web");
-	assert_int_equal(web->source_mark.line, 22);
+	assert_int_equal(web->source_mark.line, 23);
 	assert_true(web->read_only);
 	assert_int_equal(web->cache, CONFIG_CACHE_WRITE_BACK);
 	assert_string_equal(web->serial, "web0");
@@ -231,7 +233,7 @@ static void shared_guest_arrives(void **state)
 	assert_string_equal(beta->boot.modules[0].cmdline, "first one");
 	assert_string_equal(beta->boot.modules[1].file, "esp:/samples/initrd.gz");
 	assert_string_equal(beta->boot.modules[1].cmdline, "");
-	assert_int_equal(beta->boot.modules[1].file_mark.line, 39);
+	assert_int_equal(beta->boot.modules[1].file_mark.line, 40);
 	config_free(config);
 }
 
@@ -271,6 +273,7 @@ static void absent_keys_have_their_defaults(void **state)
 	assert_int_equal(guest->on_poweroff, CONFIG_POLICY_STOP);
 	assert_int_equal(guest->restart_limit.count, 5);
 	assert_int_equal(guest->restart_limit.seconds, 60);
+	assert_true(guest->watchdog);
 	assert_false(guest->debug_exit);
 	config_free(config);
 }

@@ -28,6 +28,7 @@
 
 static unsigned launches;
 static int launch_error;
+static bool watchdog_fired; /* what the one prepared last was told of the one before */
 static struct vm *vm;	    /* prepared last */
 static struct guest *shown; /* looked at while its VM is made and taken apart; NULL: none */
 
@@ -35,6 +36,7 @@ int launch_prepare(const struct launch_params *params, struct launch *out,
 		   char why[BOOT_WHY_BYTES])
 {
 	memset(out, 0, sizeof(*out));
+	watchdog_fired = params->watchdog_fired;
 	if (shown)
 		assert_int_equal(fake_guest_state(shown), GUEST_STARTING);
 	if (launch_error)
@@ -281,6 +283,35 @@ static void policies(void **state)
 		}
 }
 
+/* All kinds of crashes follow the one policy, and each is counted for itself. */
+static void crashes_are_told_apart(void **state)
+{
+	static const struct guest_config config = {
+		.autostart = true, .on_crash = CONFIG_POLICY_RESTART, .restart_limit = {4, 60}};
+	struct guest *g = add("crashes", &config);
+
+	(void)state;
+	assert_false(watchdog_fired);
+	ends(VM_STOP_WATCHDOG);
+	assert_true(watchdog_fired); /* the next one learns of it */
+	ends(VM_STOP_PANIC);
+	assert_false(watchdog_fired);
+	ends(VM_STOP_WATCHDOG);
+	ends(VM_STOP_CRASH);
+	assert_int_equal(fake_guest_info(g)->starts, 5);
+	ends(VM_STOP_PANIC);
+	assert_int_equal(fake_guest_state(g), GUEST_FAILED);
+	assert_string_equal(fake_guest_info(g)->reason, "crashed: because");
+	assert_int_equal(fake_guest_info(g)->starts, 5);
+	assert_int_equal(fake_guest_info(g)->crashes, 5);
+	assert_int_equal(fake_guest_info(g)->panics, 2);
+	assert_int_equal(fake_guest_info(g)->watchdog_ends, 2);
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run();
+	ends(VM_STOP_POWEROFF);
+	assert_int_equal(fake_guest_info(g)->crashes, 5);
+}
+
 /* ---- how often --------------------------------------------------------------------------- */
 
 static uint64_t starts_ns[STARTS_MAX];
@@ -455,6 +486,7 @@ int main(void)
 		TEST(the_last_word_counts),
 		TEST(a_launch_that_fails),
 		TEST(policies),
+		TEST(crashes_are_told_apart),
 		TEST(restarts_are_never_in_a_row),
 		TEST(the_limit_ends_it),
 		TEST(one_that_waits_can_be_stopped),

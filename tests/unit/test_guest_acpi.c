@@ -39,6 +39,7 @@ static struct acpi_config config_for(unsigned vcpus)
 		.base = ACPI_BASE,
 		.vcpu_count = vcpus,
 		.pci_high = PCI_HIGH,
+		.watchdog = true,
 		.dsdt = dsdt_aml,
 		.dsdt_bytes = dsdt_aml_bytes,
 	};
@@ -386,6 +387,7 @@ static void test_iasl_reads_them(void **state)
 	run_iasl(dir, find(&built, "APIC"));
 	run_iasl(dir, find(&built, "MCFG"));
 	run_iasl(dir, find(&built, "SSDT"));
+	run_iasl(dir, find(&built, "WDAT"));
 	run_iasl(dir, table_at(&built, fadt->dsdt));
 	run_iasl(dir, table_at(&built, rsdp->xsdt_address));
 	check_pci_root(dir);

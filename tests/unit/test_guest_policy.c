@@ -12,15 +12,17 @@
 
 static void which_end(void **state)
 {
-	static const enum vm_stop_kind kinds[] = {VM_STOP_NONE,	 VM_STOP_POWEROFF,
-						  VM_STOP_RESET, VM_STOP_EXIT,
-						  VM_STOP_CRASH, VM_STOP_REQUEST};
+	static const enum vm_stop_kind kinds[] = {
+		VM_STOP_NONE,  VM_STOP_POWEROFF, VM_STOP_RESET, VM_STOP_EXIT,
+		VM_STOP_CRASH, VM_STOP_REQUEST,	 VM_STOP_PANIC, VM_STOP_WATCHDOG};
 	static const struct {
 		struct guest_config config;
 		enum vm_stop_kind kind;
 		const char *name;
 	} fields[] = {
 		{{.on_crash = CONFIG_POLICY_RESTART}, VM_STOP_CRASH, "on_crash"},
+		{{.on_crash = CONFIG_POLICY_RESTART}, VM_STOP_PANIC, "on_crash"},
+		{{.on_crash = CONFIG_POLICY_RESTART}, VM_STOP_WATCHDOG, "on_crash"},
 		{{.on_reboot = CONFIG_POLICY_RESTART}, VM_STOP_RESET, "on_reboot"},
 		{{.on_poweroff = CONFIG_POLICY_RESTART}, VM_STOP_POWEROFF, "on_poweroff"},
 	};
@@ -32,7 +34,9 @@ static void which_end(void **state)
 		for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++)
 			assert_int_equal(
 				policy_decide(&fields[f].config, kinds[k], &history, 1),
-				kinds[k] == fields[f].kind ? POLICY_RESTARTS : POLICY_STAYS);
+				policy_name(kinds[k]) == policy_name(fields[f].kind)
+					? POLICY_RESTARTS
+					: POLICY_STAYS);
 	}
 	assert_null(policy_name(VM_STOP_NONE));
 	assert_null(policy_name(VM_STOP_EXIT));

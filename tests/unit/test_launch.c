@@ -380,15 +380,15 @@ static void test_acpi_install(void **state)
 
 	(void)state;
 	fake.writes_left = 1;
-	assert_int_equal(acpi_install(&fake.gm, 1, &rsdp), -ENOMEM);
+	assert_int_equal(acpi_install(&fake.gm, 1, true, &rsdp), -ENOMEM);
 	assert_int_equal(held, 0);
 	step_fails = 1;
-	assert_int_equal(acpi_install(&fake.gm, 1, &rsdp), -ENOMEM);
-	assert_int_equal(acpi_install(&fake.gm, VCPU_MAX, &rsdp), 0);
+	assert_int_equal(acpi_install(&fake.gm, 1, true, &rsdp), -ENOMEM);
+	assert_int_equal(acpi_install(&fake.gm, VCPU_MAX, true, &rsdp), 0);
 	assert_int_equal(rsdp, ACPI_BASE);
 	assert_true(fake.written_low == ACPI_BASE);
 	assert_true(fake.written_high <= ACPI_BASE + ACPI_BYTES);
-	assert_int_equal(acpi_install(&fake.gm, 100000, &rsdp), -ENOSPC);
+	assert_int_equal(acpi_install(&fake.gm, 100000, true, &rsdp), -ENOSPC);
 	assert_int_equal(held, 0);
 }
 
