@@ -15,6 +15,7 @@ from tools.qemu.machine import Machine  # pylint: disable=wrong-import-position
 BUILD = ROOT / "build"
 CHECKED = BUILD / "checked"
 SAMPLES = ROOT / "build/samples"
+LOADER = {"loader/vmlinuz": SAMPLES / "vmlinuz", "loader/initrd.gz": SAMPLES / "loader.gz"}
 LINUX = {"samples/vmlinuz": SAMPLES / "vmlinuz", "samples/initrd.gz": SAMPLES / "initrd.gz"}
 
 

@@ -246,6 +246,12 @@ static bool check_file(const struct checker *checker, const struct guest_config 
 	return bytes > 0;
 }
 
+/* Where the document says what is started. */
+static struct config_mark start_mark(const struct config_boot *boot)
+{
+	return boot->disk ? boot->disk_mark : boot->kernel_mark;
+}
+
 static void check_files(const struct checker *checker, const struct guest_config *guest)
 {
 	const struct config_machine *machine = checker->machine;
@@ -254,8 +260,11 @@ static void check_files(const struct checker *checker, const struct guest_config
 	uint64_t total = 0;
 	bool there = true;
 
-	there &= check_file(checker, guest, "kernel", boot->kernel, boot->kernel_mark, &total);
-	there &= check_file(checker, guest, "initrd", boot->initrd, boot->initrd_mark, &total);
+	there &= check_file(checker, guest, boot->disk ? "disk" : "kernel",
+			    config_boot_kernel(boot), start_mark(boot), &total);
+	there &= check_file(checker, guest, boot->disk ? "disk" : "initrd",
+			    config_boot_initrd(boot),
+			    boot->disk ? boot->disk_mark : boot->initrd_mark, &total);
 	for (uint32_t i = 0; i < boot->module_count; i++) {
 		snprintf(key, sizeof(key), "modules[%u].file", (unsigned)i);
 		there &= check_file(checker, guest, key, boot->modules[i].file,
@@ -264,7 +273,7 @@ static void check_files(const struct checker *checker, const struct guest_config
 	if (total <= guest->memory_bytes) {
 		if (there && machine->check_boot &&
 		    machine->check_boot(machine->context, guest, why))
-			config_report_add(checker->report, boot->kernel_mark,
+			config_report_add(checker->report, start_mark(boot),
 					  "guest '%s': it could not start: %s", guest->name,
 					  why);
 		return;
@@ -277,10 +286,56 @@ static void check_files(const struct checker *checker, const struct guest_config
 			  size_exact_text(total, needed));
 }
 
+/* A kernel is named, or found on a disk of the guest's; what else a kernel is given goes with
+ * the first alone. */
+static void check_disk_boot(const struct checker *checker, const struct guest_config *guest)
+{
+	const struct config_boot *boot = &guest->boot;
+	const char *beside = boot->kernel[0]	  ? "kernel"
+			     : boot->initrd[0]	  ? "initrd"
+			     : boot->module_count ? "modules"
+						  : NULL;
+
+	if (beside)
+		config_report_add(checker->report, boot->disk_mark,
+				  "guest '%s': boot.disk has no meaning beside boot.%s; remove "
+				  "one of the two",
+				  guest->name, beside);
+	else if (boot->protocol != CONFIG_PROTOCOL_AUTO &&
+		 boot->protocol != CONFIG_PROTOCOL_LINUX)
+		config_report_add(checker->report, boot->disk_mark,
+				  "guest '%s': boot.disk starts Linux; remove boot.protocol",
+				  guest->name);
+	if (boot->disk > guest->disk_count)
+		config_report_add(
+			checker->report, boot->disk_mark,
+			"guest '%s': boot.disk is %u, but it has %u disk%s; the first "
+			"is 0",
+			guest->name, (unsigned)boot->disk - 1, (unsigned)guest->disk_count,
+			guest->disk_count == 1 ? "" : "s");
+	if (strlen(boot->cmdline) >= CONFIG_DISK_CMDLINE_MAX)
+		config_report_add(checker->report, boot->disk_mark,
+				  "guest '%s': boot.cmdline is %u characters long; beside "
+				  "boot.disk it has %u at most",
+				  guest->name, (unsigned)strlen(boot->cmdline),
+				  CONFIG_DISK_CMDLINE_MAX - 1);
+}
+
 static void check_boot(const struct checker *checker, const struct guest_config *guest)
 {
 	const struct config_boot *boot = &guest->boot;
 
+	if (boot->disk) {
+		check_disk_boot(checker, guest);
+	} else if (!boot->kernel[0]) {
+		config_report_add(
+			checker->report, guest->name_mark,
+			"guest '%s': boot says nothing to start; write 'kernel: "
+			"\"esp:/samples/vmlinuz\"', or 'disk: 0' for the kernel on its "
+			"first disk",
+			guest->name);
+		return;
+	}
 	if (boot->protocol == CONFIG_PROTOCOL_LINUX && boot->module_count)
 		config_report_add(
 			checker->report, boot->modules_mark,

@@ -33,6 +33,15 @@
 #define CONFIG_ORDER_MAX      1000 /* of starting and shutting down */
 #define CONFIG_WHY_MAX	      320
 
+/* What a guest begins with that boots from a disk of its own: the kernel and initramfs of
+ * guests/samples/loader. */
+#define CONFIG_LOADER_KERNEL "esp:/loader/vmlinuz"
+#define CONFIG_LOADER_INITRD "esp:/loader/initrd.gz"
+
+/* Bytes of boot.cmdline, the NUL included, beside boot.disk: what the loader is told itself
+ * stands before it. */
+#define CONFIG_DISK_CMDLINE_MAX 1921
+
 enum config_serial { CONFIG_SERIAL_NONE, CONFIG_SERIAL_COM1, CONFIG_SERIAL_COM2 };
 
 enum config_policy { CONFIG_POLICY_STOP, CONFIG_POLICY_RESTART };
@@ -76,14 +85,26 @@ struct config_module {
 };
 
 struct config_boot {
-	char kernel[CONFIG_FILE_MAX];
+	char kernel[CONFIG_FILE_MAX]; /* "": that of a disk */
+	uint32_t disk;		      /* one more than the number of that disk; 0: none */
 	char initrd[CONFIG_FILE_MAX]; /* "" is none */
 	char cmdline[CONFIG_CMDLINE_MAX];
 	enum config_protocol protocol;
 	uint32_t module_count;
 	struct config_module modules[CONFIG_MODULES_MAX];
-	struct config_mark kernel_mark, initrd_mark, modules_mark;
+	struct config_mark kernel_mark, disk_mark, initrd_mark, modules_mark;
 };
+
+/* The files that it begins with: those of the loader where it boots a disk. */
+static inline const char *config_boot_kernel(const struct config_boot *boot)
+{
+	return boot->disk ? CONFIG_LOADER_KERNEL : boot->kernel;
+}
+
+static inline const char *config_boot_initrd(const struct config_boot *boot)
+{
+	return boot->disk ? CONFIG_LOADER_INITRD : boot->initrd;
+}
 
 /* When a write counts as done, where the guest did not ask for a flush. */
 enum config_cache {

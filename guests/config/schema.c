@@ -179,16 +179,30 @@ static const struct config_field module_fields[] = {
 static const struct config_table module_table =
 	CONFIG_TABLE(module_fields, struct config_module, NULL);
 
+static const struct config_choice disk_numbers[] = {
+	{"0", 1},   {"1", 2},	{"2", 3},   {"3", 4},	{"4", 5},   {"5", 6},
+	{"6", 7},   {"7", 8},	{"8", 9},   {"9", 10},	{"10", 11}, {"11", 12},
+	{"12", 13}, {"13", 14}, {"14", 15}, {"15", 16}, {NULL, 0},
+};
+_Static_assert(ARRAY_SIZE(disk_numbers) == CONFIG_DISKS_MAX + 1, "each disk can be booted");
+
 static const struct config_field boot_fields[] = {
 	{.key = "kernel",
 	 .type = CONFIG_FILE,
-	 .required = true,
 	 .offset = offsetof(struct config_boot, kernel),
 	 .mark = offsetof(struct config_boot, kernel_mark),
 	 .maximum = CONFIG_FILE_MAX,
 	 .example = "\"esp:/samples/vmlinuz\"",
 	 .why = "it is loaded when the guest starts",
 	 .doc = "A Linux bzImage, or a Multiboot 1 or 2 kernel; it may be gzip'd."},
+	{.key = "disk",
+	 .type = CONFIG_CHOICE,
+	 .offset = offsetof(struct config_boot, disk),
+	 .mark = offsetof(struct config_boot, disk_mark),
+	 .choices = disk_numbers,
+	 .example = "0",
+	 .why = "it is looked at when the guest starts",
+	 .doc = "Instead of `kernel`: which of its disks has the Linux kernel that it starts."},
 	{.key = "initrd",
 	 .type = CONFIG_FILE,
 	 .offset = offsetof(struct config_boot, initrd),
@@ -203,7 +217,7 @@ static const struct config_field boot_fields[] = {
 	 .maximum = CONFIG_CMDLINE_MAX,
 	 .example = "\"console=ttyS0\"",
 	 .why = "a kernel reads it when it starts",
-	 .doc = "The kernel's command line."},
+	 .doc = "The kernel's command line; with `disk`, what is added to that found there."},
 	{.key = "protocol",
 	 .type = CONFIG_CHOICE,
 	 .offset = offsetof(struct config_boot, protocol),

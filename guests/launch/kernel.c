@@ -2,6 +2,7 @@
 #include "guests/launch/kernel.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "guests/boot/gzip.h"
@@ -25,19 +26,44 @@ static int map_file(const char *file, struct boot_image *image, char why[BOOT_WH
 	return 0;
 }
 
+/*
+ * What the loader (guests/samples/loader) is told: one CPU, so that the others are as at reset
+ * for the kernel that it goes on to; silence but for what it says itself; that whatever fails
+ * is a triple fault, which is a crash; which disk; and, behind what its own kernel reads, what
+ * that other kernel is to be told.
+ */
+static const char loader_options[] = "console=ttyS0 loglevel=1 nr_cpus=1 panic=-1 "
+				     "reboot=triple bulkhead.disk=%u -- %.*s";
+_Static_assert(sizeof(loader_options) + CONFIG_DISK_CMDLINE_MAX <= CONFIG_CMDLINE_MAX,
+	       "a kernel takes it");
+
+static int make_cmdline(const struct config_boot *boot, struct kernel_files *files,
+			struct mem_account *account, char *why)
+{
+	if (!boot->disk)
+		return 0;
+	files->cmdline = heap_zalloc(CONFIG_CMDLINE_MAX, account);
+	if (!files->cmdline)
+		return boot_refuse(why, -ENOMEM, "no memory for its command line");
+	snprintf(files->cmdline, CONFIG_CMDLINE_MAX, loader_options, (unsigned)boot->disk - 1,
+		 CONFIG_DISK_CMDLINE_MAX - 1, boot->cmdline);
+	return 0;
+}
+
 static int map_files(const struct config_boot *boot, struct kernel_files *files, char *why)
 {
 	struct boot_source *source = &files->source;
-	int err = map_file(boot->kernel, &source->kernel, why);
+	const char *kernel = config_boot_kernel(boot), *initrd = config_boot_initrd(boot);
+	int err = map_file(kernel, &source->kernel, why);
 
-	if (!err && boot->initrd[0])
-		err = map_file(boot->initrd, &source->initrd, why);
+	if (!err && initrd[0])
+		err = map_file(initrd, &source->initrd, why);
 	for (unsigned i = 0; !err && i < boot->module_count; i++) {
 		files->modules[i].string = boot->modules[i].cmdline;
 		err = map_file(boot->modules[i].file, &files->modules[i].image, why);
 	}
-	source->name = boot->kernel;
-	source->cmdline = boot->cmdline;
+	source->name = kernel;
+	source->cmdline = boot->disk ? files->cmdline : boot->cmdline;
 	source->modules = files->modules;
 	source->module_count = boot->module_count;
 	return err;
@@ -85,7 +111,9 @@ int kernel_open(const struct config_boot *boot, struct mem_account *account,
 	int err;
 
 	memset(files, 0, sizeof(*files));
-	err = map_files(boot, files, why);
+	err = make_cmdline(boot, files, account, why);
+	if (!err)
+		err = map_files(boot, files, why);
 	if (!err)
 		err = unpack(files, account, why);
 	if (!err)
@@ -106,6 +134,7 @@ void kernel_close(struct kernel_files *files)
 	files_unmap(files->source.initrd.data);
 	for (unsigned i = 0; i < CONFIG_MODULES_MAX; i++)
 		files_unmap(files->modules[i].image.data);
+	heap_free(files->cmdline);
 	memset(files, 0, sizeof(*files));
 }
 

@@ -15,6 +15,7 @@ struct kernel_files {
 	struct boot_source source;
 	enum config_protocol protocol; /* never CONFIG_PROTOCOL_AUTO */
 	struct boot_module modules[CONFIG_MODULES_MAX];
+	char *cmdline; /* the loader's, where a disk is booted; source.cmdline then */
 	const void *packed,
 		*unpacked; /* the kernel's file where it is gzip'd; and what is in it */
 };

@@ -143,6 +143,23 @@ static inline void fit_nics(struct config *config, struct guest_config *guest)
 	}
 }
 
+static inline void fit_boot(struct guest_config *guest)
+{
+	struct config_boot *boot = &guest->boot;
+
+	boot->protocol = CONFIG_PROTOCOL_AUTO;
+	if (boot->disk > guest->disk_count)
+		boot->disk = 0;
+	if (boot->disk) {
+		boot->kernel[0] = boot->initrd[0] = '\0';
+		boot->cmdline[CONFIG_DISK_CMDLINE_MAX - 1] = '\0';
+	} else if (!boot->kernel[0]) {
+		strcpy(boot->kernel, "esp:/k");
+	}
+	if (boot->disk || boot->initrd[0])
+		boot->module_count = 0;
+}
+
 static inline void random_fit(struct config *config)
 {
 	struct guest_config *guests = config->guests;
@@ -154,9 +171,7 @@ static inline void random_fit(struct config *config)
 	for (uint32_t i = 0; i < config->guest_count; i++) {
 		fit_disks(config, &guests[i]);
 		fit_nics(config, &guests[i]);
-		guests[i].boot.protocol = CONFIG_PROTOCOL_AUTO;
-		if (guests[i].boot.initrd[0])
-			guests[i].boot.module_count = 0;
+		fit_boot(&guests[i]);
 	}
 	config_derive(config);
 }

@@ -1,5 +1,5 @@
 /*
- * The machine that configuration tests check against: 4 CPUs, 2 GiB, five files.
+ * The machine that configuration tests check against: 4 CPUs, 2 GiB, seven files.
  */
 #ifndef TESTS_UNIT_CONFIG_MACHINE_H
 #define TESTS_UNIT_CONFIG_MACHINE_H
@@ -17,7 +17,8 @@ static int test_file_size(void *context, const char *path, uint64_t *bytes)
 	} files[] = {
 		{"samples/vmlinuz", 10 * MIB}, {"samples/initrd.gz", 4 * MIB},
 		{"samples/test.elf", 1 * MIB}, {"samples/huge.img", 600 * MIB},
-		{"samples/empty", 0},
+		{"samples/empty", 0},	       {"loader/vmlinuz", 10 * MIB},
+		{"loader/initrd.gz", 4 * MIB},
 	};
 
 	(void)context;

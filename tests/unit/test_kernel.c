@@ -219,6 +219,55 @@ static void test_all_is_handed_on(void **state)
 	assert_int_equal(held, 0);
 }
 
+/* A guest that boots a disk of its own begins with the loader, which is told which. */
+static void test_a_disk_is_the_loaders(void **state)
+{
+	struct config_boot boot = {.disk = 16, .cmdline = "console=hvc0 single"};
+	struct kernel_files opened;
+	const char *line;
+
+	(void)state;
+	put_file("loader/vmlinuz", kernel_1, sizeof(kernel_1));
+	files_init(&handoff);
+	assert_int_equal(kernel_open(&boot, NULL, &opened, why), -ENOENT);
+	assert_non_null(strstr(why, "esp:/loader/initrd.gz"));
+	assert_int_equal(held, 0);
+
+	put_file("loader/initrd.gz", "12345", 5);
+	files_init(&handoff);
+	assert_int_equal(kernel_open(&boot, NULL, &opened, why), 0);
+	line = opened.source.cmdline;
+	assert_string_equal(opened.source.name, "esp:/loader/vmlinuz");
+	assert_int_equal(opened.source.initrd.bytes, 5);
+	assert_non_null(strstr(line, " bulkhead.disk=15 -- console=hvc0 single"));
+	assert_null(strstr(line + strlen(line) - strlen(boot.cmdline), " -- "));
+	kernel_close(&opened);
+	assert_int_equal(held, 0);
+
+	for (unsigned n = 1;; n++) { /* the line, two files */
+		int error;
+
+		step_fails = n;
+		error = kernel_open(&boot, NULL, &opened, why);
+		step_fails = 0;
+		if (!error) {
+			kernel_close(&opened);
+			assert_int_equal(n, 4);
+			break;
+		}
+		assert_int_equal(error, -ENOMEM);
+		assert_int_equal(held, 0);
+	}
+
+	/* The longest that the configuration takes is there to its last letter. */
+	memset(boot.cmdline, 'x', CONFIG_DISK_CMDLINE_MAX - 2);
+	strcpy(boot.cmdline + CONFIG_DISK_CMDLINE_MAX - 2, "y");
+	assert_int_equal(kernel_open(&boot, NULL, &opened, why), 0);
+	line = opened.source.cmdline;
+	assert_int_equal(line[strlen(line) - 1], 'y');
+	kernel_close(&opened);
+}
+
 static void test_each_step_may_fail(void **state)
 {
 	static const char *const kernels[] = {"esp:/one.elf", "esp:/two.elf", "esp:/one.gz"};
@@ -245,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_what_is_missing),
 		cmocka_unit_test(test_all_is_handed_on),
+		cmocka_unit_test(test_a_disk_is_the_loaders),
 		cmocka_unit_test(test_each_step_may_fail),
 	};
 

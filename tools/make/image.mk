@@ -11,7 +11,13 @@ $(SAMPLES)/initrd.gz: $(addprefix guests/samples/,make-initrd copy-modules rc in
 	@mkdir -p $(@D)
 	$(call say,CPIO) guests/samples/make-initrd $@ $(SAMPLES)/modules
 
-samples: $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz
+# What a guest with `boot: {disk: N}` begins with.
+$(SAMPLES)/loader.gz: $(addprefix guests/samples/,make-loader copy-modules loader/init \
+		loader/find loader/grub.awk loader/kexec.c) | $(SAMPLES)/modules
+	@mkdir -p $(@D)
+	$(call say,CPIO) guests/samples/make-loader $@ $(SAMPLES)/modules
+
+samples: $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz $(SAMPLES)/loader.gz
 .PHONY: samples
 
 # Debian on a logical volume. What the guest writes stays, until `make clean`.
@@ -19,7 +25,8 @@ $(SAMPLES)/debian.disk $(SAMPLES)/debian &: | $(PACKAGES)
 	$(call say,BUILD,a Debian for the guest of that name: some minutes) \
 		guests/samples/make-debian $(SAMPLES)/debian.disk $(SAMPLES)/debian
 
-SAMPLE_FILES := $(SAMPLES)/vmlinuz=samples/vmlinuz $(SAMPLES)/initrd.gz=samples/initrd.gz
+SAMPLE_FILES := $(SAMPLES)/vmlinuz=samples/vmlinuz $(SAMPLES)/initrd.gz=samples/initrd.gz \
+	$(SAMPLES)/vmlinuz=loader/vmlinuz $(SAMPLES)/loader.gz=loader/initrd.gz
 DEBIAN_FILES := $(SAMPLES)/debian/vmlinuz=debian/vmlinuz $(SAMPLES)/debian/initrd=debian/initrd
 
 # bulkhead.img is for any machine; what `make run` starts has a disk and a network besides.
@@ -30,7 +37,7 @@ $(BUILD)/debian.img: guests/samples/debian.yaml $(SAMPLES)/debian
 	$(call say,IMAGE) tools/image/mkimage $@ --config $< $(SAMPLE_FILES) $(DEBIAN_FILES)
 
 $(BUILD)/bulkhead.img $(BUILD)/debian.img: tools/image/mkimage $(BUILD)/BOOTX64.EFI \
-	$(BUILD)/kernel.elf $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz
+	$(BUILD)/kernel.elf $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz $(SAMPLES)/loader.gz
 
 image: $(BUILD)/bulkhead.img
 debian: $(BUILD)/debian.img $(SAMPLES)/debian.disk

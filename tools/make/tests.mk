@@ -165,7 +165,8 @@ $(BUILD)/kernels: | $(PACKAGES)
 
 # Everything that a whole-machine test starts.
 MACHINE := kernel checked samples $(GUESTS) $(BOOT_TESTS) $(BUILD)/check-config \
-	$(BUILD)/lvmtool $(BUILD)/viewtool $(BUILD)/promtool bochs $(BUILD)/kernels
+	$(BUILD)/lvmtool $(BUILD)/viewtool $(BUILD)/promtool bochs $(BUILD)/kernels \
+	$(BUILD)/bench/amd64
 run_all = @tools/test/run --unit $(UNIT) $(STRESS) --fuzz $(FUZZ) --system tests/tools tests/system -q
 
 test: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE)
