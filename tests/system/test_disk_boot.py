@@ -25,6 +25,7 @@ guests:
     memory: 448 MiB
     boot: {disk: 1, cmdline: "bulkhead.name=own"}
     disks: [{source: "ram:8 MiB"}, {source: "disk:own"}]
+    autostart: false
   - name: parts
     cpus: {count: 2}
     memory: 448 MiB
@@ -100,10 +101,11 @@ def fixture_house(tmp_path_factory):
                   "-device", f"nvme,drive={name},serial={name}"]
     image = make_image(directory / "esp.img", DOCUMENT, LOADER)
     with Machine(image, name="disk-boot", limit_s=900, extra=extra) as machine:
+        machine.expect(r"boot: up \d+ ms", BOOT_S)
         yield Terminal(machine, ["own", "parts", "bare"])
 
 
-def ready(house, name, begin=0):
+def ready(house, name, begin):
     """Waits until the sample's initramfs is up in the guest; its CPUs."""
     house.machine.rewind(begin)
     return int(house.machine.expect(rf"^{name}\| guest {name} ready: cpus=(\d+)", BOOT_S)[1])
@@ -113,7 +115,9 @@ def test_it_boots_its_disk_and_then_what_it_put_there(house):
     """The first kernel is the loader's own once more; the one that it puts in its place is of
     another flavour."""
     machine = house.machine
-    assert ready(house, "own") == 2
+    begin = machine.mark()
+    house.operator("start own")
+    assert ready(house, "own", begin) == 2
     assert machine.count(r"^own\| loader: vdb/boot/vmlinuz-\S+ root=UUID=6bd1c9c2-\S+ ro "
                          r"console=ttyS0 bulkhead.name=own \(by vdb/vmlinuz\)$") == 1
     assert "root=UUID=6bd1c9c2" in house.shell("own", "cat /proc/cmdline", 60)
@@ -151,6 +155,7 @@ def test_nothing_to_boot_ends_the_guest(house):
     machine.expect(r"^bare\| loader: disk 0 \(vda\) has no file system that Linux \(\S+\) can "
                    r"mount", BOOT_S)
     machine.expect(r"bare: .*triple fault", 60)
+    house.wait_for_state("bare", "failed")
     assert any(re.search(r"^bare +failed", line) for line in house.operator("list"))
 
 
