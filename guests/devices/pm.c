@@ -35,6 +35,8 @@ struct pm {
 	uint16_t sts, en, cnt;
 	uint64_t carry_ticks; /* the tick at which TMR_STS is set next: bit 31 changes */
 	bool sci;
+	bool listened; /* the button's event was enabled at some time */
+	bool kept;     /* the button is pressed again when it is enabled */
 	struct timer carry;
 };
 
@@ -96,6 +98,17 @@ static uint64_t registers(const struct pm *pm)
 	return pm->sts | (uint64_t)pm->en << 16 | (uint64_t)(pm->cnt | PM1_CNT_SCI_EN) << 32;
 }
 
+/* Whoever listens from now on hears of a button that was pressed before. */
+static void enable(struct pm *pm, uint16_t en)
+{
+	if (en & ~pm->en & PM1_PWRBTN) {
+		pm->listened = true;
+		if (pm->kept)
+			pm->sts |= PM1_PWRBTN;
+	}
+	pm->en = en;
+}
+
 /* A write of 1, 2 or 4 bytes at `offset` changes those bytes of the registers. */
 static void write_registers(struct pm *pm, unsigned offset, unsigned bytes, uint32_t value)
 {
@@ -104,7 +117,7 @@ static void write_registers(struct pm *pm, unsigned offset, unsigned bytes, uint
 	uint64_t merged = (registers(pm) & ~mask) | in;
 
 	pm->sts &= ~(uint16_t)in; /* written ones clear */
-	pm->en = merged >> 16 & PM1_EN_MASK;
+	enable(pm, merged >> 16 & PM1_EN_MASK);
 	if (mask >> 32 & 0xffff)
 		write_control(pm, merged >> 32);
 }
@@ -139,6 +152,27 @@ bool pm_power_button(struct pm *pm)
 	update(pm);
 	spin_unlock_irqrestore(&pm->lock, flags);
 	return heard;
+}
+
+void pm_power_keep(struct pm *pm, bool keep)
+{
+	uint64_t flags = spin_lock_irqsave(&pm->lock);
+
+	pm->kept = keep;
+	spin_unlock_irqrestore(&pm->lock, flags);
+	if (keep)
+		pm_power_button(pm);
+}
+
+enum pm_listener pm_power_listener(struct pm *pm)
+{
+	uint64_t flags = spin_lock_irqsave(&pm->lock);
+	enum pm_listener listener = !pm->listened	   ? PM_DEAF
+				    : pm->sts & PM1_PWRBTN ? PM_UNREAD
+							   : PM_LISTENS;
+
+	spin_unlock_irqrestore(&pm->lock, flags);
+	return listener;
 }
 
 struct pm *pm_create(const struct board *board)

@@ -29,4 +29,16 @@ void pm_destroy(struct pm *pm); /* the VM runs no more */
  * the guest has enabled the button's event, that is, whether anyone listens. Any context. */
 bool pm_power_button(struct pm *pm);
 
+/* The same, and until it is taken back the button is pressed again whenever the guest begins to
+ * listen: a driver clears the event before it enables it. Any context. */
+void pm_power_keep(struct pm *pm, bool keep);
+
+/* How the guest takes its power button. */
+enum pm_listener {
+	PM_DEAF,    /* it never enabled the button's event */
+	PM_UNREAD,  /* it did, and has not cleared the last one */
+	PM_LISTENS, /* it did, and there is no event that it has not cleared */
+};
+enum pm_listener pm_power_listener(struct pm *pm); /* any context */
+
 #endif

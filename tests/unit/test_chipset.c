@@ -115,6 +115,45 @@ static void test_power_button(void **state)
 	assert_int_equal(fake_stop_kind, VM_STOP_NONE); /* the guest decides */
 }
 
+/* A driver clears the event and then enables it (as ACPICA's acpi_install_fixed_event_handler()
+ * does): what was pressed before is heard all the same, once for each time that it is enabled.
+ */
+static void test_power_button_is_kept(void **state)
+{
+	struct pm *pm = chipset_pm(chipset);
+
+	(void)state;
+	assert_int_equal(pm_power_listener(pm), PM_DEAF);
+	pm_power_keep(pm, true);
+	assert_int_equal(pm_power_listener(pm), PM_DEAF);
+	out(PM_STS, 2, PWRBTN);
+	out(PM_EN, 2, 1); /* the timer's */
+	assert_int_equal(in(PM_STS, 2), 0);
+	assert_int_equal(pm_power_listener(pm), PM_DEAF);
+	out(PM_EN, 2, PWRBTN);
+	assert_true(fake_irq_level[PM_SCI_GSI]);
+	assert_int_equal(pm_power_listener(pm), PM_UNREAD);
+	out(PM_STS, 2, PWRBTN);
+	assert_int_equal(pm_power_listener(pm), PM_LISTENS);
+	assert_false(fake_irq_level[PM_SCI_GSI]);
+	out(PM_EN, 2, PWRBTN | 1); /* it is enabled already */
+	assert_int_equal(in(PM_STS, 2), 0);
+	out(PM_EN, 2, 0);
+	assert_int_equal(pm_power_listener(pm), PM_LISTENS);
+	out(PM_EN, 2, PWRBTN);
+	assert_int_equal(in(PM_STS, 2), PWRBTN);
+	out(PM_STS, 2, PWRBTN);
+
+	/* Taken back, it is not pressed again. */
+	pm_power_keep(pm, false);
+	out(PM_EN, 2, 0);
+	out(PM_EN, 2, PWRBTN);
+	assert_int_equal(in(PM_STS, 2), 0);
+	pm_power_keep(pm, true); /* who listens hears it at once */
+	assert_true(fake_irq_level[PM_SCI_GSI]);
+	assert_int_equal(pm_power_listener(pm), PM_UNREAD);
+}
+
 static void test_acpi_mode_and_soft_off(void **state)
 {
 	(void)state;
@@ -337,6 +376,7 @@ int main(void)
 		TEST(test_pm_timer),
 		TEST(test_pm_timer_carry),
 		TEST(test_power_button),
+		TEST(test_power_button_is_kept),
 		TEST(test_acpi_mode_and_soft_off),
 		TEST(test_resets),
 		TEST(test_reset_register_among_pci_ports),
