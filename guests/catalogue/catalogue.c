@@ -188,6 +188,7 @@ static void keep(struct catalogue_change *change, const struct catalogue_store *
  * others run already. */
 static void start_again(struct follow *follow, const struct config_plan *plan)
 {
+	catalogue_hold(follow);
 	for (uint32_t i = 0; i < plan->item_count; i++) {
 		const struct config_item *item = &plan->items[i];
 		struct guest *guest = item->part == CONFIG_PART_GUEST && item->runs
@@ -195,7 +196,7 @@ static void start_again(struct follow *follow, const struct config_plan *plan)
 					      : NULL;
 
 		if (guest)
-			guest_start(guest, follow->actor);
+			guest_start_in_turn(guest, follow->actor);
 		guest_put(guest);
 	}
 }
@@ -282,6 +283,8 @@ static int carry_out(struct catalogue_change *change, const struct config *befor
 	err = catalogue_follow(&follow, plan);
 	if (err)
 		undone = undo(&follow, before, plan);
+	if (follow.holds)
+		guests_release_turns();
 	actual = follow.actual;
 	if (!undone) {
 		config_free(actual);

@@ -163,9 +163,16 @@ static int start(struct follow *follow, const char *name)
 
 	if (!guest)
 		return gone(follow, name);
-	guest_start(guest, follow->actor);
+	guest_start_in_turn(guest, follow->actor);
 	guest_put(guest);
 	return 0;
+}
+
+void catalogue_hold(struct follow *follow)
+{
+	if (!follow->holds)
+		guests_hold_turns();
+	follow->holds = true;
 }
 
 static int follow_step(struct follow *follow, const struct config_step *step)
@@ -176,8 +183,10 @@ static int follow_step(struct follow *follow, const struct config_step *step)
 	case CONFIG_STEP_DELETE_NETWORK: return delete_network(follow, step->name);
 	case CONFIG_STEP_CREATE_NETWORK: return create_network(follow, step->name);
 	case CONFIG_STEP_CHANGE_GUEST: return catalogue_configure(follow, step->name);
-	case CONFIG_STEP_CREATE_GUEST: return create(follow, step->name);
-	case CONFIG_STEP_START_GUEST: return start(follow, step->name);
+	case CONFIG_STEP_CREATE_GUEST:
+		catalogue_hold(follow);
+		return create(follow, step->name);
+	case CONFIG_STEP_START_GUEST: catalogue_hold(follow); return start(follow, step->name);
 	case CONFIG_STEP_CHANGE_HOST: follow->actual->host = follow->next->host; return 0;
 	}
 	return 0;

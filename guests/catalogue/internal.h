@@ -18,6 +18,7 @@ struct follow {
 	const struct actor *actor;
 	const struct catalogue_change *waiter; /* or NULL */
 	struct config *actual;
+	bool holds; /* it holds back turns: all guests are there before the first starts */
 	struct config_report *report; /* or NULL: what has a place in the document goes there */
 	char *why;		      /* CONFIG_WHY_MAX bytes */
 };
@@ -25,6 +26,9 @@ struct follow {
 /* Follows all steps. 0, or the error of the first that failed, with `why`: what came before it
  * is done. Sleeps. */
 int catalogue_follow(struct follow *follow, const struct config_plan *plan);
+
+/* Holds turns back, for who follows to release. */
+void catalogue_hold(struct follow *follow);
 
 /* Gives a guest the configuration that it has in `next`, and the CPUs that it shares there. 0,
  * or an error with `why`. Sleeps while the guest is between two states. */

@@ -24,8 +24,9 @@
 
 static struct thread *control;
 static _Atomic bool told; /* there is something to look at: a wake-up may be lost to a lock */
+static _Atomic unsigned turns_held;
 
-static void wake(void)
+void control_wake(void)
 {
 	atomic_store(&told, true);
 	thread_wake(control);
@@ -34,7 +35,7 @@ static void wake(void)
 void control_tell(struct guest *g, enum life_input fact)
 {
 	atomic_fetch_or(&g->facts, BIT(fact));
-	wake();
+	control_wake();
 }
 
 /* ---- what the life says is to be done; the caller holds g->lock ----------------------------
@@ -56,6 +57,8 @@ static void describe_cpus(const struct guest_config *config, char *text, size_t 
 static void prepare(struct guest *g, const char *by)
 {
 	g->started_ns = clock_now_ns();
+	g->turn = (struct turn){.state = g->turn.state == TURN_COMES ? TURN_STARTS : TURN_NONE,
+				.since_ns = g->started_ns};
 	event_post(EVENT_GUEST_STARTING, g->config.name, "is started %s", by);
 	g->worker.watchdog_fired = g->end.kind == VM_STOP_WATCHDOG;
 	worker_prepare(g);
@@ -85,6 +88,16 @@ static void run(struct guest *g)
 static int press_power(struct guest *g)
 {
 	return pm_power_button(chipset_pm(g->launch.chipset)) ? 0 : -EOPNOTSUPP;
+}
+
+static void switch_off(struct guest *g, const char *by)
+{
+	char how[LEAVE_HOW_BYTES];
+
+	leaving_describe(g, how);
+	if (how[0] && !atomic_load(&g->launch.vm->stopping))
+		log_warn(g->config.name, "is switched off %s%s", by, how);
+	vm_stop(g->launch.vm, VM_STOP_REQUEST, 0, "%s%s", by, how);
 }
 
 static void note_end(struct guest *g)
@@ -125,6 +138,8 @@ static void decide(struct guest *g)
 {
 	const struct config_restart_limit *limit = &g->config.restart_limit;
 
+	if (g->leave.asked)
+		return;
 	switch (policy_decide(&g->config, g->end.kind, &g->history, clock_now_ns())) {
 	case POLICY_STAYS: break;
 	case POLICY_RESTARTS:
@@ -157,7 +172,7 @@ static int act(struct guest *g, enum life_action action, const struct actor *act
 	case LIFE_GIVE_UP: give_up(g, by); break;
 	case LIFE_RUN: run(g); break;
 	case LIFE_PRESS_POWER: return press_power(g);
-	case LIFE_SWITCH_OFF: vm_stop(g->launch.vm, VM_STOP_REQUEST, 0, "%s", by); break;
+	case LIFE_SWITCH_OFF: switch_off(g, by); break;
 	case LIFE_PRESS_RESET: vm_stop(g->launch.vm, VM_STOP_RESET, 0, "%s", by); break;
 	case LIFE_RELEASE: release(g); break;
 	case LIFE_DECIDE: decide(g); break;
@@ -205,22 +220,56 @@ static void take_fact(struct guest *g, enum life_input fact)
 		released(g);
 	life_take(&g->life, fact, &action);
 	act(g, action, &g->starter);
+	if (life_at_rest(&g->life))
+		g->leave.asked = false;
 }
 
-/* Returns when the guest has its turn again; UINT64_MAX: when something is told of it. */
-static uint64_t serve(struct guest *g)
+/* Its turn has come, where guests of `order` and lower ones start. Caller holds g->lock. */
+static void take_turn(struct guest *g, uint32_t order)
+{
+	if (!g->life.due || g->turn.state != TURN_WAITS || g->config.start.order > order)
+		return;
+	g->turn.state = TURN_COMES;
+	g->due_ns = clock_now_ns() + g->config.start.delay_seconds * NSEC_PER_SEC;
+}
+
+/* The lowest order for which others wait: those of higher ones do. UINT32_MAX: there is none.
+ * *until_ns: when this may change without anything being told. */
+static uint32_t lowest_order(uint64_t *until_ns)
+{
+	uint32_t lowest = UINT32_MAX;
+
+	for (struct guest *g = registry_next(NULL); g; g = registry_next(g)) {
+		uint64_t until;
+
+		mutex_lock(&g->lock);
+		until = turn_holds_until(&g->turn, &g->life, clock_now_ns());
+		if (until)
+			lowest = MIN(lowest, g->config.start.order);
+		if (until)
+			*until_ns = MIN(*until_ns, until);
+		mutex_unlock(&g->lock);
+	}
+	return atomic_load(&turns_held) ? 0 : lowest;
+}
+
+/* Guests of `order` and lower ones have their turn to start. Returns when the guest is to be
+ * served again; UINT64_MAX: when something is told of it. */
+static uint64_t serve(struct guest *g, uint32_t order)
 {
 	uint32_t facts = atomic_exchange(&g->facts, 0);
-	uint64_t due_ns = UINT64_MAX;
+	uint64_t due_ns;
 
 	mutex_lock(&g->lock);
 	for (unsigned fact = LIFE_PREPARED; fact < LIFE_INPUTS; fact++)
 		if (facts & BIT(fact))
 			take_fact(g, fact);
+	take_turn(g, order);
 	if (g->life.due && g->due_ns <= clock_now_ns())
 		take_fact(g, LIFE_DUE);
+	due_ns = leaving_attend(g);
 	if (g->life.due)
-		due_ns = g->due_ns;
+		due_ns = MIN(due_ns, g->due_ns);
 	mutex_unlock(&g->lock);
 	return due_ns;
 }
@@ -241,16 +290,18 @@ static void control_thread(void *arg)
 {
 	struct guest *g;
 	uint64_t next_ns;
+	uint32_t order;
 
 	(void)arg;
 	for (;;) {
 		atomic_store(&told, false);
 		next_ns = UINT64_MAX;
+		order = lowest_order(&next_ns);
 		for (g = registry_next(NULL); g; g = registry_next(g))
-			next_ns = MIN(next_ns, serve(g));
+			next_ns = MIN(next_ns, serve(g, order));
 		while ((g = registry_take_dead()))
 			release_guest(g);
-		if (!atomic_load(&told))
+		if (!atomic_load(&told) && lowest_order(&next_ns) == order)
 			thread_block_until(next_ns);
 	}
 }
@@ -263,24 +314,31 @@ int guests_init(void)
 		.weight = THREAD_WEIGHT_SERVICE,
 	};
 
-	registry_init(wake);
+	registry_init(control_wake);
 	control = thread_create(&params);
 	return control ? 0 : -ENOMEM;
 }
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
-static int ask(struct guest *g, enum life_input request, const struct actor *actor)
+int control_take(struct guest *g, enum life_input request, const struct actor *actor)
 {
 	enum life_action action;
+	int err = life_take(&g->life, request, &action);
+
+	if (!err && (request == LIFE_START || request == LIFE_RESET)) {
+		g->starter = *actor;
+		g->leave.asked = false;
+	}
+	return err ? err : act(g, action, actor);
+}
+
+static int ask(struct guest *g, enum life_input request, const struct actor *actor)
+{
 	int err;
 
 	mutex_lock(&g->lock);
-	err = life_take(&g->life, request, &action);
-	if (!err && (request == LIFE_START || request == LIFE_RESET))
-		g->starter = *actor;
-	if (!err)
-		err = act(g, action, actor);
+	err = control_take(g, request, actor);
 	mutex_unlock(&g->lock);
 	return err;
 }
@@ -288,6 +346,35 @@ static int ask(struct guest *g, enum life_input request, const struct actor *act
 int guest_start(struct guest *g, const struct actor *actor)
 {
 	return ask(g, LIFE_START, actor);
+}
+
+int guest_start_in_turn(struct guest *g, const struct actor *actor)
+{
+	int err = 0;
+
+	mutex_lock(&g->lock);
+	if (life_at_rest(&g->life) && !g->life.removed) {
+		g->starter = *actor;
+		g->turn.state = TURN_WAITS;
+		g->due_ns = UINT64_MAX;
+		life_put_off(&g->life);
+	} else {
+		err = control_take(g, LIFE_START, actor);
+	}
+	mutex_unlock(&g->lock);
+	control_wake();
+	return err;
+}
+
+void guests_hold_turns(void)
+{
+	atomic_fetch_add(&turns_held, 1);
+}
+
+void guests_release_turns(void)
+{
+	atomic_fetch_sub(&turns_held, 1);
+	control_wake();
 }
 
 int guest_shutdown(struct guest *g, const struct actor *actor)
@@ -339,7 +426,7 @@ int guest_add(const struct guest_config *config, const struct cpumask *shared,
 	}
 	event_post(EVENT_GUEST_ADDED, config->name, "is added %s", actor_text(actor, by));
 	if (config->autostart)
-		guest_start(g, actor);
+		guest_start_in_turn(g, actor);
 	guest_put(g);
 	return 0;
 }

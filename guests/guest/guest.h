@@ -89,6 +89,50 @@ int guest_stop(struct guest *guest, const struct actor *actor);
 /* Reset button, now: starts again whatever on_reboot says. */
 int guest_reset(struct guest *guest, const struct actor *actor);
 
+/* Starts it as a document does, in its turn: `start` of its configuration says when. Thread
+ * context. */
+int guest_start_in_turn(struct guest *guest, const struct actor *actor);
+/* Holds back all turns, and lets them come: while others are being added. Nests. Thread
+ * context. */
+void guests_hold_turns(void);
+void guests_release_turns(void);
+
+/* ---- shutting down in good order -----------------------------------------------------------
+ */
+
+/*
+ * Asks the guest to shut down for good, whatever its policies say. Its power button is pressed
+ * until it has heard it; once shutdown.timeout of its configuration has passed, or at once when
+ * it never listened, it is switched off, and the log and its reason say what it was doing. A
+ * start that is under way or due is given up. 0; -ENOENT; -EALREADY: it was asked; -EINVAL: it
+ * does not run. Returns at once. Thread context, as all of these.
+ */
+int guest_leave(struct guest *guest, const struct actor *actor);
+/* It is not wanted any more: it is not switched off, and one that has not heard of it yet does
+ * not. */
+void guest_stay(struct guest *guest);
+/* It has `ns` more. -EINVAL: it was not asked. */
+int guest_wait(struct guest *guest, uint64_t ns);
+
+enum guest_leave_stage {
+	GUEST_LEAVE_GONE,    /* it does not run */
+	GUEST_LEAVE_BOOTING, /* it has not listened to its power button yet */
+	GUEST_LEAVE_DEAF,    /* and never will, as it runs for long already */
+	GUEST_LEAVE_UNREAD,  /* it listens, and has not read the button's event */
+	GUEST_LEAVE_LATE,    /* it has, and goes on */
+	GUEST_LEAVE_ENDING,  /* it has ended; what it had is being given back */
+};
+const char *guest_leave_name(enum guest_leave_stage stage); /* "booting" */
+
+struct guest_leaving {
+	enum guest_leave_stage stage;
+	bool asked;
+	uint32_t order;	 /* of shutting down, by its configuration */
+	uint64_t due_ns; /* where it was asked: when it is switched off */
+};
+/* False when it is at rest. */
+bool guest_leaving(struct guest *guest, struct guest_leaving *how);
+
 /* Asks the guest to make do with `bytes` of its memory, or to take more of it back: as
  * virtio_balloon_set(); -ESRCH when it does not run. Thread context; may sleep. */
 int guest_set_memory(struct guest *guest, uint64_t bytes);

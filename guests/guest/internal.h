@@ -3,8 +3,10 @@
 #define GUESTS_GUEST_INTERNAL_H
 
 #include "guests/config/config.h"
+#include "guests/guest/leave.h"
 #include "guests/guest/life.h"
 #include "guests/guest/policy.h"
+#include "guests/guest/turn.h"
 #include "guests/launch/launch.h"
 #include "guests/views/guest.h"
 #include "kernel/lib/cpumask.h"
@@ -52,6 +54,8 @@ struct guest {
 	struct launch launch; /* while it runs */
 	uint64_t started_ns;  /* last */
 	uint64_t due_ns;      /* with life.due: when it is to start again */
+	struct turn turn;     /* among guests that start together */
+	struct leave leave;   /* it was asked to shut down */
 	struct policy_history history;
 	struct vm_stop end; /* of its last VM */
 	char reason[VIEW_REASON_BYTES];
@@ -64,6 +68,17 @@ struct guest {
 };
 
 /* Tells the control thread. Any context. */
-void control_tell(struct guest *guest, enum life_input fact);
+void control_tell(struct guest *g, enum life_input fact);
+/* Has it look at all guests. Any context. */
+void control_wake(void);
+/* A request, as those of guest.h. Caller holds g->lock. */
+int control_take(struct guest *g, enum life_input request, const struct actor *actor);
+
+/* Does what is due of a guest that was asked to shut down; returns when to look again,
+ * UINT64_MAX: no more. Caller holds g->lock, also for the next. */
+uint64_t leaving_attend(struct guest *g);
+/* The end of a sentence about one that is switched off: leave_describe(); "" where nobody asked
+ * it. */
+const char *leaving_describe(const struct guest *g, char how[LEAVE_HOW_BYTES]);
 
 #endif

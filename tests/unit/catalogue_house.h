@@ -99,6 +99,25 @@ int guest_stop(struct guest *guest, const struct actor *actor)
 	return 0;
 }
 
+static unsigned turns_held;
+
+void guests_hold_turns(void)
+{
+	turns_held++;
+}
+
+void guests_release_turns(void)
+{
+	assert_true(turns_held > 0);
+	turns_held--;
+}
+
+int guest_start_in_turn(struct guest *guest, const struct actor *actor)
+{
+	assert_int_equal(turns_held, 1);
+	return guest_start(guest, actor);
+}
+
 bool guest_at_rest(struct guest *guest)
 {
 	if (guest->stopping && !guest->stop_polls)
@@ -120,6 +139,7 @@ int guest_add(const struct guest_config *config, const struct cpumask *shared,
 	struct guest *guest = guests;
 
 	(void)actor;
+	assert_int_equal(turns_held, 1);
 	assert_null(guest_get(config->name));
 	if (fails(-ENOMEM))
 		return -ENOMEM;
@@ -317,6 +337,7 @@ static void demand_state(const struct config *config)
 		assert_int_equal(guests[i].references, 0);
 	}
 	assert_int_equal(there, config->guest_count);
+	assert_int_equal(turns_held, 0);
 	config_free(desired);
 }
 

@@ -25,6 +25,9 @@
 
 uint64_t fake_guest_now_ns = NSEC_PER_SEC;
 bool fake_guest_hears_button, fake_guest_obeys = true, fake_guest_crash_kernel;
+enum pm_listener fake_guest_listener;
+unsigned fake_guest_presses;
+bool fake_guest_kept;
 char fake_guest_log[512];
 unsigned fake_guest_held, fake_guest_fails, fake_guest_starts;
 void (*fake_guest_on_start)(struct vm *vm);
@@ -236,7 +239,21 @@ void watchdog_get_info(struct watchdog *watchdog, struct watchdog_info *info)
 bool pm_power_button(struct pm *pm)
 {
 	(void)pm;
+	fake_guest_presses++;
 	return fake_guest_hears_button;
+}
+
+void pm_power_keep(struct pm *pm, bool keep)
+{
+	fake_guest_kept = keep;
+	if (keep)
+		pm_power_button(pm);
+}
+
+enum pm_listener pm_power_listener(struct pm *pm)
+{
+	(void)pm;
+	return fake_guest_listener;
 }
 
 __attribute__((weak)) void devices_get_view(const struct devices *devices,

@@ -6,11 +6,17 @@
 #ifndef TESTS_UNIT_FAKE_GUEST_H
 #define TESTS_UNIT_FAKE_GUEST_H
 
+#include "guests/devices/pm.h"
 #include "guests/guest/snapshot.h"
 #include "guests/launch/launch.h"
 
 extern uint64_t fake_guest_now_ns;
 extern bool fake_guest_hears_button, fake_guest_crash_kernel;
+/* The power button: how all guests take it, how often it was pressed, and whether it is kept.
+ */
+extern enum pm_listener fake_guest_listener;
+extern unsigned fake_guest_presses;
+extern bool fake_guest_kept;
 extern char fake_guest_log[512];  /* the last line */
 extern unsigned fake_guest_held;  /* allocations, VMs and consoles that are there */
 extern unsigned fake_guest_fails; /* the n-th of what can fail does; 0: none */

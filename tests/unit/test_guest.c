@@ -4,6 +4,7 @@
  * failing. Launching is test_launch's; disks that do not answer are test_guest_stuck's.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
 /* links: guests/boot/boot.c */
