@@ -1,5 +1,5 @@
-/* What insn.c (lengths), insn_emulate.c (running one) and insn_system.c (system registers)
- * share. Nobody else includes this. */
+/* What insn.c (lengths), insn_emulate.c (running one), insn_system.c and insn_segment.c
+ * (system and segment registers) share. Nobody else includes this. */
 #ifndef KERNEL_VMM_INSN_INTERNAL_H
 #define KERNEL_VMM_INSN_INTERNAL_H
 
@@ -28,6 +28,11 @@ void insn_done(struct vcpu *vcpu);
 /* The emulator's system() and load_system(). */
 int insn_system(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base);
 int insn_load_system(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64_t base);
+
+/* Loads a segment register but CS, LDTR or TR: enum emul_segment or emul_system. 0, or -EFAULT
+ * with ctx->fault; -ENOTSUP for SS, and where the table is in a device's memory. May populate.
+ */
+int insn_load_selector(struct emul_ctx *ctx, unsigned which, uint16_t selector);
 
 /* What LMSW makes of CR0: it sets the low four bits, and cannot clear PE (SDM vol. 2A). */
 uint64_t insn_lmsw(struct vcpu *vcpu, uint16_t word);

@@ -59,6 +59,8 @@ int insn_load_system(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64
 	struct vcpu *vcpu = insn_vcpu(ctx);
 	uint64_t canonical = (uint64_t)((int64_t)(base << 16) >> 16);
 
+	if (which <= EMUL_TR)
+		return insn_load_selector(ctx, which, word);
 	/* The CPU has looked, but another vCPU may have changed the instruction since. */
 	if (vmm_backend->cpl(vcpu))
 		return refuse(ctx);

@@ -4,11 +4,9 @@
 #define KERNEL_VMM_TASK_INTERNAL_H
 
 #include "kernel/lib/x86.h"
+#include "kernel/vmm/descriptor.h"
 #include "kernel/vmm/tss.h"
 #include "kernel/vmm/vcpu.h"
-
-#define SELECTOR_TI BIT(2)
-#define DESC_BUSY   BIT(1) /* of the type, with byte 5 */
 
 /* One switch under way. */
 struct task {

@@ -9,22 +9,8 @@
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
-#define VM86_ATTR     0xf3 /* present, DPL 3, data, read-write, accessed */
-#define VM86_LIMIT    0xffff
-
-#define ATTR_S	      BIT(4)
-#define ATTR_P	      BIT(7)
-#define ATTR_TYPE     0xfu
-#define ATTR_DPL(a)   ((a) >> 5 & 3)
-#define TYPE_CODE     BIT(3)
-#define TYPE_CONFORM  BIT(2)
-#define TYPE_WRITE    BIT(1) /* of data; of code: readable */
-#define TYPE_ACCESSED BIT(0)
-#define TYPE_LDT      2
-
-#define DESC_BYTES    8u
-#define DESC_TYPE     5 /* byte with type, S, DPL and P */
-#define DESC_G	      BIT(55)
+#define VM86_ATTR  0xf3 /* present, DPL 3, data, read-write, accessed */
+#define VM86_LIMIT 0xffff
 
 int task_fault(struct task *t, unsigned vector, uint16_t selector)
 {
@@ -44,27 +30,19 @@ static int translate(struct task *t, uint32_t linear, unsigned rights, uint64_t 
 	return -EFAULT;
 }
 
+/* Linear memory wraps at 4 GiB: no long mode has tasks. */
 static int access(struct task *t, uint32_t linear, uint8_t *buf, unsigned bytes,
 		  unsigned rights)
 {
-	struct gmem *gm = &t->vcpu->vm->gmem;
+	unsigned first = (unsigned)MIN((uint64_t)bytes, BIT(32) - linear);
+	struct descriptor_fault fault = {0};
+	int err = descriptor_access(t->vcpu, linear, buf, first, rights, &fault);
 
-	while (bytes) {
-		unsigned part = (unsigned)MIN(bytes, PAGE_BYTES - linear % PAGE_BYTES);
-		uint64_t gpa = 0;
-		int err = translate(t, linear, rights, &gpa);
-
-		if (err)
-			return err;
-		err = rights & GVA_WRITE ? gmem_write(gm, gpa, buf, part)
-					 : gmem_read(gm, gpa, buf, part);
-		if (err)
-			return -ENOTSUP;
-		linear += part;
-		buf += part;
-		bytes -= part;
-	}
-	return 0;
+	if (!err && first < bytes)
+		err = descriptor_access(t->vcpu, 0, buf + first, bytes - first, rights, &fault);
+	if (err == -EFAULT)
+		vcpu_raise_page_fault(t->vcpu, fault.linear, fault.error);
+	return err;
 }
 
 int task_read(struct task *t, uint32_t linear, void *buf, unsigned bytes, unsigned rights)
@@ -89,19 +67,6 @@ int task_check_write(struct task *t, uint32_t linear, unsigned bytes)
 	return err ? err : translate(t, linear + bytes - 1, GVA_WRITE | GVA_SYSTEM, &gpa);
 }
 
-/* SDM vol. 3A fig. 3-8. */
-static struct vcpu_segment unpack(uint16_t selector, uint64_t desc)
-{
-	uint32_t limit = (uint32_t)((desc & 0xffff) | (desc >> 32 & 0xf0000));
-
-	return (struct vcpu_segment){
-		.selector = selector,
-		.attributes = (uint16_t)((desc >> 40 & 0xff) | (desc >> 44 & 0xf00)),
-		.limit = desc & DESC_G ? limit << 12 | 0xfff : limit,
-		.base = (desc >> 16 & 0xffffff) | (desc >> 32 & 0xff000000),
-	};
-}
-
 /* Where a descriptor is; false where its table does not reach so far. */
 static bool find(const struct task *t, uint16_t selector, uint32_t *linear)
 {
@@ -110,7 +75,7 @@ static bool find(const struct task *t, uint16_t selector, uint32_t *linear)
 	uint64_t base = local ? t->ldt.base : t->old.gdtr.base;
 	uint32_t limit = local ? t->ldt.limit : t->old.gdtr.limit;
 
-	if (local && !(t->ldt.attributes & ATTR_P))
+	if (local && !(t->ldt.attributes & SEG_ATTR_P))
 		return false;
 	*linear = (uint32_t)base + offset;
 	return offset + DESC_BYTES - 1 <= limit;
@@ -126,7 +91,7 @@ int task_descriptor(struct task *t, uint16_t selector, unsigned vector,
 	if (!find(t, selector, &linear))
 		return task_fault(t, vector, selector);
 	err = task_read(t, linear, &desc, sizeof desc, GVA_SYSTEM);
-	*seg = unpack(selector, desc);
+	*seg = descriptor_unpack(selector, desc);
 	return err;
 }
 
@@ -148,8 +113,9 @@ int task_set_busy(struct task *t, uint16_t selector, bool busy)
 
 	if (err)
 		return err;
-	return put_type(t, selector,
-			(uint8_t)(busy ? type | DESC_BUSY : type & ~(unsigned)DESC_BUSY));
+	return put_type(
+		t, selector,
+		(uint8_t)(busy ? type | SEG_TYPE_BUSY : type & ~(unsigned)SEG_TYPE_BUSY));
 }
 
 /* A segment that was checked: it is marked as accessed, and loaded. */
@@ -157,8 +123,8 @@ static int load(struct task *t, enum vcpu_seg which, struct vcpu_segment *seg)
 {
 	int err = 0;
 
-	if (!(seg->attributes & TYPE_ACCESSED)) {
-		seg->attributes |= TYPE_ACCESSED;
+	if (!(seg->attributes & SEG_TYPE_ACCESSED)) {
+		seg->attributes |= SEG_TYPE_ACCESSED;
 		err = put_type(t, seg->selector, (uint8_t)seg->attributes);
 	}
 	if (!err)
@@ -166,24 +132,20 @@ static int load(struct task *t, enum vcpu_seg which, struct vcpu_segment *seg)
 	return err;
 }
 
-static bool is_null(uint16_t selector)
-{
-	return !(selector & ~3u);
-}
-
 static int load_ldtr(struct task *t, uint16_t selector)
 {
 	struct vcpu_segment seg;
 	int err;
 
-	if (is_null(selector))
+	if (selector_is_null(selector))
 		return 0;
 	if (selector & SELECTOR_TI)
 		return task_fault(t, VECTOR_TS, selector);
 	err = task_descriptor(t, selector, VECTOR_TS, &seg);
 	if (err)
 		return err;
-	if ((seg.attributes & (ATTR_TYPE | ATTR_S)) != TYPE_LDT || !(seg.attributes & ATTR_P))
+	if ((seg.attributes & (SEG_ATTR_TYPE | SEG_ATTR_S)) != SEG_TYPE_LDT ||
+	    !(seg.attributes & SEG_ATTR_P))
 		return task_fault(t, VECTOR_TS, selector);
 	t->ldt = seg;
 	vmm_backend->set_segment(t->vcpu, SEG_LDTR, &seg);
@@ -196,16 +158,16 @@ static int load_cs(struct task *t, uint16_t selector)
 	unsigned dpl;
 	int err;
 
-	if (is_null(selector))
+	if (selector_is_null(selector))
 		return task_fault(t, VECTOR_TS, selector);
 	err = task_descriptor(t, selector, VECTOR_TS, &seg);
 	if (err)
 		return err;
-	dpl = ATTR_DPL(seg.attributes);
-	if (!(seg.attributes & ATTR_S) || !(seg.attributes & TYPE_CODE) ||
-	    (seg.attributes & TYPE_CONFORM ? dpl > t->cpl : dpl != t->cpl))
+	dpl = SEG_ATTR_DPL(seg.attributes);
+	if (!(seg.attributes & SEG_ATTR_S) || !(seg.attributes & SEG_TYPE_CODE) ||
+	    (seg.attributes & SEG_TYPE_CONFORMING ? dpl > t->cpl : dpl != t->cpl))
 		return task_fault(t, VECTOR_TS, selector);
-	if (!(seg.attributes & ATTR_P))
+	if (!(seg.attributes & SEG_ATTR_P))
 		return task_fault(t, VECTOR_NP, selector);
 	return load(t, SEG_CS, &seg);
 }
@@ -215,16 +177,16 @@ static int load_ss(struct task *t, uint16_t selector)
 	struct vcpu_segment seg;
 	int err;
 
-	if (is_null(selector))
+	if (selector_is_null(selector))
 		return task_fault(t, VECTOR_TS, selector);
 	err = task_descriptor(t, selector, VECTOR_TS, &seg);
 	if (err)
 		return err;
-	if (!(seg.attributes & ATTR_S) || seg.attributes & TYPE_CODE ||
-	    !(seg.attributes & TYPE_WRITE) || (selector & 3u) != t->cpl ||
-	    ATTR_DPL(seg.attributes) != t->cpl)
+	if (!(seg.attributes & SEG_ATTR_S) || seg.attributes & SEG_TYPE_CODE ||
+	    !(seg.attributes & SEG_TYPE_WRITE) || (selector & 3u) != t->cpl ||
+	    SEG_ATTR_DPL(seg.attributes) != t->cpl)
 		return task_fault(t, VECTOR_TS, selector);
-	if (!(seg.attributes & ATTR_P))
+	if (!(seg.attributes & SEG_ATTR_P))
 		return task_fault(t, VECTOR_SS, selector);
 	return load(t, SEG_SS, &seg);
 }
@@ -235,17 +197,17 @@ static int load_data(struct task *t, enum vcpu_seg which, uint16_t selector)
 	bool code, conforming;
 	int err;
 
-	if (is_null(selector))
+	if (selector_is_null(selector))
 		return 0;
 	err = task_descriptor(t, selector, VECTOR_TS, &seg);
 	if (err)
 		return err;
-	code = seg.attributes & TYPE_CODE;
-	conforming = code && seg.attributes & TYPE_CONFORM;
-	if (!(seg.attributes & ATTR_S) || (code && !(seg.attributes & TYPE_WRITE)) ||
-	    (!conforming && ATTR_DPL(seg.attributes) < MAX(t->cpl, selector & 3u)))
+	code = seg.attributes & SEG_TYPE_CODE;
+	conforming = code && seg.attributes & SEG_TYPE_CONFORMING;
+	if (!(seg.attributes & SEG_ATTR_S) || (code && !(seg.attributes & SEG_TYPE_WRITE)) ||
+	    (!conforming && SEG_ATTR_DPL(seg.attributes) < MAX(t->cpl, selector & 3u)))
 		return task_fault(t, VECTOR_TS, selector);
-	if (!(seg.attributes & ATTR_P))
+	if (!(seg.attributes & SEG_ATTR_P))
 		return task_fault(t, VECTOR_NP, selector);
 	return load(t, which, &seg);
 }
@@ -269,8 +231,8 @@ static void unload(struct task *t, const struct tss_state *state)
 					   .attributes = (uint16_t)(t->cpl << 5)};
 
 		if (i == SEG_CS) {
-			seg.attributes |= ATTR_P | ATTR_S | TYPE_CODE | TYPE_WRITE |
-					  TYPE_ACCESSED | SEG_ATTR_DB;
+			seg.attributes |= SEG_ATTR_P | SEG_ATTR_S | SEG_TYPE_CODE |
+					  SEG_TYPE_WRITE | SEG_TYPE_ACCESSED | SEG_ATTR_DB;
 			seg.limit = 0xffff;
 		}
 		vmm_backend->set_segment(t->vcpu, i, &seg);

@@ -13,8 +13,6 @@
 
 #define RFLAGS_LOADED 0x003f7fd5u /* what a TSS's EFLAGS may set */
 
-#define ATTR_P	      BIT(7)
-#define ATTR_S	      BIT(4)
 #define ATTR_B	      BIT(10) /* of SS: ESP; also the upper bound where it expands down */
 #define TYPE_TSS_32   BIT(3)
 #define TYPE_TSS      0x15u /* mask of type and S, without busy and size: 1 for a TSS */
@@ -34,15 +32,15 @@ static int check_new_tss(struct task *t)
 	unsigned vector = iret ? VECTOR_TS : VECTOR_GP, type;
 	int err;
 
-	if (selector & SELECTOR_TI || !(selector & ~3u))
+	if (selector & SELECTOR_TI || selector_is_null(selector))
 		return task_fault(t, vector, selector);
 	err = task_descriptor(t, selector, vector, &t->tr);
 	if (err)
 		return err;
 	type = t->tr.attributes;
-	if ((type & TYPE_TSS) != 1 || !!(type & DESC_BUSY) != iret)
+	if ((type & TYPE_TSS) != 1 || !!(type & SEG_TYPE_BUSY) != iret)
 		return task_fault(t, vector, selector);
-	if (!(type & ATTR_P))
+	if (!(type & SEG_ATTR_P))
 		return task_fault(t, VECTOR_NP, selector);
 	t->is_32 = type & TYPE_TSS_32;
 	if (t->tr.limit < tss_bytes(t->is_32) - 1)
@@ -116,7 +114,7 @@ static int commit(struct task *t, struct tss_state *state)
 		err = task_set_busy(t, t->tr.selector, true);
 	if (err)
 		return err;
-	t->tr.attributes |= DESC_BUSY;
+	t->tr.attributes |= SEG_TYPE_BUSY;
 	vmm_backend->set_segment(t->vcpu, SEG_TR, &t->tr);
 	return 0;
 }

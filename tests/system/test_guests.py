@@ -45,6 +45,7 @@ PASSING = {
     "spinlock": "4, allowed: [3]",
     "breakpoints": 1,
     "rip_wrap": 1,
+    "segments": 1,
     "pku": 3,
     "umip": 1,
     "pci": 4,

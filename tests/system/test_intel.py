@@ -25,8 +25,8 @@ PROGRAMS = {
     "double_faults": 1, "extint": 2, "fpu_restore": 2, "hlt_if0": 2, "init_state": 2,
     "interrupt_once": 2, "interrupt_shadow": 2, "interrupt_storm": 2, "legacy": 2,
     "log_flood": 1, "mmio": 1, "msr_effects": 2, "msr_sweep": 1, "msr_table": 1, "nmi_iret": 2,
-    "pci": 2, "pku": 2, "ports": 1, "rip_wrap": 1, "sipi_races": 4, "smc": 2, "task_switch": 1,
-    "virtio_hostile": 1, "umip": 1, "xsetbv": 2,
+    "pci": 2, "pku": 2, "ports": 1, "rip_wrap": 1, "segments": 1, "sipi_races": 4, "smc": 2,
+    "task_switch": 1, "virtio_hostile": 1, "umip": 1, "xsetbv": 2,
 }
 LIMIT_S = 900
 # Instructions in a second of the machine's time: enough that what programs do between two looks

@@ -5,6 +5,7 @@
  */
 /* links: kernel/vmm/place.c */
 /* links: kernel/vmm/insn.c kernel/vmm/gva.c kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c */
+/* links: kernel/vmm/descriptor.c kernel/vmm/insn_segment.c */
 /* links: kernel/vmm/insn_emulate.c kernel/vmm/insn_system.c */
 /* links: kernel/vmm/emul/exec.c kernel/vmm/emul/fetch.c kernel/vmm/emul/muldiv.c */
 /* links: kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c kernel/vmm/emul/string.c */

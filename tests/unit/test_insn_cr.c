@@ -3,6 +3,7 @@
  * modes, from a register and from memory, and where another vCPU has changed it since.
  */
 /* links: kernel/vmm/insn.c kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c */
+/* links: kernel/vmm/descriptor.c kernel/vmm/insn_segment.c */
 /* links: kernel/vmm/insn_emulate.c kernel/vmm/insn_system.c */
 /* links: kernel/vmm/emul/exec.c kernel/vmm/emul/fetch.c kernel/vmm/emul/operand.c */
 /* links: kernel/vmm/emul/stack.c kernel/vmm/emul/string.c kernel/vmm/emul/muldiv.c */

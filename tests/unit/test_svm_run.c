@@ -5,6 +5,7 @@
  */
 /* links: kernel/vmm/vcpu.c kernel/vmm/exit.c kernel/vmm/reset.c kernel/vmm/cr.c */
 /* links: kernel/vmm/msr.c kernel/vmm/features.c kernel/vmm/insn.c kernel/vmm/vm.c */
+/* links: kernel/vmm/descriptor.c kernel/vmm/insn_segment.c */
 /* links: kernel/vmm/insn_emulate.c kernel/vmm/insn_system.c */
 /* links: kernel/vmm/vmm.c kernel/vmm/bus.c kernel/vmm/vlapic.c kernel/vmm/vlapic_ipi.c */
 /* links: kernel/vmm/vlapic_timer.c kernel/vmm/vpic.c kernel/vmm/vioapic.c kernel/vmm/vpit.c */

@@ -5,6 +5,7 @@
  * test_task_switch_faults.c's.
  */
 /* links: kernel/vmm/task_switch.c kernel/vmm/task_memory.c kernel/vmm/tss.c */
+/* links: kernel/vmm/descriptor.c */
 #include "tests/unit/task_switch_machine.h"
 
 static void check_old(bool is_32, uint32_t eip, uint32_t eflags)

@@ -4,6 +4,7 @@
  * that is touched; and segments that are right.
  */
 /* links: kernel/vmm/task_switch.c kernel/vmm/task_memory.c kernel/vmm/tss.c */
+/* links: kernel/vmm/descriptor.c */
 #include "tests/unit/task_switch_machine.h"
 
 /* Exceptions of the old task: nothing has changed. */

@@ -124,9 +124,10 @@ struct emul_ops {
 	 * -ENOTSUP then. */
 	int (*system)(struct emul_ctx *ctx, unsigned which, uint16_t *word, uint64_t *base);
 
-	/* EMUL_MSW (LMSW), EMUL_GDTR or EMUL_IDTR loaded with `word` (status word, or limit)
-	 * and `base`. Privilege and values are the callee's to check: -EFAULT then. NULL where
-	 * they can't be loaded: -ENOTSUP then. */
+	/* A segment register but CS, EMUL_LDTR, EMUL_TR, EMUL_MSW (LMSW), EMUL_GDTR or
+	 * EMUL_IDTR loaded with `word` (selector, status word, or limit) and `base`. Privilege
+	 * and values are the callee's to check: -EFAULT then. NULL where they can't be loaded:
+	 * -ENOTSUP then. */
 	int (*load_system)(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64_t base);
 
 	/* The guest's XMM registers, 0 to 15. NULL where they can't be had: -ENOTSUP then. */
@@ -210,8 +211,9 @@ enum emul_op {
 	EMUL_INS,
 	EMUL_OUTS,
 	EMUL_STORE_SYSTEM, /* SLDT, STR, SGDT, SIDT, SMSW, MOV from a segment register */
-	EMUL_LOAD_SYSTEM,  /* LGDT, LIDT, LMSW; from memory */
-	EMUL_READ_CR,	   /* MOV from a control register */
+	EMUL_LOAD_SYSTEM, /* MOV to a segment register, LLDT, LTR, LGDT, LIDT, LMSW; from memory
+			   */
+	EMUL_READ_CR,	  /* MOV from a control register */
 	EMUL_XMM_LOAD,
 	EMUL_XMM_STORE,
 	EMUL_CACHE,  /* CLFLUSH, CLFLUSHOPT, CLWB: nothing to do, the access was it */

@@ -320,10 +320,10 @@ static unsigned system_register(const struct emul_insn *insn)
 {
 	unsigned reg = insn->modrm >> 3 & 7;
 
-	if (insn->opcode == EMUL_OPCODE(0, 0x8c))
+	if (insn->opcode == EMUL_OPCODE(0, 0x8c) || insn->opcode == EMUL_OPCODE(0, 0x8e))
 		return reg;
 	if (insn->opcode == EMUL_OPCODE(1, 0x00))
-		return reg ? EMUL_TR : EMUL_LDTR;
+		return reg & 1 ? EMUL_TR : EMUL_LDTR;
 	return reg >= 4 ? EMUL_MSW : reg & 1 ? EMUL_IDTR : EMUL_GDTR;
 }
 
@@ -372,8 +372,15 @@ static int exec_store_system(struct emul_ctx *ctx, const struct emul_insn *insn)
 	return err ? err : emul_retire(ctx, insn);
 }
 
-/* The status word, or a table's limit and base: of that 8 bytes in 64-bit mode, else 4, of
- * which 3 count where the operand size is 2 (SDM vol. 2A LGDT, LMSW). */
+/* CS is loaded by branches, and of the numbers behind GS there are no registers. */
+static bool is_no_segment(const struct emul_insn *insn)
+{
+	return insn->opcode == EMUL_OPCODE(0, 0x8e) &&
+	       (system_register(insn) == EMUL_CS || system_register(insn) > EMUL_GS);
+}
+
+/* A selector, the status word, or a table's limit and base: of that 8 bytes in 64-bit mode,
+ * else 4, of which 3 count where the operand size is 2 (SDM vol. 2A LGDT, LLDT, LMSW). */
 static int exec_load_system(struct emul_ctx *ctx, const struct emul_insn *insn)
 {
 	bool is_64 = ctx->mode == EMUL_MODE_64;
@@ -384,7 +391,9 @@ static int exec_load_system(struct emul_ctx *ctx, const struct emul_insn *insn)
 
 	if (!ctx->ops->load_system)
 		return -ENOTSUP;
-	if (which == EMUL_MSW)
+	if (is_no_segment(insn))
+		return emul_raise(ctx, VECTOR_UD);
+	if (which <= EMUL_MSW)
 		base_bytes = 0;
 	err = emul_linear(ctx, insn->segment, emul_effective(ctx, insn), 2 + base_bytes, false,
 			  &linear);

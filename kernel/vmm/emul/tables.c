@@ -77,7 +77,7 @@ const struct opcode emul_map_1byte[256] = {
 	[0x8b] = DO(MOV, REG_RM, M),
 	[0x8c] = DO(STORE_SYSTEM, RM, M | OPCODE_MEMORY),
 	[0x8d] = LENGTH(M),
-	[0x8e] = LENGTH(M),
+	[0x8e] = DO(LOAD_SYSTEM, RM, M | OPCODE_MEMORY),
 	[0x8f] = GROUP(POP, RM, D64),
 
 	[0x90 ... 0x99] = LENGTH(0),
@@ -286,9 +286,10 @@ const struct opcode emul_groups[GROUPS][8] = {
 		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
 		DO(CACHE, NONE, OPCODE_MEMORY), DO(CACHE, NONE, OPCODE_MEMORY),
 	},
-	[GROUP_LDTR] = { /* SLDT, STR; loads and VERR, VERW by length */
+	[GROUP_LDTR] = { /* SLDT, STR, LLDT, LTR; VERR, VERW by length */
 		DO(STORE_SYSTEM, NONE, 0), DO(STORE_SYSTEM, NONE, 0),
-		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
+		DO(LOAD_SYSTEM, NONE, OPCODE_MEMORY), DO(LOAD_SYSTEM, NONE, OPCODE_MEMORY),
+		LENGTH(0), LENGTH(0), LENGTH(0), LENGTH(0),
 	},
 	[GROUP_GDTR] = { /* SGDT, SIDT, LGDT, LIDT, SMSW, LMSW, INVLPG; with a register most are
 			  * VMCALL to TLBSYNC */
