@@ -37,6 +37,7 @@ static void show_report(void)
 
 bool document_read(void)
 {
+	static const struct config_machine unknown;
 	const struct handoff_file *file = files_config();
 	const char *text = file ? files_map(file) : NULL;
 	int err;
@@ -46,7 +47,7 @@ bool document_read(void)
 			  file ? "bulkhead.yaml is empty" : "there is no bulkhead.yaml");
 		return false;
 	}
-	err = config_parse(text, file->bytes, file->path, &document, &report);
+	err = config_read(text, file->bytes, file->path, &unknown, &document, &report);
 	files_unmap(text);
 	if (err)
 		show_report();

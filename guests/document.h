@@ -5,7 +5,7 @@
 
 #include "guests/config/config.h"
 
-/* Parses the document. What is wrong with it is logged, line by line; then, and when there is
+/* Reads the document. All that is wrong with it by itself is logged, line by line; then, and when there is
  * no document, false: the machine runs without guests, on its console. After files_init(). */
 bool document_read(void);
 

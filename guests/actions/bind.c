@@ -27,7 +27,7 @@ static int bind(const struct action *action, const struct config_node *root,
 				  "values",
 				  action->name);
 	else
-		config_bind(action->arguments, root, args->bytes, report);
+		config_bind(action->arguments, root, args->bytes, NULL, report);
 	return report->count ? -EINVAL : 0;
 }
 

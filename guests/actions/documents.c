@@ -89,19 +89,16 @@ static int read_file(struct action_call *call, struct asked *asked, const char *
 	if (!asked->text)
 		return no_memory(call);
 	asked->length = file->bytes;
-	return config_parse(asked->text, file->bytes, name, &asked->next, &asked->report);
+	return config_read(asked->text, file->bytes, name, catalogue_machine(), &asked->next,
+			   &asked->report);
 }
 
 /* The configuration that there is, with one guest. */
-static int read_guest(struct action_call *call, struct asked *asked, const char *text)
+static int read_guest(struct asked *asked, const char *text)
 {
-	int err = config_parse_guest(text, strlen(text), "document", &asked->now->host,
-				     &asked->guest, &asked->report);
-
-	if (err)
-		return err;
-	asked->next = config_with_guest(asked->now, &asked->guest);
-	return asked->next ? 0 : no_memory(call);
+	return config_read_guest(text, strlen(text), "document", asked->now,
+				 catalogue_machine(), &asked->guest, &asked->next,
+				 &asked->report);
 }
 
 static struct asked *new_asked(void)
@@ -121,7 +118,7 @@ static int read_document(struct action_call *call, struct asked *asked)
 {
 	const struct document_args *args = call->args;
 	int err = config_esp_path(args->document) ? read_file(call, asked, args->document)
-						  : read_guest(call, asked, args->document);
+						  : read_guest(asked, args->document);
 
 	if (asked->report.count)
 		say_report(call, &asked->report);

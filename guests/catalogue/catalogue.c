@@ -53,6 +53,11 @@ struct config *catalogue_get(void)
 	return copy;
 }
 
+const struct config_machine *catalogue_machine(void)
+{
+	return &machine;
+}
+
 void catalogue_facts(struct config_facts *facts)
 {
 	*facts = (struct config_facts){.present = machine.cpus, .runs = catalogue_runs};

@@ -60,6 +60,9 @@ void catalogue_set_store(const struct catalogue_store *store);
  * starting. Thread context. */
 struct config *catalogue_get(void);
 
+/* What configurations are checked against, by catalogue_init(). Fixed. */
+const struct config_machine *catalogue_machine(void);
+
 /* What the machine has, by catalogue_init(), and what it is like now, but for `free_bytes`. */
 void catalogue_facts(struct config_facts *facts);
 

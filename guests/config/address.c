@@ -179,6 +179,11 @@ const char *config_address_text(const struct config_address *address,
 	return text;
 }
 
+bool config_same_address(const struct config_address *a, const struct config_address *b)
+{
+	return a->v6 == b->v6 && memcmp(a->bytes, b->bytes, a->v6 ? 16 : 4) == 0;
+}
+
 bool config_is_unicast(const struct config_address *address)
 {
 	static const uint8_t any[16], broadcast[4] = {255, 255, 255, 255};

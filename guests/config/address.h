@@ -22,6 +22,8 @@ bool config_parse_address(const char *text, size_t length, struct config_address
 const char *config_address_text(const struct config_address *address,
 				char text[CONFIG_ADDRESS_TEXT]);
 
+bool config_same_address(const struct config_address *a, const struct config_address *b);
+
 /* Whether it is the address of one machine: not of a group, not "any", not broadcast. */
 bool config_is_unicast(const struct config_address *address);
 

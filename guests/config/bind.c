@@ -3,6 +3,7 @@
  * values, defaults. Reading a single value is value.c's.
  */
 #include "guests/config/bind.h"
+#include "guests/config/address.h"
 #include "guests/config/hint.h"
 #include "guests/config/value.h"
 #include <stdio.h>
@@ -13,8 +14,9 @@
 
 struct binder {
 	struct config_report *report;
-	char subject[SUBJECT_MAX]; /* "guest 'alpha': ", or "" */
-	char path[PLACE_MAX];	   /* within the subject: "boot.modules[0].file" */
+	struct config_sound *sound; /* or NULL */
+	char subject[SUBJECT_MAX];  /* "guest 'alpha': ", or "" */
+	char path[PLACE_MAX];	    /* within the subject: "boot.modules[0].file" */
 };
 
 static void bind_mapping(struct binder *binder, const struct config_table *table,
@@ -60,6 +62,59 @@ static void complain(struct binder *binder, struct config_mark mark, const char 
 			  wrong);
 }
 
+static uint32_t *counter_of(const struct config_field *field, char *target)
+{
+	return (uint32_t *)(void *)(target + field->counter);
+}
+
+static size_t field_bytes(const struct config_field *field)
+{
+	switch (field->type) {
+	case CONFIG_BOOL: return sizeof(bool);
+	case CONFIG_NUMBER:
+	case CONFIG_CHOICE: return sizeof(uint32_t);
+	case CONFIG_SIZE: return sizeof(uint64_t);
+	case CONFIG_MAC: return sizeof(struct config_mac);
+	case CONFIG_CPU_SET: return sizeof(struct cpumask);
+	case CONFIG_CPU_LIST: return field->maximum * sizeof(uint16_t);
+	case CONFIG_ADDRESSES: return field->maximum * sizeof(struct config_address);
+	case CONFIG_KEYS: return field->table->bytes;
+	case CONFIG_STRUCTS: return field->maximum * field->table->bytes;
+	default: return field->maximum;
+	}
+}
+
+static bool is_counted(const struct config_field *field)
+{
+	return field->type == CONFIG_CPU_LIST || field->type == CONFIG_ADDRESSES ||
+	       field->type == CONFIG_STRUCTS;
+}
+
+/* A list is not what the document means, while its elements may be. */
+static void spoil_count(struct binder *binder, const struct config_field *field, char *target)
+{
+	config_sound_spoil(binder->sound, counter_of(field, target), sizeof(uint32_t));
+}
+
+static void spoil(struct binder *binder, const struct config_field *field, char *target)
+{
+	config_sound_spoil(binder->sound, target + field->offset, field_bytes(field));
+	if (is_counted(field))
+		spoil_count(binder, field, target);
+}
+
+/* Where a message about the field points to. */
+static void set_mark(const struct config_field *field, struct config_mark mark, char *target)
+{
+	if (field->mark)
+		memcpy(target + field->mark, &mark, sizeof(mark));
+}
+
+static uint32_t faults(const struct binder *binder)
+{
+	return binder->report->count + binder->report->dropped;
+}
+
 static bool never_quoted(const struct config_field *field)
 {
 	return field->type == CONFIG_BOOL || field->type == CONFIG_NUMBER;
@@ -94,21 +149,29 @@ static bool is_null(const struct config_node *node)
 	       (is_text(node, "") || is_text(node, "~") || is_text(node, "null"));
 }
 
+/* A name that is wrong is kept as messages show it, so that those about others can. */
+static void keep_name(const struct config_field *field, const struct config_node *node,
+		      char *target)
+{
+	char shown[CONFIG_SHOWN_MAX];
+
+	snprintf(target + field->offset, field->maximum, "%s",
+		 config_shown(shown, node->text, node->length));
+}
+
 static void bind_scalar(struct binder *binder, const struct config_field *field,
-			const struct config_node *node, void *target)
+			const struct config_node *node, char *target)
 {
 	char wrong[CONFIG_PHRASE_MAX];
 
 	if (node->kind != CONFIG_SCALAR || is_null(node) ||
-	    (node->quoted && never_quoted(field)))
+	    (node->quoted && never_quoted(field))) {
 		complain_kind(binder, field, node);
-	else if (config_value(field, node->text, node->length, target, wrong))
+	} else if (config_value(field, node->text, node->length, target, wrong)) {
 		complain(binder, node->mark, wrong);
-}
-
-static uint32_t *counter_of(const struct config_field *field, char *target)
-{
-	return (uint32_t *)(void *)(target + field->counter);
+		if (field->type == CONFIG_NAME)
+			keep_name(field, node, target);
+	}
 }
 
 /* Puts CPUs into the set or list that `field` is; a list takes what it has room for. */
@@ -161,14 +224,13 @@ static void bind_cpus(struct binder *binder, const struct config_field *field,
 	char wrong[CONFIG_PHRASE_MAX];
 	uint32_t index = 0;
 
-	if (node->kind != CONFIG_LIST) {
-		complain_kind(binder, field, node);
-		return;
-	}
 	for (const struct config_node *each = node->child; each; each = each->next) {
 		size_t used = enter(binder, NULL, index++);
 
-		bind_cpu_range(binder, field, each, &seen, target);
+		if (each->refused)
+			spoil(binder, field, target);
+		else
+			bind_cpu_range(binder, field, each, &seen, target);
 		leave(binder, used);
 	}
 	if (!node->child)
@@ -181,6 +243,34 @@ static void bind_cpus(struct binder *binder, const struct config_field *field,
 	}
 }
 
+/* One element of a list of addresses, behind those of `before`. */
+static bool bind_address(struct binder *binder, const struct config_node *node,
+			 const struct config_address *before, uint32_t count,
+			 struct config_address *place)
+{
+	char wrong[CONFIG_PHRASE_MAX], text[CONFIG_ADDRESS_TEXT];
+
+	if (node->refused)
+		return false;
+	if (node->kind != CONFIG_SCALAR) {
+		complain(binder, node->mark, "is not an address; write one, such as 192.0.2.7");
+		return false;
+	}
+	if (config_address(node->text, node->length, place, wrong)) {
+		complain(binder, node->mark, wrong);
+		return false;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (!config_same_address(&before[i], place))
+			continue;
+		snprintf(wrong, sizeof(wrong), "is %s a second time; name each once",
+			 config_address_text(place, text));
+		complain(binder, node->mark, wrong);
+		return false;
+	}
+	return true;
+}
+
 static void bind_addresses(struct binder *binder, const struct config_field *field,
 			   const struct config_node *node, char *target)
 {
@@ -188,26 +278,20 @@ static void bind_addresses(struct binder *binder, const struct config_field *fie
 	uint32_t *count = counter_of(field, target);
 	char wrong[CONFIG_PHRASE_MAX];
 
-	if (node->kind != CONFIG_LIST) {
-		complain_kind(binder, field, node);
-		return;
-	}
 	for (const struct config_node *each = node->child; each; each = each->next) {
-		size_t used = enter(binder, NULL, *count);
+		size_t used;
 
 		if (*count == field->maximum) {
-			leave(binder, used);
 			snprintf(wrong, sizeof(wrong),
 				 "has more than %u addresses; leave some out",
 				 (unsigned)field->maximum);
 			complain(binder, each->mark, wrong);
+			spoil_count(binder, field, target);
 			return;
 		}
-		if (each->kind != CONFIG_SCALAR)
-			complain(binder, each->mark,
-				 "is not an address; write one, such as 192.0.2.7");
-		else if (config_address(each->text, each->length, &place[*count], wrong))
-			complain(binder, each->mark, wrong);
+		used = enter(binder, NULL, *count);
+		if (!bind_address(binder, each, place, *count, &place[*count]))
+			config_sound_spoil(binder->sound, &place[*count], sizeof(*place));
 		(*count)++;
 		leave(binder, used);
 	}
@@ -227,19 +311,30 @@ static void name_subject(struct binder *binder, const struct config_table *table
 	binder->path[0] = '\0';
 }
 
+/* One element of a list of structs, which is number `index`. */
+static void bind_element(struct binder *binder, const struct config_field *field,
+			 const struct config_node *node, uint32_t index, char *element)
+{
+	struct binder inner = *binder;
+
+	enter(&inner, NULL, index);
+	if (node->kind == CONFIG_MAPPING && !node->refused) {
+		name_subject(&inner, field->table, node);
+		bind_mapping(&inner, field->table, node, element);
+		return;
+	}
+	if (!node->refused)
+		complain(&inner, node->mark, "is not a mapping; write keys and values");
+	config_sound_spoil(binder->sound, element, field->table->bytes);
+}
+
 static void bind_structs(struct binder *binder, const struct config_field *field,
 			 const struct config_node *node, char *target)
 {
 	uint32_t *count = counter_of(field, target);
 	char *element = target + field->offset;
 
-	if (node->kind != CONFIG_LIST) {
-		complain_kind(binder, field, node);
-		return;
-	}
 	for (const struct config_node *each = node->child; each; each = each->next) {
-		struct binder inner = *binder;
-
 		if (*count == field->maximum) {
 			char wrong[CONFIG_PHRASE_MAX];
 
@@ -247,38 +342,47 @@ static void bind_structs(struct binder *binder, const struct config_field *field
 				 "has more than %u elements; leave some out",
 				 (unsigned)field->maximum);
 			complain(binder, each->mark, wrong);
+			spoil_count(binder, field, target);
 			return;
 		}
-		enter(&inner, NULL, *count);
-		if (each->kind == CONFIG_MAPPING) {
-			name_subject(&inner, field->table, each);
-			bind_mapping(&inner, field->table, each, element);
-		} else {
-			complain(&inner, each->mark, "is not a mapping; write keys and values");
-		}
+		bind_element(binder, field, each, *count, element);
 		(*count)++;
 		element += field->table->bytes;
 	}
 }
 
+/* The form of a value that is more than one. */
+static bool has_form(const struct config_field *field, const struct config_node *node)
+{
+	if (field->type == CONFIG_CPU_SET || is_counted(field))
+		return node->kind == CONFIG_LIST;
+	return field->type != CONFIG_KEYS || node->kind == CONFIG_MAPPING;
+}
+
 static void bind_field(struct binder *binder, const struct config_field *field,
 		       const struct config_node *node, char *target)
 {
-	if (field->mark)
-		memcpy(target + field->mark, &node->mark, sizeof(node->mark));
-	switch (field->type) {
+	uint32_t before = faults(binder);
+
+	set_mark(field, node->mark, target);
+	if (node->refused || !has_form(field, node)) {
+		if (!node->refused)
+			complain_kind(binder, field, node);
+		spoil(binder, field, target);
+		return;
+	}
+	switch (field->type) { /* whose parts are sound or not */
+	case CONFIG_KEYS:
+		bind_mapping(binder, field->table, node, target + field->offset);
+		return;
+	case CONFIG_STRUCTS: bind_structs(binder, field, node, target); return;
+	case CONFIG_ADDRESSES: bind_addresses(binder, field, node, target); return;
 	case CONFIG_CPU_SET:
 	case CONFIG_CPU_LIST: bind_cpus(binder, field, node, target); break;
-	case CONFIG_ADDRESSES: bind_addresses(binder, field, node, target); break;
-	case CONFIG_STRUCTS: bind_structs(binder, field, node, target); break;
-	case CONFIG_KEYS:
-		if (node->kind == CONFIG_MAPPING)
-			bind_mapping(binder, field->table, node, target + field->offset);
-		else
-			complain_kind(binder, field, node);
-		break;
 	default: bind_scalar(binder, field, node, target);
 	}
+	if (faults(binder) != before)
+		spoil(binder, field, target);
 }
 
 /* What an absent key means: its initial value, or an error. Initial values always fit. */
@@ -293,6 +397,8 @@ static void bind_absent(struct binder *binder, const struct config_field *field,
 		snprintf(wrong, sizeof(wrong), "is missing; add '%s: %s'", field->key,
 			 field->example);
 		complain(binder, parent->mark, wrong);
+		spoil(binder, field, target);
+		set_mark(field, parent->mark, target);
 	} else if (field->type == CONFIG_KEYS) {
 		bind_mapping(binder, field->table, &empty, target + field->offset);
 	} else if (field->initial && field->type == CONFIG_CPU_SET) {
@@ -342,7 +448,14 @@ static void complain_twice(struct binder *binder, const struct config_node *key,
 struct seen_keys {
 	const struct config_node *given[CONFIG_FIELDS_MAX];
 	bool meant[CONFIG_FIELDS_MAX]; /* by a key that is misspelt */
+	bool merged;		       /* "<<: *alias" may have been meant to give any */
 };
+
+/* "<<: *defaults" (YAML 1.1's merge key), whose alias is refused already. */
+static bool is_merge(const struct config_node *key)
+{
+	return is_text(key, "<<") && key->value->refused;
+}
 
 static void bind_key(struct binder *binder, const struct config_table *table,
 		     const struct config_node *key, struct seen_keys *seen, char *target)
@@ -351,21 +464,39 @@ static void bind_key(struct binder *binder, const struct config_table *table,
 	const struct config_node **given;
 	size_t used;
 
+	if (key->refused)
+		return;
+	if (is_merge(key)) {
+		seen->merged = true;
+		return;
+	}
 	if (!field) {
 		field = complain_unknown(binder, table, key);
-		if (field)
+		if (field) {
 			seen->meant[field - table->fields] = true;
+			spoil(binder, field, target);
+			set_mark(field, key->mark, target);
+		}
 		return;
 	}
 	given = &seen->given[field - table->fields];
 	if (*given) {
 		complain_twice(binder, key, *given);
+		spoil(binder, field, target);
 		return;
 	}
 	*given = key;
 	used = enter(binder, field->key, 0);
 	bind_field(binder, field, key->value, target);
 	leave(binder, used);
+}
+
+/* A key that is not there and that nobody can miss: an alias may have been meant to have it. */
+static void bind_merged(struct binder *binder, const struct config_field *field,
+			const struct config_node *parent, char *target)
+{
+	spoil(binder, field, target);
+	set_mark(field, parent->mark, target);
 }
 
 static void bind_mapping(struct binder *binder, const struct config_table *table,
@@ -378,16 +509,18 @@ static void bind_mapping(struct binder *binder, const struct config_table *table
 	for (uint32_t i = 0; i < table->count; i++) {
 		size_t used = enter(binder, table->fields[i].key, 0);
 
-		if (!seen.given[i] && !seen.meant[i])
+		if (seen.merged && !seen.given[i])
+			bind_merged(binder, &table->fields[i], node, target);
+		else if (!seen.given[i] && !seen.meant[i])
 			bind_absent(binder, &table->fields[i], node, target);
 		leave(binder, used);
 	}
 }
 
 void config_bind(const struct config_table *table, const struct config_node *node, void *target,
-		 struct config_report *report)
+		 struct config_sound *sound, struct config_report *report)
 {
-	struct binder binder = {.report = report};
+	struct binder binder = {.report = report, .sound = sound};
 
 	name_subject(&binder, table, node);
 	bind_mapping(&binder, table, node, target);

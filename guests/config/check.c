@@ -1,7 +1,7 @@
 /*
  * The second stage: whether guests fit each other and the machine. Works on structs alone,
- * so a configuration from anywhere can be checked; looks at no file's contents. Disks and
- * networks are check_disks.c's and check_networks.c's.
+ * so a configuration from anywhere can be checked; looks at no file's contents. What is booted,
+ * disks and networks are check_boot.c's, check_disks.c's and check_networks.c's.
  */
 #include "guests/config/check.h"
 #include "guests/config/value.h"
@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BYTES_MAX (1ull << 62) /* sums of sizes end here */
-
 static void check_names(const struct checker *checker)
 {
 	const struct guest_config *guests = checker->config->guests;
@@ -21,15 +19,22 @@ static void check_names(const struct checker *checker)
 		char place[CONFIG_ON_LINE_MAX];
 		uint32_t j = 0;
 
-		while (strcmp(guests[j].name, guests[i].name) != 0)
+		while (j < i && (strcmp(guests[j].name, guests[i].name) != 0 ||
+				 !SOUND(checker, guests[j].name)))
 			j++;
-		if (j < i)
+		if (j < i && SOUND(checker, guests[i].name))
 			config_report_add(checker->report, guests[i].name_mark,
 					  "guest '%s': the guest%s has this name too; "
 					  "give each guest its own",
 					  guests[i].name,
 					  config_on_line(guests[j].name_mark, place));
 	}
+}
+
+/* The CPUs that a guest pins, as far as they could be read. */
+static struct cpumask pins_of(const struct checker *checker, const struct guest_config *guest)
+{
+	return SOUND(checker, guest->cpus.pin) ? config_pins(guest) : (struct cpumask){0};
 }
 
 /* CPUs that a list names and the machine lacks. `owner` is "guest 'alpha': " or "". */
@@ -56,7 +61,7 @@ static void check_foreign_pins(const struct checker *checker, const struct guest
 
 	for (uint32_t i = 0; i < others; i++) {
 		const struct guest_config *other = &checker->config->guests[i];
-		struct cpumask both = config_cpus_and(named, config_pins(other));
+		struct cpumask both = config_cpus_and(named, pins_of(checker, other));
 
 		if (other == guest || config_cpus_empty(&both))
 			continue;
@@ -69,7 +74,6 @@ static void check_foreign_pins(const struct checker *checker, const struct guest
 	}
 }
 
-/* Keys that mean something for shared vCPUs only. */
 static void check_beside_pin(const struct checker *checker, const struct guest_config *guest,
 			     const char *key, struct config_mark mark)
 {
@@ -81,11 +85,21 @@ static void check_beside_pin(const struct checker *checker, const struct guest_c
 			guest->name, key);
 }
 
+/* Keys that mean something for shared vCPUs only, whatever the pins are. */
+static void check_keys_beside_pin(const struct checker *checker,
+				  const struct guest_config *guest)
+{
+	check_beside_pin(checker, guest, "allowed", guest->cpus.allowed_mark);
+	check_beside_pin(checker, guest, "weight", guest->cpus.weight_mark);
+	check_beside_pin(checker, guest, "cap", guest->cpus.cap_mark);
+}
+
 static bool every_cpu_pinned(const struct checker *checker)
 {
-	struct cpumask rest =
-		config_cpus_without(checker->machine->cpus, config_pinned(checker->config));
+	struct cpumask rest = checker->machine->cpus;
 
+	for (uint32_t i = 0; i < checker->config->guest_count; i++)
+		rest = config_cpus_without(rest, pins_of(checker, &checker->config->guests[i]));
 	return !config_cpus_empty(&checker->machine->cpus) && config_cpus_empty(&rest);
 }
 
@@ -97,22 +111,19 @@ static void check_pinned(const struct checker *checker, const struct guest_confi
 	char owner[CONFIG_GUEST_NAME_MAX + 16], text[CONFIG_CPUS_TEXT];
 
 	snprintf(owner, sizeof(owner), "guest '%s': ", guest->name);
-	if (cpus->count != cpus->pin_count)
+	if (cpus->count != cpus->pin_count && SOUND(checker, cpus->count))
 		config_report_add(
 			checker->report, cpus->pin_mark,
 			"%scpus.pin names %u CPU%s for %u vCPU%s; name one for each, or "
 			"write 'count: %u'",
 			owner, (unsigned)cpus->pin_count, plural(cpus->pin_count),
 			(unsigned)cpus->count, plural(cpus->count), (unsigned)cpus->pin_count);
-	check_beside_pin(checker, guest, "allowed", cpus->allowed_mark);
-	check_beside_pin(checker, guest, "weight", cpus->weight_mark);
-	check_beside_pin(checker, guest, "cap", cpus->cap_mark);
 	check_present(checker, owner, "cpus.pin", pins, cpus->pin_mark);
 	check_foreign_pins(checker, guest, "cpus.pin", pins, cpus->pin_mark,
 			   (uint32_t)(guest - checker->config->guests));
 	if (every_cpu_pinned(checker))
 		return;
-	if (!config_cpus_empty(&taken))
+	if (!config_cpus_empty(&taken) && SOUND(checker, checker->config->host.housekeeping))
 		config_report_add(checker->report, cpus->pin_mark,
 				  "%scpus.pin names %s of host.housekeeping, where devices and "
 				  "management run; pin another, or change host.housekeeping",
@@ -124,6 +135,8 @@ static void check_shared(const struct checker *checker, const struct guest_confi
 	const struct config_vcpus *cpus = &guest->cpus;
 	char owner[CONFIG_GUEST_NAME_MAX + 16];
 
+	if (!SOUND(checker, cpus->allowed))
+		return;
 	snprintf(owner, sizeof(owner), "guest '%s': ", guest->name);
 	check_present(checker, owner, "cpus.allowed", cpus->allowed, cpus->allowed_mark);
 	check_foreign_pins(checker, guest, "cpus.allowed", cpus->allowed, cpus->allowed_mark,
@@ -135,14 +148,19 @@ static void check_cpus(const struct checker *checker)
 	const struct config *config = checker->config;
 	struct config_mark mark = config->host.housekeeping_mark;
 
-	check_present(checker, "", "host.housekeeping", config->host.housekeeping, mark);
+	if (SOUND(checker, config->host.housekeeping))
+		check_present(checker, "", "host.housekeeping", config->host.housekeeping,
+			      mark);
 	for (uint32_t i = 0; i < config->guest_count; i++) {
 		const struct guest_config *guest = &config->guests[i];
+		bool sound = SOUND(checker, guest->cpus.pin);
 
-		if (guest->cpus.pin_count) {
+		if (guest->cpus.pin_count || !sound)
+			check_keys_beside_pin(checker, guest);
+		if (guest->cpus.pin_count && sound) {
 			check_pinned(checker, guest);
 			mark = guest->cpus.pin_mark;
-		} else {
+		} else if (sound) {
 			check_shared(checker, guest);
 		}
 	}
@@ -153,8 +171,8 @@ static void check_cpus(const struct checker *checker)
 			"one out as a housekeeping CPU, for devices and management");
 }
 
-/* Takes a guest's RAM disks from what is left; false, and says so, when one does not fit. */
-static bool take_ram_disks(const struct checker *checker, const struct guest_config *guest,
+/* Takes a guest's RAM disks from what is left; says so when one does not fit. */
+static void take_ram_disks(const struct checker *checker, const struct guest_config *guest,
 			   uint64_t *left)
 {
 	char rest[SIZE_TEXT_BYTES];
@@ -163,7 +181,7 @@ static bool take_ram_disks(const struct checker *checker, const struct guest_con
 	for (uint32_t i = 0; i < guest->disk_count; i++) {
 		const struct config_disk *disk = &guest->disks[i];
 
-		if (strncmp(disk->source, "ram:", 4) != 0 ||
+		if (!SOUND(checker, disk->source) || strncmp(disk->source, "ram:", 4) != 0 ||
 		    !size_parse(disk->source + 4, &bytes))
 			continue;
 		if (bytes <= *left) {
@@ -177,20 +195,20 @@ static bool take_ram_disks(const struct checker *checker, const struct guest_con
 			"there",
 			guest->name, (unsigned)i, disk->source,
 			size_exact_text(ALIGN_DOWN(*left, PAGE_2M), rest));
-		return false;
 	}
-	return true;
 }
 
-/* Takes a guest's memory off *left; `alone`: that is the whole machine's. */
-static bool take_memory(const struct checker *checker, const struct guest_config *guest,
+/* Takes a guest's memory off *left; `alone`: that is the whole machine's. What does not fit
+ * takes nothing from those behind it. */
+static void take_memory(const struct checker *checker, const struct guest_config *guest,
 			uint64_t *left, bool alone)
 {
 	char wanted[SIZE_TEXT_BYTES], rest[SIZE_TEXT_BYTES];
 
 	if (guest->memory_bytes <= *left) {
 		*left -= guest->memory_bytes;
-		return take_ram_disks(checker, guest, left);
+		take_ram_disks(checker, guest, left);
+		return;
 	}
 	config_report_add(checker->report, guest->memory_mark,
 			  "guest '%s': memory is %s, but this machine has %s %s", guest->name,
@@ -198,7 +216,6 @@ static bool take_memory(const struct checker *checker, const struct guest_config
 			  size_exact_text(ALIGN_DOWN(*left, PAGE_2M), rest),
 			  alone ? "for guests; write less"
 				: "left after the guests before; write less, here or there");
-	return false;
 }
 
 /* Guests that start with the machine must fit beside each other; one that is started by hand,
@@ -209,159 +226,19 @@ static void check_memory(const struct checker *checker)
 
 	for (uint32_t i = 0; all && i < checker->config->guest_count; i++) {
 		const struct guest_config *guest = &checker->config->guests[i];
+		bool beside = guest->autostart && SOUND(checker, guest->autostart);
 		uint64_t whole = all;
 
-		if (!take_memory(checker, guest, guest->autostart ? &left : &whole,
-				 !guest->autostart || left == all))
-			return;
+		if (SOUND(checker, guest->memory_bytes))
+			take_memory(checker, guest, beside ? &left : &whole,
+				    !beside || left == all);
 	}
 }
 
-/* Adds the size of `file` to `total`; false, and says so, if it is not there or empty. "" is no
- * file. */
-static bool check_file(const struct checker *checker, const struct guest_config *guest,
-		       const char *key, const char *file, struct config_mark mark,
-		       uint64_t *total)
+void config_check_sound(const struct config *config, const struct config_machine *machine,
+			const struct config_sound *sound, struct config_report *report)
 {
-	const struct config_machine *machine = checker->machine;
-	const char *path = config_esp_path(file);
-	char shown[CONFIG_SHOWN_MAX];
-	uint64_t bytes = 0;
-
-	if (!path || !machine->file_size)
-		return true;
-	config_shown(shown, file, strlen(file));
-	if (machine->file_size(machine->context, path, &bytes))
-		config_report_add(
-			checker->report, mark,
-			"guest '%s': boot.%s: there is no file %s; put it into the folder "
-			"\\bulkhead\\ of the boot partition, or correct the path",
-			guest->name, key, shown);
-	else if (bytes == 0)
-		config_report_add(
-			checker->report, mark,
-			"guest '%s': boot.%s: the file %s is empty; copy it there again",
-			guest->name, key, shown);
-	*total += MIN(bytes, BYTES_MAX - *total);
-	return bytes > 0;
-}
-
-/* Where the document says what is started. */
-static struct config_mark start_mark(const struct config_boot *boot)
-{
-	return boot->disk ? boot->disk_mark : boot->kernel_mark;
-}
-
-static void check_files(const struct checker *checker, const struct guest_config *guest)
-{
-	const struct config_machine *machine = checker->machine;
-	const struct config_boot *boot = &guest->boot;
-	char memory[SIZE_TEXT_BYTES], needed[SIZE_TEXT_BYTES], key[32], why[CONFIG_WHY_MAX];
-	uint64_t total = 0;
-	bool there = true;
-
-	there &= check_file(checker, guest, boot->disk ? "disk" : "kernel",
-			    config_boot_kernel(boot), start_mark(boot), &total);
-	there &= check_file(checker, guest, boot->disk ? "disk" : "initrd",
-			    config_boot_initrd(boot),
-			    boot->disk ? boot->disk_mark : boot->initrd_mark, &total);
-	for (uint32_t i = 0; i < boot->module_count; i++) {
-		snprintf(key, sizeof(key), "modules[%u].file", (unsigned)i);
-		there &= check_file(checker, guest, key, boot->modules[i].file,
-				    boot->modules[i].file_mark, &total);
-	}
-	if (total <= guest->memory_bytes) {
-		if (there && machine->check_boot &&
-		    machine->check_boot(machine->context, guest, why))
-			config_report_add(checker->report, start_mark(boot),
-					  "guest '%s': it could not start: %s", guest->name,
-					  why);
-		return;
-	}
-	total = ALIGN_UP(total + 1, PAGE_2M);
-	config_report_add(checker->report, guest->memory_mark,
-			  "guest '%s': memory is %s, too little for the files that it boots; "
-			  "write more than %s",
-			  guest->name, size_exact_text(guest->memory_bytes, memory),
-			  size_exact_text(total, needed));
-}
-
-/* A kernel is named, or found on a disk of the guest's; what else a kernel is given goes with
- * the first alone. */
-static void check_disk_boot(const struct checker *checker, const struct guest_config *guest)
-{
-	const struct config_boot *boot = &guest->boot;
-	const char *beside = boot->kernel[0]	  ? "kernel"
-			     : boot->initrd[0]	  ? "initrd"
-			     : boot->module_count ? "modules"
-						  : NULL;
-
-	if (beside)
-		config_report_add(checker->report, boot->disk_mark,
-				  "guest '%s': boot.disk has no meaning beside boot.%s; remove "
-				  "one of the two",
-				  guest->name, beside);
-	else if (boot->protocol != CONFIG_PROTOCOL_AUTO &&
-		 boot->protocol != CONFIG_PROTOCOL_LINUX)
-		config_report_add(checker->report, boot->disk_mark,
-				  "guest '%s': boot.disk starts Linux; remove boot.protocol",
-				  guest->name);
-	if (boot->disk > guest->disk_count)
-		config_report_add(
-			checker->report, boot->disk_mark,
-			"guest '%s': boot.disk is %u, but it has %u disk%s; the first "
-			"is 0",
-			guest->name, (unsigned)boot->disk - 1, (unsigned)guest->disk_count,
-			guest->disk_count == 1 ? "" : "s");
-	if (strlen(boot->cmdline) >= CONFIG_DISK_CMDLINE_MAX)
-		config_report_add(checker->report, boot->disk_mark,
-				  "guest '%s': boot.cmdline is %u characters long; beside "
-				  "boot.disk it has %u at most",
-				  guest->name, (unsigned)strlen(boot->cmdline),
-				  CONFIG_DISK_CMDLINE_MAX - 1);
-}
-
-static void check_boot(const struct checker *checker, const struct guest_config *guest)
-{
-	const struct config_boot *boot = &guest->boot;
-
-	if (boot->disk) {
-		check_disk_boot(checker, guest);
-	} else if (!boot->kernel[0]) {
-		config_report_add(
-			checker->report, guest->name_mark,
-			"guest '%s': boot says nothing to start; write 'kernel: "
-			"\"esp:/samples/vmlinuz\"', or 'disk: 0' for the kernel on its "
-			"first disk",
-			guest->name);
-		return;
-	}
-	if (boot->protocol == CONFIG_PROTOCOL_LINUX && boot->module_count)
-		config_report_add(
-			checker->report, boot->modules_mark,
-			"guest '%s': boot.modules are for Multiboot kernels; remove them, "
-			"or write 'protocol: multiboot'",
-			guest->name);
-	else if ((boot->protocol == CONFIG_PROTOCOL_MULTIBOOT ||
-		  boot->protocol == CONFIG_PROTOCOL_MULTIBOOT2) &&
-		 boot->initrd[0])
-		config_report_add(checker->report, boot->initrd_mark,
-				  "guest '%s': boot.initrd is for Linux kernels; write "
-				  "'modules: [{file: ...}]', or 'protocol: linux'",
-				  guest->name);
-	else if (boot->initrd[0] && boot->module_count)
-		config_report_add(checker->report, boot->modules_mark,
-				  "guest '%s': boot.modules are for Multiboot kernels and "
-				  "boot.initrd for Linux; remove one of the two",
-				  guest->name);
-	check_files(checker, guest);
-}
-
-int config_check(const struct config *config, const struct config_machine *machine,
-		 struct config_report *report)
-{
-	struct checker checker = {config, machine, report};
-	uint32_t before = report->count + report->dropped;
+	struct checker checker = {config, machine, sound, report};
 
 	if (config->guest_count > CONFIG_GUESTS_MAX)
 		config_report_add(report, config->guests[CONFIG_GUESTS_MAX].name_mark,
@@ -370,9 +247,16 @@ int config_check(const struct config *config, const struct config_machine *machi
 	check_names(&checker);
 	check_cpus(&checker);
 	check_memory(&checker);
-	for (uint32_t i = 0; i < config->guest_count; i++)
-		check_boot(&checker, &config->guests[i]);
+	config_check_boot(&checker);
 	config_check_networks(&checker);
 	config_check_disks(&checker);
+}
+
+int config_check(const struct config *config, const struct config_machine *machine,
+		 struct config_report *report)
+{
+	uint32_t before = report->count + report->dropped;
+
+	config_check_sound(config, machine, NULL, report);
 	return report->count + report->dropped == before ? 0 : -EINVAL;
 }

@@ -20,6 +20,11 @@ static bool same_source(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+static bool is_known(const struct checker *checker, const struct config_disk *disk)
+{
+	return SOUND(checker, disk->source) && SOUND(checker, disk->read_only);
+}
+
 /* Another disk with the same source before this one, where they exclude each other. */
 static const struct config_disk *find_rival(const struct checker *checker,
 					    const struct config_disk *disk,
@@ -31,7 +36,8 @@ static const struct config_disk *find_rival(const struct checker *checker,
 
 			if (other == disk)
 				return NULL;
-			if ((!other->read_only || !disk->read_only) &&
+			if (is_known(checker, other) &&
+			    (!other->read_only || !disk->read_only) &&
 			    same_source(other->source, disk->source))
 				return other;
 		}
@@ -52,6 +58,8 @@ static void check_source(const struct checker *checker, const struct guest_confi
 	char why[CONFIG_WHY_MAX], shown[CONFIG_SHOWN_MAX], place[CONFIG_ON_LINE_MAX];
 	const struct guest_config *owner;
 
+	if (!SOUND(checker, disk->source))
+		return;
 	config_shown(shown, disk->source, strlen(disk->source));
 	if (machine->check_source &&
 	    machine->check_source(machine->context, disk->source, why)) {
@@ -60,7 +68,9 @@ static void check_source(const struct checker *checker, const struct guest_confi
 				  (unsigned)index, shown, why);
 		return;
 	}
-	rival = is_shared_kind(disk) ? find_rival(checker, disk, &owner) : NULL;
+	rival = is_shared_kind(disk) && is_known(checker, disk)
+			? find_rival(checker, disk, &owner)
+			: NULL;
 	if (rival)
 		config_report_add(checker->report, disk->source_mark,
 				  "guest '%s': disks[%u].source '%s' is disks[%u] of guest "
@@ -78,8 +88,9 @@ static void check_serial(const struct checker *checker, const struct guest_confi
 	struct config_mark mark =
 		disk->serial_mark.line ? disk->serial_mark : disk->source_mark;
 
-	for (uint32_t i = 0; i < index; i++) {
-		if (strcmp(guest->disks[i].serial, disk->serial) != 0)
+	for (uint32_t i = 0; i < index && SOUND(checker, disk->serial); i++) {
+		if (strcmp(guest->disks[i].serial, disk->serial) != 0 ||
+		    !SOUND(checker, guest->disks[i].serial))
 			continue;
 		config_report_add(checker->report, mark,
 				  "guest '%s': disks[%u].serial is '%s', as that of disks[%u]; "
@@ -108,9 +119,10 @@ void config_check_disks(const struct checker *checker)
 
 			check_source(checker, guest, j);
 			check_serial(checker, guest, j);
-			if (limits->iops_burst && !limits->iops)
+			if (limits->iops_burst && !limits->iops && SOUND(checker, limits->iops))
 				check_burst(checker, guest, j, "iops", limits->iops_burst_mark);
-			if (limits->bytes_burst && !limits->bytes_per_second)
+			if (limits->bytes_burst && !limits->bytes_per_second &&
+			    SOUND(checker, limits->bytes_per_second))
 				check_burst(checker, guest, j, "bandwidth",
 					    limits->bytes_burst_mark);
 		}

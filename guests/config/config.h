@@ -249,12 +249,30 @@ int config_parse(const char *bytes, size_t length, const char *file, struct conf
 		 struct config_report *report);
 
 /*
- * The same of one guest's document: its keys are those of an element of `guests`. `host` is the
- * machine's, of whose name MAC addresses are made. *guest is of use only after 0.
+ * Both stages at once: config_parse, and config_check with all parts that could be read. So
+ * `report` has every fault of the document, and none that only follows from another. As
+ * config_parse otherwise.
+ */
+int config_read(const char *bytes, size_t length, const char *file,
+		const struct config_machine *machine, struct config **config,
+		struct config_report *report);
+
+/*
+ * The first stage of one guest's document: its keys are those of an element of `guests`. `host`
+ * is the machine's, of whose name MAC addresses are made. *guest is of use only after 0.
  */
 int config_parse_guest(const char *bytes, size_t length, const char *file,
 		       const struct host_config *host, struct guest_config *guest,
 		       struct config_report *report);
+
+/*
+ * Both stages of one guest's document: *next is `now` with that guest, to be freed with
+ * config_free; NULL after an error.
+ */
+int config_read_guest(const char *bytes, size_t length, const char *file,
+		      const struct config *now, const struct config_machine *machine,
+		      struct guest_config *guest, struct config **next,
+		      struct config_report *report);
 
 /*
  * Stage two: whether guests fit each other and the machine. `report` is the one that

@@ -342,6 +342,8 @@ int config_edit(const char *text, size_t length, enum config_part part, const ch
 	if (plain && report) {
 		config_report_start(report, "");
 		error = config_tree_read(&tree, text, length, report);
+		if (!error && report->count)
+			error = -EOPNOTSUPP;
 	}
 	if (!error) {
 		editor.root = tree.root;

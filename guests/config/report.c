@@ -25,21 +25,30 @@ static bool before(struct config_mark a, struct config_mark b)
 	return a.line != b.line ? a.line < b.line : a.column < b.column;
 }
 
+/* Where a message goes: behind those that stand before it. */
+static uint32_t position(const struct config_report *report, struct config_mark mark)
+{
+	uint32_t at = report->count;
+
+	while (at > 0 && before(mark, report->errors[at - 1].mark))
+		at--;
+	return at;
+}
+
 void config_report_add(struct config_report *report, struct config_mark mark,
 		       const char *format, ...)
 {
-	uint32_t at = report->count;
+	uint32_t at = position(report, mark);
 	va_list arguments;
 
-	if (report->count == CONFIG_ERRORS_MAX) {
+	if (report->count == CONFIG_ERRORS_MAX)
 		report->dropped++;
+	else
+		report->count++;
+	if (at == CONFIG_ERRORS_MAX)
 		return;
-	}
-	while (at > 0 && before(mark, report->errors[at - 1].mark)) {
-		report->errors[at] = report->errors[at - 1];
-		at--;
-	}
-	report->count++;
+	memmove(&report->errors[at + 1], &report->errors[at],
+		(report->count - 1 - at) * sizeof(report->errors[0]));
 	report->errors[at].mark = mark;
 	va_start(arguments, format);
 	vsnprintf(report->errors[at].text, CONFIG_MESSAGE_MAX, format, arguments);

@@ -26,11 +26,12 @@ struct config_error {
 	char text[CONFIG_MESSAGE_MAX];
 };
 
-/* About 12 KiB: not for a kernel stack. Errors are in the order of the document. */
+/* About 12 KiB: not for a kernel stack. Errors are in the order of the document: the first of
+ * all that are found. */
 struct config_report {
 	char file[CONFIG_NAME_MAX];
 	uint32_t count;	  /* of `errors` */
-	uint32_t dropped; /* found, but no room */
+	uint32_t dropped; /* found, but no room: further down in the document */
 	struct config_error errors[CONFIG_ERRORS_MAX];
 };
 

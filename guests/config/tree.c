@@ -156,9 +156,9 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 	int error;
 
 	if (decorated)
-		return refuse(reader, event->start_mark,
-			      "configurations have no anchors (&) and tags (!); leave it out, "
-			      "and put text that begins so in quotes");
+		refuse(reader, event->start_mark,
+		       "configurations have no anchors (&) and tags (!); leave it out, and put "
+		       "text that begins so in quotes");
 	if (reader->tree->count == CONFIG_NODES_MAX)
 		return refuse(
 			reader, event->start_mark,
@@ -169,6 +169,7 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 	node->begin = (uint32_t)event->start_mark.index;
 	node->end = (uint32_t)event->end_mark.index;
 	if (kind == CONFIG_SCALAR) {
+		node->refused = decorated;
 		node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 		reach(reader, node);
 	} else {
@@ -188,6 +189,31 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 	reader->last[reader->depth] = NULL;
 	reader->key[reader->depth] = NULL;
 	reader->depth++;
+	return 0;
+}
+
+/* An alias, in the place of what it stands for. */
+static int add_alias(struct reader *reader, const yaml_event_t *event)
+{
+	struct config_node *node =
+		new_node(reader->tree, CONFIG_SCALAR, event->start_mark, NULL, 0);
+
+	if (!node)
+		return -ENOMEM;
+	refuse(reader, event->start_mark,
+	       "configurations have no aliases (*); write the value out, and put text that "
+	       "begins with '*' in quotes");
+	node->refused = true;
+	return attach(reader, node, event->start_mark);
+}
+
+/* What comes behind the first is not looked at. */
+static int end_before_second(struct reader *reader, const yaml_event_t *event)
+{
+	refuse(reader, event->start_mark,
+	       "a second document begins here; a configuration is one document, remove the "
+	       "'---'");
+	reader->ended = true;
 	return 0;
 }
 
@@ -215,17 +241,9 @@ static int take(struct reader *reader, const yaml_event_t *event)
 			   event->data.mapping_start.anchor || event->data.mapping_start.tag);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT: end_open(reader, event); return 0;
-	case YAML_ALIAS_EVENT:
-		return refuse(
-			reader, event->start_mark,
-			"configurations have no aliases (*); write the value out, and put "
-			"text that begins with '*' in quotes");
+	case YAML_ALIAS_EVENT: return add_alias(reader, event);
 	case YAML_DOCUMENT_START_EVENT:
-		if (reader->tree->root)
-			return refuse(reader, event->start_mark,
-				      "a second document begins here; a configuration is one "
-				      "document, remove the '---'");
-		return 0;
+		return reader->tree->root ? end_before_second(reader, event) : 0;
 	case YAML_STREAM_END_EVENT:
 		reader->ended = true;
 		if (!reader->tree->root)

@@ -23,6 +23,7 @@ struct config_node {
 				counted; of the last value in it where it has no bracket */
 	enum config_kind kind;
 	bool flow;	 /* in brackets */
+	bool refused;	 /* an alias, or what has a tag or an anchor: the report says so */
 	bool quoted;	 /* scalar in quotes, or a block of text: never a number or a boolean */
 	uint32_t length; /* of text, in bytes; it may hold any byte */
 	char text[];	 /* NUL-terminated */
@@ -38,9 +39,10 @@ struct config_tree {
 size_t config_tree_skip(const char *bytes, size_t length);
 
 /*
- * Reads `bytes`, which hold one YAML 1.1 document without anchors, aliases and tags.
- * Returns 0, -EINVAL (with one message in `report`) or -ENOMEM. `tree` is to be given to
- * config_tree_free in every case.
+ * Reads `bytes`, which hold one YAML 1.1 document. Anchors, aliases and tags are refused in
+ * `report`, as is what follows the document; the rest of it is read nevertheless, so 0 does not
+ * say that nothing is wrong. -EINVAL: nothing can be read, with one message more in `report`;
+ * -ENOMEM. `tree` is to be given to config_tree_free in every case.
  */
 int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
 		     struct config_report *report);

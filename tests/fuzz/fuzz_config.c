@@ -4,6 +4,7 @@
  * that were accepted and yet break what config.h promises.
  */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/check_boot.c guests/config/sound.c guests/config/read.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c guests/config/config.c */
 /* links: guests/config/parse.c */
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/hint.c */
@@ -119,6 +120,21 @@ static void demand_round_trip(const struct config *config, enum config_format fo
 	config_free(read);
 }
 
+/* Both stages at once find what one after the other does, and what the first hid. */
+static void demand_whole(const uint8_t *data, size_t size, int error,
+			 const struct config_report *stages)
+{
+	static struct config_report report;
+	struct config *config;
+	int whole = config_read((const char *)data, size, "fuzz.yaml", &test_machine, &config,
+				&report);
+
+	demand(whole == error && (whole == 0) == (config != NULL));
+	demand(report.count + report.dropped >= stages->count + stages->dropped);
+	demand_messages(&report);
+	config_free(config);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct config_report report;
@@ -139,6 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			demand_fit(config);
 	}
 	demand_messages(&report);
+	demand_whole(data, size, error, &report);
 	config_free(config);
 	return 0;
 }

@@ -1,6 +1,7 @@
 """check-config as a person calls it: what it prints and how it exits."""
 
 import gzip
+import os
 import pathlib
 import struct
 import subprocess
@@ -13,6 +14,15 @@ def check_config(*words):
     """Exit status and lines of output."""
     done = subprocess.run([ROOT / "build/check-config", *words], text=True, check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout.splitlines()
+
+
+def make_check_config(*words):
+    """The same as the documentation calls it."""
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    done = subprocess.run(["make", "-C", ROOT, "--no-print-directory", "check-config", *words],
+                          text=True, check=False, env=outside, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
     return done.returncode, done.stdout.splitlines()
 
 
@@ -120,6 +130,32 @@ def test_broken_document_has_file_line_and_column(tmp_path):
     document.write_text("guests: []\nhosts: {}\n", encoding="utf-8")
     assert check_config(document) == (
         1, [f"{document}:2:1: unknown key 'hosts'; did you mean 'host'?"])
+
+
+def test_exit_status_through_make(tmp_path):
+    """0, or the 2 of make, as docs/configuration.md says."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("guests: []\nhosts: {}\n", encoding="utf-8")
+    status, lines = make_check_config(f"FILE={SAMPLE}", "CPUS=4", "MEMORY=2048MiB")
+    assert (status, lines[-2]) == (0, f"{SAMPLE}: good, 2 guests")
+    status, lines = make_check_config(f"FILE={broken}")
+    assert (status, lines[-1]) == (2, f"{broken}:2:1: unknown key 'hosts'; did you mean 'host'?")
+    assert make_check_config()[0] == 2
+    assert make_check_config(f"FILE={broken}", "CPUS=0")[0] == 2
+
+
+def test_all_faults_are_said_and_how_many_more(tmp_path):
+    """Those of the form and those of guests beside each other, in the document's order."""
+    document = tmp_path / "faults.yaml"
+    document.write_text("guests:\n" + """  - name: alpha
+    memory: 65 MiB
+    boot: {kernel: "esp:/samples/vmlinuz"}
+""" * 18, encoding="utf-8")
+    status, lines = check_config(document)
+    assert status == 1
+    assert len(lines) == 33
+    assert [line.split(":")[1] for line in lines[:4]] == ["3", "5", "6", "8"]
+    assert lines[-1] == "and 3 more"
 
 
 def test_bad_calls_are_refused(tmp_path):

@@ -143,7 +143,7 @@ static inline void random_table(const struct config_table *table, char *target)
 
 	memset(target, 0, table->bytes);
 	config_report_start(&ignored, "");
-	config_bind(table, &empty, target, &ignored);
+	config_bind(table, &empty, target, NULL, &ignored);
 	for (uint32_t i = 0; i < table->count; i++) {
 		const struct config_field *field = &table->fields[i];
 

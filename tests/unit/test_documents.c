@@ -4,6 +4,8 @@
  */
 /* links: guests/config/parse.c */
 /* links: guests/actions/documents.c guests/config/address.c guests/config/bind.c */
+/* links: guests/config/check_boot.c guests/config/sound.c guests/config/read.c guests/config/check.c */
+/* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
 /* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c */
 /* links: guests/config/plan.c */
@@ -58,6 +60,13 @@ void files_unmap(const void *data)
 struct config *catalogue_get(void)
 {
 	return config_copy(now);
+}
+
+const struct config_machine *catalogue_machine(void)
+{
+	static const struct config_machine unknown;
+
+	return &unknown;
 }
 
 int catalogue_check(const struct config *next, struct config_report *report_to)

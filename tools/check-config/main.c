@@ -217,10 +217,10 @@ static struct config *open_document(const char *path, const struct config_machin
 		fprintf(stderr, "check-config: %s: %s\n", path, strerror(errno));
 		return NULL;
 	}
-	error = config_parse(bytes, length, path, &config, &report);
-	if (!error)
-		error = config_check(config, machine, &report);
+	error = config_read(bytes, length, path, machine, &config, &report);
 	free(bytes);
+	if (error == -ENOMEM)
+		fprintf(stderr, "check-config: %s: %s\n", path, strerror(-error));
 	for (uint32_t i = 0; i < report.count; i++) {
 		char line[CONFIG_LINE_MAX];
 
@@ -229,10 +229,7 @@ static struct config *open_document(const char *path, const struct config_machin
 	}
 	if (report.dropped)
 		printf("and %u more\n", (unsigned)report.dropped);
-	if (!error)
-		return config;
-	config_free(config);
-	return NULL;
+	return config;
 }
 
 static void print_line(void *arg, const char *text)
