@@ -72,6 +72,7 @@ static size_t field_bytes(const struct config_field *field)
 	switch (field->type) {
 	case CONFIG_BOOL: return sizeof(bool);
 	case CONFIG_NUMBER:
+	case CONFIG_DURATION:
 	case CONFIG_CHOICE: return sizeof(uint32_t);
 	case CONFIG_SIZE: return sizeof(uint64_t);
 	case CONFIG_MAC: return sizeof(struct config_mac);

@@ -9,7 +9,8 @@
 /* links: guests/config/hint.c guests/config/merge.c guests/config/parse.c */
 /* links: guests/config/read.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/sound.c guests/config/tree.c */
-/* links: guests/config/value.c kernel/lib/size.c tests/unit/fail_malloc.c */
+/* links: guests/config/value.c kernel/lib/size.c kernel/lib/duration.c */
+/* links: tests/unit/fail_malloc.c */
 #include <stdio.h>
 #include <stdlib.h>
 
