@@ -4,7 +4,8 @@
  */
 /* links: guests/config/parse.c */
 /* links: guests/actions/documents.c guests/config/address.c guests/config/bind.c */
-/* links: guests/config/check_boot.c guests/config/sound.c guests/config/read.c guests/config/check.c */
+/* links: guests/config/check_boot.c guests/config/sound.c */
+/* links: guests/config/read.c guests/config/check.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
 /* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c */
