@@ -245,13 +245,13 @@ static bool cancelled(void *waiter)
 	return cancel;
 }
 
-static uint32_t steps_done;
+static uint32_t steps_done; /* of the longest change */
 
 static void progress(void *waiter, uint32_t steps, uint32_t of)
 {
 	(void)waiter;
 	assert_true(steps < of);
-	steps_done = steps;
+	steps_done = MAX(steps_done, steps);
 }
 
 void log_line(enum log_level level, const char *area, const char *fmt, ...)

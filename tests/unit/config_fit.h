@@ -5,6 +5,7 @@
 #ifndef TESTS_UNIT_CONFIG_FIT_H
 #define TESTS_UNIT_CONFIG_FIT_H
 
+#include "guests/config/address.h"
 #include "tests/unit/config_random.h"
 
 static const struct config_machine random_machine = {
@@ -124,6 +125,40 @@ static inline bool mac_is_free(const struct config *config, const struct config_
 	return true;
 }
 
+static inline bool address_is_free(const struct config *config,
+				   const struct guest_config *guest,
+				   const struct config_nic *nic,
+				   const struct config_address *address)
+{
+	for (const struct guest_config *other = config->guests; other < guest; other++)
+		for (uint32_t i = 0; i < other->nic_count; i++) {
+			const struct config_nic *theirs = &other->nics[i];
+
+			if (strcmp(theirs->network, nic->network) != 0)
+				continue;
+			for (uint32_t j = 0; j < theirs->address_count; j++)
+				if (config_same_address(&theirs->addresses[j], address))
+					return false;
+		}
+	for (const struct config_address *own = nic->addresses; own < address; own++)
+		if (config_same_address(own, address))
+			return false;
+	return true;
+}
+
+/* Those that nobody else has, nor the interface twice. */
+static inline void fit_addresses(const struct config *config, const struct guest_config *guest,
+				 struct config_nic *nic)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < nic->address_count; i++) {
+		nic->addresses[kept] = nic->addresses[i];
+		kept += address_is_free(config, guest, nic, &nic->addresses[kept]);
+	}
+	nic->address_count = kept;
+}
+
 static inline void fit_nics(struct config *config, struct guest_config *guest)
 {
 	guest->nic_count = config->network_count ? MIN(guest->nic_count, (uint32_t)2) : 0;
@@ -138,6 +173,7 @@ static inline void fit_nics(struct config *config, struct guest_config *guest)
 						       {2, 0, 0, 0, 0, (uint8_t)chance(256)}};
 		if (!nic->filter)
 			nic->address_count = 0;
+		fit_addresses(config, guest, nic);
 		if (!nic->limits.send_bytes_per_second && !nic->limits.receive_bytes_per_second)
 			nic->limits.burst_bytes = 0;
 	}

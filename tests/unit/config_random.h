@@ -60,6 +60,7 @@ static inline void random_addresses(struct config_address *place, uint32_t count
 		for (unsigned j = 0; j < (place[i].v6 ? 16 : 4); j++)
 			place[i].bytes[j] = chance(2) ? (uint8_t)chance(256) : 0;
 		place[i].bytes[0] = (uint8_t)(1 + chance(200)); /* of one machine */
+		place[i].bytes[3] = (uint8_t)(1 + i);		/* each another */
 	}
 }
 
