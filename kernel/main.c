@@ -22,6 +22,7 @@
 #include "guests/document.h"
 #include "guests/events/event.h"
 #include "guests/guest/guest.h"
+#include "guests/guest/usage.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -231,8 +232,8 @@ static void services(void *arg)
 	start_devices();
 	start_storage();
 	switch_init();
-	if (guests_init())
-		panic("no memory for the control thread");
+	if (guests_init() || usage_start())
+		panic("no memory for the threads that see to guests");
 	document_start_guests();
 	lvm_manage_start(document_host()->name); /* what guests have is known only now */
 	log_info("boot", "up %llu ms after the boot application's start",

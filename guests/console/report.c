@@ -1,6 +1,7 @@
 /* Guests, CPUs, memory and the log for people. */
 #include "guests/console/report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "guests/console/report_devices.h"
@@ -26,23 +27,45 @@ void report_machine(struct sink *to, const struct machine_view *machine)
 		   text_time(machine->uptime_ns).bytes);
 }
 
+/* What held it back lately. */
+static const char *limits(const struct guest_view *guest)
+{
+	if (guest->capped && guest->throttled)
+		return "capped, throttled";
+	return guest->capped ? "capped" : guest->throttled ? "throttled" : "-";
+}
+
+static void list_guest(struct sink *to, const struct guest_view *guest, int name_width)
+{
+	char cpu[24] = "-", vcpus[12] = "-"; /* one that never ran has none yet */
+
+	if (runs(guest))
+		snprintf(cpu, sizeof cpu, "%llu %%", (ull)guest->cpu_percent);
+	if (guest->vcpu_count)
+		snprintf(vcpus, sizeof vcpus, "%u", (unsigned)guest->vcpu_count);
+	sink_print(to, "%-*s %-8s %5s %6s %9s %9s %12s %6llu  %-9s  %s\n", name_width,
+		   guest->name, guest->state, vcpus, cpu, text_size(guest->memory_bytes).bytes,
+		   guest->has_memory ? text_size(guest->populated_bytes).bytes : "-",
+		   runs(guest) ? text_time(guest->uptime_ns).bytes : "-", (ull)guest->starts,
+		   limits(guest), guest->reason[0] ? guest->reason : "-");
+}
+
 void report_list(struct sink *to, const struct view_rows *guests)
 {
+	size_t width = strlen("guest");
+
 	if (!guests->count) {
 		if (!guests->error)
 			sink_text(to, "There are no guests. The log says why: log\n");
 		return;
 	}
-	sink_print(to, "%-16s %-8s %5s %9s %14s %6s  last end\n", "guest", "state", "vCPUs",
-		   "memory", "up", "starts");
-	for (uint32_t i = 0; i < guests->count; i++) {
-		const struct guest_view *guest = guests->rows[i];
-
-		sink_print(to, "%-16s %-8s %5u %9s %14s %6llu  %s\n", guest->name, guest->state,
-			   (unsigned)guest->vcpu_count, text_size(guest->memory_bytes).bytes,
-			   runs(guest) ? text_time(guest->uptime_ns).bytes : "-",
-			   (ull)guest->starts, guest->reason[0] ? guest->reason : "-");
-	}
+	for (uint32_t i = 0; i < guests->count; i++)
+		width = MAX(width, strlen(((const struct guest_view *)guests->rows[i])->name));
+	sink_print(to, "%-*s %-8s %5s %6s %9s %9s %12s %6s  %-9s  last end\n", (int)width,
+		   "guest", "state", "vCPUs", "CPU", "memory", "in use", "up", "starts",
+		   "limited");
+	for (uint32_t i = 0; i < guests->count; i++)
+		list_guest(to, guests->rows[i], (int)width);
 }
 
 /* ---- a guest ----------------------------------------------------------------------------- */
@@ -56,9 +79,10 @@ static void say_counts(struct sink *to, const struct view_count *counts, uint32_
 
 static void say_vcpu(struct sink *to, const struct vcpu_view *vcpu)
 {
-	sink_print(to, "  vCPU %u: %s, on CPU %u, ran %s, waited %s\n", (unsigned)vcpu->id,
-		   vcpu->state, (unsigned)vcpu->cpu, text_time(vcpu->run_ns).bytes,
-		   text_time(vcpu->wait_ns).bytes);
+	sink_print(to, "  vCPU %u: %s, on CPU %u, ran %s, waited %s, for its cap %s\n",
+		   (unsigned)vcpu->id, vcpu->state, (unsigned)vcpu->cpu,
+		   text_time(vcpu->run_ns).bytes, text_time(vcpu->wait_ns).bytes,
+		   text_time(vcpu->capped_ns).bytes);
 	sink_text(to, "    exits:");
 	say_counts(to, vcpu->exits, vcpu->exit_count);
 	sink_text(to, "\n    injected:");
@@ -92,17 +116,35 @@ static void say_small_devices(struct sink *to, const struct guest_view *guest)
 			   text_size(balloon->away_bytes).bytes);
 }
 
-void report_guest(struct sink *to, const struct guest_view *guest)
+/* Figures of one that ended are of no use to who asks how it is, and look as if it ran. */
+static void say_ended(struct sink *to, const struct guest_view *guest)
+{
+	sink_print(to, "%s: %s, started %llu time%s so far\n", guest->name, guest->state,
+		   (ull)guest->starts, plural(guest->starts));
+	if (guest->reason[0])
+		sink_print(to, "  last end: %s (exit status %llu)\n", guest->reason,
+			   (ull)guest->exit_status);
+	sink_print(to, "  memory %s when it runs\n", text_size(guest->memory_bytes).bytes);
+	if (guest->vcpu_count)
+		sink_print(to, "  `counters %s` has the figures of its last run.\n",
+			   guest->name);
+}
+
+static void say_running(struct sink *to, const struct guest_view *guest)
 {
 	sink_print(to, "%s: %s, start number %llu, up %s\n", guest->name, guest->state,
 		   (ull)guest->starts, text_time(guest->uptime_ns).bytes);
 	if (guest->reason[0])
 		sink_print(to, "  last end: %s (exit status %llu)\n", guest->reason,
 			   (ull)guest->exit_status);
-	sink_print(to, "  memory %s, %s of it %s; %s of the hypervisor's\n",
+	if (runs(guest))
+		sink_print(to, "  in the last second: %llu %% of a CPU%s%s\n",
+			   (ull)guest->cpu_percent,
+			   guest->capped || guest->throttled ? ", " : "",
+			   guest->capped || guest->throttled ? limits(guest) : "");
+	sink_print(to, "  memory %s, %s of it in use; %s of the hypervisor's\n",
 		   text_size(guest->memory_bytes).bytes,
 		   text_size(guest->populated_bytes).bytes,
-		   guest->has_memory ? "in use" : "was in use at its end",
 		   text_size(guest->overhead_bytes).bytes);
 	sink_print(to, "  accesses to nothing: %llu ports, %llu MMIO\n",
 		   (ull)guest->unclaimed_io, (ull)guest->unclaimed_mmio);
@@ -110,6 +152,11 @@ void report_guest(struct sink *to, const struct guest_view *guest)
 		say_vcpu(to, &guest->vcpus[i]);
 	report_guest_devices(to, guest);
 	say_small_devices(to, guest);
+}
+
+void report_guest(struct sink *to, const struct guest_view *guest)
+{
+	(guest->has_memory ? say_running : say_ended)(to, guest);
 }
 
 /* ---- the machine ------------------------------------------------------------------------- */

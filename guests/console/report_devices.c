@@ -38,8 +38,9 @@ static void say_guest_nic(struct sink *to, const struct guest_nic_view *nic)
 		   (ull)nic->rx_packets, text_size(nic->rx_bytes).bytes, (ull)nic->tx_packets,
 		   text_size(nic->tx_bytes).bytes, (ull)nic->rx_unwanted, (ull)nic->rx_dropped,
 		   (ull)nic->tx_errors);
-	sink_print(to, "    kicks %llu, interrupts %llu, copied %s\n", (ull)nic->kicks,
-		   (ull)nic->interrupts, text_size(nic->bytes_copied).bytes);
+	sink_print(to, "    kicks %llu, interrupts %llu, waits for a limit %llu, copied %s\n",
+		   (ull)nic->kicks, (ull)nic->interrupts, (ull)nic->throttled,
+		   text_size(nic->bytes_copied).bytes);
 }
 
 void report_guest_devices(struct sink *to, const struct guest_view *guest)

@@ -82,6 +82,7 @@ static void run(struct guest *g)
 		 plural(g->config.cpus.count), cpu_list,
 		 (unsigned long long)(g->config.memory_bytes / MIB));
 	event_post(EVENT_GUEST_STARTED, g->config.name, "runs: start number %u", g->starts);
+	usage_begin(&g->usage, clock_now_ns());
 	vm_start(g->launch.vm, &g->launch.entry);
 }
 

@@ -7,6 +7,7 @@
 #include "guests/guest/life.h"
 #include "guests/guest/policy.h"
 #include "guests/guest/turn.h"
+#include "guests/guest/usage.h"
 #include "guests/launch/launch.h"
 #include "guests/views/guest.h"
 #include "kernel/lib/cpumask.h"
@@ -52,6 +53,7 @@ struct guest {
 	struct mutex lock;
 	struct life life;
 	struct launch launch; /* while it runs */
+	struct usage usage;   /* while it runs */
 	uint64_t started_ns;  /* last */
 	uint64_t due_ns;      /* with life.due: when it is to start again */
 	struct turn turn;     /* among guests that start together */

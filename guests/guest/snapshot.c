@@ -51,6 +51,7 @@ static void fill_vcpu(const struct vcpu *vcpu, struct vcpu_view *view)
 			       atomic_load(&c->injected[i]));
 	view->run_ns = thread_time_run_ns(vcpu->thread);
 	view->wait_ns = thread_time_waiting_ns(vcpu->thread);
+	view->capped_ns = thread_time_capped_ns(vcpu->thread);
 	view->halts = atomic_load(&c->halts);
 	view->mmio_emulated = atomic_load(&c->mmio_emulated);
 	view->msr_unknown =
@@ -129,10 +130,14 @@ void guest_get_info(struct guest *g, struct guest_view *view)
 {
 	memset(view, 0, sizeof *view);
 	mutex_lock(&g->lock);
-	if (g->life.state == GUEST_RUNNING)
+	if (g->life.state == GUEST_RUNNING) {
 		fill(g, view);
-	else if (g->last)
+		view->cpu_percent = g->usage.cpu_percent;
+		view->capped = g->usage.capped;
+		view->throttled = g->usage.throttled;
+	} else if (g->last) {
 		memcpy(view, g->last, guest_view_bytes(g->last->vcpu_count));
+	}
 	fill_guest(g, view);
 	mutex_unlock(&g->lock);
 }

@@ -209,6 +209,7 @@ static void view_nic(const struct devices *devices, unsigned index, struct guest
 		.bytes_copied = info.bytes_copied,
 		.kicks = info.kicks,
 		.interrupts = info.interrupts,
+		.throttled = info.throttled,
 	};
 	snprintf(view->network, sizeof view->network, "%s", devices->nics[index].network);
 	view_set_mac(view->mac, devices->nics[index].mac);
@@ -231,6 +232,25 @@ static void view_balloon(const struct devices *devices, struct guest_view *view)
 		.stat_available_bytes = info.available_bytes,
 		.stat_used_bytes = virtio_balloon_used(&info, view->memory_bytes),
 	};
+}
+
+uint64_t devices_throttled(const struct devices *devices)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < devices->disk_count; i++) {
+		struct virtio_blk_info info;
+
+		virtio_blk_get_info(devices->disks[i].blk, &info);
+		sum += info.throttled;
+	}
+	for (unsigned i = 0; i < devices->nic_count; i++) {
+		struct virtio_net_info info;
+
+		virtio_net_get_info(devices->nics[i].net, &info);
+		sum += info.throttled;
+	}
+	return sum;
 }
 
 void devices_get_view(const struct devices *devices, struct guest_view *view)

@@ -28,6 +28,8 @@ void devices_destroy(struct devices *devices);
 
 /* As virtio_balloon_set(). */
 int devices_set_memory(const struct devices *devices, uint64_t bytes);
+/* How often limits of its disks and NICs made something wait so far. Any context. */
+uint64_t devices_throttled(const struct devices *devices);
 /* Fills what the view has of devices; its memory_bytes is filled. Thread context. */
 void devices_get_view(const struct devices *devices, struct guest_view *view);
 

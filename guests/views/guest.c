@@ -16,6 +16,7 @@ static const struct view_field vcpu_fields[] = {
 	VIEW_ONE_OF(VIEW, state, vcpu_view_states, "What it does."),
 	COUNTER(run_ns, VIEW_NS, "Time that it ran."),
 	COUNTER(wait_ns, VIEW_NS, "Time that it could have run, but others did."),
+	COUNTER(capped_ns, VIEW_NS, "Time that it could have run, but for its cap."),
 	COUNTER(halts, VIEW_NONE, "Times that it went to sleep in HLT."),
 	COUNTER(mmio_emulated, VIEW_NONE, "Instructions emulated for accesses to devices."),
 	COUNTER(msr_unknown, VIEW_NONE, "Accesses to MSRs that do not exist."),
@@ -69,6 +70,7 @@ static const struct view_field nic_fields[] = {
 	COUNTER(bytes_copied, VIEW_BYTES, "Data copied between the guest and packets."),
 	COUNTER(kicks, VIEW_NONE, "Times that the guest's driver told of packets or buffers."),
 	COUNTER(interrupts, VIEW_NONE, "Interrupts sent to the guest's driver."),
+	COUNTER(throttled, VIEW_NONE, "Times that a limit made a packet wait, either way."),
 };
 static const struct view_table nic_table =
 	VIEW_TABLE(VIEW, "nics", "guest_nic", nic_fields, "A network interface of a guest.");
@@ -148,6 +150,11 @@ static const struct view_field guest_fields[] = {
 	GAUGE(overhead_bytes, VIEW_BYTES, "Memory of the hypervisor's for it."),
 	GAUGE(has_memory, VIEW_FLAG,
 	      "Whether its memory is its own now; else the figures are those of its end."),
+	GAUGE(cpu_percent, VIEW_NONE,
+	      "CPU time of its vCPUs in the last second, in percent of one CPU."),
+	GAUGE(capped, VIEW_FLAG, "Whether its CPU cap held a vCPU back in the last second."),
+	GAUGE(throttled, VIEW_FLAG,
+	      "Whether a limit of a disk or NIC made something wait in the last second."),
 	COUNTER(unclaimed_io, VIEW_NONE, "Accesses to ports where nothing is."),
 	COUNTER(unclaimed_mmio, VIEW_NONE, "Accesses to addresses where nothing is."),
 	VIEW_SINGLE(VIEW, balloon, balloon_table, "Its balloon."),

@@ -16,7 +16,7 @@ struct vcpu_view {
 	uint32_t id;
 	uint32_t cpu;	/* it runs on, or ran on last */
 	char state[16]; /* of vcpu_view_states */
-	uint64_t run_ns, wait_ns;
+	uint64_t run_ns, wait_ns, capped_ns;
 	uint64_t halts, mmio_emulated, msr_unknown, pages_populated;
 	uint32_t exit_count, injected_count;
 	struct view_count exits[VIEW_EXITS_MAX], injected[VIEW_EVENTS_MAX];
@@ -38,7 +38,7 @@ struct guest_nic_view {
 	char mac[VIEW_MAC_BYTES]; /* "52:54:00:12:34:56" */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 	uint64_t rx_unwanted, rx_dropped, tx_errors;
-	uint64_t bytes_copied, kicks, interrupts;
+	uint64_t bytes_copied, kicks, interrupts, throttled;
 };
 
 /* The last four are what the guest said of itself; 0 where it says nothing. */
@@ -74,7 +74,9 @@ struct guest_view {
 	uint64_t crash_kernel; /* it panicked, and its own crash kernel took over */
 	uint64_t memory_bytes, populated_bytes, overhead_bytes;
 	uint64_t unclaimed_io, unclaimed_mmio;
-	uint32_t has_memory; /* else figures of memory are how it was at its end */
+	uint64_t cpu_percent;	    /* of one CPU, lately; 0 of one that does not run, as.. */
+	uint32_t capped, throttled; /* ..these: what held it back lately */
+	uint32_t has_memory;	    /* else figures of memory are how it was at its end */
 	uint32_t vcpu_count, disk_count, nic_count;
 	struct guest_balloon_view balloon;
 	struct guest_console_view console;

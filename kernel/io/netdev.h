@@ -131,6 +131,7 @@ struct netdev_counters {
 	_Atomic uint64_t tx_packets, tx_bytes, tx_dropped, tx_errors;
 	_Atomic uint64_t interrupts, doorbells, resets;
 	_Atomic uint64_t bytes_copied; /* by the CPU */
+	_Atomic uint64_t throttled;    /* times that a limit made a packet wait, either way */
 };
 
 #define NETDEV_NAME_MAX 32

@@ -59,7 +59,7 @@ unsigned sched_only_cpu(const struct cpumask *mask);
 int sched_own_cpu(struct thread *t);
 void sched_disown_cpu(struct thread *t);
 
-/* A total of the thread's (runq_run_ns, runq_wait_ns) up to now. */
+/* A total of the thread's (runq_run_ns, ...) up to now. */
 uint64_t sched_time_of(const struct thread *t,
 		       uint64_t (*total)(const struct runq_entity *, uint64_t now));
 

@@ -92,6 +92,8 @@ void runq_remove(struct runq *rq, struct runq_entity *e, uint64_t now)
 	if (e->state == RUNQ_WAITING) {
 		e->wait_ns += elapsed(e->since_ns, now);
 		rq->waiting_count--;
+	} else {
+		e->capped_ns += elapsed(e->since_ns, now);
 	}
 	e->state = RUNQ_OFF;
 }
@@ -145,7 +147,7 @@ static void release_throttled(struct runq *rq, uint64_t now)
 	struct runq_entity *e;
 
 	while ((e = first(&rq->throttled)) && period_end(e) <= now) {
-		list_remove(&e->link);
+		runq_remove(rq, e, now);
 		insert(rq, e, now);
 	}
 }
@@ -244,6 +246,11 @@ uint64_t runq_run_ns(const struct runq_entity *e, uint64_t now)
 uint64_t runq_wait_ns(const struct runq_entity *e, uint64_t now)
 {
 	return e->wait_ns + (e->state == RUNQ_WAITING ? elapsed(e->since_ns, now) : 0);
+}
+
+uint64_t runq_capped_ns(const struct runq_entity *e, uint64_t now)
+{
+	return e->capped_ns + (e->state == RUNQ_THROTTLED ? elapsed(e->since_ns, now) : 0);
 }
 
 bool runq_may_run(const struct runq *rq, const struct runq_entity *e)

@@ -37,9 +37,9 @@ struct runq_entity {
 	struct cpumask allowed;
 
 	uint64_t vtime_ns;
-	uint64_t since_ns;	     /* charged, or waiting, from here on */
-	uint64_t period_ns, used_ns; /* start of the cap period, run time in it */
-	uint64_t run_ns, wait_ns;    /* totals */
+	uint64_t since_ns;		     /* charged, or waiting, from here on */
+	uint64_t period_ns, used_ns;	     /* start of the cap period, run time in it */
+	uint64_t run_ns, wait_ns, capped_ns; /* totals; wait_ns is without capped_ns */
 };
 
 /* Guarded by its owner's lock, except the atomics: those are hints that any CPU may read, and
@@ -91,6 +91,7 @@ uint64_t runq_next_event(const struct runq *rq);
 /* Totals of an entity up to now, in its queue's lock. */
 uint64_t runq_run_ns(const struct runq_entity *e, uint64_t now);
 uint64_t runq_wait_ns(const struct runq_entity *e, uint64_t now);
+uint64_t runq_capped_ns(const struct runq_entity *e, uint64_t now);
 
 /* Whether `e` may run on the queue's CPU. */
 bool runq_may_run(const struct runq *rq, const struct runq_entity *e);

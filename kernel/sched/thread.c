@@ -179,3 +179,8 @@ uint64_t thread_time_waiting_ns(const struct thread *t)
 {
 	return sched_time_of(t, runq_wait_ns);
 }
+
+uint64_t thread_time_capped_ns(const struct thread *t)
+{
+	return sched_time_of(t, runq_capped_ns);
+}

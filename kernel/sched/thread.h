@@ -100,6 +100,7 @@ bool thread_others_waiting(void);
 /* Accounting, ns: on a CPU, and runnable but waiting for one. */
 uint64_t thread_time_run_ns(const struct thread *t);
 uint64_t thread_time_waiting_ns(const struct thread *t);
+uint64_t thread_time_capped_ns(const struct thread *t); /* that its cap kept it waiting */
 
 /*
  * Start-up, on CPU 0, after mem_init and before the other CPUs run: threads can be created from

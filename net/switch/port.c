@@ -27,6 +27,7 @@ static int transmit(struct netdev *dev, struct packet *packet)
 	if (port_turn_over(port))
 		return -EAGAIN;
 	if (ready_ns) {
+		atomic_fetch_add_explicit(&dev->counters.throttled, 1, memory_order_relaxed);
 		timer_arm(&port->tx_timer, ready_ns);
 		return -EAGAIN;
 	}

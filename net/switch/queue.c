@@ -162,6 +162,8 @@ static bool may_take(struct port *port)
 		return false;
 	ready_ns = bucket_ready_ns(&port->rx, port->ring[port->first]->bytes, now_ns);
 	if (ready_ns) {
+		atomic_fetch_add_explicit(&port->dev.counters.throttled, 1,
+					  memory_order_relaxed);
 		timer_arm(&port->rx_timer, ready_ns);
 		return false;
 	}

@@ -7,7 +7,7 @@
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
-/* links: guests/boot/boot.c */
+/* links: guests/boot/boot.c guests/guest/usage.c */
 /* links: guests/events/actor.c guests/events/event.c kernel/sched/sync.c */
 /* links: tests/stress/stress.c guests/views/guest.c guests/views/view.c */
 #include "tests/stress/stress.h"
@@ -56,6 +56,12 @@ unsigned thread_cpu(const struct thread *thread)
 }
 
 uint64_t thread_time_run_ns(const struct thread *thread)
+{
+	(void)thread;
+	return 0;
+}
+
+uint64_t thread_time_capped_ns(const struct thread *thread)
 {
 	(void)thread;
 	return 0;
@@ -126,6 +132,12 @@ int devices_set_memory(const struct devices *devices, uint64_t bytes)
 void devices_get_view(const struct devices *devices, struct guest_view *view)
 {
 	(void)devices, (void)view;
+}
+
+uint64_t devices_throttled(const struct devices *devices)
+{
+	(void)devices;
+	return 0;
 }
 
 void console_get_info(struct console *console, struct console_info *info)

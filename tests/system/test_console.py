@@ -21,7 +21,7 @@ GUEST = """
       cmdline: "console=ttyS0 quiet bulkhead.name={name}"
 """
 TWO = ("guests:" + GUEST.format(name="alpha", cpus="{count: 2, pin: [2, 3]}")
-       + GUEST.format(name="beta", cpus="{count: 2, allowed: [0, 1]}"))
+       + GUEST.format(name="beta", cpus="{count: 2, allowed: [0, 1], cap: 90}"))
 COMMAND = "\x1d"
 HELP = r"^-- Ctrl-\] then: .*q quit"
 PROMPT = r"^bulkhead> "
@@ -160,10 +160,38 @@ def check_what_programs_read(two):
     assert re.search(r'bulkhead_guest_vcpu_exits_total{guest="alpha",vcpu="1",reason="hlt"} \d+', text)
 
 
+def listed(machine, name):
+    """The line of `list` about a guest."""
+    return next(line for line in shown(machine, "list") if line.startswith(f"{name} "))
+
+
+def test_list_tells_what_a_guest_uses(two):
+    """Run time is of the machine's clock, so a guest that is busy is busy on a slow machine too."""
+    give_keyboard(two, "2", "beta")
+    two.send("while :; do :; done &\n")
+    give_keyboard(two, "h", "host")
+    deadline = time.monotonic() + 60
+    while not re.match(r"beta +running +2 +([6-9]\d|1\d\d) % .* 1  capped ", listed(two, "beta")):
+        assert time.monotonic() < deadline, listed(two, "beta")
+    give_keyboard(two, "2", "beta")
+    two.send("kill $!\n")
+    give_keyboard(two, "h", "host")
+    deadline = time.monotonic() + 60
+    while not re.match(r"beta +running +2 +[0-5]?\d % .* 1  - ", listed(two, "beta")):
+        assert time.monotonic() < deadline, listed(two, "beta")
+    ask(two, "show beta", r"^beta: running.*\n  in the last second: \d+ % of a CPU")
+    ask(two, "stop beta", rf"^{STAMP}beta: .*by the operator")
+    assert re.match(r"beta +stopped +2 +- +256 MiB +- +- +1  - +.*by the operator",
+                    listed(two, "beta"))
+    said = [line for line in shown(two, "show beta") if line]
+    assert said[0] == "beta: stopped, started 1 time so far" and len(said) == 4, said
+
+
 def test_the_operator_sees_and_rules_guests(two):
     give_keyboard(two, "h", "host")
     ask(two, "help", "^shutdown +GUEST +press its power button")
-    ask(two, "list", r"^alpha +running +2 +256 MiB .*\nbeta +running +2 +256 MiB ")
+    ask(two, "list", r"^alpha +running +2 +\d+ % +256 MiB +\d+ MiB .*\n"
+        r"beta +running +2 +\d+ % +256 MiB +\d+ MiB ")
     ask(two, "show alpha", r"^alpha: running(.*\n)+  vCPU 1: .* on CPU 3")
     ask(two, "cpus", r"^  3 .*alpha/1\(")
     ask(two, "memory", r"^  alpha +256 MiB")
@@ -189,7 +217,7 @@ def test_the_operator_sees_and_rules_guests(two):
     two.send("\r")
     two.expect(PROMPT, 20)
     ask(two, "list", r"^alpha +running .* 2  .*by the operator\n"
-        r"(alpha\| .*\n)*beta +running .* 1  -")
+        r"(alpha\| .*\n)*beta +running .* 1  ")
     ask(two, "stop beta", "^.*beta: .*by the operator")
     ask(two, "stop beta", "^beta: that does not go now")
     ask(two, "events 1", rf"^ +\d+ {STAMP}guest-stopped beta: .*by the operator")

@@ -172,6 +172,12 @@ uint64_t thread_time_run_ns(const struct thread *thread)
 	return 0;
 }
 
+uint64_t thread_time_capped_ns(const struct thread *thread)
+{
+	(void)thread;
+	return 0;
+}
+
 uint64_t thread_time_waiting_ns(const struct thread *thread)
 {
 	(void)thread;
@@ -261,6 +267,12 @@ __attribute__((weak)) void devices_get_view(const struct devices *devices,
 {
 	(void)devices;
 	view->disk_count = 1;
+}
+
+__attribute__((weak)) uint64_t devices_throttled(const struct devices *devices)
+{
+	(void)devices;
+	return 0;
 }
 
 void console_get_info(struct console *console, struct console_info *info)

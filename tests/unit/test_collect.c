@@ -267,6 +267,8 @@ static int setup(void **state)
 	strcpy(alpha->vcpus[0].state, "halted");
 	alpha->vcpus[0].cpu = 1;
 	alpha->vcpus[0].run_ns = 1234567890;
+	alpha->vcpus[0].capped_ns = 567 * NSEC_PER_MSEC;
+	alpha->cpu_percent = 137;
 	alpha->vcpus[0].exit_count = 2;
 	view_set_count(&alpha->vcpus[0].exits[0], "hlt", 5);
 	view_set_count(&alpha->vcpus[0].exits[1], "io", 0);
@@ -356,12 +358,30 @@ static void guests(void **state)
 	struct sink to;
 
 	(void)state;
+	assert_string_equal(shown(show_list), "guest state    vCPUs    CPU    memory    in use "
+					      "          up starts  limited    "
+					      "last end\n"
+					      "alpha running      1  137 %   512 MiB   100 MiB "
+					      "  1 min 01 s      2  -          "
+					      "-\n"
+					      "beta  stopped      1      -   512 MiB         - "
+					      "           -      0  -          "
+					      "crashed: it did\n");
+	fake_guests[0].info.capped = 1;
+	strcpy(fake_guests[1].info.name, "a-longer-name");
+	fake_guests[1].info.vcpu_count = 0;
 	assert_string_equal(
 		shown(show_list),
-		"guest            state    vCPUs    memory             up starts  last end\n"
-		"alpha            running      1   512 MiB     1 min 01 s      2  -\n"
-		"beta             stopped      1   512 MiB              -      0  crashed: it "
-		"did\n");
+		"guest         state    vCPUs    CPU    memory    in use           up starts  "
+		"limited    last end\n"
+		"alpha         running      1  137 %   512 MiB   100 MiB   1 min 01 s      2  "
+		"capped     -\n"
+		"a-longer-name stopped      -      -   512 MiB         -            -      0  "
+		"-          crashed: it did\n");
+	fake_guests[0].info.throttled = 1;
+	assert_non_null(strstr(shown(show_list), "  2  capped, throttled  -\n"));
+	fake_guests[0].info.capped = 0;
+	assert_non_null(strstr(shown(show_list), "  2  throttled  -\n"));
 	fake_guests_reset(0);
 	assert_string_equal(shown(show_list), "There are no guests. The log says why: log\n");
 	setup(NULL);
@@ -369,16 +389,21 @@ static void guests(void **state)
 	to = fresh();
 	show_guest(&to, &fake_guests[0]);
 	assert_non_null(strstr(said, "alpha: running, start number 2, up 1 min 01 s\n"
+				     "  in the last second: 137 % of a CPU\n"
 				     "  memory 512 MiB, 100 MiB of it in use; 1.2 MiB of the "
 				     "hypervisor's\n"));
-	assert_non_null(strstr(said, "  vCPU 0: halted, on CPU 1, ran 1.234 s, waited 0.000 s\n"
-				     "    exits: hlt 5\n    injected:\n"));
+	assert_non_null(strstr(said,
+			       "  vCPU 0: halted, on CPU 1, ran 1.234 s, waited 0.000 s, for "
+			       "its cap 0.567 s\n"
+			       "    exits: hlt 5\n    injected:\n"));
 	assert_non_null(strstr(said, "  disk 0: my disk on vg0/web, 0 KiB\n"));
 	assert_non_null(strstr(said, "  nic 0: 52:54:00:00:00:01 on lan\n"));
 	to = fresh();
 	show_guest(&to, &fake_guests[1]);
-	assert_non_null(strstr(said, "  last end: crashed: it did (exit status 0)\n"));
-	assert_non_null(strstr(said, "was in use at its end"));
+	assert_string_equal(said, "beta: stopped, started 0 times so far\n"
+				  "  last end: crashed: it did (exit status 0)\n"
+				  "  memory 512 MiB when it runs\n"
+				  "  `counters beta` has the figures of its last run.\n");
 
 	to = fresh();
 	show_counters(&to, &fake_guests[0]);

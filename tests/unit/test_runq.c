@@ -239,6 +239,10 @@ static void test_caps(void **state)
 	sim_run(10 * NSEC_PER_SEC);
 	assert_within(ran(capped), 3e9, 2);
 	assert_within(ran(lone), 5e9, 2);
+	/* Nobody else wanted their CPUs: what they did not run, the caps took. */
+	assert_within((double)runq_capped_ns(&capped->e, now), 7e9, 2);
+	assert_within((double)runq_capped_ns(&lone->e, now), 5e9, 2);
+	assert_true(runq_wait_ns(&lone->e, now) < NSEC_PER_SEC / 10);
 
 	sim_start(1);
 	capped = sim_spinner(400, 20, -1);
@@ -247,6 +251,8 @@ static void test_caps(void **state)
 	sim_run(10 * NSEC_PER_SEC);
 	assert_within(ran(capped), 2e9, 2);
 	assert_within(ran(free), 8e9, 2);
+	assert_true(runq_capped_ns(&capped->e, now) > 7 * NSEC_PER_SEC);
+	assert_int_equal(runq_capped_ns(&free->e, now), 0);
 }
 
 /* What is run beyond a cap, for want of a safe point, is paid back in later periods. */

@@ -326,6 +326,8 @@ static void test_send_limit(void **state)
 	}
 	assert_in_range(bytes, 1006000 - 500, 1006000 + 500);
 	assert_int_equal(drops(0, NETWORK_DROP_FULL), 0);
+	assert_int_equal(guests[0].dev->counters.throttled, waits);
+	assert_int_equal(guests[1].dev->counters.throttled, 0);
 }
 
 static void test_receive_limit(void **state)
@@ -357,6 +359,8 @@ static void test_receive_limit(void **state)
 	assert_in_range(bytes, 1006000 - 500, 1006000 + 500);
 	assert_true(drops(1, NETWORK_DROP_FULL) > 1000);
 	assert_int_equal(port_info.drops[NETWORK_DROP_STALLED], 0);
+	assert_true(guests[1].dev->counters.throttled > 1000);
+	assert_int_equal(guests[0].dev->counters.throttled, 0);
 }
 
 #define check(name) cmocka_unit_test_teardown(name, unplug_all)

@@ -222,6 +222,7 @@ void virtio_net_get_info(const struct virtio_net *net, struct virtio_net_info *i
 		.rx_dropped = atomic_load(&net->rx_dropped),
 		.tx_errors = atomic_load(&net->tx_errors),
 		.bytes_copied = atomic_load(&counters->bytes_copied),
+		.throttled = atomic_load(&counters->throttled),
 	};
 	for (unsigned i = 0; i < net->virtio.queue_count; i++) {
 		info->kicks += atomic_load(&net->virtio.queues[i].kicks);

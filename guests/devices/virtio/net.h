@@ -21,6 +21,7 @@ struct virtio_net_info {
 	uint64_t rx_dropped;  /* did not fit its buffers */
 	uint64_t tx_errors;   /* chains that hold no frame */
 	uint64_t bytes_copied;
+	uint64_t throttled;	    /* times that a limit made a packet wait, either way */
 	uint64_t kicks, interrupts; /* from and to the driver */
 };
 
