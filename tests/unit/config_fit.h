@@ -102,7 +102,11 @@ static inline void fit_disks(struct config *config, struct guest_config *guest)
 		while (strlen(disk->source) != 7 || !source_is_free(config, disk))
 			snprintf(disk->source, sizeof(disk->source), "lvm:v/%c",
 				 (char)('a' + chance(16)));
-		snprintf(disk->serial, sizeof(disk->serial), "disk%u", (unsigned)i);
+		for (uint32_t j = 0; j <= i; j++)
+			if (!disk->serial[0] ||
+			    (j < i && !strcmp(guest->disks[j].serial, disk->serial)))
+				snprintf(disk->serial, sizeof(disk->serial), "disk%u",
+					 (unsigned)i);
 		if (!disk->limits.iops)
 			disk->limits.iops_burst = 0;
 		if (!disk->limits.bytes_per_second)
@@ -183,7 +187,6 @@ static inline void fit_boot(struct guest_config *guest)
 {
 	struct config_boot *boot = &guest->boot;
 
-	boot->protocol = CONFIG_PROTOCOL_AUTO;
 	if (boot->disk > guest->disk_count)
 		boot->disk = 0;
 	if (boot->disk) {
@@ -192,8 +195,10 @@ static inline void fit_boot(struct guest_config *guest)
 	} else if (!boot->kernel[0]) {
 		strcpy(boot->kernel, "esp:/k");
 	}
-	if (boot->disk || boot->initrd[0])
+	if (boot->disk || boot->initrd[0] || boot->protocol == CONFIG_PROTOCOL_LINUX)
 		boot->module_count = 0;
+	if ((boot->disk || boot->initrd[0]) && boot->protocol != CONFIG_PROTOCOL_LINUX)
+		boot->protocol = CONFIG_PROTOCOL_AUTO;
 }
 
 static inline void random_fit(struct config *config)
