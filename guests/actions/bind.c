@@ -153,6 +153,42 @@ static const char *take_value(const struct config_field *field, char *const *wor
 	return words[*i];
 }
 
+/* Words were typed, but not for all that is required. */
+static int lack(const struct config_table *table, unsigned given, struct config_report *report)
+{
+	const struct config_field *field;
+	uint32_t at = 0;
+
+	while ((field = next_field(table, &at))) {
+		if (!field->required || given) {
+			given -= given > 0;
+			continue;
+		}
+		config_report_add(report, (struct config_mark){0}, "%s is missing, such as %s",
+				  field->key, field->example);
+	}
+	return -EINVAL;
+}
+
+/* A word that nothing takes. */
+static int refuse_word(const struct action *action, const char *word,
+		       struct config_report *report)
+{
+	const struct config_table *table = action->arguments;
+	const struct config_field *meant = NULL;
+	char shown[CONFIG_SHOWN_MAX];
+
+	for (uint32_t i = 0; i < table->count && !meant; i++)
+		if (table->fields[i].type == CONFIG_BOOL &&
+		    config_slips(word, table->fields[i].key) != CONFIG_UNLIKE)
+			meant = &table->fields[i];
+	config_report_add(report, (struct config_mark){0}, "'%s' is more than %s takes%s%s%s",
+			  config_shown(shown, word, strlen(word)), action->name,
+			  meant ? "; did you mean '" : "", meant ? meant->key : "",
+			  meant ? "'?" : "");
+	return -EINVAL;
+}
+
 int action_bind_words(const struct action *action, char *line, struct action_args *args,
 		      struct config_report *report)
 {
@@ -170,13 +206,15 @@ int action_bind_words(const struct action *action, char *line, struct action_arg
 		count = split(line, words);
 	}
 	if (count < required)
-		return -EINVAL;
+		return count ? lack(table, count, report) : -EINVAL;
 	for (unsigned i = 0; i < count; i++) {
 		const struct config_field *flag =
 			taken < required ? NULL : find_flag(table, words[i]);
 		const struct config_field *field = flag ? NULL : next_field(table, &at);
-		const char *key = flag || !field ? words[i] : field->key, *value = "true";
+		const char *key = flag ? words[i] : field ? field->key : "", *value = "true";
 
+		if (!flag && !field)
+			return refuse_word(action, words[i], report);
 		if (field) {
 			value = take_value(field, words, count, &i, joined);
 			taken += field->required;

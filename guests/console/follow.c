@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guests/console/text.h"
 #include "guests/devices/console.h"
 #include "guests/events/event.h"
 #include "kernel/cpu/clock.h"
@@ -152,12 +153,14 @@ static void say_event(struct sink *to, const struct event *event)
 void follow_events(struct sink *to, const char *from)
 {
 	struct event_range range = event_range();
-	uint64_t next = from ? strtoull(from, NULL, 10)
-			     : MAX(range.oldest, range.next - MIN(range.next, EVENTS_SHOWN));
+	uint64_t next = MAX(range.oldest, range.next - MIN(range.next, EVENTS_SHOWN));
 	struct event event;
 
-	if (from && !next) {
-		sink_print(to, "events takes the number of the first one to show.\n");
+	if (from && (!text_number(from, &next) || !next)) {
+		sink_print(to,
+			   "'%s' is no number of an event, the first one to show. Write: "
+			   "events 1\n",
+			   from);
 		return;
 	}
 	if (next >= range.next) {

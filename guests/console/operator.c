@@ -17,6 +17,7 @@
 #include "guests/console/follow.h"
 #include "guests/console/lineedit.h"
 #include "guests/console/show.h"
+#include "guests/console/text.h"
 #include "guests/devices/console.h"
 #include "guests/guest/guest.h"
 #include "kernel/sched/thread.h"
@@ -93,12 +94,12 @@ void operator_say(const char *fmt, ...)
 
 static void command_log(struct sink *to, const char *word)
 {
-	int lines = word ? atoi(word) : LOG_LINES;
+	uint64_t lines = LOG_LINES;
 
-	if (lines < 1)
-		operator_say("log takes a number of lines, from 1 on.\n");
+	if (word && (!text_number(word, &lines) || !lines))
+		operator_say("'%s' is no number of lines. Write: log 100\n", word);
 	else
-		show_log(to, (unsigned)lines);
+		show_log(to, (unsigned)MIN(lines, UINT32_MAX));
 }
 
 static void make_disks(struct sink *to, const char *word)
@@ -205,7 +206,13 @@ static bool obey_command(const char *name, char *rest)
 
 		if (strcmp(name, command->name) != 0)
 			continue;
-		word = take_word(&rest);
+		word = command->plain ? "" : take_word(&rest);
+		if (rest[strspn(rest, " ")]) {
+			operator_say("'%s' is more than %s takes. Write: %s%s%s\n",
+				     take_word(&rest), name, name,
+				     *command->argument ? " " : "", command->argument);
+			return true;
+		}
 		if (command->plain)
 			command->plain(&to);
 		else if (command->with_word)

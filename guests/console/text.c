@@ -1,7 +1,10 @@
 /* Numbers to short texts. No allocation. */
 #include "guests/console/text.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef unsigned long long ull;
 
@@ -11,6 +14,15 @@ struct text text_size(uint64_t bytes)
 
 	size_column_text(bytes, t.bytes);
 	return t;
+}
+
+bool text_number(const char *typed, uint64_t *number)
+{
+	if (!*typed || typed[strspn(typed, "0123456789")])
+		return false;
+	errno = 0;
+	*number = strtoull(typed, NULL, 10);
+	return !errno;
 }
 
 struct text text_time(uint64_t ns)

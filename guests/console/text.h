@@ -11,6 +11,8 @@ struct text {
 
 /* As size_column_text() has it. */
 struct text text_size(uint64_t bytes);
+/* A number that was typed: digits alone, which fit. */
+bool text_number(const char *typed, uint64_t *number);
 /* "1.234 s", "2 min 03 s", "26 h 05 min". */
 struct text text_time(uint64_t ns);
 

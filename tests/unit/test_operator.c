@@ -2,7 +2,7 @@
  * The operator's console as one caller of the actions: what is typed, and what is shown. What
  * takes its time is test_operator_waiting's.
  */
-/* links: kernel/log/stamp.c kernel/lib/date.c */
+/* links: kernel/log/stamp.c kernel/lib/date.c guests/console/text.c */
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
 /* links: guests/console/aside.c */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
@@ -42,7 +42,7 @@ static void reports_are_called(void **state)
 					    "\xe2\x82\xac \xe2\x9b ?\n");
 	assert_string_equal(say("json"), "json of nothing\n");
 	assert_string_equal(say("json guests"), "json of guests\n");
-	assert_string_equal(say("log x"), "log takes a number of lines, from 1 on.\n");
+	assert_string_equal(say("log x"), "'x' is no number of lines. Write: log 100\n");
 	assert_string_equal(say("show beta"), "this is beta\n");
 	assert_string_equal(say("show nobody"),
 			    "There is no guest \"nobody\". The guests are: alpha beta.\n");
@@ -62,7 +62,7 @@ static void actions_are_asked_by_the_operator(void **state)
 	assert_string_equal(say("start nobody"),
 			    "There is no guest \"nobody\". The guests are: alpha beta.\n");
 	assert_string_equal(say("start"), "The guests are: alpha beta.\n");
-	assert_string_equal(say("stop a b"), "unknown key 'b'; known here: guest.\n"
+	assert_string_equal(say("stop a b"), "'b' is more than stop takes.\n"
 					     "Write: stop GUEST\n");
 }
 
@@ -74,6 +74,15 @@ static void mistakes_get_the_action_s_own_words(void **state)
 			    "it is on how many disks at once.\n");
 	assert_non_null(strstr(say("lvcreate vg0/x 10"), "size is '10', without a unit"));
 	assert_non_null(strstr(say("lvcreate vg0/x 10"), "\nSay which and how large"));
+	assert_non_null(strstr(say("lvcreate vg0/web 100G"), "size is '100G'"));
+	assert_non_null(strstr(say("lvcreate vg0/web"), "size is missing, such as 10 GiB.\n"));
+	assert_non_null(strstr(say("log 5x"), "'5x' is no number of lines. Write: log 100\n"));
+	assert_non_null(strstr(say("log 0"), "'0' is no number"));
+	assert_non_null(strstr(say("log 99999999999999999999"), "' is no number"));
+	assert_non_null(strstr(say("events 1x"), "'1x' is no number of an event"));
+	assert_string_equal(say("list all"), "'all' is more than list takes. Write: list\n");
+	assert_string_equal(say("show alpha beta"),
+			    "'beta' is more than show takes. Write: show GUEST\n");
 	assert_non_null(strstr(say("lvremove vg0/old yes"), "Say which: lvremove vg0/web."));
 	assert_non_null(strstr(say("balloon"), "Say which guest"));
 	assert_non_null(strstr(say("balloon alpha much"), "That is no size"));
@@ -122,7 +131,8 @@ static void events_are_shown_from_a_number_on(void **state)
 	snprintf(text, sizeof text, "events %u", (unsigned)first + 2);
 	assert_non_null(strstr(say(text), "There is none yet from"));
 	assert_string_equal(say("events x"),
-			    "events takes the number of the first one to show.\n");
+			    "'x' is no number of an event, the first one to show. "
+			    "Write: events 1\n");
 	for (unsigned i = 0; i < EVENT_RING; i++)
 		event_post(EVENT_GUEST_ADDED, "web", "number %u", i);
 	shown[0] = '\0';

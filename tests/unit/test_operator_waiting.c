@@ -2,7 +2,7 @@
  * The operator's console while something takes its time: a job that never ends holds up neither
  * the console nor what is typed behind it, and can be left; so can a report of disks.
  */
-/* links: kernel/log/stamp.c kernel/lib/date.c */
+/* links: kernel/log/stamp.c kernel/lib/date.c guests/console/text.c */
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
 /* links: guests/console/aside.c */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
