@@ -2,40 +2,81 @@
 #include "guests/actions/power.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "guests/actions/job.h"
 #include "guests/actions/list.h"
+#include "guests/catalogue/catalogue.h"
+#include "guests/config/schema.h"
 #include "guests/events/event.h"
-#include "guests/guest/guest.h"
 #include "kernel/cpu/clock.h"
+#include "kernel/lib/duration.h"
 #include "kernel/lib/lock.h"
-#include "kernel/lib/plural.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 
-#define SHUTDOWN_WAIT_NS (10 * NSEC_PER_SEC)
-#define SHUTDOWN_POLL_NS (100 * NSEC_PER_MSEC)
-#define LAST_WORDS_NS	 (100 * NSEC_PER_MSEC) /* until the terminal has shown them */
+#define POLL_NS	      (100 * NSEC_PER_MSEC)
+#define TELL_NS	      (10 * NSEC_PER_SEC)   /* how often the log says for whom it waits */
+#define CLOSING_NS    (10 * NSEC_PER_SEC)   /* for disks of guests that were switched off */
+#define LAST_WORDS_NS (100 * NSEC_PER_MSEC) /* until the terminal has shown them */
 
-/* `lock` guards what is asked; the rest is the thread's own. */
+/* `lock` guards what is asked, and what is told of it; the rest is the thread's own. */
 static struct spinlock lock = SPINLOCK("power requests");
 static struct request {
 	unsigned count; /* since the last was done with; 0: none is asked */
 	bool reboot;	/* as the newest says */
+	bool now;
+	bool called_off;
+	uint64_t longer_ns; /* more than host.shutdown_timeout */
 	struct actor actor;
 } asked;
+static char told[LEAVERS_TEXT_BYTES]; /* for whom it waits, with times */
 
 static struct thread *thread;
 static void (*machine_off)(bool reboot);
 static struct action_result result;
+static struct leavers leavers;
 
-void power_request(bool reboot, const struct actor *actor)
+void power_request(bool reboot, bool now, const struct actor *actor)
 {
 	uint64_t flags = spin_lock_irqsave(&lock);
 
 	asked.count++;
 	asked.reboot = reboot;
+	asked.now |= now || asked.count > 1;
 	asked.actor = *actor;
+	spin_unlock_irqrestore(&lock, flags);
+	thread_wake(thread);
+}
+
+bool power_waits(char text[LEAVERS_TEXT_BYTES])
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+	bool waits = asked.count;
+
+	memcpy(text, told, sizeof told);
+	spin_unlock_irqrestore(&lock, flags);
+	return waits;
+}
+
+int power_wait(const char *name, uint64_t ns)
+{
+	int err = leavers_wait(name, ns);
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	if (!err)
+		asked.longer_ns += ns;
+	spin_unlock_irqrestore(&lock, flags);
+	return err;
+}
+
+void power_call_off(void)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	asked.called_off = asked.count == 1;
 	spin_unlock_irqrestore(&lock, flags);
 	thread_wake(thread);
 }
@@ -56,59 +97,91 @@ static bool forget(bool unless_again)
 	bool done = !unless_again || asked.count == 1;
 
 	if (done)
-		asked.count = 0;
+		asked = (struct request){0};
+	told[0] = '\0';
 	spin_unlock_irqrestore(&lock, flags);
 	return done;
 }
 
-static bool runs(struct guest *guest)
+static uint64_t deadline_ns(uint64_t begin_ns)
 {
-	enum guest_state state = guest_state(guest);
+	struct host_config host;
 
-	return state == GUEST_STARTING || state == GUEST_RUNNING || state == GUEST_STOPPING;
+	catalogue_host(&host);
+	return begin_ns + host.shutdown_timeout_seconds * NSEC_PER_SEC + look().longer_ns;
 }
 
-static unsigned count_running(void)
+static bool called_off(struct job *job)
 {
-	unsigned count = 0;
-
-	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest))
-		count += runs(guest);
-	return count;
+	return job_cancelled(job) || look().called_off;
 }
 
-/* Presses all power buttons; true when it is worth waiting for somebody. */
-static bool ask_guests(const struct actor *actor)
+/* The log is told when somebody else is waited for or does something else, and now and then. */
+static void tell(struct job *job, uint32_t total)
 {
-	bool heard = false;
+	static char names[LEAVERS_TEXT_BYTES];
+	static uint64_t next_ns;
+	uint64_t flags, now_ns = clock_now_ns();
 
-	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
-		if (!runs(guest))
-			continue;
-		if (guest_shutdown(guest, actor) == 0)
-			heard = true;
-		else
-			log_info("power", "%s does not listen to its power button",
-				 guest_name(guest));
+	flags = spin_lock_irqsave(&lock);
+	memcpy(told, leavers.times, sizeof told);
+	spin_unlock_irqrestore(&lock, flags);
+	job_progress(job, total - MIN(total, leavers.there), total, "waiting for %s",
+		     leavers.times);
+	if (!strcmp(names, leavers.names) && now_ns < next_ns)
+		return;
+	memcpy(names, leavers.names, sizeof names);
+	next_ns = now_ns + TELL_NS;
+	log_info("power", "waiting for %s", leavers.times);
+}
+
+/* Until all guests are gone, it takes too long, it is to be done at once, or called off. */
+static void shut_down(struct job *job, const struct actor *actor)
+{
+	uint64_t begin_ns = clock_now_ns();
+	uint32_t total = 0;
+
+	for (;;) {
+		uint64_t end_ns = deadline_ns(begin_ns);
+
+		if (look().now || called_off(job))
+			return;
+		if (clock_now_ns() >= end_ns) {
+			log_warn("power", "host.shutdown_timeout has passed");
+			return;
+		}
+		leavers_look(&leavers, actor, end_ns);
+		if (!leavers.there)
+			return;
+		if (!total)
+			log_info("power",
+				 "`wait 60 s` gives guests longer, `%s now` switches "
+				 "them off, `cancel` with the number in `jobs` keeps "
+				 "the machine on",
+				 look().reboot ? "reboot" : "poweroff");
+		total = MAX(total, leavers.there);
+		tell(job, total);
+		thread_block_until(clock_now_ns() + POLL_NS);
 	}
-	return heard;
 }
 
-/* Until all have ended, it takes too long, the same is asked again, or it is called off. */
-static void wait_for_guests(struct job *job)
+/* Whoever is still there is switched off; a disk that does not answer is not waited for long.
+ */
+static void switch_off(const struct actor *actor)
 {
-	uint64_t deadline = clock_now_ns() + SHUTDOWN_WAIT_NS;
-	unsigned total = count_running(), running = total;
+	uint64_t end_ns = clock_now_ns() + CLOSING_NS;
+	unsigned count = look().count;
 
-	log_info("power", "waiting for guests to shut down; the same again goes on");
-	while (running && look().count == 1 && !job_cancelled(job) &&
-	       clock_now_ns() < deadline) {
-		total = MAX(total, running);
-		job_progress(job, total - running, total, "waiting for %u of %u guest%s",
-			     running, total, plural(total));
-		thread_block_until(clock_now_ns() + SHUTDOWN_POLL_NS);
-		running = count_running();
+	leavers_switch_off(actor);
+	for (;;) {
+		leavers_look(&leavers, NULL, end_ns);
+		if (!leavers.there)
+			return;
+		if (clock_now_ns() >= end_ns || look().count != count)
+			break;
+		thread_block_until(clock_now_ns() + POLL_NS);
 	}
+	log_warn("power", "not waited for any longer: %s", leavers.names);
 }
 
 static void say_end(struct job *job, struct action_call *call, int err, const char *text)
@@ -133,13 +206,14 @@ static void power_off(struct request request)
 	actor_text(&request.actor, by);
 	log_info("power", "%s is asked for, %s", call.action->name, by);
 	event_post(EVENT_MACHINE_GOING_DOWN, "", "%s, %s", call.action->name, by);
-	if (ask_guests(&request.actor))
-		wait_for_guests(job);
-	if (job_cancelled(job) && forget(true)) {
+	shut_down(job, &request.actor);
+	if (called_off(job) && forget(true)) {
+		leavers_stay();
 		log_info("power", "the machine stays on");
 		say_end(job, &call, -ECANCELED, "The machine stays on.");
 		return;
 	}
+	switch_off(&request.actor);
 	request = look();
 	log_info("power", request.reboot ? "resetting" : "powering off");
 	thread_sleep_ns(LAST_WORDS_NS);
@@ -176,24 +250,94 @@ int power_init(void (*off)(bool reboot))
 /* ---- the actions ---------------------------------------------------------------------------
  */
 
+struct power_args {
+	bool now;
+};
+
+static const struct config_field power_fields[] = {
+	{.key = "now",
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct power_args, now),
+	 .initial = "false",
+	 .doc = "Whether guests are switched off, and not asked."},
+};
+
+static const struct config_table power_arguments =
+	CONFIG_TABLE(power_fields, struct power_args, NULL);
+
 static int request_off(struct action_call *call)
 {
-	power_request(call->action == &action_reboot, call->actor);
+	const struct power_args *args = call->args;
+
+	power_request(call->action == &action_reboot, args->now, call->actor);
 	return 0;
 }
 
 const struct action action_poweroff = {
 	.name = "poweroff",
-	.help = "shut the guests down (10 s), then power off; again: at once",
+	.help = "shut the guests down, then power off; again, or now: at once",
+	.usage = "Write: poweroff, or poweroff now.",
 	.role = ROLE_ADMIN,
-	.arguments = &action_no_arguments,
+	.arguments = &power_arguments,
 	.run = request_off,
 };
 
 const struct action action_reboot = {
 	.name = "reboot",
 	.help = "the same, then reset the machine",
+	.usage = "Write: reboot, or reboot now.",
 	.role = ROLE_ADMIN,
-	.arguments = &action_no_arguments,
+	.arguments = &power_arguments,
 	.run = request_off,
+};
+
+struct wait_args {
+	uint32_t seconds;
+	char guest[32];
+};
+
+static const struct config_field wait_fields[] = {
+	{.key = "time",
+	 .type = CONFIG_DURATION,
+	 .required = true,
+	 .offset = offsetof(struct wait_args, seconds),
+	 .minimum = 1,
+	 .maximum = 24 * 3600,
+	 .example = "60 s",
+	 .doc = "How much longer."},
+	{.key = "guest",
+	 .type = CONFIG_NAME,
+	 .offset = offsetof(struct wait_args, guest),
+	 .maximum = sizeof(((struct wait_args *)0)->guest),
+	 .example = "web",
+	 .doc = "For which guest. Without it: for all that are shutting down."},
+};
+
+static const struct config_table wait_arguments =
+	CONFIG_TABLE(wait_fields, struct wait_args, NULL);
+
+static int wait_longer(struct action_call *call)
+{
+	const struct wait_args *args = call->args;
+	char time[DURATION_TEXT_BYTES], names[LEAVERS_TEXT_BYTES];
+	const char *who = args->guest[0] ? args->guest : "Every guest that is shutting down";
+	int err = power_wait(args->guest, args->seconds * NSEC_PER_SEC);
+
+	if (err)
+		action_say(call, "%s is being shut down.",
+			   args->guest[0] ? "No guest of that name" : "No guest");
+	else
+		action_say(call, "%s has %s more.", who, duration_text(args->seconds, time));
+	if (!err && power_waits(names))
+		log_info("power", "%s has %s more", who, time);
+	return err;
+}
+
+const struct action action_wait = {
+	.name = "wait",
+	.help = "give guests that are shutting down longer",
+	.usage = "Say how much longer: wait 60 s, or for one guest: wait 60 s web.",
+	.role = ROLE_OPERATOR,
+	.arguments = &wait_arguments,
+	.run = wait_longer,
 };

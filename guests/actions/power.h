@@ -5,15 +5,29 @@
 #ifndef GUESTS_ACTIONS_POWER_H
 #define GUESTS_ACTIONS_POWER_H
 
+#include "guests/actions/leavers.h"
 #include "guests/events/actor.h"
 
 /* Once, when threads run. `machine_off` powers the machine off or resets it, at once; it comes
  * back only if it cannot. Thread context. 0 or -ENOMEM. */
 int power_init(void (*machine_off)(bool reboot));
 
-/* Asks all running guests to shut down, waits up to 10 s for them, and powers the machine off
- * or resets it. Asked a second time, it waits no longer. Returns at once. Thread context, or
- * under spinlocks. */
-void power_request(bool reboot, const struct actor *actor);
+/*
+ * Shuts the running guests down by their order, each within its shutdown.timeout and all within
+ * host.shutdown_timeout, and powers the machine off or resets it. With `now`, or asked a second
+ * time, it switches them off. Returns at once. Thread context, or under spinlocks.
+ */
+void power_request(bool reboot, bool now, const struct actor *actor);
+
+/* Whether a request is under way, and then in `text` for whom it waits. Any context. */
+bool power_waits(char text[LEAVERS_TEXT_BYTES]);
+
+/* Gives all guests that are shutting down `ns` more, or with `name` that one, and the machine.
+ * -ENOENT: there is none. Thread context. */
+int power_wait(const char *name, uint64_t ns);
+
+/* The machine stays on; nothing where it is not going down, or was asked twice. Thread context.
+ */
+void power_call_off(void);
 
 #endif

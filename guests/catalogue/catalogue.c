@@ -58,6 +58,13 @@ const struct config_machine *catalogue_machine(void)
 	return &machine;
 }
 
+void catalogue_host(struct host_config *host)
+{
+	mutex_lock(&lock);
+	*host = desired ? desired->host : (struct host_config){0};
+	mutex_unlock(&lock);
+}
+
 void catalogue_facts(struct config_facts *facts)
 {
 	*facts = (struct config_facts){.present = machine.cpus, .runs = catalogue_runs};

@@ -63,6 +63,9 @@ struct config *catalogue_get(void);
 /* What configurations are checked against, by catalogue_init(). Fixed. */
 const struct config_machine *catalogue_machine(void);
 
+/* What it says of the host; zeros while the machine is still starting. Thread context. */
+void catalogue_host(struct host_config *host);
+
 /* What the machine has, by catalogue_init(), and what it is like now, but for `free_bytes`. */
 void catalogue_facts(struct config_facts *facts);
 

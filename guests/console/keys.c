@@ -20,6 +20,18 @@ static struct key command(uint8_t byte)
 	}
 }
 
+/* After q. */
+static struct key confirmation(uint8_t byte)
+{
+	switch (byte) {
+	case 'q':
+	case 'y': return (struct key){KEY_POWER_OFF, 0};
+	case 'w': return (struct key){KEY_WAIT_LONGER, 0};
+	case 'c': return (struct key){KEY_STAY_ON, 0};
+	default: return (struct key){KEY_NOT_POWER_OFF, 0};
+	}
+}
+
 struct key keys_take(struct keys *keys, uint8_t byte)
 {
 	struct key key;
@@ -29,10 +41,7 @@ struct key keys_take(struct keys *keys, uint8_t byte)
 		key = command(byte);
 		keys->state = key.action == KEY_ASK_POWER_OFF ? KEYS_CONFIRM : KEYS_TYPING;
 		return key;
-	case KEYS_CONFIRM:
-		keys->state = KEYS_TYPING;
-		return (struct key){byte == 'q' || byte == 'y' ? KEY_POWER_OFF : KEY_STAY_ON,
-				    0};
+	case KEYS_CONFIRM: keys->state = KEYS_TYPING; return confirmation(byte);
 	default:
 		if (byte != CTRL_BRACKET)
 			return (struct key){KEY_TYPE, byte};

@@ -20,8 +20,10 @@ enum key_action {
 	KEY_SOLO,     /* only the guest with the keyboard is shown, or all again */
 	KEY_LOG,      /* show the end of the log */
 	KEY_ASK_POWER_OFF, /* q: ask whether it is meant; the next key decides: */
-	KEY_POWER_OFF,
-	KEY_STAY_ON,
+	KEY_POWER_OFF,	   /* q or y */
+	KEY_WAIT_LONGER,   /* w */
+	KEY_STAY_ON,	   /* c: also when it is going down already */
+	KEY_NOT_POWER_OFF, /* any other: things stay as they are */
 	KEY_HELP,
 	KEY_WRONG, /* `value` is no command */
 };

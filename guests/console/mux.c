@@ -31,7 +31,8 @@
 #define SETTLE_NS	 (30 * NSEC_PER_MSEC) /* quiet before an unfinished line is shown */
 #define SETTLE_LATEST_NS (500 * NSEC_PER_MSEC)
 #define HELP_QUIET_NS	 (2 * NSEC_PER_SEC)
-#define PATIENCE_NS	 (5 * NSEC_PER_SEC) /* with who does not read what is typed */
+#define LONGER_NS	 (60 * NSEC_PER_SEC) /* for guests that are shutting down */
+#define PATIENCE_NS	 (5 * NSEC_PER_SEC)  /* with who does not read what is typed */
 #define LOG_SHOWN_BYTES	 2048
 #define PANIC_PUSH_SPINS 1000000
 
@@ -249,6 +250,39 @@ static void type(char byte, uint64_t until_ns)
 	held.until_ns = until_ns;
 }
 
+/* ---- switching the machine off: a question before it, and another while it waits ----------
+ */
+
+static void ask_power_off(void)
+{
+	char names[LEAVERS_TEXT_BYTES], text[LEAVERS_TEXT_BYTES + 128];
+
+	if (!power_waits(names)) {
+		note("-- power this machine off? q or y does it --");
+		return;
+	}
+	snprintf(text, sizeof text,
+		 "-- waiting for %s. q: switch them off now; w: wait 60 s longer; c: keep the "
+		 "machine on --",
+		 names);
+	note(text);
+}
+
+static void wait_longer(void)
+{
+	note(power_wait("", LONGER_NS) ? "-- nothing is being shut down --"
+				       : "-- all that are shutting down have 60 s more --");
+}
+
+static void leave_power(void)
+{
+	char names[LEAVERS_TEXT_BYTES];
+
+	note(power_waits(names) ? "-- it goes on shutting down --" : "-- it stays on --");
+}
+
+/* ------------------------------------------------------------------------------------------ */
+
 static void obey(struct key key)
 {
 	char text[64];
@@ -269,9 +303,14 @@ static void obey(struct key key)
 		break;
 	case KEY_SOLO: toggle_solo(); break;
 	case KEY_LOG: show_log(); break;
-	case KEY_ASK_POWER_OFF: note("-- power this machine off? q or y does it --"); break;
-	case KEY_POWER_OFF: power_request(false, &actor_console); break;
-	case KEY_STAY_ON: note("-- it stays on --"); break;
+	case KEY_ASK_POWER_OFF: ask_power_off(); break;
+	case KEY_POWER_OFF: power_request(false, false, &actor_console); break;
+	case KEY_WAIT_LONGER: wait_longer(); break;
+	case KEY_STAY_ON:
+		power_call_off();
+		note("-- it stays on --");
+		break;
+	case KEY_NOT_POWER_OFF: leave_power(); break;
 	case KEY_HELP: note("-- " KEYS_HELP " --"); break;
 	case KEY_WRONG: note("-- no such key. " KEYS_HELP " --"); break;
 	}

@@ -92,6 +92,8 @@ const struct action action_poweroff = {.name = "poweroff",
 				       .run = power};
 const struct action action_reboot = {
 	.name = "reboot", .role = ROLE_ADMIN, .arguments = &action_no_arguments, .run = power};
+const struct action action_wait = {
+	.name = "wait", .role = ROLE_OPERATOR, .arguments = &action_no_arguments, .run = power};
 
 /* What documents do is test_documents'. */
 #define DOCUMENT_ACTION(word)                                                   \

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/cpu/clock.h"
+
 struct guest fake_guests[FAKE_GUESTS];
 unsigned fake_guests_count;
 
@@ -25,6 +27,9 @@ void fake_guests_reset(unsigned count)
 		info->balloon.stat_used_bytes = 256 * MIB;
 		info->balloon.driven = true;
 		fake_guests[i].listens = fake_guests[i].answers = true;
+		fake_guests[i].leaving =
+			(struct guest_leaving){.stage = GUEST_LEAVE_LATE, .order = 100};
+		fake_guests[i].timeout_seconds = 60;
 	}
 }
 
@@ -93,6 +98,45 @@ int guest_shutdown(struct guest *guest, const struct actor *actor)
 int guest_stop(struct guest *guest, const struct actor *actor)
 {
 	return ask(guest, "stop", actor);
+}
+
+int guest_leave(struct guest *guest, const struct actor *actor)
+{
+	int err = guest->leaving.asked ? -EALREADY : ask(guest, "leave", actor);
+
+	if (err)
+		return err;
+	guest->leaving.asked = true;
+	guest->leaving.due_ns = clock_now_ns() + guest->timeout_seconds * NSEC_PER_SEC;
+	return 0;
+}
+
+void guest_stay(struct guest *guest)
+{
+	guest->leaving.asked = false;
+}
+
+int guest_wait(struct guest *guest, uint64_t ns)
+{
+	struct guest_leaving how;
+
+	if (!guest_leaving(guest, &how) || !how.asked)
+		return -EINVAL;
+	guest->leaving.due_ns += ns;
+	return 0;
+}
+
+bool guest_leaving(struct guest *guest, struct guest_leaving *how)
+{
+	*how = guest->leaving;
+	return guest->state != GUEST_STOPPED && guest->state != GUEST_FAILED;
+}
+
+const char *guest_leave_name(enum guest_leave_stage stage)
+{
+	return stage == GUEST_LEAVE_BOOTING  ? "booting"
+	       : stage == GUEST_LEAVE_ENDING ? "closing its disks"
+					     : "shutting down";
 }
 
 int guest_reset(struct guest *guest, const struct actor *actor)

@@ -12,10 +12,12 @@
 struct guest {
 	struct guest_view info; /* what guest_get_info() says */
 	enum guest_state state;
-	bool listens;	   /* to its power button */
-	bool answers;	   /* says anew how its memory is when it is looked at again */
-	int refusal;	   /* what requests come to; 0: they are done */
-	const char *asked; /* the last that was asked of it; NULL: nothing */
+	bool listens; /* to its power button */
+	struct guest_leaving leaving;
+	uint32_t timeout_seconds; /* until it is due, once it is asked */
+	bool answers;		  /* says anew how its memory is when it is looked at again */
+	int refusal;		  /* what requests come to; 0: they are done */
+	const char *asked;	  /* the last that was asked of it; NULL: nothing */
 	struct actor by;
 	uint64_t memory_asked;
 	unsigned references;

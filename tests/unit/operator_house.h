@@ -19,6 +19,7 @@
 #include "guests/actions/job.h"
 #include "guests/actions/list.h"
 #include "guests/actions/power.h"
+#include "guests/catalogue/catalogue.h"
 #include "guests/console/operator.h"
 #include "guests/console/show.h"
 #include "guests/devices/console.h"
@@ -205,6 +206,11 @@ void show_guest(struct sink *to, struct guest *guest)
 void show_counters(struct sink *to, struct guest *guest)
 {
 	(void)to, (void)guest;
+}
+
+void catalogue_host(struct host_config *host)
+{
+	*host = (struct host_config){.shutdown_timeout_seconds = 300};
 }
 
 static void machine_off(bool reboot)

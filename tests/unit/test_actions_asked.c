@@ -17,30 +17,33 @@
 
 static void guests_are_asked_by_whoever_asks(void **state)
 {
-	static const char *const all[] = {"start", "shutdown", "stop", "reset"};
+	static const struct {
+		const char *line, *asked;
+	} all[] = {{"start beta", "start"},
+		   {"shutdown beta", "shutdown"},
+		   {"stop beta now", "stop"},
+		   {"reset beta", "reset"}};
 	static const struct {
 		int err;
 		const char *text;
 	} refusals[] = {
 		{-EALREADY, "beta: nothing to do, it is so already."},
-		{-EOPNOTSUPP, "beta: nobody there listens to the power button; `stop beta` "
-			      "switches it off."},
+		{-EOPNOTSUPP, "beta: nobody there listens to the power button; `stop beta "
+			      "now` switches it off."},
 		{-ENOENT, "beta: it was removed meanwhile."},
 		{-EINVAL, "beta: that does not go now; `show beta` says how it is."},
 	};
-	char line[64];
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
-		snprintf(line, sizeof line, "%s beta", all[i]);
 		fake_guests[1].refusal = 0;
-		assert_string_equal(ask(line), "");
+		assert_string_equal(ask(all[i].line), "");
 		assert_int_equal(result.error, 0);
-		assert_string_equal(fake_guests[1].asked, all[i]);
+		assert_string_equal(fake_guests[1].asked, all[i].asked);
 		assert_string_equal(fake_guests[1].by.name, "ci");
 		for (unsigned j = 0; j < ARRAY_SIZE(refusals); j++) {
 			fake_guests[1].refusal = refusals[j].err;
-			assert_string_equal(ask(line), refusals[j].text);
+			assert_string_equal(ask(all[i].line), refusals[j].text);
 			assert_int_equal(result.error, refusals[j].err);
 		}
 	}
@@ -50,6 +53,45 @@ static void guests_are_asked_by_whoever_asks(void **state)
 	assert_string_equal(ask("stop beta"),
 			    "There is no guest \"beta\". The guests are: none.");
 	assert_int_equal(result.error, -ENOENT);
+}
+
+/* Stopping one is as powering off: it is asked, and has its time. */
+static void stopping_has_its_time(void **state)
+{
+	(void)state;
+	assert_string_equal(ask("stop beta"),
+			    "beta is asked to shut down (shutting down), and is switched off "
+			    "in 60 s if it has not; `stop beta now` does that at once, `wait "
+			    "60 s beta` gives it longer.");
+	assert_string_equal(fake_guests[1].asked, "leave");
+	assert_string_equal(fake_guests[1].by.name, "ci");
+	assert_true(fake_guests[1].leaving.asked);
+	fake_guests[1].leaving.stage = GUEST_LEAVE_BOOTING;
+	assert_string_equal(ask("stop beta"),
+			    "beta was asked before to shut down (booting), and is switched "
+			    "off in 60 s if it has not; `stop beta now` does that at once, "
+			    "`wait 60 s beta` gives it longer.");
+	assert_int_equal(result.error, -EALREADY);
+
+	/* Who starts it now wants it to stay. */
+	fake_guests[1].refusal = -EALREADY;
+	assert_string_equal(ask("start beta"), "");
+	assert_false(fake_guests[1].leaving.asked);
+	assert_string_equal(ask("start beta"), "beta: nothing to do, it is so already.");
+
+	fake_guests[1].refusal = 0;
+	fake_guests[1].leaving.stage = GUEST_LEAVE_DEAF;
+	assert_string_equal(ask("stop beta"),
+			    "beta never listened to its power button: it is switched off.");
+	assert_int_equal(result.error, 0);
+	fake_guests[0].leaving.stage = GUEST_LEAVE_ENDING; /* its start was given up */
+	assert_string_equal(ask("stop alpha"), "");
+	fake_guests[0].leaving.asked = false;
+	fake_guests[0].refusal = -EINVAL;
+	assert_string_equal(ask("stop alpha"),
+			    "alpha: that does not go now; `show alpha` says how it is.");
+	assert_string_equal(ask("stop nobody"),
+			    "There is no guest \"nobody\". The guests are: alpha beta.");
 }
 
 static void volumes_are_changed(void **state)
@@ -138,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(guests_are_asked_by_whoever_asks, fresh),
+		cmocka_unit_test_setup(stopping_has_its_time, fresh),
 		cmocka_unit_test_setup(volumes_are_changed, fresh),
 		cmocka_unit_test_setup(what_loses_a_volume_takes_a_word, fresh),
 		cmocka_unit_test_setup(volumes_that_refuse_say_why, fresh),

@@ -68,8 +68,10 @@ static void quitting_takes_two_keys(void **state)
 	means(CTRL_BRACKET "q", KEY_ASK_POWER_OFF, 0);
 	means(CTRL_BRACKET "qq", KEY_POWER_OFF, 0);
 	means(CTRL_BRACKET "qy", KEY_POWER_OFF, 0);
-	means(CTRL_BRACKET "qn", KEY_STAY_ON, 0);
-	means(CTRL_BRACKET "q" CTRL_BRACKET, KEY_STAY_ON, 0);
+	means(CTRL_BRACKET "qw", KEY_WAIT_LONGER, 0);
+	means(CTRL_BRACKET "qc", KEY_STAY_ON, 0);
+	means(CTRL_BRACKET "qn", KEY_NOT_POWER_OFF, 0);
+	means(CTRL_BRACKET "q" CTRL_BRACKET, KEY_NOT_POWER_OFF, 0);
 	means(CTRL_BRACKET "qnq", KEY_TYPE, 'q');
 }
 

@@ -97,10 +97,35 @@ int operator_init(struct console *console)
 	return 0;
 }
 
-void power_request(bool reboot, const struct actor *actor)
+static struct {
+	bool waits;
+	unsigned requests, waited, called_off;
+} power;
+
+void power_request(bool reboot, bool at_once, const struct actor *actor)
 {
-	(void)reboot, (void)actor;
-	fail();
+	(void)actor;
+	assert_false(reboot || at_once);
+	power.requests++;
+}
+
+bool power_waits(char text[LEAVERS_TEXT_BYTES])
+{
+	strcpy(text, power.waits ? "alpha (booting, 7 s)" : "");
+	return power.waits;
+}
+
+int power_wait(const char *name, uint64_t ns)
+{
+	assert_string_equal(name, "");
+	assert_int_equal(ns, 60 * NSEC_PER_SEC);
+	power.waited++;
+	return power.waits ? 0 : -1;
+}
+
+void power_call_off(void)
+{
+	power.called_off++;
 }
 
 int trap_alloc_vector(trap_handler handler, void *arg)
@@ -293,6 +318,33 @@ static void one_wake_up_is_enough(void **state)
 	look();
 }
 
+/* Switching off is asked for twice; while it waits the same keys say for whom, and what now. */
+static void switching_off(void **state)
+{
+	(void)state;
+	memset(&power, 0, sizeof power);
+	assert_non_null(strstr(type("\x1dq"), "-- power this machine off? q or y does it --"));
+	assert_non_null(strstr(type("n"), "-- it stays on --"));
+	assert_int_equal(power.requests, 0);
+	type("\x1dqq");
+	assert_int_equal(power.requests, 1);
+	assert_non_null(strstr(type("\x1dqw"), "-- nothing is being shut down --"));
+
+	power.waits = true;
+	assert_non_null(strstr(type("\x1dq"),
+			       "-- waiting for alpha (booting, 7 s). q: switch them off now; "
+			       "w: wait 60 s longer; c: keep the machine on --"));
+	assert_non_null(strstr(type("n"), "-- it goes on shutting down --"));
+	assert_non_null(strstr(type("\x1dqw"), "-- all that are shutting down have 60 s more"));
+	assert_int_equal(power.waited, 2);
+	assert_int_equal(power.called_off, 0);
+	assert_non_null(strstr(type("\x1dqc"), "-- it stays on --"));
+	assert_int_equal(power.called_off, 1);
+	assert_int_equal(power.requests, 1);
+	type("\x1dqq");
+	assert_int_equal(power.requests, 2);
+}
+
 /* One that had the screen for itself gives it back. */
 static void the_screen_is_given_back(void **state)
 {
@@ -325,6 +377,7 @@ int main(void)
 		cmocka_unit_test(one_that_comes_again_has_the_keyboard),
 		cmocka_unit_test(one_wake_up_is_enough),
 		cmocka_unit_test(the_screen_is_given_back),
+		cmocka_unit_test(switching_off),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);

@@ -6,6 +6,7 @@
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
 /* links: guests/console/aside.c */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/leavers.c */
 /* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */
@@ -56,14 +57,14 @@ static void reports_are_called(void **state)
 static void actions_are_asked_by_the_operator(void **state)
 {
 	(void)state;
-	assert_string_equal(say("stop beta"), "");
+	assert_string_equal(say("stop beta now"), "");
 	assert_string_equal(fake_guests[1].asked, "stop");
 	assert_int_equal(fake_guests[1].by.kind, ACTOR_CONSOLE);
 	assert_string_equal(say("start nobody"),
 			    "There is no guest \"nobody\". The guests are: alpha beta.\n");
 	assert_string_equal(say("start"), "The guests are: alpha beta.\n");
 	assert_string_equal(say("stop a b"), "'b' is more than stop takes.\n"
-					     "Write: stop GUEST\n");
+					     "Write: stop GUEST [now]\n");
 }
 
 static void mistakes_get_the_action_s_own_words(void **state)

@@ -6,6 +6,7 @@
 /* links: guests/console/operator.c guests/console/follow.c guests/console/lineedit.c */
 /* links: guests/console/aside.c */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/leavers.c */
 /* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */
@@ -150,10 +151,11 @@ static void switching_off_is_a_job(void **state)
 	(void)state;
 	machine_offs = 0;
 	assert_string_equal(say("poweroff"), "");
-	assert_string_equal(fake_guests[0].asked, "shutdown");
+	assert_string_equal(fake_guests[0].asked, "leave");
 	snprintf(text, sizeof text,
 		 "%5u running   poweroff, by the operator, 0 s\n"
-		 "      waiting for 2 of 2 guests, 0 of 2\n",
+		 "      waiting for alpha (shutting down, 60 s), beta (shutting down, 60 s), 0 "
+		 "of 2\n",
 		 (unsigned)newest());
 	assert_non_null(strstr(say("jobs"), text));
 	snprintf(text, sizeof text, "cancel %u", (unsigned)newest());
@@ -172,14 +174,14 @@ static void stuck_disks_block_only_their_jobs(void **state)
 		press("\x03");
 	}
 	assert_non_null(strstr(say("lvcreate vg0/y 1 GiB"), "8 jobs run, which is as many as"));
-	assert_string_equal(say("stop beta"), "");
+	assert_string_equal(say("stop beta now"), "");
 	assert_string_equal(fake_guests[1].asked, "stop");
 	assert_string_equal(say("list"), "a list\n");
 	machine_offs = 0;
 
 	/* `Ctrl-] q`, whose keys are the terminal's; with the console waiting for a disk. */
 	fake_guests_reset(0);
-	power_request(false, &actor_console);
+	power_request(false, false, &actor_console);
 	fake_threads_run();
 	assert_int_equal(machine_offs, 1);
 	assert_string_equal(say("reboot"), "");

@@ -37,7 +37,7 @@ KEYS = """\
                 h        the host's own console has it: try `help` there
                 o        only the one with the keyboard is shown, as it is; again: all
                 l        the last lines of the log
-                q q      shut down and power off; once more: at once
+                q q      shut down and power off; q meanwhile: wait longer, or at once
                 ?        these keys
                 Ctrl-]   types Ctrl-]
   Ctrl-A  then  x        end {} at once
