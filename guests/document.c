@@ -112,6 +112,7 @@ void document_start_guests(void)
 		return; /* document_read() or vmm_init() has said why */
 	change.text = files_map(file);
 	change.length = change.text ? file->bytes : 0;
+	change.name = file->path;
 	err = catalogue_apply(&change);
 	files_unmap(change.text);
 	if (err && !report.count)

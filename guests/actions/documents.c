@@ -176,6 +176,7 @@ static int carry_out(struct action_call *call, struct asked *asked)
 		.next = asked->next,
 		.text = asked->text,
 		.length = asked->length,
+		.name = ((const struct document_args *)call->args)->document,
 		.actor = call->actor,
 		.cancelled = cancelled,
 		.progress = progress,

@@ -2,8 +2,10 @@
  * done only when an argument says so, which no habit types. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "guests/actions/list.h"
+#include "guests/catalogue/catalogue.h"
 #include "guests/config/schema.h"
 #include "guests/events/event.h"
 #include "kernel/io/volume.h"
@@ -17,7 +19,7 @@ struct volume_args {
 	char volume[VOLUME_NAME_BYTES];
 	uint64_t bytes;
 	uint32_t stripes;
-	bool shrink, destroy;
+	bool shrink, destroy, anyway;
 };
 _Static_assert(sizeof(struct volume_args) <= sizeof(struct action_args), "arguments fit");
 
@@ -33,6 +35,13 @@ _Static_assert(sizeof(struct volume_args) <= sizeof(struct action_args), "argume
 		.offset = offsetof(struct volume_args, bytes), .minimum = 1, \
 		.maximum = UINT64_MAX, .multiple = 1, .example = "10 GiB",   \
 		.doc = "Its size then; rounded up to whole extents.",        \
+	}
+
+#define ANYWAY_FIELD                                                                       \
+	{                                                                                  \
+		.key = "anyway", .type = CONFIG_BOOL,                                      \
+		.offset = offsetof(struct volume_args, anyway), .initial = "false",        \
+		.doc = "Whether also where a guest that does not run has it as its disk.", \
 	}
 
 static const struct config_field create_fields[] = {
@@ -55,6 +64,7 @@ static const struct config_field resize_fields[] = {
 	 .offset = offsetof(struct volume_args, shrink),
 	 .initial = "false",
 	 .doc = "Whether it may lose what is behind a smaller end."},
+	ANYWAY_FIELD,
 };
 
 static const struct config_field remove_fields[] = {
@@ -64,6 +74,7 @@ static const struct config_field remove_fields[] = {
 	 .offset = offsetof(struct volume_args, destroy),
 	 .initial = "false",
 	 .doc = "Whether all that is in it may be lost; nothing is removed without it."},
+	ANYWAY_FIELD,
 };
 
 static const struct config_table create_arguments =
@@ -160,6 +171,21 @@ static int refuse(struct action_call *call, int err, const char *why)
 	return err;
 }
 
+/* Who has it as a disk and does not run; who runs has it open, and the provider refuses. The
+ * number of its uses, or -ENOMEM, which is said. */
+static int find_uses(struct action_call *call, char uses[CATALOGUE_NAMED_BYTES])
+{
+	const struct volume_args *args = call->args;
+	char source[sizeof "lvm:" + VOLUME_NAME_BYTES];
+	int count;
+
+	snprintf(source, sizeof source, "lvm:%s", args->volume);
+	count = catalogue_named(source, uses);
+	if (count < 0)
+		action_say(call, "The hypervisor is out of memory, or still starting.");
+	return count;
+}
+
 /* "vg0/web is new, with 10 GiB." */
 static int say_done(struct action_call *call, enum event_kind kind, const char *what,
 		    uint64_t bytes)
@@ -189,32 +215,50 @@ static int create(struct action_call *call)
 		   : say_done(call, EVENT_VOLUME_CREATED, "is new, with", bytes);
 }
 
+/* To make it larger takes nothing from its guest, which is told of; to make it smaller does. */
 static int resize(struct action_call *call)
 {
 	const struct volume_args *args = call->args;
-	char why[STORAGE_WHY_BYTES];
+	char why[STORAGE_WHY_BYTES], uses[CATALOGUE_NAMED_BYTES], size[SIZE_TEXT_BYTES];
 	uint64_t bytes = args->bytes;
-	int err;
+	int err, used = find_uses(call, uses);
 
+	if (used < 0)
+		return used;
+	if (used && args->shrink && !args->anyway) {
+		action_say(call,
+			   "%s is %s, whose data behind the new end would be lost. If that is "
+			   "meant, type: lvresize %s %s shrink anyway",
+			   args->volume, uses, args->volume, size_exact_text(bytes, size));
+		return -EBUSY;
+	}
 	if (!provider(call))
 		return -ENODEV;
 	err = provider(call)->resize(args->volume, &bytes, args->shrink, why);
-	return err ? refuse(call, err, why)
-		   : say_done(call, EVENT_VOLUME_RESIZED, "has now", bytes);
+	if (err)
+		return refuse(call, err, why);
+	say_done(call, EVENT_VOLUME_RESIZED, "has now", bytes);
+	if (used)
+		action_say(call, " It is %s.", uses);
+	return 0;
 }
 
 static int remove_volume(struct action_call *call)
 {
 	const struct volume_args *args = call->args;
-	char why[STORAGE_WHY_BYTES], by[ACTOR_TEXT_BYTES];
-	int err;
+	char why[STORAGE_WHY_BYTES], by[ACTOR_TEXT_BYTES], uses[CATALOGUE_NAMED_BYTES];
+	int err, used = find_uses(call, uses);
 
-	if (!args->destroy) {
-		action_say(call,
-			   "All that is in %s would be lost. If that is meant, type: lvremove "
-			   "%s destroy",
-			   args->volume, args->volume);
-		return -EINVAL;
+	if (used < 0)
+		return used;
+	if (!args->destroy || (used && !args->anyway)) {
+		action_say(call, "All that is in %s would be lost", args->volume);
+		if (used)
+			action_say(call, ", and it is %s, which could not start without it",
+				   uses);
+		action_say(call, ". If that is meant, type: lvremove %s destroy%s",
+			   args->volume, used ? " anyway" : "");
+		return args->destroy ? -EBUSY : -EINVAL;
 	}
 	if (!provider(call))
 		return -ENODEV;

@@ -23,6 +23,7 @@ static struct mutex lock = MUTEX(lock, "catalogue");
 static struct config *desired; /* NULL before the machine is known */
 static char *text;	       /* the document that says so; NULL: none says all of it */
 static size_t text_length;
+static char text_name[CONFIG_NAME_MAX]; /* "": the marks of `desired` are not of `text` */
 static const struct catalogue_store *store;
 static bool changing;
 
@@ -43,14 +44,22 @@ void catalogue_set_store(const struct catalogue_store *given)
 	mutex_unlock(&lock);
 }
 
-struct config *catalogue_get(void)
+struct config *catalogue_get_with_name(char name[CONFIG_NAME_MAX])
 {
 	struct config *copy;
 
 	mutex_lock(&lock);
 	copy = desired ? config_copy(desired) : NULL;
+	memcpy(name, text_name, sizeof text_name);
 	mutex_unlock(&lock);
 	return copy;
+}
+
+struct config *catalogue_get(void)
+{
+	char name[CONFIG_NAME_MAX];
+
+	return catalogue_get_with_name(name);
 }
 
 const struct config_machine *catalogue_machine(void)
@@ -309,6 +318,7 @@ static int carry_out(struct catalogue_change *change, const struct config *befor
 	desired = actual;
 	free(text);
 	text = NULL;
+	text_name[0] = '\0';
 	mutex_unlock(&lock);
 	return err;
 }
@@ -318,14 +328,19 @@ static void adopt(struct catalogue_change *change, struct config *next, char *ma
 		  size_t length)
 {
 	const struct catalogue_store *to;
+	bool as_it_is = made && change->text && length == change->length &&
+			!memcmp(made, change->text, length);
 
-	config_clear_marks(next); /* they are of a text that is not the kept one */
+	if (!as_it_is)
+		config_clear_marks(next); /* they are of a text that is not the kept one */
 	mutex_lock(&lock);
 	config_free(desired);
 	desired = next;
 	free(text);
 	text = made;
 	text_length = made ? length : 0;
+	snprintf(text_name, sizeof text_name, "%s",
+		 as_it_is && change->name ? change->name : "");
 	to = store;
 	mutex_unlock(&lock);
 	keep(change, to, made, length);

@@ -35,6 +35,7 @@ struct catalogue_change {
 	 * guests, networks and host that differ written anew. */
 	const char *text;
 	size_t length;
+	const char *name; /* of `text`, as messages show it: "bulkhead.yaml" */
 	const struct actor *actor;
 	/* Whether who waits for it has had enough, and how far it is; NULL: nobody asks. */
 	bool (*cancelled)(void *waiter);
@@ -65,6 +66,16 @@ const struct config_machine *catalogue_machine(void);
 
 /* What it says of the host; zeros while the machine is still starting. Thread context. */
 void catalogue_host(struct host_config *host);
+
+/*
+ * Which guests have a source in what there is to be, as one would write it, and do not run: who
+ * runs has it open, and needs no word of ours. Their number, with who and where in `text`:
+ * "disks[0] of guest 'web' (bulkhead.yaml:7:16)", the place where it is known; many are cut.
+ * -ENOMEM, also while the machine still starts. Whoever takes something away asks this first.
+ * Thread context.
+ */
+#define CATALOGUE_NAMED_BYTES 256
+int catalogue_named(const char *source, char text[CATALOGUE_NAMED_BYTES]);
 
 /* What the machine has, by catalogue_init(), and what it is like now, but for `free_bytes`. */
 void catalogue_facts(struct config_facts *facts);

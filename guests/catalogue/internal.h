@@ -34,6 +34,10 @@ void catalogue_hold(struct follow *follow);
  * or an error with `why`. Sleeps while the guest is between two states. */
 int catalogue_configure(struct follow *follow, const char *name);
 
+/* As catalogue_get(), with the name of the document that its marks are places of; "": they are
+ * of none that anybody could look at. */
+struct config *catalogue_get_with_name(char name[CONFIG_NAME_MAX]);
+
 /* Whether it has a VM, or is about to. */
 bool catalogue_runs(void *context, const char *name);
 

@@ -197,7 +197,12 @@ def test_a_volume_grows_while_its_guest_is_off(machine):
     begin = machine.machine.mark()
     machine.operator("stop web")
     machine.wait_for_state("web", "stopped")
-    assert tell(machine, "lvresize vg0/web 24 MiB") == "vg0/web has now 24 MiB."
+    named = r"disks\[0\] of guest 'web' \(bulkhead.yaml:\d+:\d+\)"
+    for command, word in (("lvremove vg0/web destroy", "lvremove vg0/web destroy anyway"),
+                          ("lvresize vg0/web 8 MiB shrink", "lvresize vg0/web 8 MiB shrink anyway")):
+        assert re.search(rf"{named}.* type: {word}$", tell(machine, command)), command
+    assert re.fullmatch(rf"vg0/web has now 24 MiB. It is {named}.",
+                        tell(machine, "lvresize vg0/web 24 MiB"))
     machine.machine.rewind(begin)
     machine.operator("start web")
     machine.machine.expect(READY, BOOT_S)

@@ -85,8 +85,8 @@ static void synopses_are_made_of_the_tables(void **state)
 	static const char *const all[][2] = {{"start", "GUEST"},
 					     {"balloon", "GUEST SIZE [anyway]"},
 					     {"lvcreate", "VOLUME SIZE [STRIPES]"},
-					     {"lvresize", "VOLUME SIZE [shrink]"},
-					     {"lvremove", "VOLUME [destroy]"},
+					     {"lvresize", "VOLUME SIZE [shrink] [anyway]"},
+					     {"lvremove", "VOLUME [destroy] [anyway]"},
 					     {"cancel", "JOB"},
 					     {"reboot", ""}};
 	char text[ACTION_SYNOPSIS_BYTES];

@@ -131,6 +131,47 @@ static void what_loses_a_volume_takes_a_word(void **state)
 	assert_string_equal(volumes.call, "");
 }
 
+/* A guest that does not run has nothing open, and its document names it all the same. */
+static void a_volume_that_a_guest_will_want_takes_a_word(void **state)
+{
+	(void)state;
+	named = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_string_equal(
+			ask(i ? "lvremove vg0/web destroy" : "lvremove vg0/web"),
+			"All that is in vg0/web would be lost, and it is disks[0] of guest "
+			"'web' "
+			"(bulkhead.yaml:7:16), which could not start without it. If that is "
+			"meant, type: lvremove vg0/web destroy anyway");
+		assert_int_equal(result.error, i ? -EBUSY : -EINVAL);
+	}
+	ask("lvremove vg0/web anyway");
+	assert_int_equal(result.error, -EINVAL);
+	assert_string_equal(
+		ask("lvresize vg0/web 8 MiB shrink"),
+		"vg0/web is disks[0] of guest 'web' (bulkhead.yaml:7:16), whose data "
+		"behind the new end would be lost. If that is meant, type: lvresize "
+		"vg0/web 8 MiB shrink anyway");
+	assert_int_equal(result.error, -EBUSY);
+	assert_string_equal(volumes.call, "");
+	assert_string_equal(ask("lvresize vg0/web 20 MiB"),
+			    "vg0/web has now 20 MiB. It is disks[0] of guest 'web' "
+			    "(bulkhead.yaml:7:16).");
+	ask("lvresize vg0/web 8 MiB shrink anyway");
+	assert_int_equal(result.error, 0);
+	assert_true(volumes.shrink);
+	assert_string_equal(ask("lvremove vg0/web destroy anyway"), "vg0/web is removed.");
+	assert_string_equal(ask("lvremove vg0/old destroy"), "vg0/old is removed.");
+	named = -ENOMEM; /* who does not know does not remove */
+	volumes.call[0] = '\0';
+	ask("lvremove vg0/old destroy anyway");
+	assert_int_equal(result.error, -ENOMEM);
+	ask("lvresize vg0/old 8 MiB shrink anyway");
+	assert_int_equal(result.error, -ENOMEM);
+	assert_string_equal(volumes.call, "");
+	named = 0;
+}
+
 static void volumes_that_refuse_say_why(void **state)
 {
 	static const char *const all[] = {"lvcreate vg0/x 1 GiB", "lvresize vg0/x 1 GiB",
@@ -183,6 +224,7 @@ int main(void)
 		cmocka_unit_test_setup(stopping_has_its_time, fresh),
 		cmocka_unit_test_setup(volumes_are_changed, fresh),
 		cmocka_unit_test_setup(what_loses_a_volume_takes_a_word, fresh),
+		cmocka_unit_test_setup(a_volume_that_a_guest_will_want_takes_a_word, fresh),
 		cmocka_unit_test_setup(volumes_that_refuse_say_why, fresh),
 		cmocka_unit_test_setup(groups_are_lines, fresh),
 	};

@@ -4,6 +4,7 @@
  */
 /* links: guests/config/parse.c */
 /* links: guests/catalogue/catalogue.c guests/catalogue/disks.c guests/catalogue/follow.c */
+/* links: guests/catalogue/named.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
 /* links: guests/config/check_boot.c guests/config/sound.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
@@ -112,14 +113,85 @@ static void plans_are_against_what_there_is(void **state)
 	config_free(next);
 }
 
+#define DISK(source) ", autostart: false, disks: [{source: '" source "', read_only: true}]"
+
+/* As set(), of a document that is kept as it is. */
+static int set_document(const char *bytes, const char *name)
+{
+	struct config *next = parse(bytes);
+	int err;
+
+	config_report_start(&report, name);
+	change = (struct catalogue_change){.next = next,
+					   .text = bytes,
+					   .length = strlen(bytes),
+					   .name = name,
+					   .actor = &nobody,
+					   .report = &report};
+	err = catalogue_apply(&change);
+	config_free(next);
+	return err;
+}
+
+/* Whether it runs or not, and with its place as long as somebody could look there. */
+static void who_names_a_source_is_found(void **state)
+{
+	static const char document[] = "guests:\n" GUEST("a", DISK("lvm:vg0/web"))
+		GUEST("b", DISK("lvm:vg0/we")) GUEST("c", ", disks: [{source: 'lvm:vg0/c'}]");
+	char text[CATALOGUE_NAMED_BYTES];
+	struct config *more;
+	struct guest *guest;
+
+	(void)state;
+	assert_int_equal(catalogue_named("lvm:vg0/web", text), 0);
+	assert_int_equal(set_document(document, "night.yaml"), 0);
+	assert_int_equal(catalogue_named("lvm:vg0/web", text), 1);
+	assert_string_equal(text, "disks[0] of guest 'a' (night.yaml:2:91)");
+	assert_int_equal(catalogue_named("lvm:vg0/c", text), 0); /* it runs */
+	assert_string_equal(text, "");
+	guest = guest_get("a");
+	guest_start(guest, &nobody);
+	assert_int_equal(catalogue_named("lvm:vg0/web", text), 0);
+	guest->runs = false;
+	guest_put(guest);
+
+	/* A guest more: the file does not say it, so it says nothing of places any more. */
+	more = parse("guests:\n" GUEST("a", DISK("lvm:vg0/web")) GUEST("b", DISK("lvm:vg0/web"))
+			     GUEST("c", ", disks: [{source: 'lvm:vg0/c'}]"));
+	assert_int_equal(set(more), 0);
+	assert_int_equal(catalogue_named("lvm:vg0/web", text), 2);
+	assert_string_equal(text, "disks[0] of guest 'a' and disks[0] of guest 'b'");
+	fail_malloc_at(1);
+	assert_int_equal(catalogue_named("lvm:vg0/web", text), -ENOMEM);
+	fail_malloc_at(0);
+	config_free(more);
+}
+
+/* The longest names, of more guests than are told of: it is cut, and ends. */
+static void many_names_are_cut(void **state)
+{
+	static char document[64 * 256] = "guests:\n";
+	char text[CATALOGUE_NAMED_BYTES];
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++)
+		snprintf(document + strlen(document), sizeof document - strlen(document),
+			 GUEST("a-name-that-is-as-long-as-can-%c", DISK("lvm:vg0/web")),
+			 (char)('a' + i));
+	assert_int_equal(set_document(document, "bulkhead.yaml"), 0);
+	memset(text, 'x', sizeof text);
+	assert_int_equal(catalogue_named("lvm:vg0/web", text), 12);
+	assert_non_null(memchr(text, '\0', sizeof text));
+	assert_in_range(strlen(text), sizeof text - 20, sizeof text - 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, end)
 	const struct CMUnitTest tests[] = {
-		TEST(changes_follow_each_other),
-		TEST(a_change_is_whole_or_none),
-		TEST(memory_may_end_anywhere),
-		TEST(plans_are_against_what_there_is),
+		TEST(changes_follow_each_other),   TEST(a_change_is_whole_or_none),
+		TEST(memory_may_end_anywhere),	   TEST(plans_are_against_what_there_is),
+		TEST(who_names_a_source_is_found), TEST(many_names_are_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
