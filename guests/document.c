@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "guests/catalogue/catalogue.h"
-#include "kernel/cpu/cpu.h"
 #include "kernel/io/files.h"
 #include "kernel/io/storage.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/frames.h"
+#include "kernel/vmm/vmm.h"
 
 static struct config *document;
 static struct config_report report;
@@ -21,18 +21,23 @@ static const struct host_config defaults = {
 	.housekeeping = {.bits = {1}},
 };
 
-static void show_report(void)
+/* `refused`: nothing comes of the document; else guests wait for what the machine lacks. */
+static void show_report(bool refused)
 {
 	char line[CONFIG_LINE_MAX];
 
 	for (uint32_t i = 0; i < report.count; i++) {
 		config_report_line(&report, i, line);
-		log_error("config", "%s", line);
+		if (refused)
+			log_error("config", "%s", line);
+		else
+			log_warn("config", "%s", line);
 	}
 	if (report.dropped)
-		log_error("config", "and %u more", report.dropped);
-	log_error("config", "no guest is started: mend the document on the boot partition and "
-			    "restart the machine");
+		log_warn("config", "and %u more", report.dropped);
+	if (refused)
+		log_error("config", "no guest is started: mend the document on the boot "
+				    "partition and restart the machine");
 }
 
 bool document_read(void)
@@ -50,7 +55,7 @@ bool document_read(void)
 	err = config_read(text, file->bytes, file->path, &unknown, &document, &report);
 	files_unmap(text);
 	if (err)
-		show_report();
+		show_report(true);
 	return !err;
 }
 
@@ -70,16 +75,6 @@ static int file_size(void *context, const char *path, uint64_t *bytes)
 	return 0;
 }
 
-static struct cpumask present_cpus(void)
-{
-	struct cpumask mask = {0};
-
-	for (unsigned i = 0; i < cpu_count; i++)
-		if (cpus[i]->backend)
-			cpumask_set(&mask, i);
-	return mask;
-}
-
 static int check_source(void *context, const char *source, char why[CONFIG_WHY_MAX])
 {
 	_Static_assert(CONFIG_WHY_MAX >= STORAGE_WHY_BYTES, "storage_parse() fills it");
@@ -90,7 +85,7 @@ static int check_source(void *context, const char *source, char why[CONFIG_WHY_M
 void document_start_guests(void)
 {
 	struct config_machine machine = {
-		.cpus = present_cpus(),
+		.cpus = vmm_cpus(),
 		.memory_bytes = guest_frames_free_bytes(),
 		.file_size = file_size,
 		.check_source = check_source,
@@ -115,8 +110,7 @@ void document_start_guests(void)
 	change.name = file->path;
 	err = catalogue_apply(&change);
 	files_unmap(change.text);
-	if (err && !report.count)
+	if (err && !report.wrong)
 		config_report_add(&report, (struct config_mark){0}, "%s", change.why);
-	if (err)
-		show_report();
+	show_report(err != 0);
 }

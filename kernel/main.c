@@ -32,6 +32,7 @@
 #include "kernel/io/acpi.h"
 #include "kernel/io/files.h"
 #include "kernel/io/irq.h"
+#include "kernel/io/look.h"
 #include "kernel/io/rtc.h"
 #include "kernel/io/storage.h"
 #include "kernel/lib/plural.h"
@@ -234,6 +235,8 @@ static void services(void *arg)
 	switch_init();
 	if (guests_init() || usage_start())
 		panic("no memory for the threads that see to guests");
+	storage_on_change(guests_try_waiting);
+	look_on_answer(guests_try_waiting);
 	document_start_guests();
 	lvm_manage_start(document_host()->name); /* what guests have is known only now */
 	log_info("boot", "up %llu ms after the boot application's start",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "drivers/volume/fat_internal.h"
+#include "kernel/io/look.h"
 #include "kernel/sched/turns.h"
 
 #define WINDOW_BYTES	  (64 * KIB)
@@ -70,10 +71,12 @@ static int get(struct fat *fat, uint64_t offset, void *buf, size_t bytes)
 			fat->window_bytes = 0;
 			if (offset >= fat->dev->bytes)
 				return fault(fat, "lies on a file system that is damaged");
-			error = blk_read(fat->dev, start, fat->window,
-					 MIN(WINDOW_BYTES, fat->dev->bytes - start));
+			error = look_read(fat->dev, start, fat->window,
+					  MIN(WINDOW_BYTES, fat->dev->bytes - start));
 			if (error) {
-				fault(fat, "lies on a partition that cannot be read");
+				fault(fat, error == -ETIMEDOUT
+						   ? "lies on a disk that does not answer"
+						   : "lies on a partition that cannot be read");
 				return error;
 			}
 			fat->window_offset = start;

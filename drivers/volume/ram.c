@@ -252,4 +252,5 @@ const struct storage_scheme ram_scheme = {
 	.scheme = "ram",
 	.open = open_ram,
 	.parse = names_ram,
+	.makes = true,
 };

@@ -120,10 +120,11 @@ static int read_document(struct action_call *call, struct asked *asked)
 	int err = config_esp_path(args->document) ? read_file(call, asked, args->document)
 						  : read_guest(asked, args->document);
 
-	if (asked->report.count)
+	if (err && asked->report.count)
 		say_report(call, &asked->report);
 	else if (err == -ENOMEM && !call->result->text[0])
 		no_memory(call);
+	config_report_clear(&asked->report); /* the catalogue looks once more */
 	return err;
 }
 
@@ -169,6 +170,18 @@ static void progress(void *waiter, uint32_t steps, uint32_t of)
 		     (unsigned)steps, (unsigned)of, plural(of), of == 1 ? "is" : "are");
 }
 
+static void say_waiting(struct action_call *call, const struct asked *asked)
+{
+	const struct config *next = asked->next;
+
+	for (uint32_t i = 0; i < next->guest_count; i++)
+		if (asked->report.lacking >> i & 1)
+			action_say(call,
+				   "\nguest '%s' does not start until what it lacks is there; "
+				   "`explain %s` tells more",
+				   next->guests[i].name, next->guests[i].name);
+}
+
 /* Carries it out: says what that did, and whether it is kept. */
 static int carry_out(struct action_call *call, struct asked *asked)
 {
@@ -188,13 +201,14 @@ static int carry_out(struct action_call *call, struct asked *asked)
 
 	if (!err)
 		err = catalogue_apply(&change);
-	if (err && asked->report.count)
+	if (asked->report.count)
 		say_report(call, &asked->report);
-	else if (err)
-		action_say(call, "Nothing is changed: %s.",
+	if (err && !asked->report.wrong)
+		action_say(call, "%sNothing is changed: %s.", asked->report.count ? "\n" : "",
 			   change.why[0] ? change.why : "the hypervisor is out of memory");
 	if (!err) {
 		config_plan_say(&made, say_line, call);
+		say_waiting(call, asked);
 		if (change.why[0])
 			say_line(call, change.why);
 		action_value(call, "steps", made.step_count);

@@ -109,7 +109,7 @@ int catalogue_check(const struct config *next, struct config_report *report)
 {
 	int err = config_check(next, &machine, report);
 
-	return err ? err : catalogue_check_disks(next, false, report);
+	return err ? err : catalogue_check_disks(next, NULL, false, report);
 }
 
 int catalogue_plan(const struct config *next, struct config_plan *plan)
@@ -346,27 +346,61 @@ static void adopt(struct catalogue_change *change, struct config *next, char *ma
 	keep(change, to, made, length);
 }
 
+/* One that runs is not stopped for a configuration in which it could not start. */
+static int check_running(struct catalogue_change *change, const struct config_plan *plan)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < plan->item_count; i++) {
+		const struct config_item *item = &plan->items[i];
+		const struct guest_config *guest =
+			item->part == CONFIG_PART_GUEST && item->runs && item->starts
+				? config_find_guest(change->next, item->name)
+				: NULL;
+
+		if (!guest || !(change->report->lacking >> (guest - change->next->guests) & 1))
+			continue;
+		config_report_add(change->report, guest->name_mark,
+				  "guest '%s' runs, and could not start again with this: "
+				  "nothing is changed; mend that first, or `stop %s`",
+				  guest->name, guest->name);
+		err = -EINVAL;
+	}
+	return err;
+}
+
+/* All that can be told before anything changes. */
+static int check(struct catalogue_change *change, const struct config *before,
+		 struct config_plan *plan)
+{
+	int err = config_check(change->next, &machine, change->report);
+
+	if (!err)
+		err = config_plan_make(plan, before, change->next, &machine.cpus,
+				       catalogue_runs, NULL);
+	if (!err)
+		err = catalogue_check_disks(change->next, plan, true, change->report);
+	return err ? err : check_running(change, plan);
+}
+
 static int apply(struct catalogue_change *change, const struct config *before)
 {
 	struct config *next = config_copy(change->next);
 	struct config_plan plan = {0};
 	size_t length = 0;
 	char *made;
-	int err = next ? config_check(change->next, &machine, change->report) : -ENOMEM;
+	int err = next ? check(change, before, &plan) : -ENOMEM;
 
-	if (!err)
-		err = catalogue_check_disks(change->next, true, change->report);
-	if (!err)
-		err = config_plan_make(&plan, before, change->next, &machine.cpus,
-				       catalogue_runs, NULL);
 	if (!err)
 		err = carry_out(change, before, &plan);
 	if (err) {
-		catalogue_check_disks(desired, true, NULL); /* not all may be undone */
+		catalogue_forget_disks(&plan);
+		catalogue_check_disks(desired, NULL, true, NULL); /* not all may be undone */
 		config_free(next);
 	} else {
 		made = make_text(change, &plan, &length);
 		adopt(change, next, made, length);
+		guests_try_waiting();
 	}
 	config_plan_free(&plan);
 	return err;

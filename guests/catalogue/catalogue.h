@@ -42,7 +42,9 @@ struct catalogue_change {
 	void (*progress)(void *waiter, uint32_t steps, uint32_t of);
 	void *waiter;
 	/* Out: */
-	struct config_report *report; /* what is wrong with the document */
+	/* What is wrong with the document, and what guests of it lack, also where it is carried
+	 * out: these wait. */
+	struct config_report *report;
 	enum catalogue_kept kept;
 	char why[CONFIG_WHY_MAX]; /* not done, not undone or not kept: sentences */
 };
@@ -84,9 +86,9 @@ void catalogue_facts(struct config_facts *facts);
 char *catalogue_text(size_t *length);
 
 /*
- * Whether a configuration could be carried out: config_check(), and whether all its disks are
- * there, none of them written from two sides. 0, or -EINVAL with all that is wrong in `report`;
- * -ENOMEM. Thread context; may sleep.
+ * Whether a configuration could be carried out, as config_check(); and whether all its disks
+ * are there, none of them written from two sides: what guests lack is in `report`, too. 0, or
+ * -EINVAL; -ENOMEM. Thread context; may sleep.
  */
 int catalogue_check(const struct config *next, struct config_report *report);
 
@@ -96,11 +98,13 @@ int catalogue_plan(const struct config *next, struct config_plan *plan);
 /*
  * Carries a configuration out: checks it, stops, deletes, creates, changes and starts by its
  * plan, all or nothing, and keeps it. Waits for guests that have to stop first. 0, and `kept`
- * says whether it is stored; -EINVAL, with `report`; -EBUSY: another change is under way;
- * -ENODEV: the machine can't run guests; -ECANCELED: `cancelled` was true while it waited;
- * -ENOMEM, or as network_create(), with `why`. After an error all is as it was, or `why` says
- * what is not. Starting is a guest's own matter: one that can't start is there, and failed.
- * Thread context; sleeps.
+ * says whether it is stored; -EINVAL, with `report`: the document is wrong, or a guest that
+ * runs would have to restart and could not; -EBUSY: another change is under way; -ENODEV: the
+ * machine can't run guests; -ECANCELED: `cancelled` was true while it waited; -ENOMEM, or as
+ * network_create(), with `why`. After an error all is as it was, or `why` says what is not.
+ * Starting is a guest's own matter: one that can't start is there, and failed, or waits for
+ * what this machine lacks. Guests that wait are tried again after each change. Thread context;
+ * sleeps.
  */
 int catalogue_apply(struct catalogue_change *change);
 

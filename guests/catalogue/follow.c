@@ -101,13 +101,12 @@ static int create_network(struct follow *follow, const char *name)
 	err = network_create(&config, why);
 	if (err) {
 		snprintf(follow->why, CONFIG_WHY_MAX, "network '%s' %s", name, why);
-		if (follow->report)
-			config_report_add(follow->report,
-					  network->uplink_mark.line ? network->uplink_mark
-								    : network->name_mark,
-					  "%s", follow->why);
 		return err;
 	}
+	if (why[0] && follow->report)
+		config_report_lack(follow->report, -1, network->uplink_mark,
+				   "network '%s' %s; its guests reach each other only", name,
+				   why);
 	config_put_network(follow->actual, network);
 	event_post(EVENT_NETWORK_ADDED, name, "is added");
 	return 0;

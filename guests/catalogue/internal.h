@@ -4,11 +4,14 @@
 
 #include "guests/catalogue/catalogue.h"
 
-/* Whether all sources of a configuration are there, and none is written from two sides. Others
- * are kept from what the last that was `lasting` gives guests to write: see
- * storage_given_away(). 0, -EINVAL with `report`, or -ENOMEM. */
-int catalogue_check_disks(const struct config *config, bool lasting,
-			  struct config_report *report);
+/* Whether all sources of a configuration are there, and none is written from two sides: what
+ * guests lack is in `report`. With a plan, what the guests that it starts need is kept open for
+ * them. Others are kept from what the last that was `lasting` gives guests to write: see
+ * storage_given_away(). 0 or -ENOMEM. */
+int catalogue_check_disks(const struct config *config, const struct config_plan *plan,
+			  bool lasting, struct config_report *report);
+/* The guests that the plan was to start are not. */
+void catalogue_forget_disks(const struct config_plan *plan);
 
 /* A plan that is being carried out. `actual` is what there is after each step; it has room for
  * all guests of both ends. */

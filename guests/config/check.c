@@ -37,19 +37,32 @@ static struct cpumask pins_of(const struct checker *checker, const struct guest_
 	return SOUND(checker, guest->cpus.pin) ? config_pins(guest) : (struct cpumask){0};
 }
 
-/* CPUs that a list names and the machine lacks. `owner` is "guest 'alpha': " or "". */
-static void check_present(const struct checker *checker, const char *owner, const char *key,
-			  struct cpumask named, struct config_mark mark)
+/* CPUs that a list names and the machine lacks; "": it lacks none. "cpus.pin names CPU 9, ...".
+ */
+static const char *absent_cpus(const struct checker *checker, const char *key,
+			       struct cpumask named, char text[CONFIG_WHY_MAX])
 {
 	struct cpumask absent = config_cpus_without(named, checker->machine->cpus);
 	char wrong[CONFIG_CPUS_TEXT], right[CONFIG_CPUS_TEXT];
 
+	text[0] = '\0';
 	if (config_cpus_empty(&checker->machine->cpus) || config_cpus_empty(&absent))
-		return;
-	config_report_add(checker->report, mark,
-			  "%s%s names %s, which this machine does not have; it has %s", owner,
-			  key, config_cpus_text(&absent, wrong),
-			  config_cpus_text(&checker->machine->cpus, right));
+		return text;
+	snprintf(text, CONFIG_WHY_MAX,
+		 "%s names %s, which this machine does not have; it has %s", key,
+		 config_cpus_text(&absent, wrong),
+		 config_cpus_text(&checker->machine->cpus, right));
+	return text;
+}
+
+static void check_present(const struct checker *checker, const struct guest_config *guest,
+			  const char *key, struct cpumask named, struct config_mark mark)
+{
+	char text[CONFIG_WHY_MAX];
+
+	if (*absent_cpus(checker, key, named, text))
+		config_report_lack(checker->report, config_position(checker, guest), mark,
+				   "guest '%s': %s", guest->name, text);
 }
 
 /* CPUs of `named` that another guest than `guest` pins. */
@@ -118,7 +131,7 @@ static void check_pinned(const struct checker *checker, const struct guest_confi
 			"write 'count: %u'",
 			owner, (unsigned)cpus->pin_count, plural(cpus->pin_count),
 			(unsigned)cpus->count, plural(cpus->count), (unsigned)cpus->pin_count);
-	check_present(checker, owner, "cpus.pin", pins, cpus->pin_mark);
+	check_present(checker, guest, "cpus.pin", pins, cpus->pin_mark);
 	check_foreign_pins(checker, guest, "cpus.pin", pins, cpus->pin_mark,
 			   (uint32_t)(guest - checker->config->guests));
 	if (every_cpu_pinned(checker))
@@ -133,12 +146,10 @@ static void check_pinned(const struct checker *checker, const struct guest_confi
 static void check_shared(const struct checker *checker, const struct guest_config *guest)
 {
 	const struct config_vcpus *cpus = &guest->cpus;
-	char owner[CONFIG_GUEST_NAME_MAX + 16];
 
 	if (!SOUND(checker, cpus->allowed))
 		return;
-	snprintf(owner, sizeof(owner), "guest '%s': ", guest->name);
-	check_present(checker, owner, "cpus.allowed", cpus->allowed, cpus->allowed_mark);
+	check_present(checker, guest, "cpus.allowed", cpus->allowed, cpus->allowed_mark);
 	check_foreign_pins(checker, guest, "cpus.allowed", cpus->allowed, cpus->allowed_mark,
 			   checker->config->guest_count);
 }
@@ -147,10 +158,11 @@ static void check_cpus(const struct checker *checker)
 {
 	const struct config *config = checker->config;
 	struct config_mark mark = config->host.housekeeping_mark;
+	char text[CONFIG_WHY_MAX];
 
-	if (SOUND(checker, config->host.housekeeping))
-		check_present(checker, "", "host.housekeeping", config->host.housekeeping,
-			      mark);
+	if (SOUND(checker, config->host.housekeeping) &&
+	    *absent_cpus(checker, "host.housekeeping", config->host.housekeeping, text))
+		config_report_add(checker->report, mark, "%s", text);
 	for (uint32_t i = 0; i < config->guest_count; i++) {
 		const struct guest_config *guest = &config->guests[i];
 		bool sound = SOUND(checker, guest->cpus.pin);
@@ -255,8 +267,8 @@ void config_check_sound(const struct config *config, const struct config_machine
 int config_check(const struct config *config, const struct config_machine *machine,
 		 struct config_report *report)
 {
-	uint32_t before = report->count + report->dropped;
+	uint32_t before = report->wrong;
 
 	config_check_sound(config, machine, NULL, report);
-	return report->count + report->dropped == before ? 0 : -EINVAL;
+	return report->wrong == before ? 0 : -EINVAL;
 }

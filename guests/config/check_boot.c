@@ -27,14 +27,14 @@ static bool check_file(const struct checker *checker, const struct guest_config 
 		return true;
 	config_shown(shown, file, strlen(file));
 	if (machine->file_size(machine->context, path, &bytes))
-		config_report_add(
-			checker->report, mark,
+		config_report_lack(
+			checker->report, config_position(checker, guest), mark,
 			"guest '%s': boot.%s: there is no file %s; put it into the folder "
 			"\\bulkhead\\ of the boot partition, or correct the path",
 			guest->name, key, shown);
 	else if (bytes == 0)
-		config_report_add(
-			checker->report, mark,
+		config_report_lack(
+			checker->report, config_position(checker, guest), mark,
 			"guest '%s': boot.%s: the file %s is empty; copy it there again",
 			guest->name, key, shown);
 	*total += MIN(bytes, BYTES_MAX - *total);
@@ -68,17 +68,18 @@ static void check_files(const struct checker *checker, const struct guest_config
 	if (total <= guest->memory_bytes || !SOUND(checker, guest->memory_bytes)) {
 		if (there && machine->check_boot &&
 		    machine->check_boot(machine->context, guest, why))
-			config_report_add(checker->report, start_mark(boot),
-					  "guest '%s': it could not start: %s", guest->name,
-					  why);
+			config_report_lack(checker->report, config_position(checker, guest),
+					   start_mark(boot),
+					   "guest '%s': it could not start: %s", guest->name,
+					   why);
 		return;
 	}
 	total = ALIGN_UP(total + 1, PAGE_2M);
-	config_report_add(checker->report, guest->memory_mark,
-			  "guest '%s': memory is %s, too little for the files that it boots; "
-			  "write more than %s",
-			  guest->name, size_exact_text(guest->memory_bytes, memory),
-			  size_exact_text(total, needed));
+	config_report_lack(checker->report, config_position(checker, guest), guest->memory_mark,
+			   "guest '%s': memory is %s, too little for the files that it boots; "
+			   "write more than %s",
+			   guest->name, size_exact_text(guest->memory_bytes, memory),
+			   size_exact_text(total, needed));
 }
 
 /* A kernel is named, or found on a disk of the guest's; what else a kernel is given goes with

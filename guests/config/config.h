@@ -277,7 +277,8 @@ int config_read_guest(const char *bytes, size_t length, const char *file,
 /*
  * Stage two: whether guests fit each other and the machine. `report` is the one that
  * config_parse filled (it knows the file's name). Returns 0, or -EINVAL with all that is
- * wrong in `report`. Changes nothing.
+ * wrong in `report`. What single guests name and this machine lacks (CPUs, files) is in the
+ * report too, also with 0: see its `lacking`. Changes nothing.
  */
 int config_check(const struct config *config, const struct config_machine *machine,
 		 struct config_report *report);

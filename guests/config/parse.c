@@ -79,7 +79,7 @@ int config_parse_parts(const char *bytes, size_t length, const char *file,
 
 int config_parse_end(int error, struct config **config, const struct config_report *report)
 {
-	if (!error && report->count)
+	if (!error && report->wrong)
 		error = -EINVAL;
 	if (error) {
 		config_free(*config);

@@ -20,6 +20,12 @@ void config_report_start(struct config_report *report, const char *file)
 		snprintf(report->file, sizeof(report->file), "...%s", file + length - kept);
 }
 
+void config_report_clear(struct config_report *report)
+{
+	report->lacking = 0;
+	report->wrong = report->count = report->dropped = 0;
+}
+
 static bool before(struct config_mark a, struct config_mark b)
 {
 	return a.line != b.line ? a.line < b.line : a.column < b.column;
@@ -35,11 +41,10 @@ static uint32_t position(const struct config_report *report, struct config_mark 
 	return at;
 }
 
-void config_report_add(struct config_report *report, struct config_mark mark,
-		       const char *format, ...)
+static void add(struct config_report *report, struct config_mark mark, const char *format,
+		va_list arguments)
 {
 	uint32_t at = position(report, mark);
-	va_list arguments;
 
 	if (report->count == CONFIG_ERRORS_MAX)
 		report->dropped++;
@@ -50,8 +55,29 @@ void config_report_add(struct config_report *report, struct config_mark mark,
 	memmove(&report->errors[at + 1], &report->errors[at],
 		(report->count - 1 - at) * sizeof(report->errors[0]));
 	report->errors[at].mark = mark;
-	va_start(arguments, format);
 	vsnprintf(report->errors[at].text, CONFIG_MESSAGE_MAX, format, arguments);
+}
+
+void config_report_add(struct config_report *report, struct config_mark mark,
+		       const char *format, ...)
+{
+	va_list arguments;
+
+	report->wrong++;
+	va_start(arguments, format);
+	add(report, mark, format, arguments);
+	va_end(arguments);
+}
+
+void config_report_lack(struct config_report *report, int guest, struct config_mark mark,
+			const char *format, ...)
+{
+	va_list arguments;
+
+	if (guest >= 0 && guest < 64)
+		report->lacking |= 1ull << guest;
+	va_start(arguments, format);
+	add(report, mark, format, arguments);
 	va_end(arguments);
 }
 

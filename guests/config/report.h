@@ -26,10 +26,15 @@ struct config_error {
 	char text[CONFIG_MESSAGE_MAX];
 };
 
-/* About 12 KiB: not for a kernel stack. Errors are in the order of the document: the first of
- * all that are found. */
+/*
+ * About 12 KiB: not for a kernel stack. Errors are in the order of the document: the first of
+ * all that are found. Some are of the document, and refuse it; others say what a machine lacks
+ * that guests or networks of the document name, and concern these alone.
+ */
 struct config_report {
 	char file[CONFIG_NAME_MAX];
+	uint64_t lacking; /* BIT(position) of each guest that lacks something */
+	uint32_t wrong;	  /* errors of the document, also those without room */
 	uint32_t count;	  /* of `errors` */
 	uint32_t dropped; /* found, but no room: further down in the document */
 	struct config_error errors[CONFIG_ERRORS_MAX];
@@ -37,6 +42,8 @@ struct config_report {
 
 /* Empties `report` and remembers the document's name. */
 void config_report_start(struct config_report *report, const char *file);
+/* Empties it, of the same document. */
+void config_report_clear(struct config_report *report);
 
 #define CONFIG_ON_LINE_MAX 24
 
@@ -47,6 +54,11 @@ const char *config_on_line(struct config_mark mark, char text[CONFIG_ON_LINE_MAX
 /* Adds one message: "what is wrong; what would be right". */
 void config_report_add(struct config_report *report, struct config_mark mark,
 		       const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same of something that the machine lacks: `guest` is the position of the guest that
+ * can't start without, or below 0: it can. */
+void config_report_lack(struct config_report *report, int guest, struct config_mark mark,
+			const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* "file:line:column: message", or "file: message" where it has no place, of error `index`,
  * which is below `count`, into `line`. */

@@ -53,6 +53,8 @@ static void say_network(struct sink *to, const struct network_view *network)
 			   network->link_up ? "up" : "down", vlan);
 	sink_print(to, ", MTU %u, %u station%s\n", (unsigned)network->mtu,
 		   (unsigned)network->stations, plural(network->stations));
+	if (network->lacks[0])
+		sink_print(to, "    without its uplink: it %s\n", network->lacks);
 	if (!network->isolated)
 		sink_print(to,
 			   "    from outside %llu (%s), cut into %llu segment%s; to it %llu "

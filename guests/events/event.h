@@ -23,6 +23,8 @@ enum event_kind {
 	EVENT_GUEST_STOPPING,
 	EVENT_GUEST_STOPPED, /* the text says why */
 	EVENT_GUEST_FAILED,  /* crashed, or not started: the text says why */
+	EVENT_GUEST_WAITING, /* not started, as this machine lacks something: the text says what
+			      */
 	EVENT_GUEST_MEMORY,  /* asked to make do with another amount */
 	EVENT_NETWORK_ADDED,
 	EVENT_NETWORK_REMOVED,

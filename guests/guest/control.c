@@ -25,6 +25,7 @@
 static struct thread *control;
 static _Atomic bool told; /* there is something to look at: a wake-up may be lost to a lock */
 static _Atomic unsigned turns_held;
+static _Atomic bool appeared; /* something that guests may wait for */
 
 void control_wake(void)
 {
@@ -35,6 +36,12 @@ void control_wake(void)
 void control_tell(struct guest *g, enum life_input fact)
 {
 	atomic_fetch_or(&g->facts, BIT(fact));
+	control_wake();
+}
+
+void guests_try_waiting(void)
+{
+	atomic_store(&appeared, true);
 	control_wake();
 }
 
@@ -156,6 +163,12 @@ static void decide(struct guest *g)
 	}
 }
 
+static void call_off(struct guest *g, const char *by)
+{
+	snprintf(g->reason, sizeof g->reason, "told %s to wait no more", by);
+	event_post(EVENT_GUEST_STOPPED, g->config.name, "%s", g->reason);
+}
+
 static void forget(struct guest *g)
 {
 	log_info(g->config.name, "is gone, and all that it had is free");
@@ -178,6 +191,7 @@ static int act(struct guest *g, enum life_action action, const struct actor *act
 	case LIFE_RELEASE: release(g); break;
 	case LIFE_DECIDE: decide(g); break;
 	case LIFE_PUT_OFF: put_off(g); break;
+	case LIFE_CALL_OFF: call_off(g, by); break;
 	case LIFE_FORGET: forget(g); break;
 	}
 	return 0;
@@ -185,10 +199,23 @@ static int act(struct guest *g, enum life_action action, const struct actor *act
 
 /* ---- the control thread ------------------------------------------------------------------ */
 
-/* It could not be started, or the start was given up. */
-static void not_prepared(struct guest *g)
+/* What it names is not there; whoever makes it appear tells so. */
+static void absent(struct guest *g)
 {
-	if (g->life.state == GUEST_STARTING) {
+	snprintf(g->reason, sizeof g->reason, "%s", g->worker.why);
+	log_warn(g->config.name,
+		 "waits: %s; it is tried again when volumes or the configuration change, or by "
+		 "`start %s`",
+		 g->reason, g->config.name);
+	event_post(EVENT_GUEST_WAITING, g->config.name, "%s", g->reason);
+}
+
+/* It could not be started, or the start was given up. */
+static void not_prepared(struct guest *g, bool waits)
+{
+	if (g->life.state == GUEST_STARTING && waits) {
+		absent(g);
+	} else if (g->life.state == GUEST_STARTING) {
 		snprintf(g->reason, sizeof g->reason, "not started: %s", g->worker.why);
 		log_error(g->config.name, "%s", g->reason);
 		event_post(EVENT_GUEST_FAILED, g->config.name, "%s", g->reason);
@@ -215,8 +242,8 @@ static void take_fact(struct guest *g, enum life_input fact)
 {
 	enum life_action action;
 
-	if (fact == LIFE_NOT_PREPARED)
-		not_prepared(g);
+	if (fact == LIFE_NOT_PREPARED || fact == LIFE_ABSENT)
+		not_prepared(g, fact == LIFE_ABSENT);
 	else if (fact == LIFE_RELEASED)
 		released(g);
 	life_take(&g->life, fact, &action);
@@ -291,15 +318,18 @@ static void control_thread(void *arg)
 {
 	struct guest *g;
 	uint64_t next_ns;
-	uint32_t order;
+	uint32_t order, anew;
 
 	(void)arg;
 	for (;;) {
 		atomic_store(&told, false);
 		next_ns = UINT64_MAX;
 		order = lowest_order(&next_ns);
-		for (g = registry_next(NULL); g; g = registry_next(g))
+		anew = atomic_exchange(&appeared, false) ? BIT(LIFE_APPEARED) : 0;
+		for (g = registry_next(NULL); g; g = registry_next(g)) {
+			atomic_fetch_or(&g->facts, anew);
 			next_ns = MIN(next_ns, serve(g, order));
+		}
 		while ((g = registry_take_dead()))
 			release_guest(g);
 		if (!atomic_load(&told) && lowest_order(&next_ns) == order)

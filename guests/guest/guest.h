@@ -21,6 +21,8 @@ enum guest_state {
 	GUEST_STOPPING, /* its VM is being taken apart, or a start given up: the same of disks
 			 */
 	GUEST_FAILED,	/* crashed, or could not be started: see the reason */
+	GUEST_WAITING,	/* not started, as this machine lacks what it names: see the reason; it
+			   is  tried again when that may have come */
 };
 const char *guest_state_name(enum guest_state state); /* one of guest_view_states */
 
@@ -55,6 +57,10 @@ int guest_remove(struct guest *guest, const struct actor *actor);
  */
 int guest_configure(struct guest *guest, const struct guest_config *config,
 		    const struct cpumask *shared, const struct actor *actor);
+
+/* What this machine lacked may be there now: guests that wait are tried again, by the control
+ * thread. Any context. */
+void guests_try_waiting(void);
 
 /* Whether nothing of a VM is there, and no start is due or wished for. Thread context. */
 bool guest_at_rest(struct guest *guest);

@@ -8,7 +8,7 @@
 const char *guest_state_name(enum guest_state state)
 {
 	_Static_assert(GUEST_STOPPED == 0 && GUEST_STARTING == 1 && GUEST_RUNNING == 2 &&
-			       GUEST_STOPPING == 3 && GUEST_FAILED == 4,
+			       GUEST_STOPPING == 3 && GUEST_FAILED == 4 && GUEST_WAITING == 5,
 		       "the order of guest_view_states");
 	return guest_view_states[state];
 }
@@ -35,7 +35,16 @@ static int at_rest(struct life *life, enum life_input input, enum life_action *a
 		if (life->due)
 			*action = prepare(life);
 		return 0;
+	case LIFE_APPEARED:
+		if (life->state == GUEST_WAITING && !life->removed)
+			*action = prepare(life);
+		return 0;
 	case LIFE_STOP:
+		if (life->state == GUEST_WAITING) {
+			life->state = GUEST_STOPPED;
+			*action = LIFE_CALL_OFF;
+			return 0;
+		}
 		if (!life->due)
 			return -EINVAL;
 		life->due = false;
@@ -64,6 +73,13 @@ static int starting(struct life *life, enum life_input input, enum life_action *
 		*action = LIFE_RUN;
 		return 0;
 	case LIFE_NOT_PREPARED: life->state = GUEST_FAILED; return 0;
+	case LIFE_APPEARED: life->anew = true; return 0;
+	case LIFE_ABSENT:
+		if (life->anew)
+			*action = prepare(life);
+		else
+			life->state = GUEST_WAITING;
+		return 0;
 	case LIFE_SHUTDOWN:
 	case LIFE_RESET: return -EINVAL;
 	default: return 0;
@@ -135,6 +151,7 @@ static int stopping(struct life *life, enum life_input input, enum life_action *
 			*action = LIFE_RELEASE;
 		return 0;
 	case LIFE_NOT_PREPARED:
+	case LIFE_ABSENT:
 		if (!life->ran)
 			*action = rest(life);
 		return 0;

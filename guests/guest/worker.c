@@ -9,6 +9,7 @@
 #include "guests/guest/internal.h"
 #include "guests/guest/registry.h"
 #include "kernel/cpu/clock.h"
+#include "kernel/io/storage.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 
@@ -125,7 +126,11 @@ static void prepare(struct guest *g)
 		seen = atomic_load(&freed);
 		err = launch_prepare(&params, &g->worker.launch, g->worker.why);
 	} while (is_taken(err) && try_again(g, seen, deadline_ns));
-	control_tell(g, err ? LIFE_NOT_PREPARED : LIFE_PREPARED);
+	storage_forget(g->config.name);
+	if (err)
+		control_tell(g, err == -ENODEV ? LIFE_ABSENT : LIFE_NOT_PREPARED);
+	else
+		control_tell(g, LIFE_PREPARED);
 }
 
 static void release(struct guest *g)

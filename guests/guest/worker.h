@@ -13,7 +13,8 @@ int worker_create(struct guest *guest);
 /* It has answered its last order. Waits for the thread's end, which is near. */
 void worker_destroy(struct guest *guest);
 
-/* Prepares a VM for the guest: LIFE_PREPARED, or LIFE_NOT_PREPARED, is told of it. */
+/* Prepares a VM for the guest: LIFE_PREPARED, LIFE_NOT_PREPARED or LIFE_ABSENT is told of it.
+ */
 void worker_prepare(struct guest *guest);
 /* It is not wanted any more; what is under way ends as soon as it can. */
 void worker_give_up(struct guest *guest);

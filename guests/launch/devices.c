@@ -14,12 +14,11 @@
 #include "guests/views/guest.h"
 #include "kernel/io/blkdev.h"
 #include "kernel/io/network.h"
-#include "kernel/io/storage.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/board.h"
 
 struct devices {
-	char owner[CONFIG_GUEST_NAME_MAX]; /* of the sources */
+	char guest[CONFIG_GUEST_NAME_MAX];
 	unsigned disk_count;
 	struct {
 		char serial[CONFIG_SERIAL_MAX];
@@ -38,18 +37,11 @@ struct devices {
 };
 
 static int add_disk(struct devices *devices, const struct config_disk *config,
-		    const struct board *board, struct pci_root *root, char why[BOOT_WHY_BYTES])
+		    struct blkdev *dev, const struct board *board, struct pci_root *root,
+		    char why[BOOT_WHY_BYTES])
 {
 	unsigned index = devices->disk_count;
-	char reason[STORAGE_WHY_BYTES];
-	struct blkdev *dev;
-	unsigned how = (config->read_only ? STORAGE_READ_ONLY : STORAGE_WRITE) |
-		       (config->physical_volume ? STORAGE_WHOLE : 0);
-	int err = storage_open(config->source, how, devices->owner, &dev, reason);
 
-	if (err)
-		return boot_refuse(why, err, "disks[%u].source '%s' %s", index, config->source,
-				   reason);
 	memcpy(devices->disks[index].serial, config->serial, sizeof config->serial);
 	devices->disks[index].dev = dev;
 	devices->disks[index].blk = virtio_blk_create(board, root, config, dev);
@@ -92,7 +84,7 @@ static int add_nic(struct devices *devices, const struct config_nic *config,
 {
 	unsigned index = devices->nic_count;
 	const struct network_port_config port =
-		port_config(devices->owner, index, config, board->account);
+		port_config(devices->guest, index, config, board->account);
 	struct virtio_net_params params = {.pairs = config->queues,
 					   .own_mac_only = config->filter};
 	char reason[NETWORK_WHY_BYTES];
@@ -111,8 +103,8 @@ static int add_nic(struct devices *devices, const struct config_nic *config,
 	return 0;
 }
 
-int devices_create(const struct guest_config *config, const struct board *board,
-		   struct pci_root *root, struct console *console, const _Atomic bool *given_up,
+int devices_create(const struct guest_config *config, struct blkdev *const disks[],
+		   const struct board *board, struct pci_root *root, struct console *console,
 		   struct devices **out, char why[BOOT_WHY_BYTES])
 {
 	struct devices *devices = heap_zalloc(sizeof *devices, board->account);
@@ -121,12 +113,9 @@ int devices_create(const struct guest_config *config, const struct board *board,
 	*out = NULL;
 	if (!devices)
 		return boot_refuse(why, -ENOMEM, "no memory for its devices");
-	memcpy(devices->owner, config->name, sizeof devices->owner);
-	for (unsigned i = 0; !err && i < config->disk_count; i++) {
-		err = add_disk(devices, &config->disks[i], board, root, why);
-		if (!err && atomic_load(given_up)) /* it may have taken long */
-			err = boot_refuse(why, -ECANCELED, "given up");
-	}
+	memcpy(devices->guest, config->name, sizeof devices->guest);
+	for (unsigned i = 0; !err && i < config->disk_count; i++)
+		err = add_disk(devices, &config->disks[i], disks[i], board, root, why);
 	for (unsigned i = 0; !err && i < config->nic_count; i++)
 		err = add_nic(devices, &config->nics[i], board, root, why);
 	if (!err && !(devices->rng = virtio_rng_create(board, root)))
@@ -153,10 +142,8 @@ void devices_destroy(struct devices *devices)
 	virtio_console_destroy(devices->console);
 	for (unsigned i = 0; i < devices->nic_count; i++)
 		virtio_net_destroy(devices->nics[i].net);
-	for (unsigned i = 0; i < devices->disk_count; i++) {
+	for (unsigned i = 0; i < devices->disk_count; i++)
 		virtio_blk_destroy(devices->disks[i].blk);
-		storage_close(devices->disks[i].dev, devices->owner);
-	}
 	heap_free(devices);
 }
 

@@ -8,6 +8,7 @@
 #include "guests/boot/boot.h"
 #include "guests/config/config.h"
 
+struct blkdev;
 struct console;
 struct devices;
 struct guest_view;
@@ -15,15 +16,14 @@ struct pci_root;
 struct board;
 
 /*
- * Opens what the configuration names, for the guest of that name, and creates the devices. 0;
- * or a negative errno with a sentence in `why`, and nothing stays open; -ECANCELED when
- * `given_up` became true, which is looked at after each disk. Before vm_start(); thread
- * context; may sleep.
+ * Creates the devices that the configuration names, for the guest of that name; `disks` are
+ * open and behind its disks, in their order. 0; or a negative errno with a sentence in `why`,
+ * and nothing is left. Before vm_start(); thread context; may sleep.
  */
-int devices_create(const struct guest_config *config, const struct board *board,
-		   struct pci_root *root, struct console *console, const _Atomic bool *given_up,
+int devices_create(const struct guest_config *config, struct blkdev *const disks[],
+		   const struct board *board, struct pci_root *root, struct console *console,
 		   struct devices **devices, char why[BOOT_WHY_BYTES]);
-/* The VM has stopped. Waits for requests under way; closes everything. NULL is fine. */
+/* The VM has stopped. Waits for requests under way. NULL is fine. */
 void devices_destroy(struct devices *devices);
 
 /* As virtio_balloon_set(). */

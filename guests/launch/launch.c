@@ -16,6 +16,7 @@
 #include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/vm_create.h"
+#include "kernel/vmm/vmm.h"
 
 static int load_image(struct gmem *gm, const struct kernel_files *files,
 		      struct vcpu_entry *entry, char why[BOOT_WHY_BYTES])
@@ -55,10 +56,28 @@ static int load_kernel(struct vm *vm, const struct guest_config *config,
 	int err = kernel_open(&config->boot, &vm->account, &files, why);
 
 	if (err)
-		return err;
+		return err == -ENOENT ? -ENODEV : err;
 	err = fill_memory(vm, config, &files, entry, why);
 	kernel_close(&files);
 	return err;
+}
+
+/* The document may be for another machine. */
+static int check_cpus(const struct config_vcpus *vcpus, char why[BOOT_WHY_BYTES])
+{
+	struct cpumask named = vcpus->allowed, present = vmm_cpus();
+
+	for (unsigned i = 0; i < vcpus->pin_count; i++)
+		cpumask_set(&named, vcpus->pin[i]);
+	cpumask_for_each(cpu, &named)
+	{
+		if (!cpumask_test(&present, cpu))
+			return boot_refuse(why, -ENODEV,
+					   "cpus.%s names CPU %u, which this machine does not "
+					   "have, or which runs no guests",
+					   vcpus->pin_count ? "pin" : "allowed", cpu);
+	}
+	return 0;
 }
 
 static int create_vm(const struct launch_params *params, struct launch *out,
@@ -100,8 +119,9 @@ static int fill_vm(const struct launch_params *params, struct launch *out,
 		   char why[BOOT_WHY_BYTES])
 {
 	struct aspace *own;
-	int err = devices_create(params->config, &out->vm->board, chipset_pci(out->chipset),
-				 params->console, params->given_up, &out->devices, why);
+	int err =
+		devices_create(params->config, out->sources.devs, &out->vm->board,
+			       chipset_pci(out->chipset), params->console, &out->devices, why);
 
 	if (err)
 		return err;
@@ -114,10 +134,13 @@ static int fill_vm(const struct launch_params *params, struct launch *out,
 int launch_prepare(const struct launch_params *params, struct launch *out,
 		   char why[BOOT_WHY_BYTES])
 {
-	int err;
+	int err = check_cpus(&params->config->cpus, why);
 
 	memset(out, 0, sizeof *out);
-	err = create_vm(params, out, why);
+	if (!err)
+		err = sources_open(params->config, params->given_up, &out->sources, why);
+	if (!err)
+		err = create_vm(params, out, why);
 	if (!err)
 		err = fill_vm(params, out, why);
 	if (!err && atomic_load(params->given_up))
@@ -132,6 +155,7 @@ int launch_prepare(const struct launch_params *params, struct launch *out,
 void launch_release(struct launch *launch)
 {
 	devices_destroy(launch->devices);
+	sources_close(&launch->sources);
 	chipset_destroy(launch->chipset);
 	if (launch->vm)
 		vm_destroy(launch->vm);

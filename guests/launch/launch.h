@@ -8,12 +8,14 @@
 #include "guests/boot/boot.h"
 #include "guests/config/config.h"
 #include "guests/launch/chipset.h"
+#include "guests/launch/sources.h"
 #include "kernel/vmm/vm.h"
 
 struct console;
 struct devices;
 
 struct launch {
+	struct sources sources;
 	struct vm *vm;
 	struct chipset *chipset;
 	struct devices *devices;
@@ -32,9 +34,10 @@ struct launch_params {
 };
 
 /*
- * 0; or a negative errno with a sentence in `why`: -ECANCELED, it was given up, which is looked
- * at between the steps. Thread context; takes as long as its disks take to open, and its kernel
- * to be copied.
+ * 0; or a negative errno with a sentence in `why`: -ENODEV, something that the configuration
+ * names is not on this machine; -EBUSY, -EEXIST or -ENOMEM, others have it; -ECANCELED, it was
+ * given up, which is looked at between the steps. Thread context; takes as long as its disks
+ * take to open, and its kernel to be copied.
  */
 int launch_prepare(const struct launch_params *params, struct launch *out,
 		   char why[BOOT_WHY_BYTES]);

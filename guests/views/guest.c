@@ -1,8 +1,8 @@
 /* What a guest's views hold, for whoever writes them. docs/counters.md is made of it. */
 #include "guests/views/guest.h"
 
-const char *const guest_view_states[] = {"stopped",  "starting", "running",
-					 "stopping", "failed",	 NULL};
+const char *const guest_view_states[] = {"stopped", "starting", "running", "stopping",
+					 "failed",  "waiting",	NULL};
 const char *const vcpu_view_states[] = {"running", "halted", "wait-sipi", "parked", NULL};
 
 #define GAUGE(member, unit, help)   VIEW_FIELD(VIEW, member, VIEW_GAUGE, unit, help)

@@ -36,6 +36,8 @@ static const struct view_field network_fields[] = {
 	VIEW_NAMED(VIEW, name, "network", "Name of the network."),
 	INFO(uplink, "The NIC that it is on; empty: guests among themselves."),
 	GAUGE(isolated, VIEW_FLAG, "Whether it has no uplink."),
+	VIEW_FIELD(VIEW, lacks, VIEW_NOTE, VIEW_NONE,
+		   "Why it has no uplink, where the configuration gives it one."),
 	GAUGE(link_up, VIEW_FLAG, "Whether its uplink has a link."),
 	GAUGE(vlan, VIEW_NONE, "VLAN on its uplink; 0: untagged."),
 	GAUGE(mtu, VIEW_NONE, "Bytes of a frame behind its header, at most."),

@@ -22,6 +22,7 @@ struct network_view {
 	uint32_t vlan, mtu; /* vlan 0: untagged */
 	uint32_t link_up, stations;
 	uint32_t isolated, drop_count;
+	char lacks[160]; /* why it is isolated, if it should not be */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* from and to the uplink */
 	uint64_t segments;
 	struct view_count drops[VIEW_DROPS_MAX];

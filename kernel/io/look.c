@@ -18,6 +18,7 @@ struct look {
 	struct semaphore done;
 	struct list link; /* of those that nobody waits for */
 	void *buf;
+	bool left;     /* nobody waits for it */
 	bool answered; /* with `error` */
 	int error;
 };
@@ -25,6 +26,12 @@ struct look {
 /* Guards `left`, and of each look what the answer changes. Taken in interrupts. */
 static struct spinlock lock = SPINLOCK("looks");
 static struct list left = {&left, &left};
+static void (*on_answer)(void); /* fixed after start-up */
+
+void look_on_answer(void (*told)(void))
+{
+	on_answer = told;
+}
 
 static void free_look(struct look *look)
 {
@@ -37,11 +44,14 @@ static void answered(struct blk_request *request, int error)
 {
 	struct look *look = container_of(request, struct look, request);
 	uint64_t flags = spin_lock_irqsave(&lock);
+	bool late = look->left;
 
 	look->error = error;
 	look->answered = true;
 	semaphore_up(&look->done); /* under the lock: behind it the look may be gone */
 	spin_unlock_irqrestore(&lock, flags);
+	if (late && on_answer)
+		on_answer();
 }
 
 /* One that nobody waits for, and that was answered, out of the list; NULL: there is none. */
@@ -104,6 +114,7 @@ static bool wait_for(struct look *look)
 	uint64_t flags = spin_lock_irqsave(&lock);
 
 	in_time |= look->answered;
+	look->left = !in_time;
 	if (!in_time)
 		list_push_back(&left, &look->link);
 	spin_unlock_irqrestore(&lock, flags);

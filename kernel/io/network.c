@@ -41,6 +41,7 @@ static int nobody(char why[NETWORK_WHY_BYTES])
 
 int network_create(const struct network_config *config, char why[NETWORK_WHY_BYTES])
 {
+	why[0] = '\0';
 	return provider ? provider->create(config, why) : nobody(why);
 }
 

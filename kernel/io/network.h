@@ -62,6 +62,8 @@ struct network_port_config {
 /* For reports. The counters are of one moment, each by itself. */
 struct network_info {
 	const char *name, *uplink; /* uplink: the NIC's name, or NULL */
+	const char
+		*lacks; /* why it does not have its uplink; "" or NULL: it has, or needs none */
 	uint16_t vlan, mtu;
 	bool link_up;					     /* the uplink's */
 	unsigned stations;				     /* learned addresses */
@@ -107,8 +109,11 @@ struct network_provider {
 };
 void network_init(const struct network_provider *provider);
 
-/* Creates a network. 0; -EEXIST, -ENODEV (no such NIC), -EBUSY (the uplink and VLAN are another
- * network's), -ENOMEM, with the rest of a sentence in `why`. Thread context. */
+/*
+ * Creates a network. 0; -EEXIST or -ENOMEM, with the rest of a sentence in `why`. One whose
+ * uplink can't be had (no such NIC; it is another network's on this VLAN) is there without it:
+ * 0, and why; else `why` is "". Thread context.
+ */
 int network_create(const struct network_config *config, char why[NETWORK_WHY_BYTES]);
 
 /* Removes a network that nobody is plugged into. 0; -ENOENT, -EBUSY (with who is plugged in),

@@ -51,6 +51,9 @@ struct storage_scheme {
 	/* It opens disks and partitions as they are, and so perhaps what belongs to a group of
 	 * volumes: see STORAGE_WHOLE. */
 	bool plain;
+	/* It makes what it opens, of nothing that others could have: nothing is there to check
+	 * or keep before a start. */
+	bool makes;
 };
 void storage_register(const struct storage_scheme *scheme); /* at start-up */
 
@@ -67,6 +70,11 @@ void storage_set_holds(storage_holds_fn holds);
 /* Whether a source is well-formed. 0, or -EINVAL with the rest of a sentence. Any thread. */
 int storage_parse(const char *source, char why[STORAGE_WHY_BYTES]);
 
+/* `changed` is called when sources may have come that were not there: from any context. At
+ * start-up. */
+void storage_on_change(void (*changed)(void));
+void storage_changed(void); /* by whoever made or found them */
+
 /* How a source is opened, or'ed. */
 enum storage_how {
 	STORAGE_WRITE = 0,
@@ -76,7 +84,8 @@ enum storage_how {
 
 /*
  * Opens a source for `owner` (a guest's name) and claims what it is made of, down to the disks:
- * any number may read the same, or one may write it. 0; -ENOENT, -EINVAL, -EROFS (the medium
+ * any number may read the same, or one may write it. What storage_check() kept for the owner is
+ * taken, and not opened again. 0; -ENOENT, -EINVAL, -EROFS (the medium
  * can only be read), -EBUSY (with who has which part of it), -EEXIST (it is part of a group of
  * volumes, which takes STORAGE_WHOLE; what an owner had to write before is its own work, and
  * does not), -ENOMEM, -EIO, with the rest of a sentence in `why`. Thread context; may sleep.
@@ -111,16 +120,27 @@ void storage_list(storage_visit visit, void *arg);
 /* One use of a source, for checking a document whole before anything starts. */
 struct storage_use {
 	const char *source;
+	const char *owner;
 	bool read_only;
+	bool starts; /* the owner is about to start, and to open it: see storage_check() */
 	/* Set by storage_check(): */
 	int error; /* 0, or why it can't be: the rest of a sentence in `why` */
-	int clash; /* -EBUSY: index of the earlier use that excludes this one; else -1 */
+	int clash; /* -EBUSY: index of another use that excludes this one; else -1 */
 	char why[STORAGE_WHY_BYTES];
 };
-/* Opens every source and compares what they are made of; nothing stays open. 0, or -EINVAL when
- * any use has an error or a clash. Thread context; may sleep. */
+/*
+ * Opens every source, unless its owner has it already, and compares what they are made of. Of
+ * two that exclude each other both have the error, or, where the owner of one has it, only the
+ * other. What is opened for an owner that `starts` is kept, together with the verdict: nobody
+ * else is given it, and storage_open() finds all as it was here, until storage_forget(). All
+ * else is closed again. 0; -ENOMEM, and nothing is done. Thread context; may sleep.
+ */
 int storage_check(struct storage_use *uses, unsigned count);
-/* The same of a document that is only looked at: what storage_given_away() goes by stays. */
+/* The same of a document that is only looked at: nothing is kept, and what storage_given_away()
+ * goes by stays. */
 int storage_try(struct storage_use *uses, unsigned count);
+/* The start has come to an end, or will not be: what was kept for it and not used is closed.
+ * Thread context; may sleep. */
+void storage_forget(const char *owner);
 
 #endif

@@ -1,12 +1,12 @@
 /*
  * A document's sources, opened all at once to see that they are there and that none is written
- * from two sides; and what it lets guests write. Nothing is claimed: that is storage.c's.
+ * from two sides; and what it lets guests write. What is opened for starts to come is kept:
+ * storage_claims.c has it.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernel/io/extents.h"
 #include "kernel/io/storage.h"
 #include "kernel/io/storage_internal.h"
 #include "kernel/lib/lock.h"
@@ -20,51 +20,74 @@ static struct mutex checking = MUTEX(checking, "document check");
 static struct spinlock given_lock = SPINLOCK("given away");
 static struct extents given; /* guarded by given_lock */
 
+/* What a use comes to, with a reference. */
 struct opened {
-	struct blkdev *dev;
-	struct extents extents;
+	struct claim *claim; /* NULL: it can't be opened, or need not */
+	bool had;	     /* by its owner, now */
+	bool fresh;	     /* opened here, and not listed */
 };
 
-static bool searches(const struct storage_use *use)
+struct check {
+	struct storage_use *uses;
+	struct opened *opened;
+	unsigned count;
+	bool lasting;
+};
+
+static const struct storage_scheme *kind(const struct storage_use *use)
 {
-	const struct storage_scheme *scheme;
 	const char *text;
 	char why[STORAGE_WHY_BYTES];
 
-	scheme = storage_find_scheme(use->source, &text, why);
-	return scheme && scheme->searches;
+	return storage_find_scheme(use->source, &text, why);
 }
 
-static void check_one(struct storage_use *uses, struct opened *opened, unsigned count,
-		      unsigned index)
-{
-	struct storage_use *use = &uses[index];
-	struct extent where;
-	char size[SIZE_TEXT_BYTES];
+/* ---- opening ------------------------------------------------------------------------------
+ */
 
-	use->error = storage_open_source(use->source, use->read_only, &opened[index].dev,
-					 &opened[index].extents, use->why);
-	for (unsigned i = 0; !use->error && i < count; i++) {
-		if (i == index || !opened[i].dev || (use->read_only && uses[i].read_only))
-			continue;
-		if (!extents_overlap(&opened[index].extents, &opened[i].extents, &where))
-			continue;
-		snprintf(
-			use->why, sizeof(use->why),
-			"shares %s of %s with '%.64s'; give it to one guest, or to all of them "
-			"with 'read_only: true'",
-			size_text(where.bytes, size), where.disk->name, uses[i].source);
-		use->error = -EBUSY;
-		use->clash = (int)i;
+static int open_fresh(struct storage_use *use, struct opened *opened)
+{
+	struct claim *claim = claim_new(use->source, use->read_only, use->owner, use->why);
+	int error = -ENOMEM;
+
+	if (claim)
+		error = storage_open_source(use->source, use->read_only, &claim->dev,
+					    &claim->extents, use->why);
+	if (error) {
+		claim_put(claim);
+		return error;
 	}
+	opened->claim = claim;
+	opened->fresh = true;
+	return 0;
 }
 
-static void check_kinds(struct storage_use *uses, struct opened *opened, unsigned count,
-			bool searching)
+/* What the owner has serves as well, but not for its next start. */
+static void open_use(const struct check *check, unsigned index)
 {
-	for (unsigned i = 0; i < count; i++)
-		if (searches(&uses[i]) == searching)
-			check_one(uses, opened, count, i);
+	struct storage_use *use = &check->uses[index];
+	struct opened *opened = &check->opened[index];
+	struct claim *has = claim_find(use->owner, use->source, use->read_only, false);
+
+	opened->had = has != NULL;
+	if (!has || (use->starts && check->lasting)) {
+		claim_put(has);
+		has = claim_find(use->owner, use->source, use->read_only, true);
+	}
+	opened->claim = has;
+	if (!has)
+		use->error = open_fresh(use, opened);
+}
+
+static void open_kinds(const struct check *check, bool searching)
+{
+	for (unsigned i = 0; i < check->count; i++) {
+		const struct storage_scheme *scheme = kind(&check->uses[i]);
+
+		if ((scheme && scheme->searches) != searching || (scheme && scheme->makes))
+			continue;
+		open_use(check, i);
+	}
 }
 
 /* That what searches begins, or has ended. */
@@ -76,6 +99,9 @@ static void tell_kinds(bool begin)
 		if (scheme->begin_check)
 			(begin ? scheme->begin_check : scheme->end_check)();
 }
+
+/* ---- what guests may write ----------------------------------------------------------------
+ */
 
 /* Returns what was there before. */
 static struct extents set_given(struct extents now)
@@ -90,18 +116,19 @@ static struct extents set_given(struct extents now)
 }
 
 /* Notes what the uses that are open so far let guests write; returns what was noted before. */
-static struct extents give_away(struct storage_use *uses, const struct opened *opened,
-				unsigned count)
+static struct extents give_away(const struct check *check)
 {
 	struct extents now = {0};
 
-	for (unsigned i = 0; i < count; i++) {
-		if (!opened[i].dev || uses[i].read_only || uses[i].error)
+	for (unsigned i = 0; i < check->count; i++) {
+		struct storage_use *use = &check->uses[i];
+		const struct claim *claim = check->opened[i].claim;
+
+		if (!claim || use->read_only)
 			continue;
-		uses[i].error = extents_add(&now, opened[i].dev, 0, opened[i].dev->bytes);
-		if (uses[i].error)
-			snprintf(uses[i].why, sizeof(uses[i].why),
-				 "needs more memory than there is");
+		use->error = extents_add(&now, claim->dev, 0, claim->dev->bytes);
+		if (use->error)
+			snprintf(use->why, sizeof(use->why), "needs more memory than there is");
 	}
 	return set_given(now);
 }
@@ -121,50 +148,109 @@ bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes)
 	return away;
 }
 
-static int check(struct storage_use *uses, unsigned count, bool lasting)
-{
-	struct opened *opened = calloc(count ? count : 1, sizeof(*opened));
-	struct extents before;
-	int result = 0;
+/* ---- what excludes what -------------------------------------------------------------------
+ */
 
-	for (unsigned i = 0; i < count; i++) {
-		uses[i].error = opened ? 0 : -ENOMEM;
-		uses[i].clash = -1;
-		snprintf(uses[i].why, sizeof(uses[i].why), "%s",
-			 opened ? "" : "needs more memory than there is");
-	}
-	if (opened) {
-		check_kinds(uses, opened, count, false);
-		before = give_away(uses, opened, count);
-		tell_kinds(true);
-		check_kinds(uses, opened, count, true);
-		tell_kinds(false);
-		if (!lasting)
-			before = set_given(before);
-		extents_free(&before);
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (uses[i].error)
-			result = -EINVAL;
+static void contest(const struct check *check, unsigned index, unsigned rival,
+		    const struct extent *where)
+{
+	struct storage_use *use = &check->uses[index];
+	const struct storage_use *other = &check->uses[rival];
+	char size[SIZE_TEXT_BYTES];
+
+	if (use->error)
+		return;
+	use->error = -EBUSY;
+	use->clash = (int)rival;
+	snprintf(use->why, sizeof(use->why),
+		 "shares %s of %s with '%.64s' of guest '%.31s'; give it to one guest, or to "
+		 "all of them with 'read_only: true'",
+		 size_text(where->bytes, size), where->disk->name, other->source, other->owner);
+}
+
+/* Whoever has it keeps it; of two that do not, neither starts. */
+static void compare(const struct check *check, unsigned a, unsigned b)
+{
+	const struct opened *one = &check->opened[a], *two = &check->opened[b];
+	struct extent where;
+
+	if (!one->claim || !two->claim || (one->had && two->had))
+		return;
+	if (check->uses[a].read_only && check->uses[b].read_only)
+		return;
+	if (!extents_overlap(&one->claim->extents, &two->claim->extents, &where))
+		return;
+	if (!one->had)
+		contest(check, a, b, &where);
+	if (!two->had)
+		contest(check, b, a, &where);
+}
+
+static void compare_all(const struct check *check)
+{
+	for (unsigned b = 1; b < check->count; b++)
+		for (unsigned a = 0; a < b; a++)
+			compare(check, a, b);
+}
+
+/* ---- the whole ----------------------------------------------------------------------------
+ */
+
+/* Lists what was opened for a start, with the verdict. */
+static void keep(const struct check *check, unsigned index)
+{
+	struct storage_use *use = &check->uses[index];
+	struct opened *opened = &check->opened[index];
+
+	if (!opened->claim || !use->starts || !check->lasting)
+		return;
+	claim_contest(opened->claim, use->error ? use->why : "");
+	if (opened->fresh && claim_keep(opened->claim, use->why))
+		use->error = -E2BIG;
+}
+
+static void run(const struct check *check)
+{
+	struct extents before;
+
+	open_kinds(check, false);
+	before = give_away(check);
+	tell_kinds(true);
+	open_kinds(check, true);
+	tell_kinds(false);
+	if (!check->lasting)
+		before = set_given(before);
+	extents_free(&before);
+	compare_all(check);
 	/* All stay open until here: an address that is given back may be another volume's next.
 	 */
-	for (unsigned i = 0; opened && i < count; i++) {
-		if (opened[i].dev)
-			storage_close_device(opened[i].dev);
-		extents_free(&opened[i].extents);
-	}
-	free(opened);
-	return result;
+	for (unsigned i = 0; i < check->count; i++)
+		keep(check, i);
+	for (unsigned i = 0; i < check->count; i++)
+		claim_put(check->opened[i].claim);
 }
 
 static int check_alone(struct storage_use *uses, unsigned count, bool lasting)
 {
-	int result;
+	struct check check = {
+		.uses = uses,
+		.opened = calloc(count ? count : 1, sizeof(*check.opened)),
+		.count = count,
+		.lasting = lasting,
+	};
 
+	if (!check.opened)
+		return -ENOMEM;
+	for (unsigned i = 0; i < count; i++) {
+		uses[i].error = 0;
+		uses[i].clash = -1;
+		uses[i].why[0] = '\0';
+	}
 	mutex_lock(&checking);
-	result = check(uses, count, lasting);
+	run(&check);
 	mutex_unlock(&checking);
-	return result;
+	free(check.opened);
+	return 0;
 }
 
 int storage_check(struct storage_use *uses, unsigned count)

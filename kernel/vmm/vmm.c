@@ -46,3 +46,13 @@ int vmm_init_this_cpu(void)
 	fpu_enable();
 	return vmm_backend->cpu_enable(cpu_this());
 }
+
+struct cpumask vmm_cpus(void)
+{
+	struct cpumask mask = {0};
+
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i]->backend)
+			cpumask_set(&mask, i);
+	return mask;
+}

@@ -39,7 +39,8 @@ static inline void count_drop(struct drops *drops, enum network_drop drop)
 
 struct network {
 	struct network_config config;
-	struct uplink *uplink; /* NULL: isolated */
+	struct uplink *uplink;	       /* NULL: isolated */
+	char lacks[NETWORK_WHY_BYTES]; /* why it is, with an uplink in its configuration */
 	uint16_t mtu;
 	_Atomic uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* the uplink's */
 	_Atomic uint64_t segments; /* made of what came from the uplink */

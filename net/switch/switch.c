@@ -34,23 +34,36 @@ static struct network *find(const char *name)
 
 /* ---- networks -------------------------------------------------------------------------- */
 
+static int find_uplink(const struct network_config *config, struct uplink **uplink,
+		       char why[NETWORK_WHY_BYTES])
+{
+	int err = uplink_find(config->uplink, uplink, why);
+
+	if (err || !uplink_has_vlan(*uplink, config->vlan))
+		return err;
+	snprintf(why, NETWORK_WHY_BYTES, "can't have VLAN %u of %s, which is another network's",
+		 config->vlan, (*uplink)->nic->name);
+	return -EBUSY;
+}
+
+/* A NIC that this machine lacks is no reason for guests not to start. 0 or -ENOMEM. */
 static int plug_uplink(struct network *network, char why[NETWORK_WHY_BYTES])
 {
+	struct uplink *uplink;
 	int err;
 
 	network->mtu = MTU_ISOLATED;
 	if (!network->config.uplink[0])
 		return 0;
-	err = uplink_find(network->config.uplink, &network->uplink, why);
-	if (err)
+	err = find_uplink(&network->config, &uplink, why);
+	if (err == -ENOMEM)
 		return err;
-	if (uplink_has_vlan(network->uplink, network->config.vlan)) {
-		snprintf(why, NETWORK_WHY_BYTES,
-			 "can't have VLAN %u of %s, which is another network's",
-			 network->config.vlan, network->uplink->nic->name);
-		return -EBUSY;
+	if (err) {
+		snprintf(network->lacks, sizeof network->lacks, "%s", why);
+		return 0;
 	}
-	network->mtu = network->uplink->nic->mtu;
+	network->uplink = uplink;
+	network->mtu = uplink->nic->mtu;
 	return 0;
 }
 
@@ -265,6 +278,7 @@ static void visit_network(struct network *network, const struct network_visitor 
 	struct network_info info = {
 		.name = network->config.name,
 		.uplink = nic ? nic->name : NULL,
+		.lacks = network->lacks,
 		.vlan = network->config.vlan,
 		.mtu = network->mtu,
 		.link_up = nic && nic->link_up,

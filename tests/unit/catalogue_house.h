@@ -40,6 +40,8 @@ static bool fail_on;			    /* and all after it */
 static unsigned stop_takes;		    /* polls, until one has stopped */
 static bool cancel;
 static const char *missing_disk;
+static bool clash;		/* the first two disks are one */
+static const char *missing_nic; /* for networks */
 static char logged[256];
 
 static int fails(int error)
@@ -186,10 +188,13 @@ static unsigned network_at(const char *name)
 int network_create(const struct network_config *config, char why[NETWORK_WHY_BYTES])
 {
 	assert_int_equal(network_at(config->name), network_count);
-	if (fails(-ENODEV)) {
-		snprintf(why, NETWORK_WHY_BYTES, "has no NIC");
-		return -ENODEV;
+	if (fails(-ENOMEM)) {
+		snprintf(why, NETWORK_WHY_BYTES, "finds no room in memory");
+		return -ENOMEM;
 	}
+	why[0] = '\0';
+	if (missing_nic && strcmp(config->uplink, missing_nic) == 0)
+		snprintf(why, NETWORK_WHY_BYTES, "has no NIC");
 	networks[network_count] = (struct config_network){.vlan = config->vlan};
 	strcpy(networks[network_count].name, config->name);
 	strcpy(networks[network_count++].uplink, config->uplink);
@@ -213,24 +218,46 @@ int network_remove(const char *name, char why[NETWORK_WHY_BYTES])
 
 int storage_try(struct storage_use *uses, unsigned count)
 {
-	int err = 0;
-
 	for (unsigned i = 0; i < count; i++) {
 		uses[i].error =
 			missing_disk && !strcmp(uses[i].source, missing_disk) ? -ENOENT : 0;
 		uses[i].clash = -1;
 		strcpy(uses[i].why, "names no volume; this machine has none");
-		err = uses[i].error ? -EINVAL : err;
+		if (clash && i < 2) {
+			uses[i].error = -EBUSY;
+			uses[i].clash = 1 - (int)i;
+			strcpy(uses[i].why, "shares 1 MiB");
+		}
 	}
-	return err;
+	return 0;
 }
 
-static unsigned given_away; /* sources */
+static unsigned given_away;    /* sources */
+static char kept_for[64];      /* owners whose sources are kept for a start */
+static unsigned tried_waiting; /* times that waiting guests were told to try */
 
 int storage_check(struct storage_use *uses, unsigned count)
 {
 	given_away = count;
+	for (unsigned i = 0; i < count; i++) {
+		if (uses[i].starts && !strstr(kept_for, uses[i].owner))
+			strcat(kept_for, uses[i].owner);
+	}
 	return storage_try(uses, count);
+}
+
+/* Names of one letter. */
+void storage_forget(const char *owner)
+{
+	char *at = strstr(kept_for, owner);
+
+	if (at)
+		memmove(at, at + 1, strlen(at));
+}
+
+void guests_try_waiting(void)
+{
+	tried_waiting++;
 }
 
 uint64_t event_post(enum event_kind kind, const char *subject, const char *fmt, ...)
@@ -359,7 +386,9 @@ static int fresh(void **state)
 	memset(guests, 0, sizeof(guests));
 	network_count = fail_operation = stop_takes = 0;
 	cancel = fail_on = false;
-	missing_disk = NULL;
+	missing_disk = missing_nic = NULL;
+	clash = false;
+	kept_for[0] = '\0';
 	random_state = 7;
 	if (!ready && catalogue_init(&random_machine, &host))
 		return -1;

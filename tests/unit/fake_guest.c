@@ -292,6 +292,11 @@ __attribute__((weak)) int devices_set_memory(const struct devices *devices, uint
 	return bytes == MIB ? 0 : -1;
 }
 
+__attribute__((weak)) void storage_forget(const char *owner)
+{
+	(void)owner;
+}
+
 __attribute__((weak)) void storage_owner_removed(const char *owner)
 {
 	(void)owner;

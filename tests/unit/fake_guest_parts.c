@@ -20,6 +20,7 @@
 #include "kernel/io/network.h"
 #include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vmm.h"
 #include "tests/unit/fake_guest.h"
 
 uint64_t fake_parts_memory_free = FAKE_PARTS_MEMORY;
@@ -145,6 +146,11 @@ void vm_destroy(struct vm *vm)
 		if (vms[i] == vm)
 			vms[i] = NULL;
 	fake_guest_vm_free(vm);
+}
+
+struct cpumask vmm_cpus(void)
+{
+	return (struct cpumask){{1}};
 }
 
 uint64_t guest_frames_free_bytes(void)

@@ -54,16 +54,95 @@ static void what_does_not_fit_is_refused_before_anything_happens(void **state)
 		"next.yaml:2:73: guest 'b': nics[0].network: there is no network 'lan'; add "
 		"'{name: lan}' to networks");
 	assert_int_equal(operations, 0);
-	missing_disk = "lvm:v/gone";
-	assert_int_equal(set_text("guests:\n" GUEST("b", ", disks: [{source: 'lvm:v/gone'}]")),
-			 -EINVAL);
-	demand_line("next.yaml:2:73: guest 'b': disks[0].source 'lvm:v/gone' names no volume; "
-		    "this machine has none");
-	assert_int_equal(operations, 0);
 	assert_int_equal(running(), 1);
 }
 
-static void networks_are_refused_with_their_place(void **state)
+/* A guest is there that lacks something, and all others are; those that wait are told to try
+ * after each change. What the guests that start need is kept open for them. */
+static void what_is_absent_leaves_its_guest_out(void **state)
+{
+	unsigned told = tried_waiting;
+
+	(void)state;
+	missing_disk = "lvm:v/gone";
+	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'disk:x'}]")
+					  GUEST("b", ", disks: [{source: 'lvm:v/gone'}]")
+						  GUEST("c", ", autostart: false, disks: "
+							     "[{source: 'disk:y'}]")),
+			 0);
+	demand_line("next.yaml:3:73: guest 'b': disks[0].source 'lvm:v/gone' names no volume; "
+		    "this machine has none");
+	assert_int_equal(report.wrong, 0);
+	assert_int_equal(report.lacking, 2);
+	assert_string_equal(kept_for, "ab");
+	assert_int_equal(tried_waiting, told + 1);
+	/* One that does not run is changed all the same. */
+	guests[0].runs = false;
+	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'lvm:v/gone'}]")),
+			 0);
+	assert_int_equal(report.lacking, 1);
+}
+
+/* One that runs is not stopped for a configuration in which it could not start again; others
+ * are no reason. */
+static void one_that_runs_is_not_stopped_for_what_is_absent(void **state)
+{
+	char line[CONFIG_LINE_MAX];
+
+	(void)state;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
+	kept_for[0] = '\0';
+	missing_disk = "lvm:v/gone";
+	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'lvm:v/gone'}]")
+					  GUEST("c", "")),
+			 -EINVAL);
+	assert_int_equal(operations, 0);
+	assert_int_equal(report.count, 2);
+	config_report_line(&report, 0, line);
+	assert_string_equal(line,
+			    "next.yaml:2:12: guest 'a' runs, and could not start again "
+			    "with this: nothing is changed; mend that first, or `stop a`");
+	assert_string_equal(kept_for, "");
+	assert_int_equal(running(), 2);
+	assert_int_equal(set_text("guests:\n" GUEST("a", "")
+					  GUEST("c", ", disks: [{source: 'lvm:v/gone'}]")),
+			 0);
+}
+
+static void both_of_a_clash_are_named(void **state)
+{
+	char line[CONFIG_LINE_MAX];
+
+	(void)state;
+	clash = true;
+	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'disk:x'}]")
+					  GUEST("b", ", disks: [{source: 'part:y'}]")),
+			 0);
+	assert_int_equal(report.count, 2);
+	assert_int_equal(report.lacking, 3);
+	config_report_line(&report, 0, line);
+	assert_string_equal(line,
+			    "next.yaml:2:73: guest 'a': disks[0] and disks[0] of guest 'b' "
+			    "on line 3 exclude each other: 'disk:x' shares 1 MiB");
+	config_report_line(&report, 1, line);
+	assert_string_equal(line,
+			    "next.yaml:3:73: guest 'b': disks[0] and disks[0] of guest 'a' "
+			    "on line 2 exclude each other: 'part:y' shares 1 MiB");
+}
+
+/* The network is there, and says so. */
+static void a_network_may_lack_its_nic(void **state)
+{
+	(void)state;
+	missing_nic = "nic7";
+	assert_int_equal(
+		set_text("guests: []\nnetworks: [{name: n}, {name: o, uplink: nic7}]\n"), 0);
+	demand_line("next.yaml:2:41: network 'o' has no NIC; its guests reach each other only");
+	assert_int_equal(report.lacking, 0);
+	assert_int_equal(network_count, 2);
+}
+
+static void networks_that_cannot_be_made(void **state)
 {
 	(void)state;
 	assert_int_equal(set_text("guests: []\nnetworks: [{name: l}, {name: m, uplink: nic0}]"),
@@ -72,9 +151,9 @@ static void networks_are_refused_with_their_place(void **state)
 	assert_int_equal(
 		set_text("guests: []\nnetworks: [{name: n}, {name: o, uplink: nic1}, {name: l},"
 			 " {name: m, uplink: nic0}]\n"),
-		-ENODEV);
-	demand_line("next.yaml:2:41: network 'o' has no NIC");
-	assert_string_equal(change.why, "network 'o' has no NIC");
+		-ENOMEM);
+	assert_int_equal(report.count, 0);
+	assert_string_equal(change.why, "network 'o' finds no room in memory");
 	assert_int_equal(network_count, 2);
 }
 
@@ -221,7 +300,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, end)
 	const struct CMUnitTest tests[] = {
 		TEST(what_does_not_fit_is_refused_before_anything_happens),
-		TEST(networks_are_refused_with_their_place),
+		TEST(what_is_absent_leaves_its_guest_out),
+		TEST(one_that_runs_is_not_stopped_for_what_is_absent),
+		TEST(both_of_a_clash_are_named),
+		TEST(a_network_may_lack_its_nic),
+		TEST(networks_that_cannot_be_made),
 		TEST(one_that_does_not_stop_can_be_waited_for_no_longer),
 		TEST(disks_are_given_by_what_there_is),
 		TEST(what_cannot_be_undone_is_told),

@@ -221,6 +221,12 @@ static void long_names_of_documents_keep_their_end(void **state)
 	assert_int_equal(strcspn(line, ":"), CONFIG_NAME_MAX - 1);
 }
 
+#define GUEST_OF(name, file) \
+	"  - {name: " name ", memory: 64 MiB, boot: {kernel: 'esp:/samples/" file "'}}\n"
+#define GUEST_WITH(name, more)                                                               \
+	"  - {name: " name ", memory: 64 MiB, boot: {kernel: 'esp:/samples/vmlinuz'}, " more \
+	"}\n"
+
 static void memory_may_be_used_to_the_last_step(void **state)
 {
 	struct config *config = parse_limits("2048 MiB", 1, 6);
@@ -231,6 +237,46 @@ static void memory_may_be_used_to_the_last_step(void **state)
 	machine.memory_bytes -= 1;
 	assert_int_equal(config_check(config, &machine, &report), -EINVAL);
 	config_free(config);
+}
+
+/* What one guest names and the machine lacks is that guest's alone; the host's is the
+ * document's.
+ */
+static void what_a_machine_lacks_is_told_apart(void **state)
+{
+	static const struct {
+		const char *guests;
+		int error;
+		uint64_t lacking;
+		uint32_t count;
+	} cases[] = {
+		{"guests:\n" GUEST_WITH("a", "cpus: {pin: [3]}")
+			 GUEST_WITH("b", "autostart: false"),
+		 0, 0, 0},
+		{"guests:\n" GUEST_WITH("a", "cpus: {pin: [4]}")
+			 GUEST_WITH("b", "autostart: false"),
+		 0, 1, 1},
+		{"guests:\n" GUEST_WITH("a", "autostart: false")
+			 GUEST_WITH("b", "cpus: {allowed: [2, 4]}, on_crash: stop"),
+		 0, 2, 1},
+		{"guests:\n" GUEST_OF("a", "nothing") GUEST_OF("b", "empty")
+			 GUEST_OF("c", "huge.img"),
+		 0, 7, 3},
+		{"host: {housekeeping: [4]}\nguests:\n" GUEST_OF("a", "nothing"), -EINVAL, 1,
+		 2},
+		{"guests:\n" GUEST_OF("a", "nothing") GUEST_OF("a", "vmlinuz"), -EINVAL, 1, 2},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct config *config = parse(cases[i].guests);
+
+		assert_int_equal(config_check(config, &test_machine, &report), cases[i].error);
+		assert_int_equal(report.lacking, cases[i].lacking);
+		assert_int_equal(report.count, cases[i].count);
+		assert_int_equal(!!report.wrong, cases[i].error != 0);
+		config_free(config);
+	}
 }
 
 static void sets_of_cpus_in_words(void **state)
@@ -299,6 +345,7 @@ int main(void)
 		cmocka_unit_test(bad_bytes_have_a_place),
 		cmocka_unit_test(long_names_of_documents_keep_their_end),
 		cmocka_unit_test(memory_may_be_used_to_the_last_step),
+		cmocka_unit_test(what_a_machine_lacks_is_told_apart),
 		cmocka_unit_test(sets_of_cpus_in_words),
 		cmocka_unit_test(a_byte_order_mark_is_no_content),
 	};

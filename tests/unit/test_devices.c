@@ -1,6 +1,7 @@
 /* What a guest's configuration plugs in: made whole or not at all, whichever part fails. The
  * devices themselves are fakes: that each comes apart by itself is its own test's business. */
-/* links: guests/launch/devices.c guests/views/view.c guests/boot/boot.c */
+/* links: guests/launch/devices.c guests/launch/sources.c */
+/* links: guests/views/view.c guests/boot/boot.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #include "guests/devices/virtio/net.h"
 #include "guests/devices/virtio/rng.h"
 #include "guests/launch/devices.h"
+#include "guests/launch/sources.h"
 #include "guests/views/guest.h"
 #include "kernel/io/network.h"
 #include "kernel/io/storage.h"
@@ -73,7 +75,9 @@ void thread_yield(void)
 }
 
 static struct blkdev disk = {.bytes = 4096};
+static struct blkdev *const disks[CONFIG_DISKS_MAX] = {&disk, &disk};
 static _Atomic bool given_up;
+static int open_error;
 static unsigned opened, give_up_at; /* as that disk opens, from 1; 0: never */
 
 int storage_open(const char *source, unsigned how, const char *owner, struct blkdev **dev,
@@ -82,8 +86,10 @@ int storage_open(const char *source, unsigned how, const char *owner, struct blk
 	(void)source, (void)how;
 	assert_string_equal(owner, "guest");
 	snprintf(why, STORAGE_WHY_BYTES, "is not there");
-	if (refuses())
-		return -ENODEV;
+	if (refuses()) {
+		*dev = NULL;
+		return open_error;
+	}
 	sources++;
 	given_up = give_up_at && ++opened == give_up_at;
 	*dev = &disk;
@@ -231,8 +237,9 @@ static int setup(void **state)
 
 static void test_everything_may_fail(void **state)
 {
-	/* Itself; an open and a device for each of four; random bytes, balloon and console. */
-	static const int asked = 1 + 2 * 4 + 3;
+	/* Itself; two disks; a port and a device for each NIC; random bytes, balloon, console.
+	 */
+	static const int asked = 1 + 2 + 2 * 2 + 3;
 	static struct board board;
 	struct devices *devices = NULL;
 	char why[BOOT_WHY_BYTES];
@@ -243,7 +250,7 @@ static void test_everything_may_fail(void **state)
 
 		left = n;
 		why[0] = '\0';
-		err = devices_create(&config, &board, NULL, NULL, &given_up, &devices, why);
+		err = devices_create(&config, disks, &board, NULL, NULL, &devices, why);
 		if (n == asked) {
 			assert_int_equal(err, 0);
 			break;
@@ -252,7 +259,6 @@ static void test_everything_may_fail(void **state)
 		assert_null(devices);
 		assert_int_equal(things | sources | ports, 0);
 	}
-	assert_int_equal(sources, 2);
 	assert_int_equal(ports, 2);
 	devices_destroy(devices);
 	assert_int_equal(things | sources | ports, 0);
@@ -266,12 +272,8 @@ static void test_refusals_name_the_place(void **state)
 	char why[BOOT_WHY_BYTES];
 
 	(void)state;
-	left = 1;
-	assert_int_equal(devices_create(&config, &board, NULL, NULL, &given_up, &devices, why),
-			 -ENODEV);
-	assert_string_equal(why, "disks[0].source 'ram:8 MiB' is not there");
-	left = 5;
-	assert_int_equal(devices_create(&config, &board, NULL, NULL, &given_up, &devices, why),
+	left = 3;
+	assert_int_equal(devices_create(&config, disks, &board, NULL, NULL, &devices, why),
 			 -ENOENT);
 	assert_string_equal(why, "nics[0] is not there");
 }
@@ -286,8 +288,7 @@ static void test_information(void **state)
 	(void)state;
 	left = -1;
 	config.console = CONFIG_CONSOLE_SERIAL;
-	assert_int_equal(devices_create(&config, &board, NULL, NULL, &given_up, &devices, why),
-			 0);
+	assert_int_equal(devices_create(&config, disks, &board, NULL, NULL, &devices, why), 0);
 	devices_get_view(devices, &info);
 	assert_int_equal(info.disk_count, 2);
 	assert_int_equal(info.disks[1].bytes, 4096);
@@ -304,22 +305,57 @@ static void test_information(void **state)
 	devices_destroy(devices);
 }
 
+/* ---- what is behind disks ------------------------------------------------------------------
+ */
+
+/* All are opened, or none. What is not there is told from what others have. */
+static void test_sources_may_fail(void **state)
+{
+	static const struct {
+		int error, becomes;
+	} errors[] = {{-ENOENT, -ENODEV}, {-EINVAL, -ENODEV}, {-EROFS, -ENODEV},
+		      {-EIO, -ENODEV},	  {-EBUSY, -EBUSY},   {-ENOMEM, -ENOMEM}};
+	struct sources all;
+	char why[BOOT_WHY_BYTES];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(errors); i++) {
+		open_error = errors[i].error;
+		for (left = 0; left < 2;) {
+			int n = left;
+
+			assert_int_equal(sources_open(&config, &given_up, &all, why),
+					 errors[i].becomes);
+			if (n == 0)
+				assert_string_equal(why,
+						    "disks[0].source 'ram:8 MiB' is not there");
+			assert_int_equal(sources, 0);
+			assert_null(all.devs[0]);
+			left = n + 1;
+		}
+	}
+	left = -1;
+	assert_int_equal(sources_open(&config, &given_up, &all, why), 0);
+	assert_ptr_equal(all.devs[1], &disk);
+	assert_int_equal(sources, 2);
+	sources_close(&all);
+	sources_close(&all);
+	assert_int_equal(sources, 0);
+}
+
 /* Given up while a disk opens, which may take long: the next is not opened any more. */
 static void test_given_up(void **state)
 {
-	static struct board board;
-	struct devices *devices;
+	struct sources all;
 	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	left = -1;
 	for (give_up_at = 1; give_up_at <= 2; give_up_at++) {
 		opened = 0;
-		assert_int_equal(
-			devices_create(&config, &board, NULL, NULL, &given_up, &devices, why),
-			-ECANCELED);
+		assert_int_equal(sources_open(&config, &given_up, &all, why), -ECANCELED);
 		assert_int_equal(opened, give_up_at);
-		assert_int_equal(things | sources | ports, 0);
+		assert_int_equal(sources, 0);
 	}
 	give_up_at = 0;
 	given_up = false;
@@ -333,6 +369,7 @@ int main(void)
 		TEST(test_everything_may_fail),
 		TEST(test_refusals_name_the_place),
 		TEST(test_information),
+		TEST(test_sources_may_fail),
 		TEST(test_given_up),
 	};
 

@@ -256,6 +256,50 @@ static void a_launch_that_fails(void **state)
 	assert_int_equal(fake_guest_info(g)->disk_count, 1);
 }
 
+/* What this machine lacks a guest waits for: it is tried again when that may have come, by an
+ * operator's word too, and no more when it is told to stop. */
+static void what_is_absent_is_waited_for(void **state)
+{
+	static const struct guest_config config = {.autostart = true};
+	struct event events[2];
+	struct guest *g;
+
+	(void)state;
+	launch_error = -ENODEV;
+	g = add("waits", &config);
+	assert_int_equal(fake_guest_state(g), GUEST_WAITING);
+	assert_string_equal(fake_guest_info(g)->reason, "there is no such file");
+	assert_non_null(strstr(fake_guest_log, "or by `start waits`"));
+	assert_true(guest_at_rest(g));
+	event_read(event_post(EVENT_GUEST_CHANGED, "end", "of what counts") - 1, events, 2);
+	assert_int_equal(events[0].kind, EVENT_GUEST_WAITING);
+	guests_try_waiting();
+	fake_guest_run();
+	assert_int_equal(fake_guest_state(g), GUEST_WAITING);
+	assert_int_equal(fake_guest_info(g)->starts, 0);
+	launch_error = 0;
+	fake_guest_run();
+	assert_int_equal(fake_guest_state(g), GUEST_WAITING); /* nobody said so */
+	guests_try_waiting();
+	fake_guest_run();
+	assert_int_equal(fake_guest_state(g), GUEST_RUNNING);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	fake_guest_run();
+
+	launch_error = -ENODEV;
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(fake_guest_state(g), GUEST_WAITING);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	assert_int_equal(fake_guest_state(g), GUEST_STOPPED);
+	assert_string_equal(fake_guest_info(g)->reason, "told by the operator to wait no more");
+	launch_error = 0;
+	guests_try_waiting();
+	fake_guest_run();
+	assert_int_equal(fake_guest_state(g), GUEST_STOPPED);
+	assert_int_equal(launches, 0);
+}
+
 /* Each kind of end has its own policy. */
 static void policies(void **state)
 {
@@ -486,6 +530,7 @@ int main(void)
 		TEST(a_vcpu_is_shown),
 		TEST(the_last_word_counts),
 		TEST(a_launch_that_fails),
+		TEST(what_is_absent_is_waited_for),
 		TEST(policies),
 		TEST(crashes_are_told_apart),
 		TEST(restarts_are_never_in_a_row),

@@ -19,8 +19,10 @@
 enum kind {
 	REST,
 	FAILED,
+	WAITING,
 	REST_DUE,
 	STARTING,
+	STARTING_ANEW, /* something appeared meanwhile */
 	RUNNING,
 	ENDING,	   /* running, but told to stop */
 	RESETTING, /* the same, to start again */
@@ -36,8 +38,10 @@ enum kind {
 static const struct life lives[KINDS] = {
 	[REST] = {.state = GUEST_STOPPED},
 	[FAILED] = {.state = GUEST_FAILED},
+	[WAITING] = {.state = GUEST_WAITING},
 	[REST_DUE] = {.state = GUEST_STOPPED, .due = true},
 	[STARTING] = {.state = GUEST_STARTING},
+	[STARTING_ANEW] = {.state = GUEST_STARTING, .anew = true},
 	[RUNNING] = {.state = GUEST_RUNNING},
 	[ENDING] = {.state = GUEST_RUNNING, .ending = true},
 	[RESETTING] = {.state = GUEST_RUNNING, .ending = true, .wish = LIFE_WISH_RESET},
@@ -77,7 +81,7 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_SHUTDOWN] = REFUSED(REST, -EINVAL),
 				[LIFE_STOP] = REFUSED(REST, -EINVAL),
 				[LIFE_RESET] = REFUSED(REST, -EINVAL),
-				[LIFE_PREPARED... LIFE_DUE] = SAME(REST),
+				[LIFE_PREPARED... LIFE_APPEARED] = SAME(REST),
 			},
 		[FAILED] =
 			{
@@ -85,7 +89,16 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_SHUTDOWN] = REFUSED(FAILED, -EINVAL),
 				[LIFE_STOP] = REFUSED(FAILED, -EINVAL),
 				[LIFE_RESET] = REFUSED(FAILED, -EINVAL),
-				[LIFE_PREPARED... LIFE_DUE] = SAME(FAILED),
+				[LIFE_PREPARED... LIFE_APPEARED] = SAME(FAILED),
+			},
+		[WAITING] =
+			{
+				[LIFE_START] = NEXT(STARTING, PREPARE),
+				[LIFE_SHUTDOWN] = REFUSED(WAITING, -EINVAL),
+				[LIFE_STOP] = NEXT(REST, CALL_OFF),
+				[LIFE_RESET] = REFUSED(WAITING, -EINVAL),
+				[LIFE_PREPARED... LIFE_DUE] = SAME(WAITING),
+				[LIFE_APPEARED] = NEXT(STARTING, PREPARE),
 			},
 		[REST_DUE] =
 			{
@@ -95,6 +108,7 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_RESET] = REFUSED(REST_DUE, -EINVAL),
 				[LIFE_PREPARED... LIFE_RELEASED] = SAME(REST_DUE),
 				[LIFE_DUE] = NEXT(STARTING, PREPARE),
+				[LIFE_APPEARED] = SAME(REST_DUE),
 			},
 		[STARTING] =
 			{
@@ -104,7 +118,20 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_RESET] = REFUSED(STARTING, -EINVAL),
 				[LIFE_PREPARED] = NEXT(RUNNING, RUN),
 				[LIFE_NOT_PREPARED] = SAME(FAILED),
+				[LIFE_ABSENT] = SAME(WAITING),
 				[LIFE_ENDED... LIFE_DUE] = SAME(STARTING),
+				[LIFE_APPEARED] = SAME(STARTING_ANEW),
+			},
+		[STARTING_ANEW] =
+			{
+				[LIFE_START] = REFUSED(STARTING_ANEW, -EALREADY),
+				[LIFE_SHUTDOWN] = REFUSED(STARTING_ANEW, -EINVAL),
+				[LIFE_STOP] = NEXT(GIVING_UP, GIVE_UP),
+				[LIFE_RESET] = REFUSED(STARTING_ANEW, -EINVAL),
+				[LIFE_PREPARED] = NEXT(RUNNING, RUN),
+				[LIFE_NOT_PREPARED] = SAME(FAILED),
+				[LIFE_ABSENT] = NEXT(STARTING, PREPARE),
+				[LIFE_ENDED... LIFE_APPEARED] = SAME(STARTING_ANEW),
 			},
 		[RUNNING] =
 			{
@@ -112,10 +139,10 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_SHUTDOWN] = NEXT(RUNNING, PRESS_POWER),
 				[LIFE_STOP] = NEXT(ENDING, SWITCH_OFF),
 				[LIFE_RESET] = NEXT(RESETTING, PRESS_RESET),
-				[LIFE_PREPARED... LIFE_NOT_PREPARED] = SAME(RUNNING),
+				[LIFE_PREPARED... LIFE_ABSENT] = SAME(RUNNING),
 				[LIFE_ENDED] = NEXT(RELEASING, RELEASE),
 				[LIFE_CRASHED] = NEXT(RELEASING_CRASHED, RELEASE),
-				[LIFE_RELEASED... LIFE_DUE] = SAME(RUNNING),
+				[LIFE_RELEASED... LIFE_APPEARED] = SAME(RUNNING),
 			},
 		[ENDING] =
 			{
@@ -124,10 +151,10 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_SHUTDOWN] = NEXT(ENDING, PRESS_POWER),
 				[LIFE_STOP] = NEXT(ENDING, SWITCH_OFF),
 				[LIFE_RESET] = NEXT(RESETTING, PRESS_RESET),
-				[LIFE_PREPARED... LIFE_NOT_PREPARED] = SAME(ENDING),
+				[LIFE_PREPARED... LIFE_ABSENT] = SAME(ENDING),
 				[LIFE_ENDED] = NEXT(RELEASING, RELEASE),
 				[LIFE_CRASHED] = NEXT(RELEASING_CRASHED, RELEASE),
-				[LIFE_RELEASED... LIFE_DUE] = SAME(ENDING),
+				[LIFE_RELEASED... LIFE_APPEARED] = SAME(ENDING),
 			},
 		[RESETTING] =
 			{
@@ -135,9 +162,9 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_SHUTDOWN] = NEXT(RESETTING, PRESS_POWER),
 				[LIFE_STOP] = NEXT(ENDING, SWITCH_OFF),
 				[LIFE_RESET] = NEXT(RESETTING, PRESS_RESET),
-				[LIFE_PREPARED... LIFE_NOT_PREPARED] = SAME(RESETTING),
+				[LIFE_PREPARED... LIFE_ABSENT] = SAME(RESETTING),
 				[LIFE_ENDED... LIFE_CRASHED] = NEXT(RELEASING_RESET, RELEASE),
-				[LIFE_RELEASED... LIFE_DUE] = SAME(RESETTING),
+				[LIFE_RELEASED... LIFE_APPEARED] = SAME(RESETTING),
 			},
 		[GIVING_UP] =
 			{
@@ -146,10 +173,10 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_STOP] = REFUSED(GIVING_UP, -EINVAL),
 				[LIFE_RESET] = REFUSED(GIVING_UP, -EINVAL),
 				[LIFE_PREPARED] = NEXT(GIVING_UP, RELEASE),
-				[LIFE_NOT_PREPARED] = SAME(REST),
+				[LIFE_NOT_PREPARED... LIFE_ABSENT] = SAME(REST),
 				[LIFE_ENDED... LIFE_CRASHED] = SAME(GIVING_UP),
 				[LIFE_RELEASED] = SAME(REST),
-				[LIFE_DUE] = SAME(GIVING_UP),
+				[LIFE_DUE... LIFE_APPEARED] = SAME(GIVING_UP),
 			},
 		[GIVING_UP_AGAIN] =
 			{
@@ -158,10 +185,10 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_STOP] = SAME(GIVING_UP),
 				[LIFE_RESET] = REFUSED(GIVING_UP_AGAIN, -EINVAL),
 				[LIFE_PREPARED] = NEXT(GIVING_UP_AGAIN, RELEASE),
-				[LIFE_NOT_PREPARED] = NEXT(STARTING, PREPARE),
+				[LIFE_NOT_PREPARED... LIFE_ABSENT] = NEXT(STARTING, PREPARE),
 				[LIFE_ENDED... LIFE_CRASHED] = SAME(GIVING_UP_AGAIN),
 				[LIFE_RELEASED] = NEXT(STARTING, PREPARE),
-				[LIFE_DUE] = SAME(GIVING_UP_AGAIN),
+				[LIFE_DUE... LIFE_APPEARED] = SAME(GIVING_UP_AGAIN),
 			},
 		[RELEASING] =
 			{
@@ -171,7 +198,7 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_RESET] = REFUSED(RELEASING, -EINVAL),
 				[LIFE_PREPARED... LIFE_CRASHED] = SAME(RELEASING),
 				[LIFE_RELEASED] = NEXT(REST, DECIDE),
-				[LIFE_DUE] = SAME(RELEASING),
+				[LIFE_DUE... LIFE_APPEARED] = SAME(RELEASING),
 			},
 		[RELEASING_CRASHED] =
 			{
@@ -181,7 +208,7 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_RESET] = REFUSED(RELEASING_CRASHED, -EINVAL),
 				[LIFE_PREPARED... LIFE_CRASHED] = SAME(RELEASING_CRASHED),
 				[LIFE_RELEASED] = NEXT(FAILED, DECIDE),
-				[LIFE_DUE] = SAME(RELEASING_CRASHED),
+				[LIFE_DUE... LIFE_APPEARED] = SAME(RELEASING_CRASHED),
 			},
 		[RELEASING_AGAIN] =
 			{
@@ -191,7 +218,7 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_RESET] = REFUSED(RELEASING_AGAIN, -EINVAL),
 				[LIFE_PREPARED... LIFE_CRASHED] = SAME(RELEASING_AGAIN),
 				[LIFE_RELEASED] = NEXT(STARTING, PREPARE),
-				[LIFE_DUE] = SAME(RELEASING_AGAIN),
+				[LIFE_DUE... LIFE_APPEARED] = SAME(RELEASING_AGAIN),
 			},
 		[RELEASING_RESET] =
 			{
@@ -201,7 +228,7 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_RESET] = REFUSED(RELEASING_RESET, -EINVAL),
 				[LIFE_PREPARED... LIFE_CRASHED] = SAME(RELEASING_RESET),
 				[LIFE_RELEASED] = NEXT(REST_DUE, PUT_OFF),
-				[LIFE_DUE] = SAME(RELEASING_RESET),
+				[LIFE_DUE... LIFE_APPEARED] = SAME(RELEASING_RESET),
 			},
 };
 
@@ -211,7 +238,8 @@ static enum kind kind_of(const struct life *life)
 	switch (life->state) {
 	case GUEST_STOPPED: return life->due ? REST_DUE : REST;
 	case GUEST_FAILED: return FAILED;
-	case GUEST_STARTING: return STARTING;
+	case GUEST_WAITING: return WAITING;
+	case GUEST_STARTING: return life->anew ? STARTING_ANEW : STARTING;
 	case GUEST_RUNNING:
 		if (!life->ending)
 			return RUNNING;
@@ -283,8 +311,10 @@ static void removal(void **state)
 	} ways[KINDS] = {
 		[REST] = {LIFE_FORGET, {0}},
 		[FAILED] = {LIFE_FORGET, {0}},
+		[WAITING] = {LIFE_FORGET, {0}},
 		[REST_DUE] = {LIFE_FORGET, {0}},
 		[STARTING] = {LIFE_GIVE_UP, {LIFE_NOT_PREPARED}},
+		[STARTING_ANEW] = {LIFE_GIVE_UP, {LIFE_ABSENT}},
 		[RUNNING] = {LIFE_SWITCH_OFF, {LIFE_ENDED, LIFE_RELEASED}},
 		[ENDING] = {LIFE_SWITCH_OFF, {LIFE_CRASHED, LIFE_RELEASED}},
 		[RESETTING] = {LIFE_SWITCH_OFF, {LIFE_ENDED, LIFE_RELEASED}},
@@ -311,8 +341,10 @@ static void removal(void **state)
 		}
 		assert_int_equal(action, LIFE_FORGET);
 		assert_true(life_at_rest(&life));
-		assert_int_equal(life_take(&life, LIFE_DUE, &action), 0);
-		assert_int_equal(action, LIFE_NOTHING);
+		for (unsigned fact = LIFE_DUE; fact <= LIFE_APPEARED; fact++) {
+			assert_int_equal(life_take(&life, fact, &action), 0);
+			assert_int_equal(action, LIFE_NOTHING);
+		}
 		life_put_off(&life);
 		assert_false(life.due);
 	}
@@ -428,6 +460,7 @@ static void names(void **state)
 	assert_string_equal(guest_state_name(GUEST_RUNNING), "running");
 	assert_string_equal(guest_state_name(GUEST_STOPPING), "stopping");
 	assert_string_equal(guest_state_name(GUEST_FAILED), "failed");
+	assert_string_equal(guest_state_name(GUEST_WAITING), "waiting");
 }
 
 int main(void)

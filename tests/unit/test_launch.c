@@ -30,6 +30,7 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/vmm.h"
 #include "tests/unit/fake_gmem.h"
 
 const uint8_t dsdt_aml[] = {'D', 'S', 'D', 'T'};
@@ -121,15 +122,41 @@ struct uart *chipset_console(struct chipset *chipset)
 	return (void *)chipset;
 }
 
-int devices_create(const struct guest_config *config, const struct board *board,
-		   struct pci_root *root, struct console *console, const _Atomic bool *unwanted,
+struct cpumask vmm_cpus(void)
+{
+	return (struct cpumask){{0x3}};
+}
+
+/* Before anything else: it may hang. */
+int sources_open(const struct guest_config *config, const _Atomic bool *unwanted,
+		 struct sources *sources, char why[BOOT_WHY_BYTES])
+{
+	(void)config;
+	assert_ptr_equal(unwanted, &given_up);
+	assert_int_equal(held, 0);
+	if (fails())
+		return boot_refuse(why, -ENODEV, "a disk is not there");
+	held++;
+	sources->devs[0] = (void *)4;
+	return 0;
+}
+
+void sources_close(struct sources *sources)
+{
+	if (sources->devs[0])
+		undo('s');
+	sources->devs[0] = NULL;
+}
+
+int devices_create(const struct guest_config *config, struct blkdev *const disks[],
+		   const struct board *board, struct pci_root *root, struct console *console,
 		   struct devices **devices, char why[BOOT_WHY_BYTES])
 {
 	(void)config, (void)board, (void)console;
-	assert_ptr_equal(unwanted, &given_up);
+	assert_ptr_equal(disks[0], (void *)4);
 	assert_ptr_equal(root, (void *)2);
 	*devices = made((void *)3);
-	return *devices ? 0 : boot_refuse(why, -ENODEV, "a disk is not there");
+	return *devices ? 0 : boot_refuse(why, -ENOMEM, "no memory for it");
 }
 
 void devices_destroy(struct devices *devices)
@@ -255,11 +282,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Devices before the chipset with their bus, that before the VM. */
+/* Devices before what is behind them, and before the chipset with their bus, that before the
+ * VM. */
 static void release(struct launch *launch)
 {
 	launch_release(launch);
-	assert_string_equal(undone, "dcv");
+	assert_string_equal(undone, "dscv");
 	assert_int_equal(held, 0);
 	assert_null(launch->vm);
 }
@@ -278,7 +306,7 @@ static void test_each_protocol(void **state)
 		assert_int_equal(launch.entry.rip, all[i]);
 		assert_int_equal(rsdp_told, ACPI_BASE);
 		assert_ptr_equal(uart_of_console, (void *)2);
-		assert_int_equal(held, 3); /* the files are not */
+		assert_int_equal(held, 4); /* the files are not */
 		release(&launch);
 	}
 }
@@ -308,10 +336,13 @@ static void test_each_step_fails(void **state)
 		if (step_fails)
 			break;
 		assert_refused(err, &launch, why);
+		if (strstr(why, "no file") || strstr(why, "disk"))
+			assert_int_equal(err, -ENODEV);
 	}
 	step_fails = 0;
 	release(&launch);
-	assert_int_equal(n - 1, 7); /* VM, chipset, devices, files, two tables, the kernel */
+	assert_int_equal(n - 1,
+			 8); /* sources, VM, chipset, devices, files, two tables, the kernel */
 }
 
 /* Where there is memory for it, a CPU that it is to have to itself may be another's still. */
@@ -329,10 +360,38 @@ static void test_cpu_in_use(void **state)
 	(void)state;
 	for (unsigned n = 0; n < 2; n++) {
 		frames_left = 16 * MIB - n;
-		step_fails = 1;
+		step_fails = 2;
 		assert_int_equal(launch_prepare(&params, &launch, why), n ? -ENOMEM : -EBUSY);
 		assert_int_equal(!!strstr(why, "CPU"), !n);
 	}
+}
+
+/* A document for another machine: the guest can't start here, and nothing of it is asked for.
+ */
+static void test_cpu_absent(void **state)
+{
+	struct guest_config config = {.name = "guest", .memory_bytes = 16 * MIB};
+	static const struct cpumask shared;
+	const struct launch_params params = {
+		.config = &config, .shared = &shared, .given_up = &given_up};
+	char why[BOOT_WHY_BYTES];
+	struct launch launch;
+
+	(void)state;
+	memset(undone, 0, sizeof(undone));
+	for (uint16_t cpu = 1; cpu <= 2; cpu++) {
+		config.cpus = (struct config_vcpus){.count = 1, .pin_count = 1, .pin = {cpu}};
+		assert_int_equal(launch_prepare(&params, &launch, why), cpu == 2 ? -ENODEV : 0);
+		if (cpu == 1)
+			release(&launch);
+	}
+	assert_string_equal(why, "cpus.pin names CPU 2, which this machine does not have, or "
+				 "which runs no guests");
+	assert_int_equal(held, 0);
+	config.cpus = (struct config_vcpus){.count = 1, .allowed = {{0x5}}};
+	assert_int_equal(launch_prepare(&params, &launch, why), -ENODEV);
+	assert_non_null(strstr(why, "cpus.allowed names CPU 2"));
+	launch_release(&launch);
 }
 
 /* What was given up is not there in the end, however late that was. */
@@ -344,7 +403,7 @@ static void test_given_up(void **state)
 	(void)state;
 	give_up_late = true;
 	assert_refused(prepare(&launch, why), &launch, "it was given up");
-	assert_string_equal(undone, "dcv");
+	assert_string_equal(undone, "dscv");
 	give_up_late = given_up = false;
 	assert_int_equal(prepare(&launch, why), 0);
 	release(&launch);
@@ -397,8 +456,10 @@ static void test_acpi_install(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_protocol), TEST(test_each_step_fails),  TEST(test_given_up),
-		TEST(test_cpu_in_use),	  TEST(test_each_write_fails), TEST(test_acpi_install),
+		TEST(test_each_protocol), TEST(test_each_step_fails),
+		TEST(test_given_up),	  TEST(test_cpu_in_use),
+		TEST(test_cpu_absent),	  TEST(test_each_write_fails),
+		TEST(test_acpi_install),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,13 @@ static void what_is_read(void **state)
 	assert_int_equal(held, 0);
 }
 
+static unsigned answers;
+
+static void note_answer(void)
+{
+	answers++;
+}
+
 /* The first who looks waits for a while, all others not at all; other disks are well. */
 static void one_that_hangs(void **state)
 {
@@ -128,6 +135,8 @@ static void one_that_hangs(void **state)
 	(void)state;
 	slow.holds = true;
 	slow.data[0] = 7;
+	look_on_answer(note_answer);
+	answers = 0;
 	assert_int_equal(look_read(&slow.dev, 0, block, 512), -ETIMEDOUT);
 	assert_int_equal(now_ns, LOOK_LIMIT_NS);
 	assert_int_equal(look_read(&slow.dev, 512, block, 512), -ETIMEDOUT);
@@ -136,8 +145,10 @@ static void one_that_hangs(void **state)
 	assert_int_equal(look_read(&good.dev, 0, block, 512), 0);
 	memcpy(block, before, sizeof(block));
 	assert_int_equal(held, 2);
+	assert_int_equal(answers, 0); /* those that came in time are nobody's news */
 
 	fake_disk_answer(&slow);
+	assert_int_equal(answers, 1);
 	assert_memory_equal(block, before, sizeof(block)); /* nobody waits for that */
 	slow.holds = false;
 	assert_int_equal(look_read(&slow.dev, 0, block, 512), 0); /* it is well again */

@@ -9,7 +9,7 @@
 /* links: drivers/volume/mbr.c kernel/lib/sort.c tests/unit/fake_turns.c */
 /* links: drivers/volume/piece.c drivers/volume/split.c drivers/volume/split_cut.c */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c kernel/io/storage.c */
-/* links: kernel/io/storage_check.c */
+/* links: kernel/io/storage_claims.c kernel/io/storage_check.c */
 /* links: kernel/io/extents.c kernel/lib/size.c kernel/lib/crc32.c tests/unit/fake_blkdev.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -252,14 +252,17 @@ static void a_disk_that_fails_hides_no_other(void **state)
 static void one_partition_has_one_owner(void **state)
 {
 	struct storage_use uses[] = {
-		{.source = "part:data"},	{.source = "part:" DATA},
-		{.source = "part:BULKHEAD"},	{.source = "disk:S3CR3T", .read_only = true},
-		{.source = "part:deadbeef-01"}, {.source = "disk:pci:00:1f.2/port0"},
+		{.source = "part:data", .owner = "a"},
+		{.source = "part:" DATA, .owner = "b"},
+		{.source = "part:BULKHEAD", .owner = "c"},
+		{.source = "disk:S3CR3T", .owner = "d", .read_only = true},
+		{.source = "part:deadbeef-01", .owner = "e"},
+		{.source = "disk:pci:00:1f.2/port0", .owner = "f"},
 	};
-	static const int clashes[] = {-1, 0, -1, 0, -1, 4};
+	static const int clashes[] = {1, 0, 3, 0, 5, 4}; /* the first that there is */
 
 	(void)state;
-	assert_int_equal(storage_check(uses, ARRAY_SIZE(uses)), -EINVAL);
+	assert_int_equal(storage_check(uses, ARRAY_SIZE(uses)), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(uses); i++)
 		assert_int_equal(uses[i].clash, clashes[i]);
 }

@@ -2,8 +2,9 @@
  * Who has what: sources are opened by made-up kinds, over two disks and volumes made of them.
  * Every kind of overlap is tried, by every way to name it.
  */
-/* links: kernel/io/storage.c kernel/io/storage_check.c kernel/io/extents.c */
-/* links: kernel/lib/size.c kernel/lib/sort.c */
+/* links: kernel/io/storage.c kernel/io/storage_claims.c */
+/* links: kernel/io/storage_check.c kernel/io/extents.c */
+/* links: kernel/lib/size.c kernel/lib/sort.c tests/unit/fail_malloc.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include "kernel/io/extents.h"
 #include "kernel/io/storage.h"
 #include "kernel/sched/sync.h"
+#include "tests/unit/fail_malloc.h"
 
 /* A piece of another device; a list ends with NULL. */
 struct piece {
@@ -30,7 +32,7 @@ struct volume {
 	struct piece pieces[4];
 };
 
-static unsigned opened_count;
+static unsigned opened_count, all_opens;
 
 static bool checking;
 
@@ -101,6 +103,7 @@ static const struct {
 
 static int fake_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
 {
+	all_opens++;
 	for (unsigned i = 0; i < ARRAY_SIZE(sources); i++) {
 		struct volume *volume;
 
@@ -110,6 +113,10 @@ static int fake_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY
 		if (*dev)
 			return 0;
 		volume = calloc(1, sizeof(*volume));
+		if (!volume) {
+			strcpy(why, "finds no memory");
+			return -ENOMEM;
+		}
 		volume->dev.ops = &volume_ops;
 		memcpy(volume->pieces, sources[i].pieces, sizeof(volume->pieces));
 		for (unsigned p = 0; volume->pieces[p].dev; p++)
@@ -168,12 +175,14 @@ static void end_check(void)
 
 static const struct storage_scheme a = {
 	.scheme = "a", .open = fake_open, .parse = fake_parse, .list = fake_list};
-static const struct storage_scheme other = {.scheme = "other",
-					    .open = search_open,
-					    .parse = fake_parse,
-					    .searches = true,
-					    .begin_check = begin_check,
-					    .end_check = end_check};
+static const struct storage_scheme searching = {.scheme = "other",
+						.open = search_open,
+						.parse = fake_parse,
+						.searches = true,
+						.begin_check = begin_check,
+						.end_check = end_check};
+static const struct storage_scheme made = {
+	.scheme = "made", .open = fake_open, .parse = fake_parse, .makes = true};
 static const struct storage_scheme plain = {
 	.scheme = "plain", .open = fake_open, .parse = fake_parse, .plain = true};
 
@@ -181,8 +190,9 @@ static int set_up(void **state)
 {
 	(void)state;
 	storage_register(&a);
-	storage_register(&other);
+	storage_register(&searching);
 	storage_register(&plain);
+	storage_register(&made);
 	return 0;
 }
 
@@ -200,7 +210,8 @@ static void sources_are_told_apart_by_their_kind(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
 		assert_int_equal(storage_parse(none[i], why), -EINVAL);
 		assert_string_equal(
-			why, "begins with no kind of disk; write one of a:, other:, plain:");
+			why,
+			"begins with no kind of disk; write one of a:, other:, plain:, made:");
 		assert_int_equal(storage_open(none[i], STORAGE_READ_ONLY, "g", &dev, why),
 				 -EINVAL);
 	}
@@ -260,15 +271,20 @@ static void a_document_is_checked_by_the_same_rules(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++) {
 		for (unsigned reads = 0; reads < 4; reads++) {
 			struct storage_use uses[] = {
-				{.source = "a:cdrom", .read_only = true},
-				{.source = pairs[i].first, .read_only = reads & 1},
-				{.source = pairs[i].second, .read_only = reads & 2},
+				{.source = "a:cdrom", .owner = "x", .read_only = true},
+				{.source = pairs[i].first,
+				 .owner = "y",
+				 .read_only = reads & 1},
+				{.source = pairs[i].second,
+				 .owner = "z",
+				 .read_only = reads & 2},
 			};
 			bool clash = pairs[i].overlap && reads != 3;
 
-			assert_int_equal(storage_check(uses, 3), clash ? -EINVAL : 0);
+			assert_int_equal(storage_check(uses, 3), 0);
 			assert_int_equal(uses[0].clash, -1);
-			assert_int_equal(uses[1].clash, -1);
+			assert_int_equal(uses[1].clash, clash ? 2 : -1);
+			assert_int_equal(uses[1].error, clash ? -EBUSY : 0);
 			assert_int_equal(uses[2].clash, clash ? 1 : -1);
 			assert_int_equal(uses[2].error, clash ? -EBUSY : 0);
 			assert_int_equal(opened_count, 0);
@@ -279,33 +295,263 @@ static void a_document_is_checked_by_the_same_rules(void **state)
 static void a_check_goes_on_after_a_fault(void **state)
 {
 	struct storage_use uses[] = {
-		{.source = "a:nothing"},
-		{.source = "a:cdrom"},
-		{.source = "a:label2"},
-		{.source = "a:nvme0"},
+		{.source = "a:nothing", .owner = "a"},
+		{.source = "a:cdrom", .owner = "b"},
+		{.source = "a:label2", .owner = "c"},
+		{.source = "a:nvme0", .owner = "d"},
 	};
 
 	(void)state;
-	assert_int_equal(storage_check(uses, 4), -EINVAL);
+	assert_int_equal(storage_check(uses, 4), 0);
 	assert_int_equal(uses[0].error, -ENOENT);
 	assert_int_equal(uses[1].error, -EROFS);
 	assert_string_equal(uses[1].why, "can only be read; write 'read_only: true' beside it");
-	assert_int_equal(uses[2].error, 0);
-	assert_string_equal(uses[2].why, "");
+	assert_int_equal(uses[2].error, -EBUSY);
+	assert_int_equal(uses[2].clash, 3);
 	assert_int_equal(uses[3].error, -EBUSY);
 	assert_int_equal(uses[3].clash, 2);
 	assert_string_equal(uses[3].why,
-			    "shares 10 GiB of nvme0 with 'a:label2'; give it to one guest, or "
-			    "to all of them with 'read_only: true'");
+			    "shares 10 GiB of nvme0 with 'a:label2' of guest 'c'; give it to "
+			    "one guest, or to all of them with 'read_only: true'");
 	assert_int_equal(storage_check(NULL, 0), 0);
 	assert_int_equal(opened_count, 0);
+}
+
+/* ---- from the check to the start -----------------------------------------------------------
+ */
+
+/* What the check opened is what the start gets, and nobody comes between. */
+static void a_start_gets_what_the_check_opened(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "web", .starts = true},
+		{.source = "a:lv-a", .owner = "web", .read_only = true, .starts = true},
+		{.source = "a:sata0", .owner = "db"},
+	};
+	struct blkdev *dev, *lv, *other;
+	char why[STORAGE_WHY_BYTES];
+	unsigned opens;
+
+	(void)state;
+	uses[2].read_only = true; /* so does lv-a */
+	assert_int_equal(storage_check(uses, 3), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(uses[i].error, 0);
+	assert_int_equal(opened_count, 2);
+	assert_int_equal(storage_open("a:label2", STORAGE_WRITE, "thief", &other, why), -EBUSY);
+	assert_string_equal(why,
+			    "is taken: guest 'web', which is about to start, has 10 GiB of "
+			    "nvme0, as 'a:partition2'; give it to one guest, or to all of them "
+			    "with 'read_only: true'");
+	opens = all_opens;
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "web", &dev, why), 0);
+	assert_int_equal(storage_open("a:lv-a", STORAGE_READ_ONLY, "web", &lv, why), 0);
+	assert_int_equal(all_opens, opens); /* by nobody once more */
+	storage_forget("web");		    /* all of it is used */
+	assert_int_equal(opened_count, 2);
+	storage_close(lv, "web");
+	storage_close(dev, "web");
+	assert_int_equal(opened_count, 0);
+}
+
+static void what_no_start_uses_is_closed(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "web", .starts = true},
+		{.source = "a:sata0", .owner = "db", .starts = true},
+	};
+	struct blkdev *dev;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_try(uses, 2), 0); /* keeps nothing */
+	assert_int_equal(opened_count, 0);
+	assert_int_equal(storage_check(uses, 2), 0);
+	assert_int_equal(storage_check(uses, 2), 0); /* it serves again */
+	assert_int_equal(opened_count, 1);	     /* a disk is there in any case */
+	/* Another way to name it, or to have it, is another source. */
+	assert_int_equal(storage_open("a:label2", STORAGE_WRITE, "web", &dev, why), 0);
+	storage_close(dev, "web");
+	assert_int_equal(storage_open("a:partition2", STORAGE_READ_ONLY, "web", &dev, why), 0);
+	storage_close(dev, "web");
+	assert_int_equal(opened_count, 1);
+	storage_forget("web");
+	assert_int_equal(opened_count, 0);
+	assert_int_equal(storage_open("a:sata0", STORAGE_WRITE, "web", &dev, why), -EBUSY);
+	storage_forget("db");
+	assert_int_equal(storage_open("a:sata0", STORAGE_WRITE, "web", &dev, why), 0);
+	storage_close(dev, "web");
+}
+
+/* Neither starts by the document; by an operator's word whoever is first. */
+static void a_clash_stops_both(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "one", .starts = true},
+		{.source = "a:label2", .owner = "two", .starts = true},
+	};
+	struct blkdev *dev, *other;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_check(uses, 2), 0);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "one", &dev, why), -EBUSY);
+	assert_string_equal(why,
+			    "shares 10 GiB of nvme0 with 'a:label2' of guest 'two'; give it to "
+			    "one guest, or to all of them with 'read_only: true'");
+	assert_int_equal(storage_open("a:label2", STORAGE_WRITE, "two", &other, why), -EBUSY);
+	storage_forget("one");
+	storage_forget("two");
+	assert_int_equal(opened_count, 0);
+	assert_int_equal(storage_open("a:label2", STORAGE_WRITE, "two", &dev, why), 0);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "one", &other, why),
+			 -EBUSY);
+	storage_close(dev, "two");
+	/* A verdict is the last check's. */
+	assert_int_equal(storage_check(uses, 2), 0);
+	assert_int_equal(storage_check(uses, 1), 0);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "one", &dev, why), -EBUSY);
+	assert_non_null(strstr(why, "guest 'two', which is about to start"));
+	storage_forget("two");
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "one", &dev, why), 0);
+	storage_close(dev, "one");
+	assert_int_equal(opened_count, 0);
+}
+
+/* Whoever has it keeps it, wherever it stands, and is not opened once more to be looked at. */
+static void who_has_it_keeps_it(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "new", .starts = true},
+		{.source = "a:label2", .owner = "old"},
+		{.source = "a:nvme0", .owner = "old too", .read_only = true},
+	};
+	struct blkdev *dev, *other;
+	char why[STORAGE_WHY_BYTES];
+	unsigned opens;
+
+	(void)state;
+	assert_int_equal(storage_open("a:label2", STORAGE_WRITE, "old", &dev, why), 0);
+	opens = all_opens;
+	assert_int_equal(storage_check(uses, 2), 0);
+	assert_int_equal(all_opens, opens + 1);
+	assert_int_equal(uses[0].error, -EBUSY);
+	assert_int_equal(uses[0].clash, 1);
+	assert_int_equal(uses[1].error, 0);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "new", &other, why),
+			 -EBUSY);
+	storage_close(dev, "old");
+	storage_forget("new");
+	assert_int_equal(opened_count, 0);
+}
+
+/* One that restarts has it twice for a while: for its next start, and still. */
+static void a_restart_is_kept_beside_what_runs(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "web", .starts = true}};
+	struct blkdev *old, *new;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "web", &old, why), 0);
+	assert_int_equal(storage_check(uses, 1), 0);
+	assert_int_equal(uses[0].error, 0);
+	assert_int_equal(opened_count, 2);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "web", &new, why), -EBUSY);
+	storage_close(old, "web");
+	assert_int_equal(opened_count, 1);
+	assert_int_equal(storage_open("a:label2", STORAGE_WRITE, "thief", &new, why), -EBUSY);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "web", &new, why), 0);
+	assert_ptr_not_equal(new, old);
+	storage_close(new, "web");
+	assert_int_equal(opened_count, 0);
+}
+
+/* One that was removed, whose disk has not answered, has nothing for who has its name now. */
+static void a_check_for_a_name_that_comes_again(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "web", .starts = true}};
+	struct blkdev *old, *new;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "web", &old, why), 0);
+	storage_owner_removed("web");
+	assert_int_equal(storage_check(uses, 1), 0);
+	assert_int_equal(opened_count, 2);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "web", &new, why), -EBUSY);
+	assert_non_null(strstr(why, "guest 'web', which was removed, still has"));
+	storage_close(old, "web");
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "web", &new, why), 0);
+	storage_close(new, "web");
+	assert_int_equal(opened_count, 0);
+}
+
+/* What is made when it is opened is nobody else's, and is not made to be looked at. */
+static void what_is_made_is_not_checked(void **state)
+{
+	struct storage_use uses[] = {{.source = "made:nvme0", .owner = "a", .starts = true},
+				     {.source = "made:nvme0", .owner = "b", .starts = true}};
+	unsigned opens = all_opens;
+
+	(void)state;
+	assert_int_equal(storage_check(uses, 2), 0);
+	assert_int_equal(uses[0].error | uses[1].error, 0);
+	assert_int_equal(all_opens, opens);
+}
+
+static void memory_may_end_in_a_check(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "one", .starts = true},
+		{.source = "a:lv-a", .owner = "two", .starts = true},
+	};
+	unsigned long call = 0;
+	bool whole = false;
+
+	(void)state;
+	while (!whole) {
+		int err;
+
+		fail_malloc_at(++call);
+		err = storage_check(uses, 2);
+		whole = fail_malloc_calls() < call;
+		fail_malloc_at(0);
+		if (!err && !whole)
+			assert_true(uses[0].error == -ENOMEM || uses[1].error == -ENOMEM);
+		if (whole)
+			assert_int_equal(err | uses[0].error | uses[1].error, 0);
+		storage_forget("one");
+		storage_forget("two");
+		assert_int_equal(opened_count, 0);
+	}
+	assert_true(call > 4);
+}
+
+static unsigned changes;
+
+static void changed(void)
+{
+	changes++;
+}
+
+static void who_waits_for_sources_is_told(void **state)
+{
+	(void)state;
+	storage_changed(); /* nobody waits */
+	storage_on_change(changed);
+	storage_changed();
+	assert_int_equal(changes, 1);
+	storage_on_change(NULL);
 }
 
 static void kinds_that_search_come_last_and_know_what_guests_write(void **state)
 {
 	struct storage_use uses[] = {
-		{.source = "other:partition2"},
-		{.source = "a:partition1"},
+		{.source = "other:partition2", .owner = "g"},
+		{.source = "a:partition1", .owner = "h"},
 	};
 
 	(void)state;
@@ -327,7 +573,7 @@ static void kinds_that_search_come_last_and_know_what_guests_write(void **state)
 	assert_false(partition1_is_away);
 	assert_false(storage_given_away(&pv.dev, 0, 512));
 	uses[0].source = "other:nvme0";
-	assert_int_equal(storage_check(uses, 2), -EINVAL);
+	assert_int_equal(storage_check(uses, 2), 0);
 	assert_int_equal(uses[0].clash, 1);
 	assert_int_equal(storage_check(NULL, 0), 0);
 }
@@ -466,6 +712,10 @@ static void what_is_more_than_one_guests_takes_a_word(void **state)
 	storage_close(dev, "old");
 	held = -ENOMEM;
 	assert_int_equal(storage_open("plain:sata0", STORAGE_WRITE, "x", &dev, why), -ENOMEM);
+	held = -ETIMEDOUT; /* it may answer, and then be one */
+	assert_int_equal(storage_open("plain:sata0", STORAGE_WRITE, "x", &dev, why),
+			 -ETIMEDOUT);
+	assert_string_equal(why, "is on a disk that does not answer");
 	held = -EIO; /* what can't be read can't be known to hold anything */
 	assert_int_equal(storage_open("plain:sata0", STORAGE_WRITE, "x", &dev, why), 0);
 	storage_close(dev, "x");
@@ -543,6 +793,15 @@ int main(void)
 		cmocka_unit_test(any_number_may_read_or_one_may_write),
 		cmocka_unit_test(a_document_is_checked_by_the_same_rules),
 		cmocka_unit_test(a_check_goes_on_after_a_fault),
+		cmocka_unit_test(a_start_gets_what_the_check_opened),
+		cmocka_unit_test(what_no_start_uses_is_closed),
+		cmocka_unit_test(a_clash_stops_both),
+		cmocka_unit_test(who_has_it_keeps_it),
+		cmocka_unit_test(a_restart_is_kept_beside_what_runs),
+		cmocka_unit_test(a_check_for_a_name_that_comes_again),
+		cmocka_unit_test(what_is_made_is_not_checked),
+		cmocka_unit_test(memory_may_end_in_a_check),
+		cmocka_unit_test(who_waits_for_sources_is_told),
 		cmocka_unit_test(kinds_that_search_come_last_and_know_what_guests_write),
 		cmocka_unit_test(a_refusal_says_who_has_it),
 		cmocka_unit_test(the_same_owner_has_no_more_rights),

@@ -14,9 +14,43 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/fake_switch.h"
+
+static const char *found_lacks, *found_uplink;
+
+static void find_more(void *arg, const struct network_info *info)
+{
+	static char lacks[NETWORK_WHY_BYTES];
+
+	(void)arg;
+	if (strcmp(info->name, "more") != 0)
+		return;
+	snprintf(lacks, sizeof(lacks), "%s", info->lacks);
+	found_lacks = lacks;
+	found_uplink = info->uplink;
+}
+
+/* It is there, and says what it lacks; guests can be plugged into it. */
+static void create_without(struct network_config *config, const char *uplink, const char *text)
+{
+	static const struct network_visitor visitor = {.network = find_more};
+	struct network_port_config port = port_config(0, "more");
+	struct netdev *dev;
+
+	strcpy(config->uplink, uplink);
+	assert_int_equal(network_create(config, why), 0);
+	assert_non_null(strstr(why, text));
+	network_visit(&visitor);
+	assert_string_equal(found_lacks, why);
+	assert_null(found_uplink);
+	port.mac[0] = 2;
+	assert_int_equal(network_attach(&port, &dev, why), 0);
+	dev->ops->close(dev);
+	assert_int_equal(network_remove("more", why), 0);
+}
 
 static void test_creation(void **state)
 {
@@ -27,17 +61,17 @@ static void test_creation(void **state)
 	(void)state;
 	assert_int_equal(network_create(&config, why), -EEXIST);
 	strcpy(config.name, "more");
-	strcpy(config.uplink, "nic1");
-	assert_int_equal(network_create(&config, why), -ENODEV);
-	assert_non_null(strstr(why, "nic0 (pci:00:04.0)"));
-	strcpy(config.uplink, "nic0");
+	create_without(&config, "nic1", "nic0 (pci:00:04.0)");
 	assert_true(promiscuous);
-	assert_int_equal(network_create(&config, why), -EBUSY);
-	strcpy(config.uplink, "pci:00:04.0");
+	create_without(&config, "nic0", "can't have VLAN 0 of nic0, which is another");
 	config.vlan = 5;
-	assert_int_equal(network_create(&config, why), -EBUSY);
-	strcpy(config.uplink, "pci:00:05.0");
-	assert_int_equal(network_create(&config, why), -ENODEV);
+	create_without(&config, "pci:00:04.0", "can't have VLAN 5 of nic0, which is another");
+	create_without(&config, "pci:00:05.0", "which is no NIC of this machine");
+	config.vlan = 6;
+	strcpy(config.uplink, "nic0");
+	assert_int_equal(network_create(&config, why), 0);
+	assert_string_equal(why, "");
+	assert_int_equal(network_remove("more", why), 0);
 
 	assert_int_equal(network_attach(&port, &dev, why), -ENOENT);
 	strcpy(port.network, "lan");

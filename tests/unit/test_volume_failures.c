@@ -8,7 +8,7 @@
 /* links: drivers/volume/mbr.c kernel/lib/sort.c tests/unit/fake_turns.c */
 /* links: drivers/volume/piece.c drivers/volume/split.c drivers/volume/split_cut.c */
 /* links: drivers/volume/fat.c drivers/volume/fat_name.c kernel/io/storage.c */
-/* links: kernel/io/storage_check.c */
+/* links: kernel/io/storage_claims.c kernel/io/storage_check.c */
 /* links: kernel/io/extents.c kernel/lib/size.c kernel/lib/crc32.c tests/unit/fake_blkdev.c */
 /* links: tests/unit/fail_malloc.c */
 #include <setjmp.h>

@@ -229,7 +229,10 @@ static struct config *open_document(const char *path, const struct config_machin
 	}
 	if (report.dropped)
 		printf("and %u more\n", (unsigned)report.dropped);
-	return config;
+	if (config && !report.count)
+		return config;
+	config_free(config);
+	return NULL;
 }
 
 static void print_line(void *arg, const char *text)

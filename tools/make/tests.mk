@@ -131,7 +131,8 @@ $(BUILD)/boot/witness.elf: tests/boot/witness.c tests/boot/witness.ld boot/hando
 # The configuration's own code, built for this machine.
 CHECK_CONFIG_OBJECTS := $(patsubst %,$(BUILD)/unit/obj/%.o, \
 	$(wildcard tools/check-config/*.c guests/config/*.c) drivers/volume/names.c \
-	kernel/io/storage.c kernel/io/storage_check.c kernel/io/extents.c kernel/io/files.c \
+	kernel/io/storage.c kernel/io/storage_claims.c kernel/io/storage_check.c \
+	kernel/io/extents.c kernel/io/files.c \
 	kernel/lib/duration.c kernel/lib/size.c kernel/lib/sort.c kernel/mem/plan.c \
 	guests/launch/kernel.c guests/boot/gzip.c \
 	guests/boot/boot.c guests/boot/e820.c $(filter-out %/load.c,$(wildcard guests/linux/*.c guests/multiboot/*.c)))

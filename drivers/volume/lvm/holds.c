@@ -5,7 +5,7 @@
 
 #include "drivers/volume/lvm/label.h"
 #include "drivers/volume/lvm/manage.h"
-#include "kernel/io/blkdev.h"
+#include "kernel/io/look.h"
 
 /* A part of a device, to be read. */
 struct part {
@@ -18,7 +18,7 @@ static int read_part(struct lvm_disk *disk, uint64_t offset, void *buf, size_t b
 {
 	const struct part *part = container_of(disk, struct part, disk);
 
-	return blk_read(part->dev, part->offset + offset, buf, bytes);
+	return look_read(part->dev, part->offset + offset, buf, bytes);
 }
 
 /* The first area that says it. */

@@ -195,6 +195,8 @@ static int change(const char *path, change_fn fn, void *what, char why[LVM_WHY_B
 	}
 	lvm_source_changed();
 	lvm_volume_unlock();
+	if (!error)
+		storage_changed();
 	if (error && !*why)
 		snprintf(why, LVM_WHY_BYTES, "%s",
 			 error == -ENOMEM

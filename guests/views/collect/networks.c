@@ -74,6 +74,7 @@ static void add_network(void *arg, const struct network_info *info)
 
 	SET_TEXT(view.name, info->name);
 	SET_TEXT(view.uplink, info->uplink ? info->uplink : "");
+	SET_TEXT(view.lacks, info->lacks ? info->lacks : "");
 	view.drop_count = set_drops(view.drops, info->drops);
 	view_rows_add(arg, &view);
 }
