@@ -194,6 +194,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	struct svm_cpu *sc = cpu_this()->backend;
 	struct vmcb *vmcb = sv->vmcb;
 	uint64_t tpr = vlapic_get_cr8(vcpu->lapic);
+	bool interrupts_wait;
 
 	if (unlikely(sv->cpu != sc || sv->generation != sc->generation || sv->flush))
 		assign_asid(sv, sc);
@@ -203,7 +204,8 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vmcb->rsp = vcpu->regs[RSP];
 	vmcb->rip = vcpu->rip;
 	vmcb->rflags = vcpu->rflags;
-	if (unlikely(cpu_features.tcg))
+	interrupts_wait = vmcb->vintr & VINTR_IRQ || vmcb->interrupt_shadow & 1;
+	if (unlikely(interrupts_wait && cpu_features.tcg))
 		svm_tcg_entering(vcpu);
 
 	svm_vmrun(vcpu, sv->vmcb_phys, sc->host_vmcb_phys);
@@ -213,7 +215,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vcpu->rflags = vmcb->rflags;
 	vmcb->event_inj = 0;
 	vmcb->tlb_control = 0;
-	if (unlikely(cpu_features.tcg))
+	if (unlikely(interrupts_wait && cpu_features.tcg))
 		svm_tcg_exited(vcpu);
 	if (unlikely((vmcb->vintr & VINTR_TPR_MASK) != tpr))
 		vlapic_set_cr8(vcpu->lapic, vmcb->vintr & 0xf);

@@ -66,7 +66,8 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys);
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit);
 
 /* What QEMU's TCG needs done otherwise: choosing CPUs for guests, injecting an interrupt,
- * asking for an exit behind an interrupt shadow, and before and after each run of the guest. */
+ * asking for an exit behind an interrupt shadow, and before and after each run of a guest that
+ * is entered with V_IRQ set or in a shadow. */
 bool svm_tcg_shuns_cpu(unsigned cpu);
 void svm_tcg_init(struct svm_vcpu *sv);
 void svm_tcg_fini(struct svm_vcpu *sv);

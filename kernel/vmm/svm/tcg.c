@@ -88,17 +88,29 @@ void svm_tcg_entering(struct vcpu *vcpu)
 
 	sv->tcg.virq = vmcb->vintr & VINTR_IRQ;
 	sv->tcg.in_shadow = vmcb->interrupt_shadow & 1 && !vmcb->event_inj;
-	sv->tcg.rip = vcpu->rip;
-	if (likely(!sv->tcg.in_shadow))
+	if (sv->tcg.rip != vcpu->rip)
 		sv->tcg.shadow_exits = 0;
+	sv->tcg.rip = vcpu->rip;
+}
+
+static bool exited_between_insns(const struct vmcb *vmcb)
+{
+	uint64_t code = vmcb->exit_code;
+
+	return code == SVM_EXIT_INTR || code == SVM_EXIT_NMI || code == SVM_EXIT_VINTR;
 }
 
 static void keep_shadow(struct vcpu *vcpu)
 {
 	struct svm_tcg *tcg = &svm_of(vcpu)->tcg;
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
 
-	if (vcpu->rip == tcg->rip && ++tcg->shadow_exits < SHADOW_EXITS_MAX)
-		svm_of(vcpu)->vmcb->interrupt_shadow |= 1;
+	if (exited_between_insns(vmcb))
+		tcg->shadow_exits++;
+	else
+		tcg->shadow_exits = 0;
+	if (vcpu->rip == tcg->rip && tcg->shadow_exits < SHADOW_EXITS_MAX)
+		vmcb->interrupt_shadow |= 1;
 }
 
 /* After an exit of a guest that was entered with V_IRQ set. An interrupt that was not taken is
