@@ -16,12 +16,13 @@ const char *role_name(enum role role)
 
 const char *action_subject(const struct action *action, const void *args)
 {
-	const struct config_field *first = action->arguments->fields;
+	const struct config_field *about = action->arguments->fields + action->about;
 
 	if (!action->arguments->count ||
-	    (first->type != CONFIG_NAME && first->type != CONFIG_TEXT))
+	    (about->type != CONFIG_NAME && about->type != CONFIG_TEXT &&
+	     about->type != CONFIG_SOURCE))
 		return "";
-	return (const char *)args + first->offset;
+	return (const char *)args + about->offset;
 }
 
 void action_result_start(struct action_result *result)

@@ -57,8 +57,10 @@ struct action {
 	const char *help;  /* one line, for a list */
 	const char *usage; /* a sentence for who types it wrongly; NULL: made of the table */
 	enum role role;
-	/* The first argument, if it is a text, names what the action is about. */
+	/* One argument, if it is a text, names what the action is about: the first, or .about.
+	 */
 	const struct config_table *arguments;
+	unsigned about;
 	/* What the same word with the first argument alone means; NULL: itself. */
 	const struct action *alone;
 	bool whole_line;       /* typed, all behind its name is its first argument */

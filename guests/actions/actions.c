@@ -12,8 +12,8 @@ static const struct action *const list[] = {
 	&action_start,	  &action_shutdown,	 &action_stop,	   &action_reset,
 	&action_balloon,  &action_balloon_state, &action_groups,   &action_lvcreate,
 	&action_lvresize, &action_lvremove,	 &action_poweroff, &action_reboot,
-	&action_wait,	  &action_explain,	 &action_plan,	   &action_apply,
-	&action_create,	  &action_delete,	 &action_cancel,
+	&action_wait,	  &action_image,	 &action_explain,  &action_plan,
+	&action_apply,	  &action_create,	 &action_delete,   &action_cancel,
 };
 
 const struct config_table action_no_arguments = {.bytes = 1};

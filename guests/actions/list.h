@@ -7,6 +7,7 @@
 extern const struct action action_start, action_shutdown, action_stop, action_reset;
 extern const struct action action_balloon, action_balloon_state;
 extern const struct action action_groups, action_lvcreate, action_lvresize, action_lvremove;
+extern const struct action action_image;
 extern const struct action action_poweroff, action_reboot, action_wait;
 extern const struct action action_explain;
 extern const struct action action_plan, action_apply, action_create, action_delete;

@@ -34,6 +34,7 @@ const char *event_kind_name(uint32_t kind)
 		[EVENT_VOLUME_CREATED] = "volume-created",
 		[EVENT_VOLUME_RESIZED] = "volume-resized",
 		[EVENT_VOLUME_REMOVED] = "volume-removed",
+		[EVENT_VOLUME_WRITTEN] = "volume-written",
 		[EVENT_JOB_STARTED] = "job-started",
 		[EVENT_JOB_ENDED] = "job-ended",
 		[EVENT_MACHINE_GOING_DOWN] = "machine-going-down",

@@ -32,7 +32,8 @@ enum event_kind {
 	EVENT_VOLUME_CREATED,
 	EVENT_VOLUME_RESIZED,
 	EVENT_VOLUME_REMOVED,
-	EVENT_JOB_STARTED, /* subject: its number */
+	EVENT_VOLUME_WRITTEN, /* an image, over all that it held */
+	EVENT_JOB_STARTED,    /* subject: its number */
 	EVENT_JOB_ENDED,
 	EVENT_MACHINE_GOING_DOWN,
 	EVENT_KINDS

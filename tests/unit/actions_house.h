@@ -109,7 +109,7 @@ const struct action action_reboot = {
 const struct action action_wait = {
 	.name = "wait", .role = ROLE_OPERATOR, .arguments = &action_no_arguments, .run = power};
 
-/* What documents do is test_documents'. */
+/* What documents do is test_documents', and what images do test_image_action's. */
 #define DOCUMENT_ACTION(word)                                                   \
 	const struct action action_##word = {.name = #word,                     \
 					     .role = ROLE_ADMIN,                \
@@ -120,6 +120,7 @@ DOCUMENT_ACTION(plan);
 DOCUMENT_ACTION(apply);
 DOCUMENT_ACTION(create);
 DOCUMENT_ACTION(delete);
+DOCUMENT_ACTION(image);
 
 /* ---- volumes ------------------------------------------------------------------- */
 

@@ -50,6 +50,7 @@ DOCUMENT_ACTION(plan);
 DOCUMENT_ACTION(apply);
 DOCUMENT_ACTION(create);
 DOCUMENT_ACTION(delete);
+DOCUMENT_ACTION(image);
 
 static uint64_t now;
 static char shown[32768];

@@ -55,6 +55,7 @@ static void every_schema_binds_both_ways(void **state)
 		{"poweroff", "", "{}", "{}"},
 		{"reboot", "", "{}", "{}"},
 		{"wait", "", "{}", "{}"},
+		{"image", "", "{}", "{}"},
 		{"explain", "", "{}", "{}"},
 		{"plan", "", "{}", "{}"},
 		{"apply", "", "{}", "{}"},

@@ -21,20 +21,19 @@ samples: $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz $(SAMPLES)/loader.gz
 .PHONY: samples
 
 # Debian on a logical volume. What the guest writes stays, until `make clean`.
-$(SAMPLES)/debian.disk $(SAMPLES)/debian &: | $(PACKAGES)
+$(SAMPLES)/debian.disk: | $(PACKAGES)
 	$(call say,BUILD,a Debian for the guest of that name: some minutes) \
-		guests/samples/make-debian $(SAMPLES)/debian.disk $(SAMPLES)/debian
+		guests/samples/make-debian $@
 
 SAMPLE_FILES := $(SAMPLES)/vmlinuz=samples/vmlinuz $(SAMPLES)/initrd.gz=samples/initrd.gz \
 	$(SAMPLES)/vmlinuz=loader/vmlinuz $(SAMPLES)/loader.gz=loader/initrd.gz
-DEBIAN_FILES := $(SAMPLES)/debian/vmlinuz=debian/vmlinuz $(SAMPLES)/debian/initrd=debian/initrd
 
 # bulkhead.img is for any machine; what `make run` starts has a disk and a network besides.
 $(BUILD)/bulkhead.img: guests/samples/bulkhead.yaml
 	$(call say,IMAGE) tools/image/mkimage $@ --config $< $(SAMPLE_FILES)
 
-$(BUILD)/debian.img: guests/samples/debian.yaml $(SAMPLES)/debian
-	$(call say,IMAGE) tools/image/mkimage $@ --config $< $(SAMPLE_FILES) $(DEBIAN_FILES)
+$(BUILD)/debian.img: guests/samples/debian.yaml
+	$(call say,IMAGE) tools/image/mkimage $@ --config $< $(SAMPLE_FILES)
 
 $(BUILD)/bulkhead.img $(BUILD)/debian.img: tools/image/mkimage $(BUILD)/BOOTX64.EFI \
 	$(BUILD)/kernel.elf $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz $(SAMPLES)/loader.gz
