@@ -82,8 +82,8 @@ int action_bind(const struct action *action, const char *document, size_t bytes,
 /*
  * The same from words, with blanks between them, in the order of the table. A size may be two
  * words; a bool of the table is set by its key as a word, behind the required ones. `line` is
- * changed. 0, or -EINVAL; with an empty `report` where no word is there and one is required. Does not
- * allocate.
+ * changed. 0, or -EINVAL; with an empty `report` where no word is there and one is required.
+ * Does not allocate.
  */
 int action_bind_words(const struct action *action, char *line, struct action_args *args,
 		      struct config_report *report);

@@ -12,12 +12,12 @@
 /* What ended is closing its disks, which takes no time but where one does not answer. */
 #define CLOSING_NS (10 * NSEC_PER_SEC)
 
-static bool is_waited_for(struct guest *guest, struct guest_leaving *how, uint64_t now_ns)
+static bool is_waited_for(struct guest *guest, struct guest_leaving *how)
 {
 	if (!guest_leaving(guest, how))
 		return false;
 	return how->stage != GUEST_LEAVE_ENDING || !how->asked ||
-	       now_ns < how->due_ns + CLOSING_NS;
+	       clock_now_ns() < how->due_ns + CLOSING_NS;
 }
 
 static void add(char text[LEAVERS_TEXT_BYTES], const char *words)
@@ -31,15 +31,14 @@ static void add(char text[LEAVERS_TEXT_BYTES], const char *words)
 }
 
 static void describe(struct leavers *leavers, const struct guest *guest,
-		     const struct guest_leaving *how, uint64_t now_ns, uint64_t deadline_ns)
+		     const struct guest_leaving *how, uint64_t deadline_ns)
 {
+	uint64_t now_ns = clock_now_ns();
 	uint64_t due_ns = MIN(how->due_ns, deadline_ns);
 	uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
 	char words[96];
 
-	snprintf(words, sizeof words, "%s (%s)", guest_name(guest),
-		 guest_leave_name(how->stage));
-	add(leavers->names, words);
+	add(leavers->names, guest_name(guest));
 	snprintf(words, sizeof words, "%s (%s, %llu s)", guest_name(guest),
 		 guest_leave_name(how->stage),
 		 (unsigned long long)((left_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC));
@@ -55,7 +54,7 @@ static uint32_t turn_of(struct leavers *leavers)
 	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
 		struct guest_leaving how;
 
-		if (!is_waited_for(guest, &how, clock_now_ns()))
+		if (!is_waited_for(guest, &how))
 			continue;
 		order = MAX(order, how.order);
 		leavers->there++;
@@ -69,15 +68,14 @@ void leavers_look(struct leavers *leavers, const struct actor *actor, uint64_t d
 
 	leavers->names[0] = leavers->times[0] = '\0';
 	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
-		uint64_t now_ns = clock_now_ns();
 		struct guest_leaving how;
 
-		if (!is_waited_for(guest, &how, now_ns) || how.order != order)
+		if (!is_waited_for(guest, &how) || how.order != order)
 			continue;
 		if (actor && !how.asked)
 			guest_leave(guest, actor);
 		if (guest_leaving(guest, &how))
-			describe(leavers, guest, &how, now_ns, deadline_ns);
+			describe(leavers, guest, &how, deadline_ns);
 	}
 }
 

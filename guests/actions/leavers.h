@@ -12,8 +12,9 @@
 
 struct leavers {
 	uint32_t there;			/* guests that are not at rest and waited for */
-	char names[LEAVERS_TEXT_BYTES]; /* of those whose turn it is, and what they do */
-	char times[LEAVERS_TEXT_BYTES]; /* the same with the seconds that are left */
+	char names[LEAVERS_TEXT_BYTES]; /* "alpha, beta": those whose turn it is */
+	char times[LEAVERS_TEXT_BYTES]; /* "alpha (booting, 7 s), ...": what they do, and the
+					   seconds that they have left */
 };
 
 /* Looks how the guests are whose turn it is, those of the highest order; with an actor, asks

@@ -116,7 +116,7 @@ static bool called_off(struct job *job)
 	return job_cancelled(job) || look().called_off;
 }
 
-/* The log is told when somebody else is waited for or does something else, and now and then. */
+/* The log is told when somebody else is waited for, and now and then. */
 static void tell(struct job *job, uint32_t total)
 {
 	static char names[LEAVERS_TEXT_BYTES];

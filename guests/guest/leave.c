@@ -65,9 +65,9 @@ const char *guest_leave_name(enum guest_leave_stage stage)
 		[GUEST_LEAVE_GONE] = "gone",
 		[GUEST_LEAVE_BOOTING] = "booting",
 		[GUEST_LEAVE_DEAF] = "not listening",
-		[GUEST_LEAVE_UNREAD] = "not answering",
+		[GUEST_LEAVE_UNREAD] = "asked",
 		[GUEST_LEAVE_LATE] = "shutting down",
-		[GUEST_LEAVE_ENDING] = "closing its disks",
+		[GUEST_LEAVE_ENDING] = "ending",
 	};
 
 	return names[stage];

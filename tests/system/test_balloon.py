@@ -95,7 +95,7 @@ def test_what_another_has_is_not_promised(terminal):
 
 def test_it_comes_back(terminal):
     stopped = terminal.machine.mark()
-    terminal.operator("stop other")
+    terminal.operator("stop other now")
     terminal.machine.rewind(stopped)
     terminal.machine.expect(r"\] other: stopped", 30)
     terminal.operator("balloon large 768 MiB")

@@ -67,7 +67,7 @@ def test_xen_builds_its_dom0(house, name):
     cpus = 2 if name == "xen" else 1
     machine.expect(rf"^{name}\| .*Brought up {cpus} CPUs", LIMIT_S)
     machine.expect(rf"^{name}\| .*Freed \d+kB init", LIMIT_S)
-    house.operator(f"stop {name}")
+    house.operator(f"stop {name} now")
 
 
 def test_gnu_mach_starts(house):
@@ -76,7 +76,7 @@ def test_gnu_mach_starts(house):
     machine.expect(r"^mach\| .*GNU Mach", LIMIT_S)
     machine.expect(r"^mach\| .*physical memory map", LIMIT_S)
     machine.expect(r"^mach\| .*bootstrap", LIMIT_S)
-    house.operator("stop mach")
+    house.operator("stop mach now")
 
 
 @pytest.mark.parametrize("name", ("memtest32", "memtest64"))
@@ -87,7 +87,7 @@ def test_memtest_passes(house, name):
     machine.expect(r"Memtest86\+", LIMIT_S)
     machine.expect(r"Test #", LIMIT_S)
     assert not machine.count(rf"{name}: error")
-    house.operator(f"stop {name}")
+    house.operator(f"stop {name} now")
 
 
 @pytest.mark.parametrize("name", ("ipxe", "memdisk"))

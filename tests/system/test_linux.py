@@ -206,6 +206,7 @@ def test_the_operator_stops_a_guest(pair):
     with Neighbours(pair, "beta"):
         pair.operator("stop alpha")
         pair.wait_for_state("alpha", "stopped")
+        assert any("powered off" in line for line in pair.operator("show alpha"))
         assert any("does not go now" in line for line in pair.operator("stop alpha"))
 
 

@@ -195,7 +195,7 @@ def test_the_operator_changes_volumes(machine, disks):
 
 def test_a_volume_grows_while_its_guest_is_off(machine):
     begin = machine.machine.mark()
-    machine.operator("stop web")
+    machine.operator("stop web now")
     machine.wait_for_state("web", "stopped")
     named = r"disks\[0\] of guest 'web' \(bulkhead.yaml:\d+:\d+\)"
     for command, word in (("lvremove vg0/web destroy", "lvremove vg0/web destroy anyway"),

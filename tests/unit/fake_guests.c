@@ -135,7 +135,7 @@ bool guest_leaving(struct guest *guest, struct guest_leaving *how)
 const char *guest_leave_name(enum guest_leave_stage stage)
 {
 	return stage == GUEST_LEAVE_BOOTING  ? "booting"
-	       : stage == GUEST_LEAVE_ENDING ? "closing its disks"
+	       : stage == GUEST_LEAVE_ENDING ? "ending"
 					     : "shutting down";
 }
 

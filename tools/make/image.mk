@@ -6,7 +6,7 @@ SAMPLES := $(BUILD)/samples
 $(SAMPLES)/vmlinuz $(SAMPLES)/modules &: | $(PACKAGES)
 	$(call say,FETCH) guests/samples/fetch-kernel $(SAMPLES)/vmlinuz $(SAMPLES)/modules
 
-$(SAMPLES)/initrd.gz: $(addprefix guests/samples/,make-initrd copy-modules rc inittab) \
+$(SAMPLES)/initrd.gz: $(addprefix guests/samples/,make-initrd copy-modules rc inittab power-button) \
 		| $(SAMPLES)/modules
 	@mkdir -p $(@D)
 	$(call say,CPIO) guests/samples/make-initrd $@ $(SAMPLES)/modules
