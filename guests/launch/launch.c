@@ -154,6 +154,8 @@ int launch_prepare(const struct launch_params *params, struct launch *out,
 
 void launch_release(struct launch *launch)
 {
+	if (launch->vm)
+		vm_retire(launch->vm); /* its disks may take their time */
 	devices_destroy(launch->devices);
 	sources_close(&launch->sources);
 	chipset_destroy(launch->chipset);

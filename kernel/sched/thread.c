@@ -108,7 +108,7 @@ void thread_bury(struct thread *t)
 	spin_unlock(&join_lock);
 }
 
-void thread_join(struct thread *t)
+static void wait_for_end(struct thread *t)
 {
 	check_may_wait("a thread's end");
 	for (;;) {
@@ -121,6 +121,19 @@ void thread_join(struct thread *t)
 			break;
 		thread_block();
 	}
+}
+
+void thread_leave_cpu(struct thread *t)
+{
+	wait_for_end(t);
+	if (t->owns_cpu)
+		sched_disown_cpu(t);
+	t->owns_cpu = false;
+}
+
+void thread_join(struct thread *t)
+{
+	wait_for_end(t);
 	free_thread(t);
 }
 

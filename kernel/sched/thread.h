@@ -44,6 +44,9 @@ struct thread *thread_create(const struct thread_params *params);
 noreturn void thread_exit(void); /* also by returning from fn */
 /* Waits for the thread's end and frees it. Once for each thread that ends. May sleep. */
 void thread_join(struct thread *t);
+/* Waits for its end; the CPU that it owned, if it did, is free then. It is still there, to be
+ * woken in vain, and to be joined. One caller at a time. May sleep. */
+void thread_leave_cpu(struct thread *t);
 
 static inline struct thread *thread_current(void)
 {

@@ -166,21 +166,26 @@ static void stop_timers(struct vm *vm)
 		vlapic_reset(vm->vcpus[i]->lapic, false);
 }
 
-static void end_threads(struct vm *vm)
+static void end_threads(struct vm *vm, void (*end)(struct thread *t))
 {
 	atomic_store(&vm->dying, true);
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		if (!vm->vcpus[i]->thread)
 			continue;
 		thread_wake(vm->vcpus[i]->thread);
-		thread_join(vm->vcpus[i]->thread);
+		end(vm->vcpus[i]->thread);
 	}
+}
+
+void vm_retire(struct vm *vm)
+{
+	end_threads(vm, thread_leave_cpu);
 }
 
 void vm_destroy(struct vm *vm)
 {
 	stop_timers(vm);
-	end_threads(vm);
+	end_threads(vm, thread_join);
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	pc_irqs_destroy(vm);

@@ -12,6 +12,10 @@
 struct vm *vm_create(const struct vm_params *params);
 /* vCPU 0 starts as `entry` says (copied), the others wait for SIPI. Cannot fail. */
 void vm_start(struct vm *vm, const struct vcpu_entry *entry);
+/* Its vCPUs run no more, and the CPUs that were theirs alone are free; memory and devices stay,
+ * as disks may still have requests of theirs. The VM must have stopped or never started. Thread
+ * context; may sleep. */
+void vm_retire(struct vm *vm);
 /* Frees all. The VM must have stopped or never started. Thread context; may sleep. */
 void vm_destroy(struct vm *vm);
 

@@ -103,7 +103,9 @@ def test_what_can_start_starts(tmp_path):
         assert any("web" in line and "running" in line for line in listed), listed
         assert any("without its uplink: it has the uplink 'nic7'" in line
                    for line in terminal.operator("networks"))
+        begin = machine.mark()
         terminal.operator("start volume")
+        machine.rewind(begin)
         machine.expect("volume: warning: waits: disks", 30)
         terminal.operator("stop volume")
         assert any("volume" in line and "stopped" in line for line in terminal.operator("list"))

@@ -241,7 +241,7 @@ unsigned fake_threads_alive(void)
 	return alive;
 }
 
-void thread_join(struct thread *t)
+void thread_leave_cpu(struct thread *t)
 {
 	t->joiner = running;
 	if (!running) /* the test itself */
@@ -250,6 +250,11 @@ void thread_join(struct thread *t)
 		thread_block();
 	if (!t->ended)
 		abort();
+}
+
+void thread_join(struct thread *t)
+{
+	thread_leave_cpu(t);
 	for (unsigned i = 0; i < THREADS; i++)
 		if (threads[i] == t)
 			threads[i] = NULL;

@@ -380,6 +380,16 @@ void thread_join(struct thread *t)
 	t->freed = true;
 }
 
+static unsigned left_cpus;
+
+/* What wakes it from now on finds it there. */
+void thread_leave_cpu(struct thread *t)
+{
+	t->fn(t->arg);
+	assert_false(t->freed);
+	left_cpus++;
+}
+
 static void run_all(void)
 {
 	for (unsigned i = 0; i < VCPUS; i++)
@@ -430,6 +440,30 @@ static void stopped_before_all_have_started(void **state)
 	vm_stop(vm, VM_STOP_CRASH, 0, "at once");
 	run_all();
 	assert_int_equal(stopped_calls, 1);
+	vm_destroy(vm);
+}
+
+/* While its disks take their time its vCPUs' CPUs are free; what devices send them goes
+ * nowhere.
+ */
+static void retired_before_it_is_destroyed(void **state)
+{
+	static const struct vcpu_entry entry;
+	struct vm *vm = create();
+
+	(void)state;
+	vm_start(vm, &entry);
+	vm_stop(vm, VM_STOP_REQUEST, 0, "enough");
+	run_all();
+	left_cpus = 0;
+	vm_retire(vm);
+	assert_int_equal(left_cpus, VCPUS);
+	for (unsigned i = 0; i < VCPUS; i++)
+		assert_false(vm->vcpus[i]->thread->freed);
+	vcpu_post(vm->vcpus[1], VCPU_REQ_INIT);
+	vm_destroy(vm);
+	vm = create(); /* one that never started */
+	vm_retire(vm);
 	vm_destroy(vm);
 }
 
@@ -534,6 +568,7 @@ int main(void)
 		cmocka_unit_test(stopped_before_all_have_started),
 		cmocka_unit_test(told_to_stop_before_told_to_start),
 		cmocka_unit_test(first_vcpu_starts_last),
+		cmocka_unit_test(retired_before_it_is_destroyed),
 		cmocka_unit_test(wires_of_a_pc),
 		cmocka_unit_test(timers_go_before_threads),
 	};
