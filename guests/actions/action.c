@@ -14,13 +14,25 @@ const char *role_name(enum role role)
 	return names[role];
 }
 
+/* A file's name, or what was typed on one line, is its own. */
+static const char *document_name(const struct config_document *document)
+{
+	for (size_t i = 0; i < document->length; i++)
+		if (document->text[i] < ' ' || document->text[i] > '~')
+			return "";
+	return document->text ? document->text : "";
+}
+
 const char *action_subject(const struct action *action, const void *args)
 {
 	const struct config_field *about = action->arguments->fields + action->about;
 
-	if (!action->arguments->count ||
-	    (about->type != CONFIG_NAME && about->type != CONFIG_TEXT &&
-	     about->type != CONFIG_SOURCE))
+	if (!action->arguments->count)
+		return "";
+	if (about->type == CONFIG_DOCUMENT)
+		return document_name((const void *)((const char *)args + about->offset));
+	if (about->type != CONFIG_NAME && about->type != CONFIG_TEXT &&
+	    about->type != CONFIG_SOURCE)
 		return "";
 	return (const char *)args + about->offset;
 }

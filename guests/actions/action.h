@@ -20,9 +20,14 @@
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 const char *role_name(enum role role);
 
-/* Arguments, as the action's table says; large enough for any. */
+/*
+ * Arguments, as the action's table says; large enough for any. A document among them, of which
+ * there is one at most, lies in `text`. All zero, they are none; what was bound is for
+ * action_args_free().
+ */
 struct action_args {
 	_Alignas(8) char bytes[512];
+	char *text; /* of malloc(), or NULL */
 };
 
 struct action_value {
@@ -74,19 +79,28 @@ struct action {
 /* ---- arguments ----------------------------------------------------------------------------
  */
 
-/* Fills `args` from a document, YAML or JSON; of 0 bytes: no arguments. 0; -EINVAL with what is
- * wrong in `report`; -ENOMEM. Thread context. */
+/* Fills `args`, whatever is in it, from a document, YAML or JSON; of 0 bytes: no arguments. 0;
+ * -EINVAL with what is wrong in `report`; -ENOMEM. After an error nothing is to be freed. Thread
+ * context. */
 int action_bind(const struct action *action, const char *document, size_t bytes,
 		struct action_args *args, struct config_report *report);
 
 /*
  * The same from words, with blanks between them, in the order of the table. A size may be two
  * words; a bool of the table is set by its key as a word, behind the required ones. `line` is
- * changed. 0, or -EINVAL; with an empty `report` where no word is there and one is required.
- * Does not allocate.
+ * changed. As action_bind(); -EINVAL with an empty `report` where no word is there and one is
+ * required.
  */
 int action_bind_words(const struct action *action, char *line, struct action_args *args,
 		      struct config_report *report);
+
+/* A document among them, which lies where it was written, gets a place of its own. 0 or -ENOMEM.
+ * Thread context. */
+int action_args_keep(const struct action *action, struct action_args *args);
+/* The same arguments once more. 0 or -ENOMEM. Thread context. */
+int action_args_copy(const struct action *action, struct action_args *to, const void *from);
+/* They are all zero then. Thread context. */
+void action_args_free(struct action_args *args);
 
 /* What `line` asks for: the action, or where only its first argument is given, action->alone.
  * `line` is not changed. */

@@ -28,7 +28,7 @@ static int bind(const struct action *action, const struct config_node *root,
 				  action->name);
 	else
 		config_bind(action->arguments, root, args->bytes, NULL, report);
-	return report->count ? -EINVAL : 0;
+	return report->count ? -EINVAL : action_args_keep(action, args);
 }
 
 int action_bind(const struct action *action, const char *document, size_t bytes,
@@ -41,7 +41,7 @@ int action_bind(const struct action *action, const char *document, size_t bytes,
 	config_report_start(report, action->name);
 	if (!bytes)
 		return bind(action, &none, args, report);
-	err = config_tree_read(&tree, document, bytes, report);
+	err = config_tree_read_quoted(&tree, document, bytes, report);
 	if (!err)
 		err = bind(action, tree.root, args, report);
 	config_tree_free(&tree);

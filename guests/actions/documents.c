@@ -11,6 +11,7 @@
 #include "guests/actions/list.h"
 #include "guests/catalogue/catalogue.h"
 #include "guests/config/schema.h"
+#include "guests/config/tree.h"
 #include "kernel/io/files.h"
 #include "kernel/lib/plural.h"
 
@@ -20,18 +21,19 @@
 	"64 MiB, boot: {kernel: \"esp:/samples/vmlinuz\"}}."
 
 struct document_args {
-	char document[480];
+	struct config_document document;
 };
 _Static_assert(sizeof(struct document_args) <= sizeof(struct action_args), "arguments fit");
 
 static const struct config_field fields[] = {
 	{.key = "document",
-	 .type = CONFIG_TEXT,
+	 .type = CONFIG_DOCUMENT,
 	 .required = true,
 	 .offset = offsetof(struct document_args, document),
-	 .maximum = sizeof(((struct document_args *)0)->document),
+	 .maximum = CONFIG_BYTES_MAX,
 	 .example = "\"esp:/night.yaml\"",
-	 .doc = "A file that is the whole configuration, or one guest's keys and values."},
+	 .doc = "A whole configuration, one guest's keys and values, or a file that is a whole "
+		"configuration."},
 };
 
 static const struct config_table arguments = CONFIG_TABLE(fields, struct document_args, NULL);
@@ -39,8 +41,10 @@ static const struct config_table arguments = CONFIG_TABLE(fields, struct documen
 /* What is asked for, and what it is made of. */
 struct asked {
 	struct config *now, *next;
-	const char *text; /* of a file; else NULL */
+	const char *name; /* of the document, for messages */
+	const char *text; /* of a whole configuration; else NULL */
 	size_t length;
+	const void *mapped; /* the file that it is, or NULL */
 	struct guest_config guest;
 	struct config_report report;
 };
@@ -49,7 +53,7 @@ static void forget(struct asked *asked)
 {
 	if (!asked)
 		return;
-	files_unmap(asked->text);
+	files_unmap(asked->mapped);
 	config_free(asked->next);
 	config_free(asked->now);
 	free(asked);
@@ -73,6 +77,13 @@ static void say_report(struct action_call *call, const struct config_report *rep
 		action_say(call, "\nand %u more", (unsigned)report->dropped);
 }
 
+/* The whole configuration, from a file or as it was handed in. */
+static int read_whole(struct asked *asked)
+{
+	return config_read(asked->text, asked->length, asked->name, catalogue_machine(),
+			   &asked->next, &asked->report);
+}
+
 /* The whole configuration, as a file says it. */
 static int read_file(struct action_call *call, struct asked *asked, const char *name)
 {
@@ -85,18 +96,18 @@ static int read_file(struct action_call *call, struct asked *asked, const char *
 			   name);
 		return -ENOENT;
 	}
-	asked->text = files_map(file);
+	asked->text = asked->mapped = files_map(file);
 	if (!asked->text)
 		return no_memory(call);
 	asked->length = file->bytes;
-	return config_read(asked->text, file->bytes, name, catalogue_machine(), &asked->next,
-			   &asked->report);
+	asked->name = name;
+	return read_whole(asked);
 }
 
 /* The configuration that there is, with one guest. */
-static int read_guest(struct asked *asked, const char *text)
+static int read_guest(struct asked *asked, const struct config_document *document)
 {
-	return config_read_guest(text, strlen(text), "document", asked->now,
+	return config_read_guest(document->text, document->length, asked->name, asked->now,
 				 catalogue_machine(), &asked->guest, &asked->next,
 				 &asked->report);
 }
@@ -105,20 +116,36 @@ static struct asked *new_asked(void)
 {
 	struct asked *asked = calloc(1, sizeof(*asked));
 
-	if (asked)
-		asked->now = catalogue_get();
-	if (asked && asked->now)
+	if (!asked)
+		return NULL;
+	asked->name = "document";
+	asked->now = catalogue_get();
+	if (asked->now)
 		return asked;
 	free(asked);
 	return NULL;
+}
+
+static int read_text(struct asked *asked, const struct config_document *document)
+{
+	bool whole;
+
+	if (config_is_whole(document->text, document->length, &whole))
+		return -ENOMEM;
+	if (!whole)
+		return read_guest(asked, document);
+	asked->text = document->text;
+	asked->length = document->length;
+	return read_whole(asked);
 }
 
 /* Reads what the call asks for; what is wrong is said. */
 static int read_document(struct action_call *call, struct asked *asked)
 {
 	const struct document_args *args = call->args;
-	int err = config_esp_path(args->document) ? read_file(call, asked, args->document)
-						  : read_guest(asked, args->document);
+	const char *text = args->document.text;
+	int err = config_esp_path(text) ? read_file(call, asked, text)
+					: read_text(asked, &args->document);
 
 	if (err && asked->report.count)
 		say_report(call, &asked->report);
@@ -189,7 +216,7 @@ static int carry_out(struct action_call *call, struct asked *asked)
 		.next = asked->next,
 		.text = asked->text,
 		.length = asked->length,
-		.name = ((const struct document_args *)call->args)->document,
+		.name = asked->name,
 		.actor = call->actor,
 		.cancelled = cancelled,
 		.progress = progress,
@@ -231,16 +258,13 @@ static int apply(struct action_call *call)
 
 static int create(struct action_call *call)
 {
-	const struct document_args *args = call->args;
 	struct asked *asked = new_asked();
-	int err = asked ? 0 : no_memory(call);
+	int err = asked ? read_document(call, asked) : no_memory(call);
 
-	if (!err && config_esp_path(args->document)) {
-		action_say(call, "%s is a whole document: `apply` takes it.", args->document);
+	if (!err && asked->text) {
+		action_say(call, "This is a whole configuration: `apply` takes it.");
 		err = -EINVAL;
 	}
-	if (!err)
-		err = read_document(call, asked);
 	if (!err && config_find_guest(asked->now, asked->guest.name)) {
 		action_say(call, "There is a guest '%s' already; `apply` changes it.",
 			   asked->guest.name);

@@ -87,7 +87,9 @@ static struct worker *find_idle(void)
 	return NULL;
 }
 
-static void fill(struct job *job, const struct action_call *call)
+/* `args` are the job's from now on. */
+static void fill(struct job *job, const struct action_call *call,
+		 const struct action_args *args)
 {
 	job->info = (struct job_info){.number = ++last,
 				      .actor = *call->actor,
@@ -96,7 +98,7 @@ static void fill(struct job *job, const struct action_call *call)
 	snprintf(job->info.action, sizeof job->info.action, "%s", call->action->name);
 	snprintf(job->info.subject, sizeof job->info.subject, "%s",
 		 action_subject(call->action, call->args));
-	memcpy(job->args.bytes, call->args, call->action->arguments->bytes);
+	job->args = *args;
 	job->action = call->action;
 	job->role = call->role;
 	job->runner = NULL;
@@ -172,6 +174,7 @@ static uint32_t state_of(const struct action_result *result)
 
 void job_close(struct job *job, const struct action_result *result)
 {
+	struct action_args args;
 	struct job_info info;
 	bool news;
 
@@ -179,6 +182,8 @@ void job_close(struct job *job, const struct action_result *result)
 		return;
 	news = is_news(job);
 	spin_lock(&lock);
+	args = job->args;
+	job->args = (struct action_args){0};
 	job->result = *result;
 	job->info.state = state_of(result);
 	job->info.ended_ns = clock_now_ns();
@@ -190,6 +195,7 @@ void job_close(struct job *job, const struct action_result *result)
 	spin_unlock(&lock);
 	if (news)
 		post_end(&info, result);
+	action_args_free(&args);
 }
 
 /* ---- workers -------------------------------------------------------------------------------
@@ -227,6 +233,17 @@ static void work(void *arg)
 	}
 }
 
+/* A job that nobody will do: there is none, and its arguments are the caller's again. */
+static struct action_args take_back(struct worker *worker)
+{
+	struct action_args args = worker->job->args;
+
+	worker->job->args = (struct action_args){0};
+	worker->job->info = (struct job_info){0};
+	worker->job = NULL;
+	return args;
+}
+
 /* The worker's thread, which finds its job by itself, and may have ended it when it becomes
  * known here. Who wanted to wake it before that could not: the caller does. */
 static struct thread *hire(struct worker *worker)
@@ -234,43 +251,61 @@ static struct thread *hire(struct worker *worker)
 	const struct thread_params params = {
 		.name = "job", .fn = work, .arg = worker, .weight = THREAD_WEIGHT_SERVICE};
 	struct thread *thread = thread_create(&params);
+	struct action_args args = {0};
 
 	spin_lock(&lock);
 	worker->thread = thread;
 	worker->hired = false;
-	if (worker->job && thread) {
+	if (worker->job && thread)
 		worker->job->runner = thread;
-	} else if (worker->job) {
-		worker->job->info = (struct job_info){0};
-		worker->job = NULL;
+	else if (worker->job)
+		args = take_back(worker);
+	spin_unlock(&lock);
+	action_args_free(&args);
+	return thread;
+}
+
+/* Gives the job to a worker; false, with who is busy, when there is none. */
+static bool give(const struct action_call *call, const struct action_args *args,
+		 struct worker **worker, struct thread **thread, char *running, size_t bytes)
+{
+	struct job *job;
+
+	spin_lock(&lock);
+	*worker = find_idle();
+	job = *worker ? find_place() : NULL; /* one is free: few of them can run */
+	if (job) {
+		fill(job, call, args);
+		call->result->job = job->info.number;
+		job->worker = *worker;
+		(*worker)->job = job;
+		*thread = job->runner = (*worker)->thread;
+		(*worker)->hired = !*thread;
+	} else {
+		name_running(running, bytes);
 	}
 	spin_unlock(&lock);
-	return thread;
+	return job;
+}
+
+static int say_no_memory(struct action_call *call)
+{
+	call->result->job = 0;
+	action_say(call, "The hypervisor has no memory for a thread that does it.");
+	return -ENOMEM;
 }
 
 int job_start(struct action_call *call)
 {
 	char running[JOBS_WORKERS_MAX * 96];
-	struct thread *thread = NULL;
+	struct thread *thread;
 	struct worker *worker;
-	struct job *job;
-	uint64_t number = 0;
+	struct action_args args;
 
-	spin_lock(&lock);
-	worker = find_idle();
-	job = worker ? find_place() : NULL; /* one is free: few of them can run */
-	if (job) {
-		fill(job, call);
-		number = job->info.number;
-		job->worker = worker;
-		worker->job = job;
-		thread = job->runner = worker->thread;
-		worker->hired = !thread;
-	} else {
-		name_running(running, sizeof running);
-	}
-	spin_unlock(&lock);
-	if (!job) {
+	if (action_args_copy(call->action, &args, call->args))
+		return say_no_memory(call);
+	if (!give(call, &args, &worker, &thread, running, sizeof running)) {
+		action_args_free(&args);
 		action_say(call,
 			   "%u jobs run, which is as many as can: %s. Wait for one, or cancel "
 			   "it.",
@@ -279,27 +314,29 @@ int job_start(struct action_call *call)
 	}
 	if (!thread)
 		thread = hire(worker);
-	if (!thread) {
-		action_say(call, "The hypervisor has no memory for a thread that does it.");
-		return -ENOMEM;
-	}
+	if (!thread)
+		return say_no_memory(call);
 	thread_wake(thread);
-	call->result->job = number;
 	return 0;
 }
 
 struct job *job_open(const struct action_call *call, struct thread *runner)
 {
+	struct action_args args;
 	struct job *job;
 
+	if (action_args_copy(call->action, &args, call->args))
+		return NULL;
 	spin_lock(&lock);
 	job = find_place();
 	if (job) {
-		fill(job, call);
+		fill(job, call, &args);
 		job->runner = runner;
 	}
 	spin_unlock(&lock);
-	if (job)
+	if (!job)
+		action_args_free(&args);
+	else
 		post_start(job);
 	return job;
 }

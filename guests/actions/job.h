@@ -78,7 +78,8 @@ bool job_cancelled(struct job *job);
 int job_start(struct action_call *call);
 
 /* A job that `runner` runs itself, already; it is woken when the job is to stop. Never fails:
- * NULL when the table is full of running jobs, which is no job. */
+ * NULL when the table is full of running jobs, or memory for a document is short, which is no
+ * job. */
 struct job *job_open(const struct action_call *call, struct thread *runner);
 /* Its end, with the result that it has then. */
 void job_close(struct job *job, const struct action_result *result);

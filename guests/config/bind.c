@@ -75,6 +75,7 @@ static size_t field_bytes(const struct config_field *field)
 	case CONFIG_DURATION:
 	case CONFIG_CHOICE: return sizeof(uint32_t);
 	case CONFIG_SIZE: return sizeof(uint64_t);
+	case CONFIG_DOCUMENT: return sizeof(struct config_document);
 	case CONFIG_MAC: return sizeof(struct config_mac);
 	case CONFIG_CPU_SET: return sizeof(struct cpumask);
 	case CONFIG_CPU_LIST: return field->maximum * sizeof(uint16_t);

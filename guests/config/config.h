@@ -274,6 +274,10 @@ int config_read_guest(const char *bytes, size_t length, const char *file,
 		      struct guest_config *guest, struct config **next,
 		      struct config_report *report);
 
+/* Whether a document is a whole configuration, by its keys, and not one guest's. What is no
+ * document counts as one, and is refused as such. 0 or -ENOMEM. */
+int config_is_whole(const char *bytes, size_t length, bool *whole);
+
 /*
  * Stage two: whether guests fit each other and the machine. `report` is the one that
  * config_parse filled (it knows the file's name). Returns 0, or -EINVAL with all that is

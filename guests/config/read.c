@@ -1,9 +1,32 @@
 /* Both stages at once: a document is parsed, and what could be read of it is checked. */
+#include "guests/config/bind.h"
 #include "guests/config/check.h"
 #include "guests/config/merge.h"
 #include "guests/config/parse.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+int config_is_whole(const char *bytes, size_t length, bool *whole)
+{
+	struct config_report *report = malloc(sizeof(*report));
+	struct config_tree tree = {0};
+	int error = -ENOMEM;
+
+	*whole = true;
+	if (report) {
+		config_report_start(report, "");
+		error = config_tree_read(&tree, bytes, length, report);
+	}
+	if (!error) {
+		*whole = false;
+		for (uint32_t i = 0; i < config_schema.count; i++)
+			*whole |= config_find(tree.root, config_schema.fields[i].key) != NULL;
+	}
+	config_tree_free(&tree);
+	free(report);
+	return error == -ENOMEM ? error : 0;
+}
 
 int config_read(const char *bytes, size_t length, const char *file,
 		const struct config_machine *machine, struct config **config,

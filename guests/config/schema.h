@@ -20,6 +20,7 @@ enum config_type {
 	CONFIG_CHOICE,	 /* a 4-byte enum or uint32_t, one of `choices` */
 	CONFIG_NAME,	 /* char[], a-z 0-9 and '-' */
 	CONFIG_TEXT,	 /* char[], printable ASCII */
+	CONFIG_DOCUMENT, /* struct config_document, at most `maximum` bytes; of actions alone */
 	CONFIG_FILE,	 /* char[], "esp:/..." */
 	CONFIG_SOURCE,	 /* char[], "lvm:vg0/web" */
 	CONFIG_UPLINK,	 /* char[], "nic0", "mac:...", "pci:..." */
@@ -38,6 +39,13 @@ enum config_change {
 	CONFIG_CHANGE_ANEW,    /* that the network is removed and created again */
 	CONFIG_CHANGE_MACHINE, /* a restart of the machine */
 	CONFIG_CHANGE_LATER,   /* nothing: it counts from the next start on; of no key */
+};
+
+/* A text of any bytes, by reference: of the node that it was written in, until somebody gives
+ * it a place of its own. NUL-terminated, and may hold NULs before. */
+struct config_document {
+	const char *text;
+	size_t length;
 };
 
 struct config_choice {

@@ -264,7 +264,7 @@ size_t config_tree_skip(const char *bytes, size_t length)
 	return length >= size && memcmp(bytes, mark, size) == 0 ? size : 0;
 }
 
-int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
+static int read_tree(struct config_tree *tree, const char *bytes, size_t length, size_t limit,
 		     struct config_report *report)
 {
 	struct reader reader = {.tree = tree, .report = report};
@@ -277,9 +277,10 @@ int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
 	skipped = config_tree_skip(bytes, length);
 	bytes += skipped;
 	length -= skipped;
-	if (length > CONFIG_BYTES_MAX) {
+	if (length > limit) {
 		config_report_add(report, (struct config_mark){1, 1},
-				  "the document is larger than 256 KiB; make it smaller");
+				  "the document is larger than %zu KiB; make it smaller",
+				  limit / 1024);
 		return -EINVAL;
 	}
 	if (!yaml_parser_initialize(&parser))
@@ -297,6 +298,18 @@ int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
 	}
 	yaml_parser_delete(&parser);
 	return error;
+}
+
+int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
+		     struct config_report *report)
+{
+	return read_tree(tree, bytes, length, CONFIG_BYTES_MAX, report);
+}
+
+int config_tree_read_quoted(struct config_tree *tree, const char *bytes, size_t length,
+			    struct config_report *report)
+{
+	return read_tree(tree, bytes, length, CONFIG_QUOTED_MAX, report);
 }
 
 void config_tree_free(struct config_tree *tree)

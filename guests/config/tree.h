@@ -47,6 +47,12 @@ size_t config_tree_skip(const char *bytes, size_t length);
 int config_tree_read(struct config_tree *tree, const char *bytes, size_t length,
 		     struct config_report *report);
 
+/* The same, for bytes that are not a configuration but have one in quotes, each byte of which
+ * may be written as six ("\u0001"). */
+#define CONFIG_QUOTED_MAX (6 * CONFIG_BYTES_MAX + 4096)
+int config_tree_read_quoted(struct config_tree *tree, const char *bytes, size_t length,
+			    struct config_report *report);
+
 void config_tree_free(struct config_tree *tree);
 
 #endif

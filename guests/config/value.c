@@ -90,6 +90,11 @@ const char *config_expected(const struct config_field *field, char phrase[CONFIG
 		snprintf(phrase, CONFIG_PHRASE_MAX, "text of at most %" PRIu64 " characters",
 			 field->maximum - 1);
 		break;
+	case CONFIG_DOCUMENT:
+		snprintf(phrase, CONFIG_PHRASE_MAX,
+			 "a document of at most %" PRIu64 " KiB, or a file such as %s",
+			 field->maximum / 1024, field->example);
+		break;
 	case CONFIG_FILE:
 		snprintf(phrase, CONFIG_PHRASE_MAX, "a file such as %s", field->example);
 		break;
@@ -288,6 +293,22 @@ static int store_text(const struct config_field *field, const char *text, size_t
 	return 0;
 }
 
+/* Looked into by who is given it. */
+static int store_document(const struct config_field *field, const char *text, size_t length,
+			  void *place, char wrong[CONFIG_PHRASE_MAX])
+{
+	struct config_document document = {text, length};
+
+	if (length > field->maximum) {
+		snprintf(wrong, CONFIG_PHRASE_MAX,
+			 "is %zu bytes long; make it smaller, %" PRIu64 " KiB at most", length,
+			 field->maximum / 1024);
+		return -EINVAL;
+	}
+	memcpy(place, &document, sizeof(document));
+	return 0;
+}
+
 static int store_name(const struct config_field *field, const char *text, size_t length,
 		      void *place, char wrong[CONFIG_PHRASE_MAX])
 {
@@ -380,10 +401,10 @@ int config_value(const struct config_field *field, const char *text, size_t leng
 				    char *) = {
 		[CONFIG_BOOL] = store_bool,	    [CONFIG_NUMBER] = store_number,
 		[CONFIG_SIZE] = store_size,	    [CONFIG_CHOICE] = store_choice,
-		[CONFIG_NAME] = store_name,	    [CONFIG_TEXT] = store_text,
-		[CONFIG_FILE] = store_file,	    [CONFIG_SOURCE] = store_source,
-		[CONFIG_UPLINK] = store_uplink,	    [CONFIG_MAC] = store_mac,
-		[CONFIG_DURATION] = store_duration,
+		[CONFIG_DOCUMENT] = store_document, [CONFIG_NAME] = store_name,
+		[CONFIG_TEXT] = store_text,	    [CONFIG_FILE] = store_file,
+		[CONFIG_SOURCE] = store_source,	    [CONFIG_UPLINK] = store_uplink,
+		[CONFIG_MAC] = store_mac,	    [CONFIG_DURATION] = store_duration,
 	};
 
 	return store[field->type](field, text, length, (char *)target + field->offset, wrong);

@@ -257,16 +257,23 @@ static bool obey_action(const char *name, char *rest)
 	const struct action *action = action_find(name);
 	struct sink to = terminal();
 	struct action_args args;
+	int err;
 
 	if (!action)
 		return false;
 	action = action_for_words(action, rest);
-	if (action_bind_words(action, rest, &args, &wrong)) {
+	err = action_bind_words(action, rest, &args, &wrong);
+	if (err == -ENOMEM) {
+		operator_say("The hypervisor is out of memory.\n");
+		return true;
+	}
+	if (err) {
 		say_wrong(action);
 		return true;
 	}
-	if (!action_run(action, &args, &actor_console, ROLE_ADMIN, &result) && result.job &&
-	    !follow_job(&follow, &to, result.job, &result))
+	action_run(action, &args, &actor_console, ROLE_ADMIN, &result);
+	action_args_free(&args);
+	if (!result.error && result.job && !follow_job(&follow, &to, result.job, &result))
 		return true;
 	show_result();
 	return true;

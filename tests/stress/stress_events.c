@@ -4,6 +4,7 @@
  * torn, what is lost is told, and every job that began ends once.
  */
 /* links: guests/events/event.c guests/events/actor.c guests/actions/job.c */
+/* links: guests/actions/args.c */
 /* links: tests/stress/stress.c */
 #include "tests/stress/stress.h"
 

@@ -96,6 +96,7 @@ static inline void random_value(const struct config_field *field, char *target)
 		else
 			strcpy(place, words[chance(ARRAY_SIZE(words))]);
 		break;
+	case CONFIG_DOCUMENT: break; /* of actions */
 	case CONFIG_TEXT: random_text(place, field->maximum); break;
 	case CONFIG_FILE:
 		strcpy(place, "esp:/");

@@ -4,6 +4,7 @@
  * volumes is test_actions_asked's.
  */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/args.c */
 /* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/cpus.c */
@@ -15,6 +16,9 @@
 /* links: guests/config/derive.c kernel/lib/size.c */
 /* links: guests/events/event.c guests/events/actor.c tests/unit/fake_guests.c */
 /* links: tests/unit/fail_malloc.c */
+#include <stdlib.h>
+
+#include "guests/config/tree.h"
 #include "tests/unit/actions_house.h"
 
 static int bind_words(const char *name, const char *words)
@@ -192,6 +196,87 @@ static void more_than_a_line_holds_is_refused(void **state)
 	assert_true(report.count > 0);
 }
 
+static const struct config_field text_fields[] = {
+	{.key = "document",
+	 .type = CONFIG_DOCUMENT,
+	 .required = true,
+	 .maximum = CONFIG_BYTES_MAX,
+	 .example = "esp:/a"},
+};
+static const struct config_table text_arguments =
+	CONFIG_TABLE(text_fields, struct config_document, NULL);
+static const struct action action_text = {.name = "text", .arguments = &text_arguments};
+
+/* {"document": "..."}, of `count` characters that are each `written` so. */
+static int bind_text(size_t count, const char *written)
+{
+	size_t each = strlen(written), length = 0;
+	char *text = malloc(32 + count * each);
+	int err;
+
+	length = (size_t)snprintf(text, 32, "{\"document\": \"");
+	for (size_t i = 0; i < count; i++, length += each)
+		memcpy(text + length, written, each);
+	memcpy(text + length, "\"}", 2);
+	err = action_bind(&action_text, text, length + 2, &args, &report);
+	free(text);
+	return err;
+}
+
+/* The last that is good and the first that is not, however it is written. */
+static void a_document_is_as_long_as_documents_may_be(void **state)
+{
+	static const char *const forms[] = {"\\n", "\\u000a", "x"};
+	const struct config_document *document = (const void *)args.bytes;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+		assert_int_equal(bind_text(CONFIG_BYTES_MAX, forms[i]), 0);
+		assert_int_equal(document->length, CONFIG_BYTES_MAX);
+		assert_int_equal(document->text[0], i < 2 ? '\n' : 'x');
+		assert_int_equal(document->text[CONFIG_BYTES_MAX], '\0');
+		assert_string_equal(action_subject(&action_text, args.bytes),
+				    i < 2 ? "" : document->text);
+		action_args_free(&args);
+		assert_null(document->text);
+		assert_int_equal(bind_text(CONFIG_BYTES_MAX + 1, forms[i]), -EINVAL);
+		assert_wrong("is 262145 bytes long; make it smaller, 256 KiB at most");
+	}
+	assert_int_equal(bind_text(0, ""), 0);
+	action_args_free(&args);
+	assert_int_equal(bind_text(CONFIG_QUOTED_MAX, "x"), -EINVAL);
+	assert_wrong("the document is larger than 1540 KiB; make it smaller");
+}
+
+/* Typed, it is the line; a copy of arguments has its own, and is good without the first. */
+static void a_document_lies_beside_its_arguments(void **state)
+{
+	char line[] = "{name: a}";
+	const struct config_document *document;
+	struct action typed = action_text;
+	struct action_args copy;
+	int err = -ENOMEM;
+
+	(void)state;
+	typed.whole_line = true;
+	for (unsigned long i = 1; err == -ENOMEM; i++) {
+		fail_malloc_at(i);
+		err = action_bind_words(&typed, line, &args, &report);
+		fail_malloc_at(0);
+	}
+	assert_int_equal(err, 0);
+	memset(line, '?', sizeof line - 1);
+	fail_malloc_at(1);
+	assert_int_equal(action_args_copy(&typed, &copy, args.bytes), -ENOMEM);
+	fail_malloc_at(0);
+	assert_int_equal(action_args_copy(&typed, &copy, args.bytes), 0);
+	action_args_free(&args);
+	document = (const void *)copy.bytes;
+	assert_string_equal(document->text, "{name: a}");
+	assert_int_equal(document->length, 9);
+	action_args_free(&copy);
+}
+
 /* Each allocation on the way from a document to arguments. */
 static void without_memory_nothing_is_bound(void **state)
 {
@@ -283,6 +368,8 @@ int main(void)
 		cmocka_unit_test_setup(mistakes_are_worded_as_in_the_configuration, fresh),
 		cmocka_unit_test_setup(a_guest_may_be_called_as_a_word_is, fresh),
 		cmocka_unit_test_setup(more_than_a_line_holds_is_refused, fresh),
+		cmocka_unit_test(a_document_is_as_long_as_documents_may_be),
+		cmocka_unit_test(a_document_lies_beside_its_arguments),
 		cmocka_unit_test_setup(without_memory_nothing_is_bound, fresh),
 		cmocka_unit_test_setup(a_role_that_is_not_enough_is_refused, fresh),
 		cmocka_unit_test_setup(cancel_is_passed_on, fresh),

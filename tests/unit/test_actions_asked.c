@@ -2,6 +2,7 @@
  * Actions that ask guests and volumes: what they are asked, by whom, and what is said of it.
  */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
+/* links: guests/actions/args.c */
 /* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/cpus.c */

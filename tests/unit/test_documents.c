@@ -24,6 +24,8 @@
 #include "guests/actions/list.h"
 #include "guests/catalogue/catalogue.h"
 #include "guests/config/merge.h"
+#include "guests/config/schema.h"
+#include "guests/config/tree.h"
 #include "kernel/io/files.h"
 #include "tests/unit/fail_malloc.h"
 
@@ -140,11 +142,13 @@ void action_value(struct action_call *call, const char *name, uint64_t number)
 
 static int ask(const struct action *action, const char *argument)
 {
-	struct action_args args = {0};
-	struct action_call call = {.action = action, .args = args.bytes, .result = &result};
+	struct config_document document = {argument, strlen(argument)};
+	struct action_call call = {.action = action, .args = &document, .result = &result};
+
+	if (action == &action_delete)
+		call.args = argument; /* struct guest_args */
 
 	memset(&result, 0, sizeof(result));
-	strcpy(args.bytes, argument);
 	return action->run(&call);
 }
 
@@ -224,8 +228,36 @@ static void one_guest_is_put_beside_the_others(void **state)
 	assert_int_equal(applied, 2);
 	assert_int_equal(ask(&action_create, A), -EEXIST);
 	assert_string_equal(result.text, "There is a guest 'a' already; `apply` changes it.");
+	file_text = "guests: []\n";
 	assert_int_equal(ask(&action_create, "esp:/night.yaml"), -EINVAL);
 	assert_int_equal(applied, 2);
+}
+
+/* As a caller with more room than a line hands them in. */
+static void documents_of_any_length_are_taken(void **state)
+{
+	static char whole[CONFIG_BYTES_MAX + 1], guest[4096];
+	const size_t length = sizeof(whole) - 1;
+
+	(void)state;
+	memset(whole, '#', length);
+	memcpy(whole, "guests: [" B "]\n", strlen("guests: [" B "]\n"));
+	assert_int_equal(ask(&action_apply, whole), 0);
+	assert_int_equal(wanted->guest_count, 1);
+	assert_string_equal(wanted->guests[0].name, "b");
+	assert_ptr_equal(kept_text, whole); /* with its comments */
+	assert_int_equal(ask(&action_create, whole), -EINVAL);
+	assert_string_equal(result.text, "This is a whole configuration: `apply` takes it.");
+	snprintf(guest, sizeof(guest),
+		 "name: c\nmemory: 8 MiB\nboot:\n  kernel: 'esp:/k'\n"
+		 "  cmdline: '%01500d'\n",
+		 7);
+	assert_int_equal(ask(&action_create, guest), 0);
+	assert_int_equal(wanted->guest_count, 2);
+	assert_int_equal(strlen(config_find_guest(wanted, "c")->boot.cmdline), 1500);
+	assert_null(kept_text);
+	assert_int_equal(ask(&action_apply, "guests: [\n"), -EINVAL);
+	assert_non_null(strstr(result.text, "document:2:1: not YAML"));
 }
 
 static void a_guest_is_deleted_by_name(void **state)
@@ -256,6 +288,7 @@ static void memory_may_end_anywhere(void **state)
 			fail_malloc_at(0);
 			if (err)
 				assert_true(result.text[0] != '\0');
+			assert_true(call < 300);
 		}
 	}
 }
@@ -268,6 +301,7 @@ int main(void)
 		TEST(what_is_wrong_is_said),
 		TEST(a_document_is_applied_with_its_text),
 		TEST(one_guest_is_put_beside_the_others),
+		TEST(documents_of_any_length_are_taken),
 		TEST(a_guest_is_deleted_by_name),
 		TEST(memory_may_end_anywhere),
 	};

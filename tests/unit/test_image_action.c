@@ -3,6 +3,7 @@
  * when a disk fails or somebody has had enough. Disks are of memory; who has which is played.
  */
 /* links: guests/actions/image.c guests/actions/action.c guests/actions/bind.c */
+/* links: guests/actions/args.c */
 /* links: kernel/io/copy.c guests/config/address.c guests/config/bind.c */
 /* links: guests/config/cpus.c guests/config/sound.c */
 /* links: guests/config/hint.c guests/config/report.c guests/config/schema.c */

@@ -1,6 +1,7 @@
 /* Jobs: progress, end, cancel, the bounded table and the bounded number that run, and each
  * thread that cannot be made. One that never returns is in nobody's way. */
 /* links: guests/actions/job.c tests/unit/fake_threads.c guests/events/actor.c */
+/* links: guests/actions/args.c */
 /* links: guests/events/event.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -319,7 +320,7 @@ static void the_oldest_that_ended_makes_room(void **state)
  * whoever has a thread of his own even then. */
 static void what_is_stuck_holds_up_nothing(void **state)
 {
-	const struct action_args args = {"machine"};
+	const struct action_args args = {.bytes = "machine"};
 	const struct action_call call = {.action = &action_quick,
 					 .args = args.bytes,
 					 .actor = &actor_console,

@@ -7,6 +7,7 @@
 /* links: guests/console/aside.c */
 /* links: guests/actions/action.c guests/actions/actions.c guests/actions/bind.c */
 /* links: guests/actions/leavers.c */
+/* links: guests/actions/args.c */
 /* links: guests/actions/cancel.c */
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */

@@ -6,6 +6,7 @@
 /* links: guests/actions/power.c guests/actions/leavers.c guests/actions/job.c */
 /* links: guests/events/actor.c guests/events/event.c tests/unit/fake_guests.c */
 /* links: kernel/lib/duration.c */
+/* links: guests/actions/args.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
