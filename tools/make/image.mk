@@ -13,7 +13,7 @@ $(SAMPLES)/initrd.gz: $(addprefix guests/samples/,make-initrd copy-modules rc in
 
 # What a guest with `boot: {disk: N}` begins with.
 $(SAMPLES)/loader.gz: $(addprefix guests/samples/,make-loader copy-modules loader/init \
-		loader/find loader/grub.awk loader/kexec.c) | $(SAMPLES)/modules
+		loader/find loader/grub.awk loader/machine.c) | $(SAMPLES)/modules
 	@mkdir -p $(@D)
 	$(call say,CPIO) guests/samples/make-loader $@ $(SAMPLES)/modules
 

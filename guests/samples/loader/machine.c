@@ -1,9 +1,12 @@
 /*
- * Loads a Linux kernel in the place of the running one, and starts it: kexec_file_load(2). The
- * kernel checks the file and knows the machine; there is nothing for us to take apart.
+ * What the loader's scripts ask of the machine. `load` puts a Linux kernel in the place of the
+ * running one (kexec_file_load(2): the kernel checks the file and knows the machine, and there
+ * is nothing for us to take apart), `go` starts it. `failed` says by the port of pvpanic that
+ * this guest has failed.
  *
- *     kexec load KERNEL INITRD COMMAND-LINE    (INITRD may be "")
- *     kexec go
+ *     machine load KERNEL INITRD COMMAND-LINE    (INITRD may be "")
+ *     machine go
+ *     machine failed
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,10 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/io.h>
+
 #include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
+
+#define PVPANIC_PORT	 0x505 /* QEMU, docs/specs/pvpanic.rst */
+#define PVPANIC_PANICKED 1
 
 static int complain(const char *what)
 {
@@ -50,6 +58,13 @@ int main(int count, char **words)
 		reboot(LINUX_REBOOT_CMD_KEXEC); /* returns only when it fails */
 		return complain("kexec");
 	}
-	fputs("usage: kexec load KERNEL INITRD COMMAND-LINE, or kexec go\n", stderr);
+	if (count == 2 && !strcmp(words[1], "failed")) {
+		if (ioperm(PVPANIC_PORT, 1, 1))
+			return complain("the port of pvpanic");
+		outb(PVPANIC_PANICKED, PVPANIC_PORT);
+		return 0;
+	}
+	fputs("usage: machine load KERNEL INITRD COMMAND-LINE, machine go, machine failed\n",
+	      stderr);
 	return 2;
 }
