@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define HANDOFF_MAGIC	0x66666f2d646e6168ull /* "hand-off" */
-#define HANDOFF_VERSION 2u
+#define HANDOFF_VERSION 3u
 
 /*
  * State at the jump (SDM vol. 3A 9.8.5; APM vol. 2 14.6): long mode, IF = 0, DF = 0,
@@ -94,6 +94,11 @@ struct handoff_segment {
  * that it enters long mode with (CR3 is loaded in 32-bit mode, so below 4 GiB). */
 #define HANDOFF_TRAMPOLINE_BYTES (5 * 4096)
 
+/* Memory at an address that is the same at each start, wherever it is free then: what is left
+ * there is found by the next start, on machines that do not clear memory at a reset. It is
+ * HANDOFF_MEM_RESERVED among the ranges. Nobody else may be told to use it. */
+#define HANDOFF_KEPT_BYTES (16 * 4096)
+
 struct handoff {
 	uint64_t magic;
 	uint32_t version;
@@ -121,6 +126,7 @@ struct handoff {
 	uint64_t tsc_boot_exit;	 /* TSC right after ExitBootServices returned */
 	uint64_t config_file;	 /* index into files of bulkhead.yaml */
 	struct handoff_partition boot_partition;
+	uint64_t kept_phys; /* HANDOFF_KEPT_BYTES as they were found; 0: no place was free */
 };
 
 _Static_assert(sizeof(struct handoff_range) == 24, "layout is shared with boot");

@@ -25,6 +25,18 @@ static struct handoff *new_handoff(uint64_t tsc_entry)
 	return handoff;
 }
 
+/* The first that is free is so at the next start too: firmware does the same each time. It uses
+ * the lowest 32 MiB and what is at the top itself. */
+static uint64_t find_kept_memory(void)
+{
+	static const uint64_t places[] = {48ull << 20, 256ull << 20};
+	uint64_t found = 0;
+
+	for (unsigned i = 0; !found && i < sizeof(places) / sizeof(places[0]); i++)
+		found = pages_reserve_at(HANDOFF_KEPT_BYTES / PAGE_BYTES, places[i]);
+	return found;
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 {
 	const uint64_t tsc_entry = machine_tsc();
@@ -36,6 +48,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 
 	machine_check();
 	struct handoff *handoff = new_handoff(tsc_entry);
+	handoff->kept_phys = find_kept_memory();
 	memory_read(&memory, 0);
 	memory_settle(&memory, handoff);
 	memory_check(handoff);

@@ -39,16 +39,28 @@ static struct record *next_record(void)
 	return &newest->records[newest->used];
 }
 
-static uint64_t allocate(EFI_ALLOCATE_TYPE how, uint64_t count, uint64_t highest)
+/* `address`: the highest, or the one. */
+static uint64_t allocate_type(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, uint64_t count,
+			      uint64_t address)
 {
 	struct record *record = next_record();
-	EFI_PHYSICAL_ADDRESS base = highest;
+	EFI_PHYSICAL_ADDRESS base = address;
 
-	if (!record || BS->AllocatePages(how, EfiLoaderData, count, &base) != EFI_SUCCESS)
+	if (!record || BS->AllocatePages(how, type, count, &base) != EFI_SUCCESS)
 		return 0;
 	*record = (struct record){base, count};
 	newest->used++;
 	return base;
+}
+
+static uint64_t allocate(EFI_ALLOCATE_TYPE how, uint64_t count, uint64_t highest)
+{
+	return allocate_type(how, EfiLoaderData, count, highest);
+}
+
+uint64_t pages_reserve_at(uint64_t count, uint64_t base)
+{
+	return allocate_type(AllocateAddress, EfiReservedMemoryType, count, base);
 }
 
 uint64_t pages_get(uint64_t count)

@@ -1,6 +1,6 @@
 /*
- * Pages from the firmware, all of type EfiLoaderData, remembered so that a refusal can give
- * every one of them back. They stay where they are when the kernel starts.
+ * Pages from the firmware, of type EfiLoaderData where nothing else is said, remembered so that
+ * a refusal can give every one of them back. They stay where they are when the kernel starts.
  */
 #ifndef BOOT_PAGES_H
 #define BOOT_PAGES_H
@@ -20,6 +20,10 @@ uint64_t pages_get(uint64_t count);
 
 /* The same, wholly below `limit`. */
 uint64_t pages_get_below(uint64_t count, uint64_t limit);
+
+/* The same at `base`, of type EfiReservedMemoryType: nobody's, from the kernel on too. `base`,
+ * or 0 where that is not free. */
+uint64_t pages_reserve_at(uint64_t count, uint64_t base);
 
 /* The same, at an address that equals `virt` modulo 2 MiB; below 4 GiB where possible. */
 uint64_t pages_get_congruent(uint64_t count, uint64_t virt);

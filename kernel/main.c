@@ -37,6 +37,7 @@
 #include "kernel/io/storage.h"
 #include "kernel/lib/plural.h"
 #include "kernel/lib/version.h"
+#include "kernel/log/blackbox.h"
 #include "kernel/log/fbcon.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
@@ -68,6 +69,30 @@ static void start_screen(const struct handoff_framebuffer *fb)
 
 	if (pixels && fbcon_init(fb, pixels) == 0)
 		log_attach(&fbcon_sink);
+}
+
+/* What the run before a reset said, and a place for what this one says. */
+static void start_blackbox(uint64_t phys)
+{
+	void *memory =
+		phys ? vmap(phys, BLACKBOX_BYTES, PT_READ | PT_WRITE | PT_UNCACHED) : NULL;
+	const char *text;
+	bool damaged;
+
+	_Static_assert(BLACKBOX_BYTES == HANDOFF_KEPT_BYTES, "it is all of it");
+	if (!memory) {
+		log_warn("log",
+			 "no memory outlives a reset here: what this run says is lost then");
+		return;
+	}
+	blackbox_start(memory);
+	if (blackbox_previous(&text, &damaged))
+		log_info("log",
+			 "the run before the reset left %sits log: `log previous` shows it",
+			 damaged ? "a part of " : "");
+	else
+		log_info("log", "no log of a run before: power came just now, or this machine "
+				"clears its memory at a reset");
 }
 
 static void check_handoff(const struct handoff *boot)
@@ -272,6 +297,7 @@ void kernel_main(const struct handoff *boot)
 	traps_init_this_cpu();
 
 	start_screen(&handoff->framebuffer);
+	start_blackbox(handoff->kept_phys);
 	acpi_init(handoff->rsdp_phys);
 	start_clock(handoff->tsc_boot_entry);
 	random_init();

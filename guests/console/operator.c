@@ -96,8 +96,12 @@ static void command_log(struct sink *to, const char *word)
 {
 	uint64_t lines = LOG_LINES;
 
-	if (word && (!text_number(word, &lines) || !lines))
-		operator_say("'%s' is no number of lines. Write: log 100\n", word);
+	if (word && !strcmp(word, "previous"))
+		show_previous_log(to);
+	else if (word && (!text_number(word, &lines) || !lines))
+		operator_say("'%s' is no number of lines. Write: log 100; or, for the run "
+			     "before the last reset: log previous\n",
+			     word);
 	else
 		show_log(to, (unsigned)MIN(lines, UINT32_MAX));
 }
@@ -134,7 +138,9 @@ static const struct command {
 	{"list", "", "all guests and how they are", .plain = show_list},
 	{"show", "GUEST", "one guest in detail", .report = show_guest},
 	{"counters", "GUEST", "its counters, for programs", .report = show_counters},
-	{"log", "[LINES]", "the end of the log", .with_word = command_log},
+	{"log", "[LINES]",
+	 "the end of the log; `log previous`: of the run before the last reset",
+	 .with_word = command_log},
 	{"cpus", "", "the CPUs and what runs there", .plain = show_cpus},
 	{"memory", "", "who has the memory", .plain = show_memory},
 	{"disks", "", "the machine's disks, and what guests can be given",

@@ -14,6 +14,7 @@
 #include "guests/views/metrics.h"
 #include "guests/views/networks.h"
 #include "guests/views/words.h"
+#include "kernel/log/blackbox.h"
 
 /* Says what is missing in what was shown, and frees it. */
 static void done(struct sink *to, struct view_rows *rows)
@@ -77,6 +78,23 @@ void show_log(struct sink *to, unsigned lines)
 	struct view_rows log = collect(&log_table);
 
 	report_log(to, &log, lines);
+	done(to, &log);
+}
+
+void show_previous_log(struct sink *to)
+{
+	struct view_rows log = collect(&previous_log_table);
+	const char *text;
+	bool damaged;
+
+	(void)blackbox_previous(&text, &damaged);
+	if (log.count)
+		report_log(to, &log, log.count);
+	if (damaged)
+		sink_text(to, "-- what came then is damaged --\n");
+	else if (!log.count && !log.error)
+		sink_text(to, "There is none: power came with this run, or this machine clears "
+			      "its memory at a reset.\n");
 	done(to, &log);
 }
 

@@ -17,6 +17,7 @@ void show_counters(struct sink *to, struct guest *guest);
 void show_cpus(struct sink *to);
 void show_memory(struct sink *to);
 void show_log(struct sink *to, unsigned lines);
+void show_previous_log(struct sink *to);
 void show_disks(struct sink *to);
 void show_networks(struct sink *to);
 void show_stations(struct sink *to);

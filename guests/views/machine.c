@@ -57,8 +57,12 @@ static const struct view_field log_fields[] = {
 const struct view_table log_table =
 	VIEW_TABLE(VIEW, "log", NULL, log_fields, "A line of the log.");
 
+const struct view_table previous_log_table =
+	VIEW_TABLE(VIEW, "previous_log", NULL, log_fields,
+		   "A line of the log of the run before the last reset, where memory kept it.");
+
 const struct view_table *const view_tables[] = {
-	&machine_table, &cpu_table,	&memory_table, &guest_table, &disk_table,
-	&source_table,	&group_table,	&stray_table,  &nic_table,   &network_table,
-	&port_table,	&station_table, &log_table,    NULL,
+	&machine_table, &cpu_table,	&memory_table, &guest_table,	    &disk_table,
+	&source_table,	&group_table,	&stray_table,  &nic_table,	    &network_table,
+	&port_table,	&station_table, &log_table,    &previous_log_table, NULL,
 };

@@ -27,5 +27,6 @@ struct log_view {
 };
 
 extern const struct view_table machine_table, cpu_table, memory_table, log_table;
+extern const struct view_table previous_log_table;
 
 #endif

@@ -230,6 +230,16 @@ static void check_cpu(const struct handoff *handoff)
 	     "the trampoline lies below 1 MiB in loader memory");
 }
 
+static void check_kept(const struct handoff *handoff)
+{
+	want(handoff->kept_phys % PAGE == 0 &&
+		     (!handoff->kept_phys || /* no place was free */
+		      lies_in(handoff, handoff->kept_phys, HANDOFF_KEPT_BYTES,
+			      HANDOFF_MEM_RESERVED)),
+	     "what outlives a reset is nobody's memory");
+	tell("kept at MiB", handoff->kept_phys / MIB);
+}
+
 static void check_firmware(const struct handoff *handoff)
 {
 	const struct handoff_framebuffer *screen = &handoff->framebuffer;
@@ -263,6 +273,7 @@ __attribute__((used)) static void witness(const struct handoff *handoff)
 	check_kernel(handoff);
 	check_files(handoff);
 	check_partition(handoff);
+	check_kept(handoff);
 	check_firmware(handoff);
 	want(handoff->tsc_boot_entry < handoff->tsc_boot_exit, "the TSC has gone on");
 	tell("boot kilocycles", (handoff->tsc_boot_exit - handoff->tsc_boot_entry) / 1000);

@@ -149,7 +149,7 @@ def check_what_programs_read(two):
         rows = json.loads("\n".join(shown(two, f"json {what}")))
         assert list(rows) == [what] and isinstance(rows[what], list)
         assert what not in ("machine", "cpus", "memory", "log") or rows[what]
-    ask(two, "json nothing", "^json takes one of: machine cpus memory guests .* log.$")
+    ask(two, "json nothing", "^json takes one of: machine cpus memory guests .* log previous_log.$")
 
     text = "\n".join(shown(two, "metrics")) + "\n"
     checked = subprocess.run([BUILD / "promtool", "check", "metrics"], input=text, text=True,

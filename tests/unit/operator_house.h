@@ -204,6 +204,11 @@ bool show_json_waits(const char *what)
 	return what && !strcmp(what, "disks");
 }
 
+void show_previous_log(struct sink *to)
+{
+	sink_text(to, "previous\n");
+}
+
 void show_log(struct sink *to, unsigned lines)
 {
 	sink_print(to, "%u lines\n", lines);

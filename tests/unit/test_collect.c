@@ -33,6 +33,7 @@
 #include "kernel/io/network.h"
 #include "kernel/io/volume.h"
 #include "kernel/lib/version.h"
+#include "kernel/log/blackbox.h"
 #include "kernel/log/log.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/backend.h"
@@ -93,6 +94,16 @@ size_t log_tail(char *buf, size_t bytes)
 }
 
 const char version_number[] = "1.2", version_build[] = "abc+";
+
+static const char *kept = "";
+static bool kept_damaged;
+
+size_t blackbox_previous(const char **text, bool *damaged)
+{
+	*text = kept;
+	*damaged = kept_damaged;
+	return strlen(kept);
+}
 
 static struct blkdev disk = {
 	.name = "nvme0",
@@ -353,6 +364,23 @@ static void the_log(void **state)
 	}
 }
 
+static void the_log_of_the_run_before(void **state)
+{
+	(void)state;
+	assert_string_equal(shown(show_previous_log),
+			    "There is none: power came with this run, or this machine clears "
+			    "its memory at a reset.\n");
+	assert_string_equal(json_of("previous_log"), "{\n  \"previous_log\": []\n}\n");
+	kept = "one: first\n\npanic: last\n";
+	assert_string_equal(shown(show_previous_log), kept);
+	assert_non_null(strstr(json_of("previous_log"), "\"line\": \"panic: last\""));
+	kept_damaged = true;
+	assert_string_equal(shown(show_previous_log),
+			    "one: first\n\npanic: last\n-- what came then is damaged --\n");
+	kept_damaged = false;
+	kept = "";
+}
+
 static void guests(void **state)
 {
 	struct sink to;
@@ -407,8 +435,9 @@ static void guests(void **state)
 
 	to = fresh();
 	show_counters(&to, &fake_guests[0]);
-	assert_ptr_equal(strstr(said, "counters alpha state=running starts=2 crashes=0 panics=0 "
-				      "watchdog_ends=0 crash_kernel=0 uptime_ns=61000000000 "),
+	assert_ptr_equal(strstr(said,
+				"counters alpha state=running starts=2 crashes=0 panics=0 "
+				"watchdog_ends=0 crash_kernel=0 uptime_ns=61000000000 "),
 			 said);
 	assert_non_null(strstr(said, "\ncounters alpha vcpu=0 cpu=1 state=halted run_ns="));
 	assert_non_null(strstr(said, "\ncounters alpha disk=0 bytes=0 reads=0 "));
@@ -504,7 +533,7 @@ static void json_says_what_there_is(void **state)
 	assert_string_equal(json_of(NULL),
 			    "json takes one of: machine cpus memory guests disks "
 			    "sources groups strays nics networks ports stations "
-			    "log.\n");
+			    "log previous_log.\n");
 	assert_memory_equal(json_of("guest"), "json takes one of:", 18);
 	assert_non_null(strstr(json_of("log"), "\"line\": \"[   0.000002] two: second\""));
 }
@@ -577,6 +606,7 @@ int main(void)
 		TEST(every_table_has_a_collector),
 		TEST(the_machine),
 		TEST(the_log),
+		TEST(the_log_of_the_run_before),
 		TEST(guests),
 		TEST(the_disks),
 		TEST(the_networks),

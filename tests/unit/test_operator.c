@@ -44,7 +44,9 @@ static void reports_are_called(void **state)
 					    "\xe2\x82\xac \xe2\x9b ?\n");
 	assert_string_equal(say("json"), "json of nothing\n");
 	assert_string_equal(say("json guests"), "json of guests\n");
-	assert_string_equal(say("log x"), "'x' is no number of lines. Write: log 100\n");
+	assert_string_equal(say("log previous"), "previous\n");
+	assert_string_equal(say("log x"), "'x' is no number of lines. Write: log 100; or, for "
+					  "the run before the last reset: log previous\n");
 	assert_string_equal(say("show beta"), "this is beta\n");
 	assert_string_equal(say("show nobody"),
 			    "There is no guest \"nobody\". The guests are: alpha beta.\n");
@@ -78,7 +80,8 @@ static void mistakes_get_the_action_s_own_words(void **state)
 	assert_non_null(strstr(say("lvcreate vg0/x 10"), "\nSay which and how large"));
 	assert_non_null(strstr(say("lvcreate vg0/web 100G"), "size is '100G'"));
 	assert_non_null(strstr(say("lvcreate vg0/web"), "size is missing, such as 10 GiB.\n"));
-	assert_non_null(strstr(say("log 5x"), "'5x' is no number of lines. Write: log 100\n"));
+	assert_non_null(
+		strstr(say("log 5x"), "'5x' is no number of lines. Write: log 100; or,"));
 	assert_non_null(strstr(say("log 0"), "'0' is no number"));
 	assert_non_null(strstr(say("log 99999999999999999999"), "' is no number"));
 	assert_non_null(strstr(say("events 1x"), "'1x' is no number of an event"));

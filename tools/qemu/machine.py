@@ -49,12 +49,14 @@ class MachineError(Exception):
 
 
 def command(image, variables, cpus=4, memory_mib=2048, cpu=CPU, accel="tcg,thread=multi",
-            serial="stdio", snapshot=True, extra=()):
-    """QEMU's command line. `variables` is this machine's own copy of the firmware's."""
+            serial="stdio", snapshot=True, resets=False, extra=()):
+    """QEMU's command line. `variables` is this machine's own copy of the firmware's. A reset ends
+    QEMU, unless the machine `resets`."""
     return [
         QEMU, "-machine", "q35", "-accel", accel, "-cpu", cpu,
         "-smp", str(cpus), "-m", str(memory_mib),
-        "-nodefaults", "-display", "none", "-serial", serial, "-no-reboot",
+        "-nodefaults", "-display", "none", "-serial", serial,
+        *([] if resets else ["-no-reboot"]),
         "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
         "-drive", f"if=pflash,format=raw,file={variables}",
         "-drive", f"if=none,id=esp,format=raw,file={image},snapshot={'on' if snapshot else 'off'}",

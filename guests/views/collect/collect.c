@@ -11,13 +11,21 @@
 #include "guests/views/networks.h"
 
 const struct collector collectors[] = {
-	{&machine_table, collect_machine, false}, {&cpu_table, collect_cpus, false},
-	{&memory_table, collect_memory, false},	  {&guest_table, collect_guests, false},
-	{&disk_table, collect_disks, false},	  {&source_table, collect_sources, true},
-	{&group_table, collect_groups, true},	  {&stray_table, collect_strays, true},
-	{&nic_table, collect_nics, false},	  {&network_table, collect_networks, false},
-	{&port_table, collect_ports, false},	  {&station_table, collect_stations, false},
-	{&log_table, collect_log, false},	  {NULL, NULL, false},
+	{&machine_table, collect_machine, false},
+	{&cpu_table, collect_cpus, false},
+	{&memory_table, collect_memory, false},
+	{&guest_table, collect_guests, false},
+	{&disk_table, collect_disks, false},
+	{&source_table, collect_sources, true},
+	{&group_table, collect_groups, true},
+	{&stray_table, collect_strays, true},
+	{&nic_table, collect_nics, false},
+	{&network_table, collect_networks, false},
+	{&port_table, collect_ports, false},
+	{&station_table, collect_stations, false},
+	{&log_table, collect_log, false},
+	{&previous_log_table, collect_previous_log, false},
+	{NULL, NULL, false},
 };
 
 const struct collector *collector_find(const char *name)

@@ -30,6 +30,7 @@ void collect_machine(struct view_rows *rows);
 void collect_cpus(struct view_rows *rows);
 void collect_memory(struct view_rows *rows);
 void collect_log(struct view_rows *rows); /* the newest 64 KiB, oldest first */
+void collect_previous_log(struct view_rows *rows);
 void collect_guests(struct view_rows *rows);
 void collect_disks(struct view_rows *rows);
 void collect_sources(struct view_rows *rows);

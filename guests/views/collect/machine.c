@@ -10,6 +10,7 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/version.h"
+#include "kernel/log/blackbox.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
@@ -54,24 +55,39 @@ void collect_memory(struct view_rows *rows)
 	view_rows_add(rows, &guests);
 }
 
-void collect_log(struct view_rows *rows)
+static void add_lines(struct view_rows *rows, const char *text, size_t bytes)
 {
-	char *text = malloc(LOG_BYTES), *at, *end;
+	const char *at = text, *end = text + bytes;
 	struct log_view view;
 
 	_Static_assert(sizeof view.line >= LOG_LINE_MAX, "a line of the log fits");
+	while (at < end) {
+		const char *line_end = memchr(at, '\n', (size_t)(end - at));
+		int length = (int)((line_end ? line_end : end) - at);
+
+		snprintf(view.line, sizeof view.line, "%.*s", length, at);
+		view_rows_add(rows, &view);
+		at += length + 1;
+	}
+}
+
+void collect_log(struct view_rows *rows)
+{
+	char *text = malloc(LOG_BYTES);
+
 	if (!text) {
 		rows->error = -ENOMEM;
 		return;
 	}
-	end = text + log_tail(text, LOG_BYTES);
-	for (at = text; at < end;) {
-		char *line_end = memchr(at, '\n', (size_t)(end - at));
-		int bytes = (int)((line_end ? line_end : end) - at);
-
-		snprintf(view.line, sizeof view.line, "%.*s", bytes, at);
-		view_rows_add(rows, &view);
-		at += bytes + 1;
-	}
+	add_lines(rows, text, log_tail(text, LOG_BYTES));
 	free(text);
+}
+
+void collect_previous_log(struct view_rows *rows)
+{
+	const char *text;
+	bool damaged;
+	size_t bytes = blackbox_previous(&text, &damaged);
+
+	add_lines(rows, text, bytes);
 }
