@@ -8,8 +8,8 @@
 #include <efi.h>
 
 /*
- * Checks kernel.elf and places its segments, contents and zeroes, in one contiguous block.
- * Fills `segments`; returns the virtual address of the entry point.
+ * Chooses and checks a kernel, and places its segments, contents and zeroes, in one contiguous
+ * block. Fills `segments`; returns the virtual address of the entry point.
  */
 uint64_t load_kernel(EFI_FILE_HANDLE bulkhead, struct handoff *handoff);
 

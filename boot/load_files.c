@@ -2,6 +2,7 @@
  * Reads every regular file under \bulkhead\, for the kernel to find by path. Not the
  * kernel itself: see load_kernel.c; and not the guests' disks, which stay where they are.
  */
+#include "boot/choose.h"
 #include "boot/load.h"
 #include "boot/pages.h"
 #include "boot/say.h"
@@ -113,7 +114,8 @@ static void load_folder(EFI_FILE_HANDLE folder, char *path, unsigned length,
 			EFI_FILE_HANDLE inner = volume_open_file(folder, name, path);
 			load_folder(inner, path, extended, files);
 			inner->Close(inner);
-		} else if (!is_named(path, VOLUME_KERNEL)) {
+		} else if (!is_named(path, VOLUME_KERNEL) && !is_named(path, CHOOSE_NEW) &&
+			   !is_named(path, CHOOSE_OLD)) {
 			load_file(folder, info, path, files);
 		}
 	}

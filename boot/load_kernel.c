@@ -1,28 +1,29 @@
 /*
  * Places the kernel's segments in physical memory. Mapping them is for enter.c.
  */
+#include "boot/choose.h"
 #include "boot/elf.h"
 #include "boot/load.h"
 #include "boot/pages.h"
 #include "boot/say.h"
 #include "boot/volume.h"
 
-static const CHAR16 remedy[] = L"Build the kernel again, and copy kernel.elf once more.";
+static const CHAR16 remedy[] = L"Build the kernel again, and copy it once more.";
 
-static void check(EFI_FILE_HANDLE file, struct elf_kernel *kernel)
+static void check(EFI_FILE_HANDLE file, const char *path, struct elf_kernel *kernel)
 {
 	static _Alignas(8) uint8_t head[ELF_HEAD_BYTES];
-	const uint64_t file_bytes = volume_file_bytes(file, VOLUME_KERNEL);
+	const uint64_t file_bytes = volume_file_bytes(file, path);
 	const uint64_t head_bytes = file_bytes < sizeof(head) ? file_bytes : sizeof(head);
 
-	volume_read(file, VOLUME_KERNEL, 0, head_bytes, (uint64_t)head);
+	volume_read(file, path, 0, head_bytes, (uint64_t)head);
 	const char *wrong = elf_check(head, head_bytes, file_bytes, kernel);
 	if (wrong)
-		refuse(EFI_LOAD_ERROR, remedy,
-		       L"\\bulkhead\\" VOLUME_KERNEL " is no kernel: %a.", wrong);
+		refuse(EFI_LOAD_ERROR, remedy, L"\\bulkhead\\%a is no kernel: %a.", path,
+		       wrong);
 }
 
-static void place(EFI_FILE_HANDLE file, const struct elf_segment *from,
+static void place(EFI_FILE_HANDLE file, const char *path, const struct elf_segment *from,
 		  struct handoff_segment *to, uint64_t phys)
 {
 	*to = (struct handoff_segment){
@@ -31,22 +32,25 @@ static void place(EFI_FILE_HANDLE file, const struct elf_segment *from,
 		.bytes = from->bytes,
 		.flags = from->flags,
 	};
-	volume_read(file, VOLUME_KERNEL, from->file_offset, from->file_bytes, phys);
+	volume_read(file, path, from->file_offset, from->file_bytes, phys);
 	BS->SetMem((void *)(phys + from->file_bytes), from->bytes - from->file_bytes, 0);
 }
 
 uint64_t load_kernel(EFI_FILE_HANDLE bulkhead, struct handoff *handoff)
 {
 	struct elf_kernel kernel;
-	EFI_FILE_HANDLE file = volume_open_file(bulkhead, L"" VOLUME_KERNEL, VOLUME_KERNEL);
+	const CHAR16 *name;
+	const char *path;
 
-	check(file, &kernel);
+	choose_kernel(bulkhead, &name, &path);
+	EFI_FILE_HANDLE file = volume_open_file(bulkhead, name, path);
+	check(file, path, &kernel);
 	const uint64_t base = pages_get_congruent(pages_for(kernel.bytes), kernel.virt);
 	if (!base)
 		refuse(EFI_OUT_OF_RESOURCES, L"Use a machine with more memory.",
 		       L"there is no room for a kernel of %ld KiB.", kernel.bytes >> 10);
 	for (uint32_t i = 0; i < kernel.segment_count; i++)
-		place(file, &kernel.segments[i], &handoff->segments[i],
+		place(file, path, &kernel.segments[i], &handoff->segments[i],
 		      base + (kernel.segments[i].virt - kernel.virt));
 	handoff->segment_count = kernel.segment_count;
 	file->Close(file);

@@ -97,6 +97,98 @@ EFI_FILE_HANDLE volume_open_file(EFI_FILE_HANDLE folder, const CHAR16 *name, con
 	return file;
 }
 
+/* ---- what may be missing, or can't be written ---------------------------------------------
+ */
+
+#define READ	   EFI_FILE_MODE_READ
+#define READ_WRITE (EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE)
+#define CREATE	   (EFI_FILE_MODE_CREATE | READ_WRITE)
+
+/* NULL where it can't be opened. */
+static EFI_FILE_HANDLE try_open(EFI_FILE_HANDLE folder, const CHAR16 *name, uint64_t mode,
+				uint64_t attributes)
+{
+	EFI_FILE_HANDLE file;
+
+	return folder->Open(folder, &file, (CHAR16 *)name, mode, attributes) == EFI_SUCCESS
+		       ? file
+		       : NULL;
+}
+
+static bool get_info(EFI_FILE_HANDLE file)
+{
+	UINTN bytes = sizeof(entry);
+
+	return file->GetInfo(file, &gEfiFileInfoGuid, &bytes, &entry) == EFI_SUCCESS;
+}
+
+const EFI_FILE_INFO *volume_info(EFI_FILE_HANDLE folder, const CHAR16 *name)
+{
+	EFI_FILE_HANDLE file = try_open(folder, name, READ, 0);
+	const bool found = file && get_info(file);
+
+	if (file)
+		file->Close(file);
+	return found ? &entry.info : NULL;
+}
+
+bool volume_has(EFI_FILE_HANDLE folder, const CHAR16 *name)
+{
+	return volume_info(folder, name) != NULL;
+}
+
+bool volume_peek(EFI_FILE_HANDLE folder, const CHAR16 *name, void *to, uint64_t bytes)
+{
+	EFI_FILE_HANDLE file = try_open(folder, name, READ, 0);
+	UINTN done = bytes;
+	bool whole = file && file->Read(file, &done, to) == EFI_SUCCESS && done == bytes;
+
+	if (file)
+		file->Close(file);
+	return whole;
+}
+
+bool volume_remove(EFI_FILE_HANDLE folder, const CHAR16 *name)
+{
+	EFI_FILE_HANDLE file = try_open(folder, name, READ_WRITE, 0);
+
+	return file && file->Delete(file) == EFI_SUCCESS; /* which closes it */
+}
+
+bool volume_write(EFI_FILE_HANDLE folder, const CHAR16 *within, const CHAR16 *name,
+		  const void *from, uint64_t bytes)
+{
+	EFI_FILE_HANDLE file = try_open(folder, within, CREATE, EFI_FILE_DIRECTORY);
+	UINTN done = bytes;
+	bool written;
+
+	if (file)
+		file->Close(file);
+	volume_remove(folder, name);
+	file = try_open(folder, name, CREATE, 0);
+	written = file && file->Write(file, &done, (void *)from) == EFI_SUCCESS &&
+		  done == bytes && file->Flush(file) == EFI_SUCCESS;
+	if (file)
+		file->Close(file);
+	return written;
+}
+
+bool volume_rename(EFI_FILE_HANDLE folder, const CHAR16 *from, const CHAR16 *to)
+{
+	EFI_FILE_HANDLE file = try_open(folder, from, READ_WRITE, 0);
+	bool renamed = file && get_info(file);
+
+	if (renamed) {
+		StrCpy(entry.info.FileName, to);
+		entry.info.Size = SIZE_OF_EFI_FILE_INFO + StrSize(to);
+		renamed = file->SetInfo(file, &gEfiFileInfoGuid, entry.info.Size, &entry) ==
+			  EFI_SUCCESS;
+	}
+	if (file)
+		file->Close(file);
+	return renamed;
+}
+
 const EFI_FILE_INFO *volume_next(EFI_FILE_HANDLE folder, const char *path)
 {
 	UINTN bytes = sizeof(entry);

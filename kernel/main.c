@@ -30,6 +30,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/io/acpi.h"
+#include "kernel/io/came_up.h"
 #include "kernel/io/files.h"
 #include "kernel/io/irq.h"
 #include "kernel/io/look.h"
@@ -266,6 +267,7 @@ static void services(void *arg)
 	lvm_manage_start(document_host()->name); /* what guests have is known only now */
 	log_info("boot", "up %llu ms after the boot application's start",
 		 clock_now_ns() / NSEC_PER_MSEC);
+	came_up();
 }
 
 static void start_services(void)

@@ -263,7 +263,8 @@ class Machine:
 def terminal(image, **options):
     """Runs a machine with this terminal as its serial line; returns QEMU's exit status."""
     build = ROOT / "build"
-    words = command(image, fresh_variables(build), serial="mon:stdio", snapshot=False, **options)
+    words = command(image, fresh_variables(build), serial="mon:stdio", snapshot=False,
+                    resets=True, **options)
     # ^C belongs to the guest that has the keyboard: QEMU makes the terminal raw, and this
     # process must not end before it.
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)

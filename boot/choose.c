@@ -1,0 +1,109 @@
+/*
+ * A new kernel, tried once. What is known of it is in a file on the volume, whose first word
+ * says whether it was "tried", or "fails"; the kernel itself makes that "good " when it has
+ * come up. Behind it stands which file that is about.
+ */
+#include "boot/choose.h"
+#include "boot/say.h"
+#include "boot/volume.h"
+#include <stdbool.h>
+
+#define STATE_FILE  L"" VOLUME_DISKS "\\" VOLUME_TRIAL
+#define STATE_BYTES 4096 /* a whole block of any disk */
+#define WORD_BYTES  5
+
+static char state[STATE_BYTES], wanted[STATE_BYTES];
+
+static bool same(const char *a, const char *b, unsigned bytes)
+{
+	while (bytes > 0 && *a++ == *b++)
+		bytes--;
+	return bytes == 0;
+}
+
+static char *put_number(char *to, uint64_t number)
+{
+	*to++ = ' ';
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[number >> shift & 15];
+	return to;
+}
+
+/* What the state of this file is when it was tried: by its size and the time of its last
+ * change. Another that is put in its place is another. */
+static void describe(const EFI_FILE_INFO *info)
+{
+	const EFI_TIME *time = &info->ModificationTime;
+	char *to = wanted;
+
+	for (const char *word = "tried"; *word; word++)
+		*to++ = *word;
+	to = put_number(to, info->FileSize);
+	to = put_number(to, (uint64_t)time->Year << 40 | (uint64_t)time->Month << 32 |
+				    (uint64_t)time->Day << 24 | time->Hour << 16 |
+				    time->Minute << 8 | time->Second);
+	*to = '\n';
+}
+
+/* The new kernel has come up: it is kernel.elf from now on. Where power fails in between,
+ * kernel.elf is missing, and the next start goes on with it. */
+static void promote(EFI_FILE_HANDLE bulkhead)
+{
+	if (volume_has(bulkhead, L"" VOLUME_KERNEL)) {
+		volume_remove(bulkhead, L"" CHOOSE_OLD);
+		volume_rename(bulkhead, L"" VOLUME_KERNEL, L"" CHOOSE_OLD);
+	}
+	if (!volume_rename(bulkhead, L"" CHOOSE_NEW, L"" VOLUME_KERNEL))
+		return;
+	volume_remove(bulkhead, STATE_FILE);
+	Print(L"\\bulkhead\\" CHOOSE_NEW " came up: it is " VOLUME_KERNEL " now, and the one "
+	      L"before is " CHOOSE_OLD ".\r\n");
+}
+
+/* Whether the new kernel is to be started, once, and that is noted. */
+static bool try(EFI_FILE_HANDLE bulkhead)
+{
+	if (!volume_write(bulkhead, L"" VOLUME_DISKS, STATE_FILE, wanted, STATE_BYTES)) {
+		Print(L"\\bulkhead\\" CHOOSE_NEW " is not tried: this volume can't be "
+		      L"written.\r\n");
+		return false;
+	}
+	Print(L"\\bulkhead\\" CHOOSE_NEW
+	      " is tried, once. If it does not come up, the next start "
+	      L"is " VOLUME_KERNEL "'s again.\r\n");
+	return true;
+}
+
+/* It did not come up. The kernel that is started instead is not to say "good" of it. */
+static void give_up(EFI_FILE_HANDLE bulkhead)
+{
+	if (same(state, "tried", WORD_BYTES)) {
+		BS->CopyMem(state, "fails", WORD_BYTES);
+		volume_write(bulkhead, L"" VOLUME_DISKS, STATE_FILE, state, STATE_BYTES);
+	}
+	Print(L"\\bulkhead\\" CHOOSE_NEW
+	      " was tried and did not come up: this "
+	      "is " VOLUME_KERNEL L". Remove it, or put another there.\r\n");
+}
+
+void choose_kernel(EFI_FILE_HANDLE bulkhead, const CHAR16 **name, const char **path)
+{
+	const EFI_FILE_INFO *info = volume_info(bulkhead, L"" CHOOSE_NEW);
+	bool known;
+
+	*name = L"" VOLUME_KERNEL;
+	*path = VOLUME_KERNEL;
+	if (!info)
+		return;
+	describe(info);
+	known = volume_peek(bulkhead, STATE_FILE, state, STATE_BYTES) &&
+		same(state + WORD_BYTES, wanted + WORD_BYTES, STATE_BYTES - WORD_BYTES);
+	if (known && same(state, "good ", WORD_BYTES))
+		promote(bulkhead);
+	else if (known)
+		give_up(bulkhead);
+	if (!known ? try(bulkhead) : !volume_has(bulkhead, L"" VOLUME_KERNEL)) {
+		*name = L"" CHOOSE_NEW;
+		*path = CHOOSE_NEW;
+	}
+}

@@ -1,0 +1,48 @@
+/* See came_up.h. The file is boot's: one block, whose first word is for us to change. */
+#include "kernel/io/came_up.h"
+
+#include <string.h>
+
+#include "kernel/io/storage.h"
+#include "kernel/log/log.h"
+#include "kernel/mem/heap.h"
+
+#define TRIAL	    "esp:/disks/kernel.try" /* VOLUME_TRIAL of boot/volume.h */
+#define OWNER	    "start-up"
+#define STATE_BYTES 4096
+#define WORD_BYTES  5
+
+static void note(struct blkdev *trial, char *state)
+{
+	int err = blk_read(trial, 0, state, STATE_BYTES);
+
+	if (!err && memcmp(state, "tried", WORD_BYTES))
+		return;
+	if (!err) {
+		memcpy(state, "good ", WORD_BYTES);
+		err = blk_write(trial, 0, state, STATE_BYTES);
+	}
+	if (!err)
+		err = blk_flush(trial);
+	if (err)
+		log_error("boot",
+			  "that this new kernel came up can't be noted on the boot "
+			  "partition (%s): the next start is the kernel's before",
+			  strerror(-err));
+	else
+		log_info("boot", "this new kernel came up: the next start keeps it");
+}
+
+void came_up(void)
+{
+	char why[STORAGE_WHY_BYTES], *state;
+	struct blkdev *trial;
+
+	if (storage_open(TRIAL, STORAGE_WRITE, OWNER, &trial, why))
+		return;
+	state = trial->bytes == STATE_BYTES ? heap_zalloc(STATE_BYTES, NULL) : NULL;
+	if (state)
+		note(trial, state);
+	heap_free(state);
+	storage_close(trial, OWNER);
+}

@@ -1,0 +1,77 @@
+"""A new kernel beside the old one: it is started once, and kept when it came up; otherwise the
+next start is the old one's. The boot application decides, and the kernel says that it came up."""
+
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT, make_image
+from tools.qemu.machine import Machine
+
+KERNEL = ROOT / "build/kernel.elf"
+WITNESS = ROOT / "build/boot/witness.elf"  # a kernel that ends before it is up
+UP_S = 120
+
+
+@pytest.fixture(name="stick")
+def fixture_stick(tmp_path):
+    """stick(kernel, new): an image with these two; start(name) is a run of it that may write."""
+    image = tmp_path / "upgrade.img"
+
+    def make(kernel, new):
+        make_image(image, "guests: []\n", {"kernel.new": new})
+        subprocess.run(["mcopy", "-o", "-i", f"{image}@@1M", kernel, "::bulkhead/kernel.elf"],
+                       check=True)
+
+    def start(name):
+        return Machine(image, name=f"upgrade-{name}", limit_s=300, cpus=1, snapshot=False)
+
+    def read(path):
+        done = subprocess.run(["mcopy", "-i", f"{image}@@1M", f"::bulkhead/{path}", "-"],
+                              check=False, capture_output=True)
+        return done.stdout if done.returncode == 0 else None
+    return make, start, read
+
+
+def off(machine):
+    machine.expect(r"boot: up \d+ ms", UP_S)
+    machine.send("\x1dqq")
+    machine.wait(60)
+
+
+def test_one_that_does_not_come_up_is_tried_once(stick):
+    make, start, read = stick
+    make(KERNEL, WITNESS)
+    with start("fails") as machine:
+        machine.expect(r"kernel\.new is tried, once", 60)
+        machine.expect(r"^witness: done", 60)
+    with start("back") as machine:
+        machine.expect(r"kernel\.new was tried and did not come up: this is kernel\.elf", 60)
+        off(machine)
+        assert "this new kernel came up" not in machine.output
+    assert read("kernel.elf") == KERNEL.read_bytes()
+    assert read("disks/kernel.try").startswith(b"fails")
+    # Another in its place is tried again.
+    make(KERNEL, KERNEL)
+    with start("another") as machine:
+        machine.expect(r"kernel\.new is tried, once", 60)
+
+
+def test_one_that_came_up_is_kept(stick):
+    make, start, read = stick
+    make(WITNESS, KERNEL)
+    with start("new") as machine:
+        machine.expect(r"kernel\.new is tried, once", 60)
+        machine.expect(r"boot: this new kernel came up: the next start keeps it", UP_S)
+        machine.send("\x1dqq")
+        machine.wait(60)
+    with start("kept") as machine:
+        machine.expect(r"kernel\.new came up: it is kernel\.elf now, and the one before is "
+                       r"kernel\.old", 60)
+        off(machine)
+    assert read("kernel.elf") == KERNEL.read_bytes()
+    assert read("kernel.old") == WITNESS.read_bytes()
+    assert read("kernel.new") is None and read("disks/kernel.try") is None
+    with start("after") as machine:
+        off(machine)
+    assert "kernel.new" not in machine.output
