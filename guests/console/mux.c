@@ -30,6 +30,7 @@
 #define POLL_NS		 (10 * NSEC_PER_MSEC) /* of a line without an interrupt */
 #define SETTLE_NS	 (30 * NSEC_PER_MSEC) /* quiet before an unfinished line is shown */
 #define SETTLE_LATEST_NS (500 * NSEC_PER_MSEC)
+#define IDLE_NS		 (2 * NSEC_PER_SEC) /* the same of one that was shown as it is */
 #define HELP_QUIET_NS	 (2 * NSEC_PER_SEC)
 #define LONGER_NS	 (60 * NSEC_PER_SEC) /* for guests that are shutting down */
 #define PATIENCE_NS	 (5 * NSEC_PER_SEC)  /* with who does not read what is typed */
@@ -243,7 +244,10 @@ static void show_log(void)
 static void type(char byte, uint64_t until_ns)
 {
 	bool typed = console_type(sources[screen.focus].console, &byte, 1);
+	uint64_t flags = spin_lock_irqsave(&lock);
 
+	screen_typed(&screen);
+	spin_unlock_irqrestore(&lock, flags);
 	held.hopeless = !typed && (held.hopeless || clock_now_ns() >= until_ns);
 	held.any = !typed && !held.hopeless;
 	held.byte = byte;
@@ -407,7 +411,8 @@ static uint64_t settle(uint64_t now)
 		return UINT64_MAX;
 	}
 	since = since ? since : now;
-	due = MIN(shown_ns + SETTLE_NS, since + SETTLE_LATEST_NS);
+	due = screen_was_shown(&screen) ? shown_ns + IDLE_NS
+					: MIN(shown_ns + SETTLE_NS, since + SETTLE_LATEST_NS);
 	if (now < due)
 		return due;
 	screen_settle(&screen);

@@ -11,6 +11,9 @@
 /* Others' lines are shown unfinished once they are so long. */
 #define LINE_BYTES 160
 
+/* Of a line that does not change: when it comes, and at the bottom once others are quiet. */
+#define SHOWS_MAX 2
+
 /* Sources may fill this much of `out`, which bounds how long a key's effect waits behind what
  * they print on a slow line; the rest is the log's. */
 #define SOURCES_BYTES 4096
@@ -96,6 +99,8 @@ static void finish_line(struct screen *s, unsigned source)
 		end_line(s);
 	}
 	row_clear(&s->sources[source].row);
+	if (source == s->focus)
+		s->shows = 0;
 }
 
 static void draw_focus(struct screen *s)
@@ -108,6 +113,7 @@ static void draw_focus(struct screen *s)
 	for (unsigned n = whole ? 0 : row_cursor_back(row); n; n--)
 		emit(s, "\b", 1);
 	s->dirty = s->drawn = true;
+	s->shows++;
 	s->broken = !whole && row_in_sequence(row);
 }
 
@@ -116,6 +122,7 @@ void screen_name(struct screen *s, unsigned source, const char *name)
 	if (source == s->focus) {
 		begin_line(s);
 		s->held_count = 0;
+		s->shows = 0;
 	}
 	snprintf(s->sources[source].name, SCREEN_NAME_BYTES, "%s", name);
 	s->sources[source].cr = false;
@@ -173,6 +180,7 @@ static void put_focus(struct screen *s, char byte)
 		return;
 	}
 	row_put(&source->row, (uint8_t)byte);
+	s->shows = s->drawn;
 	if (source->cr)
 		return;
 	if (s->drawn && s->broken) {
@@ -232,6 +240,7 @@ void screen_set_focus(struct screen *s, unsigned source)
 	screen_note(s, text);
 	s->focus = source;
 	s->held_count = 0;
+	s->shows = 0;
 	s->sources[source].cr = false;
 }
 
@@ -240,6 +249,7 @@ void screen_set_solo(struct screen *s, bool solo)
 	begin_line(s);
 	s->solo = solo;
 	s->held_count = 0;
+	s->shows = 0;
 	if (solo) {
 		char text[ROW_BYTES];
 		size_t bytes = row_text(&s->sources[s->focus].row, text);
@@ -252,7 +262,18 @@ void screen_set_solo(struct screen *s, bool solo)
 
 bool screen_unsettled(const struct screen *s)
 {
-	return !s->solo && !s->drawn && (s->held_count || s->sources[s->focus].row.used);
+	return !s->solo && !s->drawn && s->shows < SHOWS_MAX &&
+	       (s->held_count || s->sources[s->focus].row.used);
+}
+
+bool screen_was_shown(const struct screen *s)
+{
+	return s->shows;
+}
+
+void screen_typed(struct screen *s)
+{
+	s->shows = s->drawn;
 }
 
 void screen_settle(struct screen *s)

@@ -27,8 +27,11 @@ struct screen {
 	bool solo;	/* it also has the screen for itself: its bytes pass as they are */
 	bool dirty;	/* the terminal's current line is not empty */
 	bool drawn;	/* it is the unfinished line of `focus` */
-	bool styled;	/* `focus` sent an escape sequence in this line */
-	bool broken;	/* one was interrupted: its rest must not appear as text */
+	/* How often that line was drawn as it is: others may interrupt it any number of times,
+	 * and one that nobody does anything with is drawn again once. */
+	unsigned shows;
+	bool styled; /* `focus` sent an escape sequence in this line */
+	bool broken; /* one was interrupted: its rest must not appear as text */
 	/* What `focus` sent of a line that was not drawn yet, as it came. */
 	char held[SCREEN_HELD_BYTES];
 	unsigned held_count;
@@ -60,9 +63,14 @@ void screen_set_focus(struct screen *screen, unsigned source);
 /* Whether that source has the screen for itself. */
 void screen_set_solo(struct screen *screen, bool solo);
 
+/* Something was typed to the source with the keyboard: its line is to be seen again. */
+void screen_typed(struct screen *screen);
+
 /* Whether an unfinished line that should be there is not; screen_settle() shows it. It is not
- * done at once, as lines come in groups, and most are finished soon. */
+ * done at once, as lines come in groups, and most are finished soon. One that was there as it
+ * is (screen_was_shown()) is for when others have been quiet for long: an idle prompt. */
 bool screen_unsettled(const struct screen *screen);
+bool screen_was_shown(const struct screen *screen);
 void screen_settle(struct screen *screen);
 
 /* Bytes for the terminal, in one piece; those that it took are told to screen_sent(). */

@@ -363,6 +363,68 @@ static void the_screen_is_given_back(void **state)
 	look();
 }
 
+static unsigned prompts; /* so often was it shown since talk() began */
+
+/* Another prints a line every `ns`, for `lines` lines, and the terminal runs between them. */
+static void talk(struct console *other, unsigned lines, uint64_t ns)
+{
+	for (unsigned i = 0; i < lines; i++) {
+		print(other, "blah\r\n");
+		for (uint64_t passed = 0; passed < ns; passed += 10 * NSEC_PER_MSEC) {
+			on_input_fn(on_input_arg);
+			fake_threads_run();
+			now_ns += 10 * NSEC_PER_MSEC;
+		}
+	}
+	shown[shown_bytes] = '\0';
+	prompts = 0;
+	for (const char *at = shown; (at = strstr(at, "web| ~ # ")); at++)
+		prompts++;
+}
+
+/* What is on the line is the prompt, and not what others said. */
+static bool prompt_is_last(void)
+{
+	return shown_bytes >= 9 && !strcmp(shown + shown_bytes - 9, "web| ~ # ");
+}
+
+/* The prompt of who has the keyboard, and does nothing, while another talks on and on. */
+static void an_idle_prompt_is_not_repeated(void **state)
+{
+	struct console *web = console_create("web"), *other = console_create("other");
+
+	(void)state;
+	look();
+	type("\x1d"
+	     "1");
+	shown_bytes = 0;
+	print(web, "~ # ");
+	talk(other, 100, 100 * NSEC_PER_MSEC);
+	assert_int_equal(prompts, 1); /* shown when it came */
+	talk(other, 1, 1900 * NSEC_PER_MSEC);
+	assert_int_equal(prompts, 1);
+	talk(other, 1, 2100 * NSEC_PER_MSEC);
+	assert_int_equal(prompts, 2); /* and again when the other was quiet, at the bottom */
+	assert_true(prompt_is_last());
+	talk(other, 20, 3 * NSEC_PER_SEC);
+	assert_int_equal(prompts, 2);
+
+	/* A key that is not echoed, and one that is. */
+	typed = "s";
+	talk(other, 1, 100 * NSEC_PER_MSEC);
+	assert_int_equal(prompts, 3);
+	assert_true(prompt_is_last());
+	talk(other, 20, 100 * NSEC_PER_MSEC);
+	assert_int_equal(prompts, 3);
+	print(web, "l");
+	talk(other, 1, 100 * NSEC_PER_MSEC);
+	assert_int_equal(prompts, 4);
+	assert_string_equal(shown + shown_bytes - 10, "web| ~ # l");
+	leave(web);
+	leave(other);
+	look();
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -376,6 +438,7 @@ int main(void)
 		cmocka_unit_test(one_after_the_other_at_one_place),
 		cmocka_unit_test(one_that_comes_again_has_the_keyboard),
 		cmocka_unit_test(one_wake_up_is_enough),
+		cmocka_unit_test(an_idle_prompt_is_not_repeated),
 		cmocka_unit_test(the_screen_is_given_back),
 		cmocka_unit_test(switching_off),
 	};

@@ -121,6 +121,34 @@ static void an_interrupted_line_comes_back_once_it_is_quiet(void **state)
 	sends(" -l");
 }
 
+static void an_idle_line_comes_back_once(void **state)
+{
+	(void)state;
+	prints(ALPHA, "~ # ");
+	assert_false(screen_was_shown(screen));
+	screen_settle(screen);
+	logs("one");
+	assert_true(screen_unsettled(screen) && screen_was_shown(screen));
+	screen_settle(screen);
+	logs("two");
+	assert_false(screen_unsettled(screen));
+	screen_settle(screen);
+	sends("alpha| ~ # \r\none\r\nalpha| ~ # \r\ntwo\r\n");
+	screen_typed(screen);
+	assert_true(screen_unsettled(screen) && !screen_was_shown(screen));
+	screen_settle(screen);
+	logs("three");
+	prints(ALPHA, "l"); /* it changes: it is another line */
+	assert_true(screen_unsettled(screen) && !screen_was_shown(screen));
+	screen_settle(screen);
+	sends("alpha| ~ # \r\nthree\r\nalpha| ~ # l");
+	prints(ALPHA, "s");
+	logs("four");
+	assert_true(screen_unsettled(screen)); /* as long as it was shown it changed */
+	screen_settle(screen);
+	sends("s\r\nfour\r\nalpha| ~ # ls");
+}
+
 static void an_interrupted_line_comes_back_when_it_is_finished(void **state)
 {
 	(void)state;
@@ -368,6 +396,7 @@ int main(void)
 		TEST(carriage_returns_before_a_line_feed_are_the_line_s_end),
 		TEST(only_the_keyboard_s_guest_shows_unfinished_lines),
 		TEST(an_interrupted_line_comes_back_once_it_is_quiet),
+		TEST(an_idle_line_comes_back_once),
 		TEST(an_interrupted_line_comes_back_when_it_is_finished),
 		TEST(a_line_that_is_finished_soon_is_shown_once_and_as_it_came),
 		TEST(a_long_line_is_not_held_for_long),
