@@ -27,6 +27,21 @@ void report_machine(struct sink *to, const struct machine_view *machine)
 		   text_time(machine->uptime_ns).bytes);
 }
 
+/* What is not well in a guest that runs, each on a line of its own. */
+static void say_trouble(struct sink *to, const struct guest_view *guest)
+{
+	for (uint32_t i = 0; runs(guest) && i < guest->vcpu_count; i++) {
+		const struct vcpu_view *vcpu = &guest->vcpus[i];
+
+		if (vcpu->interrupts_off_ns)
+			sink_print(to, "  ! vCPU %u: %s with interrupts off for %s\n",
+				   (unsigned)vcpu->id, vcpu->state,
+				   text_time(vcpu->interrupts_off_ns).bytes);
+	}
+	if (runs(guest) && guest->crash_kernel)
+		sink_text(to, "  ! its kernel panicked; its own crash kernel took over\n");
+}
+
 /* What held it back lately. */
 static const char *limits(const struct guest_view *guest)
 {
@@ -48,6 +63,7 @@ static void list_guest(struct sink *to, const struct guest_view *guest, int name
 		   guest->has_memory ? text_size(guest->populated_bytes).bytes : "-",
 		   runs(guest) ? text_time(guest->uptime_ns).bytes : "-", (ull)guest->starts,
 		   limits(guest), guest->reason[0] ? guest->reason : "-");
+	say_trouble(to, guest);
 }
 
 void report_list(struct sink *to, const struct view_rows *guests)
@@ -148,6 +164,7 @@ static void say_running(struct sink *to, const struct guest_view *guest)
 		   text_size(guest->overhead_bytes).bytes);
 	sink_print(to, "  accesses to nothing: %llu ports, %llu MMIO\n",
 		   (ull)guest->unclaimed_io, (ull)guest->unclaimed_mmio);
+	say_trouble(to, guest);
 	for (uint32_t i = 0; i < guest->vcpu_count; i++)
 		say_vcpu(to, &guest->vcpus[i]);
 	report_guest_devices(to, guest);

@@ -27,6 +27,7 @@ const char *event_kind_name(uint32_t kind)
 		[EVENT_GUEST_STOPPED] = "guest-stopped",
 		[EVENT_GUEST_FAILED] = "guest-failed",
 		[EVENT_GUEST_WAITING] = "guest-waiting",
+		[EVENT_GUEST_TROUBLE] = "guest-trouble",
 		[EVENT_GUEST_MEMORY] = "guest-memory",
 		[EVENT_NETWORK_ADDED] = "network-added",
 		[EVENT_NETWORK_REMOVED] = "network-removed",

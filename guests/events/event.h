@@ -25,6 +25,7 @@ enum event_kind {
 	EVENT_GUEST_FAILED,  /* crashed, or not started: the text says why */
 	EVENT_GUEST_WAITING, /* not started, as this machine lacks something: the text says what
 			      */
+	EVENT_GUEST_TROUBLE, /* it runs, and is not well */
 	EVENT_GUEST_MEMORY,  /* asked to make do with another amount */
 	EVENT_NETWORK_ADDED,
 	EVENT_NETWORK_REMOVED,

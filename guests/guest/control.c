@@ -83,6 +83,8 @@ static void run(struct guest *g)
 	char cpu_list[64];
 
 	g->launch = g->worker.launch;
+	g->told_vcpus = 0;
+	g->told_crash_kernel = false;
 	g->starts++;
 	describe_cpus(&g->config, cpu_list, sizeof cpu_list);
 	log_info(g->config.name, "started: %u vCPU%s on %s, %llu MiB", g->config.cpus.count,

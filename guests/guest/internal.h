@@ -62,6 +62,8 @@ struct guest {
 	struct vm_stop end; /* of its last VM */
 	char reason[VIEW_REASON_BYTES];
 	unsigned starts;
+	uint64_t told_vcpus; /* trouble.c's, in this start: bits of vCPUs it has told of */
+	bool told_crash_kernel;
 	unsigned crashes, panics, watchdog_ends; /* crashes: all kinds of them */
 	struct actor starter; /* who wants the start that is due, or wished for */
 	/* How it was when it ended, guest_view_bytes() of it; NULL before, and without memory.

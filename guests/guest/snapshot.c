@@ -52,6 +52,7 @@ static void fill_vcpu(const struct vcpu *vcpu, struct vcpu_view *view)
 	view->run_ns = thread_time_run_ns(vcpu->thread);
 	view->wait_ns = thread_time_waiting_ns(vcpu->thread);
 	view->capped_ns = thread_time_capped_ns(vcpu->thread);
+	view->interrupts_off_ns = vcpu_look_off_ns(vcpu);
 	view->halts = atomic_load(&c->halts);
 	view->mmio_emulated = atomic_load(&c->mmio_emulated);
 	view->msr_unknown =

@@ -6,6 +6,7 @@
 
 #include "guests/guest/guest.h"
 #include "guests/guest/internal.h"
+#include "guests/guest/trouble.h"
 #include "guests/launch/devices.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/sched/thread.h"
@@ -47,6 +48,7 @@ static void look(struct guest *g)
 		}
 		totals.throttled = devices_throttled(g->launch.devices);
 		usage_take(&g->usage, &totals, clock_now_ns());
+		trouble_look(g);
 	}
 	mutex_unlock(&g->lock);
 }

@@ -1,6 +1,7 @@
 /*
  * What running guests used lately: a thread that looks at each once a second, so that who shows
- * it has an answer at once. Totals over their life are the counters of guests/views.
+ * it has an answer at once; and for what trouble.h tells of. Totals over their life are the
+ * counters of guests/views.
  */
 #ifndef GUESTS_GUEST_USAGE_H
 #define GUESTS_GUEST_USAGE_H

@@ -17,6 +17,9 @@ static const struct view_field vcpu_fields[] = {
 	COUNTER(run_ns, VIEW_NS, "Time that it ran."),
 	COUNTER(wait_ns, VIEW_NS, "Time that it could have run, but others did."),
 	COUNTER(capped_ns, VIEW_NS, "Time that it could have run, but for its cap."),
+	GAUGE(interrupts_off_ns, VIEW_NS,
+	      "Time that it has run, or been halted, with interrupts off; 0 for less than 10 "
+	      "s."),
 	COUNTER(halts, VIEW_NONE, "Times that it went to sleep in HLT."),
 	COUNTER(mmio_emulated, VIEW_NONE, "Instructions emulated for accesses to devices."),
 	COUNTER(msr_unknown, VIEW_NONE, "Accesses to MSRs that do not exist."),

@@ -17,6 +17,7 @@ struct vcpu_view {
 	uint32_t cpu;	/* it runs on, or ran on last */
 	char state[16]; /* of vcpu_view_states */
 	uint64_t run_ns, wait_ns, capped_ns;
+	uint64_t interrupts_off_ns; /* 0: they are on, or off for less than 10 s */
 	uint64_t halts, mmio_emulated, msr_unknown, pages_populated;
 	uint32_t exit_count, injected_count;
 	struct view_count exits[VIEW_EXITS_MAX], injected[VIEW_EVENTS_MAX];

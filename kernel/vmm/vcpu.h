@@ -12,6 +12,7 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/lib/bucket.h"
 #include "kernel/vmm/backend.h"
+#include "kernel/vmm/vcpu_look.h"
 
 struct mem_account;
 struct thread;
@@ -35,6 +36,7 @@ enum vcpu_request {
 	VCPU_REQ_IRQ =
 		32, /* something about interrupts changed: look at the lapic and the PIC */
 	VCPU_REQ_CLOCK = 64, /* a TSC of the VM was moved: write the clock page anew */
+	VCPU_REQ_LOOK = 128, /* see whether it takes interrupts */
 };
 
 struct vcpu_counters { /* written by the vCPU's thread, read by anyone */
@@ -80,6 +82,7 @@ struct vcpu {
 	_Atomic unsigned cpu;  /* CPU it was loaded on last */
 
 	struct vcpu_counters counters;
+	struct vcpu_look look;
 };
 
 _Static_assert(offsetof(struct vcpu, rip) == 128, "entry.S");

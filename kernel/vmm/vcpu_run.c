@@ -291,6 +291,8 @@ static void take_requests(struct vcpu *vcpu)
 		pvclock_refresh(vcpu);
 	if (requests & VCPU_REQ_NMI)
 		take_nmis(vcpu);
+	if (requests & VCPU_REQ_LOOK)
+		vcpu_look(vcpu);
 }
 
 /* HLT ends with an interrupt that could be delivered; with IF clear only an NMI ends it. */

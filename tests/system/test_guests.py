@@ -64,7 +64,7 @@ DEVICES = {"virtio_hostile": BOTH,
            "virtio_blk": '''
     disks: [{source: "ram:8 MiB", serial: my disk}]'''}
 RESTARTS = 2  # that a program which ends itself is allowed
-ENDLESS = {"triple_fault": 1, "memory": 1, "bios": 2}
+ENDLESS = {"triple_fault": 1, "memory": 1, "bios": 2, "watchdog": 4, "irqs_off": 3}
 PROGRAMS = (*PASSING, *ENDLESS, "nothing")
 
 
@@ -187,6 +187,39 @@ def test_memory_is_zero_in_every_life(house):
     assert said.count("PASS zero at the start") == RESTARTS + 1
     assert said.count("PASS kept") == RESTARTS + 1
     house.is_well()
+
+
+def test_a_guest_that_died_is_seen(house):
+    """Its watchdog and its panic are crashes, and its policy follows."""
+    said = house.open().run("watchdog", ".*stays stopped")
+    assert "FAIL" not in said, said
+    assert said.count("about to be late") == 2
+    assert said.count("PASS told once") == said.count("about to panic") == 1
+    late = f"^{STAMP}watchdog: error: crashed: the guest did not serve its watchdog for 0.3 s$"
+    assert house.machine.count(late) == 2
+    assert house.machine.count(
+        rf"^{STAMP}watchdog: error: crashed: the guest's kernel panicked \(pvpanic\)$") == 1
+    guest_counters, _ = house.terminal.counters("watchdog")
+    assert [guest_counters[of] for of in ("crashes", "panics", "watchdog_ends")] == [3, 1, 2]
+    house.is_well()
+
+
+def test_vcpus_that_take_no_interrupts_are_seen(house):
+    """Those alone that spin or sleep with interrupts off, each told once in the log."""
+    said = house.open().run("irqs_off", "warning: vCPU 1 has been running with interrupts off for ")
+    house.machine.rewind(0)
+    house.machine.expect(f"^{STAMP}irqs-off: warning: vCPU 2 is halted with interrupts off for ", LIMIT_S)
+    assert said.count("one spins, one is halted") == 1
+    for command in ("list", "show irqs-off"):
+        lines = [line for line in house.terminal.operator(command) if "interrupts off" in line]
+        assert re.fullmatch(r"  ! vCPU 1: running with interrupts off for .+\n"
+                            r"  ! vCPU 2: halted with interrupts off for .+",
+                            "\n".join(lines)), lines
+    _, vcpus = house.terminal.counters("irqs-off")
+    assert [vcpu["interrupts_off_ns"] >= 10**10 for vcpu in vcpus] == [False, True, True]
+    house.is_well()
+    house.terminal.operator("stop irqs-off")
+    assert house.machine.count("irqs-off: warning: vCPU . .*with interrupts off") == 2
 
 
 def test_what_firmware_leaves_below_1_mib(house):

@@ -178,6 +178,17 @@ uint64_t thread_time_capped_ns(const struct thread *thread)
 	return 0;
 }
 
+/* Tests that ask have their own. */
+__attribute__((weak)) void vcpu_look_ask(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+uint64_t vcpu_look_off_ns(const struct vcpu *vcpu)
+{
+	return vcpu->look.off_ns >= VCPU_LOOK_OFF_NS ? vcpu->look.off_ns : 0;
+}
+
 uint64_t thread_time_waiting_ns(const struct thread *thread)
 {
 	(void)thread;

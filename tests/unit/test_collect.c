@@ -410,6 +410,16 @@ static void guests(void **state)
 	assert_non_null(strstr(shown(show_list), "  2  capped, throttled  -\n"));
 	fake_guests[0].info.capped = 0;
 	assert_non_null(strstr(shown(show_list), "  2  throttled  -\n"));
+	fake_guests[0].info.vcpus[0].interrupts_off_ns = 12 * NSEC_PER_SEC;
+	fake_guests[0].info.crash_kernel = 1;
+	fake_guests[1].info.vcpus[0].interrupts_off_ns = 12 * NSEC_PER_SEC; /* it is over */
+	assert_non_null(strstr(shown(show_list),
+			       "  2  throttled  -\n"
+			       "  ! vCPU 0: halted with interrupts off for 12.000 s\n"
+			       "  ! its kernel panicked; its own crash kernel took over\n"
+			       "a-longer-name stopped "));
+	assert_non_null(strstr(said, "crashed: it did\n"));
+	assert_null(strstr(strstr(said, "a-longer"), "!"));
 	fake_guests_reset(0);
 	assert_string_equal(shown(show_list), "There are no guests. The log says why: log\n");
 	setup(NULL);
@@ -425,6 +435,12 @@ static void guests(void **state)
 			       "its cap 0.567 s\n"
 			       "    exits: hlt 5\n    injected:\n"));
 	assert_non_null(strstr(said, "  disk 0: my disk on vg0/web, 0 KiB\n"));
+	assert_null(strstr(said, "!"));
+	fake_guests[0].info.vcpus[0].interrupts_off_ns = 60 * NSEC_PER_SEC;
+	to = fresh();
+	show_guest(&to, &fake_guests[0]);
+	assert_non_null(strstr(said, "\n  ! vCPU 0: halted with interrupts off for 1 min 00 s\n"
+				     "  vCPU 0: halted, on CPU 1"));
 	assert_non_null(strstr(said, "  nic 0: 52:54:00:00:00:01 on lan\n"));
 	to = fresh();
 	show_guest(&to, &fake_guests[1]);

@@ -7,7 +7,7 @@
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
-/* links: guests/boot/boot.c guests/guest/usage.c */
+/* links: guests/boot/boot.c guests/guest/usage.c guests/guest/trouble.c */
 /* links: guests/events/actor.c guests/events/event.c */
 /* links: tests/unit/fake_guest.c tests/unit/fake_threads.c */
 #include <setjmp.h>

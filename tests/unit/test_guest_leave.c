@@ -5,7 +5,7 @@
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
-/* links: guests/guest/usage.c */
+/* links: guests/guest/usage.c guests/guest/trouble.c */
 /* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
 /* links: guests/boot/boot.c */

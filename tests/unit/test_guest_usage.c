@@ -10,6 +10,7 @@
 
 #include "guests/guest/guest.h"
 #include "guests/guest/internal.h"
+#include "guests/guest/trouble.h"
 #include "guests/launch/devices.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/sched/thread.h"
@@ -25,7 +26,7 @@ static struct vm vm;
 static struct vcpu vcpus[2];
 static struct guest guests[2];
 static uint64_t throttled, run_ns[2], capped_ns[2];
-static unsigned locked, looks;
+static unsigned locked, looks, troubles;
 static void (*thread_fn)(void *arg);
 static bool no_thread;
 static jmp_buf end;
@@ -66,6 +67,13 @@ uint64_t thread_time_run_ns(const struct thread *thread)
 uint64_t thread_time_capped_ns(const struct thread *thread)
 {
 	return capped_ns[index_of(thread)];
+}
+
+void trouble_look(struct guest *g)
+{
+	assert_int_equal(locked, 1);
+	assert_ptr_equal(g, &guests[0]); /* the one that runs */
+	troubles++;
 }
 
 uint64_t devices_throttled(const struct devices *devices)
@@ -176,6 +184,7 @@ static void the_thread_looks_at_those_that_run(void **state)
 	if (!setjmp(end))
 		thread_fn(NULL);
 	assert_int_equal(looks, 3);
+	assert_int_equal(troubles, 3);
 	assert_int_equal(guests[0].usage.cpu_percent, 125);
 	assert_int_equal(guests[1].usage.at_ns, 0);
 }

@@ -19,7 +19,7 @@
 /* links: tests/unit/fake_threads.c tests/unit/fake_vmcs.c tests/unit/fake_vmcs_rules.c */
 /* links: tests/unit/fake_vmcs_run.c tests/unit/fake_vmm.c tests/unit/model_guest.c */
 /* links: kernel/vmm/vm_create.c kernel/vmm/vcpu_run.c kernel/vmm/vcpu_raise.c */
-/* links: kernel/vmm/pc_irqs.c */
+/* links: kernel/vmm/pc_irqs.c kernel/vmm/vcpu_look.c */
 /* links: kernel/vmm/place.c kernel/vmm/vtsc.c kernel/vmm/bus_lock.c */
 /* links: kernel/vmm/vmx/events.c */
 #include "tests/unit/vcpu_scenarios.h"

@@ -239,6 +239,59 @@ static void request_after_the_exit(void **state)
 	machine_destroy(vm);
 }
 
+static void ask(void)
+{
+	vcpu_look_ask(boot_vcpu());
+}
+
+static void ask_later(void)
+{
+	fake_now_ns += VCPU_LOOK_OFF_NS;
+	ask();
+}
+
+static void expect_off(void)
+{
+	assert_int_equal(vcpu_look_off_ns(boot_vcpu()), VCPU_LOOK_OFF_NS);
+}
+
+static void expect_on(void)
+{
+	assert_false(boot_vcpu()->look.off);
+}
+
+/* A look comes with the next exit; with one of its own where the last one looked bad; and in
+ * HLT, too. */
+static void interrupts_that_stay_off_are_seen(void **state)
+{
+	static const struct model_insn script[] = {X2APIC,	    DO(M_CLI),
+						   HOST(send_41),   HOST(ask),
+						   HOST(expect_on), /* none yet */
+						   DO(M_CPUID),	    HOST(ask_later),
+						   NOTE('a'),	    HOST(expect_off),
+						   DO(M_STI),	    NOTE('b'),
+						   HOST(ask_later), NOTE('c'),
+						   HOST(expect_on), HOST(ask),
+						   DO(M_CLI),	    DO(M_HLT),
+						   NOTE('d'),	    END};
+	struct vm *vm = machine_create("guest", 1, NULL);
+
+	(void)state;
+	model_script(script);
+	machine_run(vm);
+	assert_string_equal(models[0].trace, "a b 41 c");
+	assert_int_equal(vm->vcpus[0]->state, VCPU_HALTED);
+	ask();
+	fake_threads_run();
+	ask_later();
+	fake_threads_run();
+	expect_off();
+	vm_stop(vm, VM_STOP_REQUEST, 0, "enough");
+	fake_threads_run();
+	assert_string_equal(models[0].trace, "a b 41 c");
+	machine_destroy(vm);
+}
+
 static void pause_gives_way(void **state)
 {
 	static const struct model_insn script[] = {DO(M_PAUSE), NOTE('a'), END};

@@ -128,10 +128,10 @@ static void send_nmi_and_41(void)
 		SCENARIO(vcpu_moves_between_cpus), SCENARIO(ap_starts_by_init_and_sipi),       \
 		SCENARIO(sipi_before_init_is_void), SCENARIO(init_to_the_boot_processor),      \
 		SCENARIO(request_at_the_last_moment), SCENARIO(slice_over_at_the_last_moment), \
-		SCENARIO(request_after_the_exit), SCENARIO(pause_gives_way),                   \
-		SCENARIO(pinned_vcpus_spin_as_they_like), SCENARIO(double_faults),             \
-		SCENARIO(double_fault_is_delivered), SCENARIO(registers_without_xsave),        \
-		SCENARIO(nested_flush), SCENARIO(interrupt_lines),                             \
-		SCENARIO(creation_that_fails)
+		SCENARIO(request_after_the_exit), SCENARIO(interrupts_that_stay_off_are_seen), \
+		SCENARIO(pause_gives_way), SCENARIO(pinned_vcpus_spin_as_they_like),           \
+		SCENARIO(double_faults), SCENARIO(double_fault_is_delivered),                  \
+		SCENARIO(registers_without_xsave), SCENARIO(nested_flush),                     \
+		SCENARIO(interrupt_lines), SCENARIO(creation_that_fails)
 
 #endif
