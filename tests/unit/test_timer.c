@@ -1,6 +1,6 @@
 /*
- * The timer queue of one CPU against a model, on a clock that the test moves. Not the local
- * APIC, and not cancelling from another CPU, which kernel start-up exercises.
+ * The timer queue of one CPU against a model, on a clock that the test moves; and two CPUs
+ * where a timer's function runs on one of them. Not the local APIC.
  */
 /* links: kernel/sched/timer.c */
 #include <setjmp.h>
@@ -10,6 +10,9 @@
 
 #include <asm/prctl.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -225,6 +228,57 @@ static void test_armed_elsewhere_while_its_function_runs(void **state)
 	go_to(&cpu);
 }
 
+/* By the CPU that armed it, which waits for nobody. */
+static void test_cancel_here(void **state)
+{
+	struct timer timer;
+
+	(void)state;
+	timer_init(&timer, NULL);
+	timer_cancel_here(&timer); /* never armed */
+	timer_arm(&timer, now_ns + 100);
+	assert_int_equal(armed_ns, now_ns + 100);
+	timer_cancel_here(&timer);
+	assert_false(timer_armed(&timer));
+	assert_int_equal(armed_ns, 0);
+	now_ns += 200;
+	interrupt(0, NULL); /* it has no function */
+}
+
+static atomic_bool begun, done;
+
+static void take_long(struct timer *timer)
+{
+	(void)timer;
+	begun = true;
+	usleep(20000);
+	done = true;
+}
+
+static void *run_elsewhere(void *arg)
+{
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &other_cpu);
+	timer_arm(arg, now_ns);
+	interrupt(0, NULL);
+	return NULL;
+}
+
+/* Who has cancelled may free it: its function does not run any more. */
+static void test_cancel_waits_for_another_cpu(void **state)
+{
+	struct timer timer;
+	pthread_t thread;
+
+	(void)state;
+	timer_init(&timer, take_long);
+	assert_int_equal(pthread_create(&thread, NULL, run_elsewhere, &timer), 0);
+	while (!begun)
+		sched_yield();
+	timer_cancel(&timer);
+	assert_true(done);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +288,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cancel_disarms_the_hardware, start, stop),
 		cmocka_unit_test_setup_teardown(test_armed_elsewhere_while_its_function_runs,
 						start, stop),
+		cmocka_unit_test_setup_teardown(test_cancel_here, start, stop),
+		cmocka_unit_test_setup_teardown(test_cancel_waits_for_another_cpu, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

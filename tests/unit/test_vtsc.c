@@ -64,14 +64,16 @@ void vcpu_post(struct vcpu *vcpu, uint32_t requests)
 	posted[vcpu->id] |= requests;
 }
 
+static uint64_t wall_ns, now_ns, khz;
+
 uint64_t clock_wall_ns(void)
 {
-	return 0;
+	return wall_ns;
 }
 
 uint64_t clock_now_ns(void)
 {
-	return 0;
+	return now_ns;
 }
 
 uint64_t clock_ns_to_tsc(uint64_t ns)
@@ -81,7 +83,7 @@ uint64_t clock_ns_to_tsc(uint64_t ns)
 
 uint64_t clock_tsc_khz(void)
 {
-	return 2000000;
+	return khz;
 }
 
 int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
@@ -106,6 +108,8 @@ static int setup(void **state)
 	memset(ram, 0, sizeof ram);
 	memset(posted, 0, sizeof posted);
 	cpu.tsc_offset = 0;
+	wall_ns = now_ns = 0;
+	khz = 2000000;
 	syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu);
 	offset_set = moved = writes = odd_writes = 0;
 	vm.vcpu_count = VCPUS;
@@ -124,6 +128,47 @@ static struct page page(unsigned vcpu)
 
 	memcpy(&p, ram + 0x100 * vcpu, sizeof p);
 	return p;
+}
+
+/* Nanoseconds of a page for so many ticks, as Linux computes them. */
+static uint64_t page_ns(uint64_t ticks)
+{
+	struct page p = page(0);
+
+	ticks = p.shift < 0 ? ticks >> -p.shift : ticks << p.shift;
+	return (uint64_t)((unsigned __int128)ticks * p.mul >> 32);
+}
+
+/* Whatever the counter's rate is, a second is one, to a few nanoseconds. */
+static void rates_of_the_counter(void **state)
+{
+	static const uint64_t rates[] = {1000,	  999999,  1000000, 1000001, 1999999,
+					 2000000, 2000001, 3600123, 4000001, 12000000};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(rates); i++) {
+		khz = rates[i];
+		assert_int_equal(pvclock_write_system(&vcpus[0], 1), 0);
+		assert_in_range(page_ns(khz * 1000), NSEC_PER_SEC - 4, NSEC_PER_SEC);
+		assert_true(page(0).mul >= BIT(31)); /* all its bits count */
+	}
+}
+
+/* When the VM began, by the wall's clock; in RAM, to its last byte. */
+static void wall_clock(void **state)
+{
+	uint32_t wall[3];
+
+	(void)state;
+	wall_ns = 1700000005ull * NSEC_PER_SEC + 7;
+	now_ns = 9 * NSEC_PER_SEC;
+	vm.start_ns = 4 * NSEC_PER_SEC;
+	assert_int_equal(pvclock_write_wall(&vcpus[0], PAGES - sizeof wall), 0);
+	memcpy(wall, ram + PAGES - sizeof wall, sizeof wall);
+	assert_int_equal(wall[0], 2);
+	assert_int_equal(wall[1], 1700000000);
+	assert_int_equal(wall[2], 7);
+	assert_int_equal(pvclock_write_wall(&vcpus[0], PAGES - sizeof wall + 1), -EPERM);
 }
 
 /* SDM vol. 3B 17.17.3: a write to either MSR is seen in the other. */
@@ -237,6 +282,8 @@ static void test_cpus_differ(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(rates_of_the_counter, setup),
+		cmocka_unit_test_setup(wall_clock, setup),
 		cmocka_unit_test_setup(test_cpus_differ, setup),
 		cmocka_unit_test_setup(either_msr_moves_the_counter, setup),
 		cmocka_unit_test_setup(pages_follow_it, setup),
