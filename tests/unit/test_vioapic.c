@@ -268,9 +268,21 @@ static void random_operations_agree_with_a_model(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* Without memory, or where something else has its addresses. */
+static void creation_that_fails(void **state)
+{
+	(void)state;
+	assert_null(vioapic_create(vm));
+	fake_heap_left = 0;
+	assert_null(vioapic_create(vm));
+	fake_heap_left = FAKE_HEAP_ALL;
+	vioapic_destroy(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(creation_that_fails),
 		TEST(registers),
 		TEST(only_dwords_at_two_places),
 		TEST(an_edge_is_sent_once),

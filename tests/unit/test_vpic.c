@@ -492,9 +492,21 @@ static void intr_reaches_whoever_takes_it(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* Without memory, or where something else has its addresses. */
+static void creation_that_fails(void **state)
+{
+	(void)state;
+	assert_null(vpic_create(vm));
+	fake_heap_left = 0;
+	assert_null(vpic_create(vm));
+	fake_heap_left = FAKE_HEAP_ALL;
+	vpic_destroy(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(creation_that_fails),
 		TEST(silent_until_initialised),
 		TEST(pci_wires_have_irqs),
 		TEST(a_shared_irq_is_asserted_by_any),

@@ -430,9 +430,21 @@ static void read_back_latches_what_it_is_asked_for(void **state)
 	assert_int_equal(two_bytes(0x42), 400);
 }
 
+/* Without memory, or where something else has its addresses. */
+static void creation_that_fails(void **state)
+{
+	(void)state;
+	assert_null(vpit_create(&vm->board));
+	fake_heap_left = 0;
+	assert_null(vpit_create(&vm->board));
+	fake_heap_left = FAKE_HEAP_ALL;
+	vpit_destroy(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(creation_that_fails),
 		TEST(mode_0_ends_with_out_high),
 		TEST(mode_2_divides),
 		TEST(mode_3_is_a_square_wave),
