@@ -20,6 +20,7 @@ struct worker;
 struct job {
 	struct job_info info; /* number 0: it was never used */
 	const struct action *action;
+	const char *no_cancel; /* why it cannot be stopped; NULL: it can */
 	enum role role;
 	struct thread *runner; /* while it runs: to be woken when it is to stop; may be NULL */
 	struct worker *worker; /* while it runs; NULL: it has a thread of its own */
@@ -100,6 +101,7 @@ static void fill(struct job *job, const struct action_call *call,
 		 action_subject(call->action, call->args));
 	job->args = *args;
 	job->action = call->action;
+	job->no_cancel = call->action->no_cancel;
 	job->role = call->role;
 	job->runner = NULL;
 	job->worker = NULL;
@@ -388,9 +390,9 @@ static int ask_to_stop(struct job *job, enum role role, char why[JOB_WHY_BYTES])
 			 job->info.action, role_name(job->action->role));
 		return -EPERM;
 	}
-	if (job->action->no_cancel) {
+	if (job->no_cancel) {
 		snprintf(why, JOB_WHY_BYTES, "%s cannot be stopped: %s.", job->info.action,
-			 job->action->no_cancel);
+			 job->no_cancel);
 		return -EOPNOTSUPP;
 	}
 	job->info.cancel_asked = true;
@@ -460,4 +462,18 @@ bool job_cancelled(struct job *job)
 	asked = job->info.cancel_asked;
 	spin_unlock(&lock);
 	return asked;
+}
+
+bool job_commit(struct job *job, const char *no_cancel)
+{
+	bool asked;
+
+	if (!job)
+		return true;
+	spin_lock(&lock);
+	asked = job->info.cancel_asked;
+	if (!asked)
+		job->no_cancel = no_cancel;
+	spin_unlock(&lock);
+	return !asked;
 }

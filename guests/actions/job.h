@@ -69,6 +69,9 @@ void job_progress(struct job *job, uint64_t done, uint64_t total, const char *fm
 /* Whether it is to stop: its function then returns -ECANCELED with things as they are. Who asks
  * for that wakes its thread. */
 bool job_cancelled(struct job *job);
+/* From here on it is done to its end, and `no_cancel` is the rest of a sentence why: a
+ * constant. False: it was asked to stop before, and is to. */
+bool job_commit(struct job *job, const char *no_cancel);
 
 /* ---- for action_run(), and who has a thread of his own --------------------------------------
  */

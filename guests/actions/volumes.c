@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "guests/actions/job.h"
 #include "guests/actions/list.h"
 #include "guests/catalogue/catalogue.h"
 #include "guests/config/schema.h"
@@ -13,7 +14,6 @@
 #include "kernel/lib/size.h"
 
 #define STRIPES_MAX 128
-#define NO_CANCEL   "what it changes on the disks is changed as a whole"
 
 struct volume_args {
 	char volume[VOLUME_NAME_BYTES];
@@ -163,6 +163,30 @@ const struct action action_groups = {
 /* ---- changes -------------------------------------------------------------------------------
  */
 
+static int on_step(void *arg, uint64_t done, uint64_t total, const char *what)
+{
+	struct action_call *call = arg;
+
+	job_progress(call->job, done, total, "%s", what);
+	return job_cancelled(call->job) ? -ECANCELED : 0;
+}
+
+static int on_commit(void *arg)
+{
+	struct action_call *call = arg;
+
+	job_progress(call->job, 0, 0, "writing the group's metadata");
+	return job_commit(call->job, "what it writes on the disks counts as a whole")
+		       ? 0
+		       : -ECANCELED;
+}
+
+static struct volume_watch watch_of(struct action_call *call)
+{
+	job_progress(call->job, 0, 0, "waiting for what others do with volumes");
+	return (struct volume_watch){on_step, on_commit, call};
+}
+
 static int refuse(struct action_call *call, int err, const char *why)
 {
 	const struct volume_args *args = call->args;
@@ -201,26 +225,37 @@ static int say_done(struct action_call *call, enum event_kind kind, const char *
 	return 0;
 }
 
-static int create(struct action_call *call)
+/* A volume gets its size: a new one, or one that is there. */
+static int give_size(struct action_call *call, bool new)
 {
+	const struct volume_provider *volumes = provider(call);
 	const struct volume_args *args = call->args;
+	struct volume_watch watch;
 	char why[STORAGE_WHY_BYTES];
 	uint64_t bytes = args->bytes;
 	int err;
 
-	if (!provider(call))
+	if (!volumes)
 		return -ENODEV;
-	err = provider(call)->create(args->volume, &bytes, args->stripes, why);
-	return err ? refuse(call, err, why)
-		   : say_done(call, EVENT_VOLUME_CREATED, "is new, with", bytes);
+	watch = watch_of(call);
+	err = new ? volumes->create(args->volume, &bytes, args->stripes, &watch, why)
+		  : volumes->resize(args->volume, &bytes, args->shrink, &watch, why);
+	if (err)
+		return refuse(call, err, why);
+	return say_done(call, new ? EVENT_VOLUME_CREATED : EVENT_VOLUME_RESIZED,
+			new ? "is new, with" : "has now", bytes);
+}
+
+static int create(struct action_call *call)
+{
+	return give_size(call, true);
 }
 
 /* To make it larger takes nothing from its guest, which is told of; to make it smaller does. */
 static int resize(struct action_call *call)
 {
 	const struct volume_args *args = call->args;
-	char why[STORAGE_WHY_BYTES], uses[CATALOGUE_NAMED_BYTES], size[SIZE_TEXT_BYTES];
-	uint64_t bytes = args->bytes;
+	char uses[CATALOGUE_NAMED_BYTES], size[SIZE_TEXT_BYTES];
 	int err, used = find_uses(call, uses);
 
 	if (used < 0)
@@ -229,18 +264,14 @@ static int resize(struct action_call *call)
 		action_say(call,
 			   "%s is %s, whose data behind the new end would be lost. If that is "
 			   "meant, type: lvresize %s %s shrink anyway",
-			   args->volume, uses, args->volume, size_exact_text(bytes, size));
+			   args->volume, uses, args->volume,
+			   size_exact_text(args->bytes, size));
 		return -EBUSY;
 	}
-	if (!provider(call))
-		return -ENODEV;
-	err = provider(call)->resize(args->volume, &bytes, args->shrink, why);
-	if (err)
-		return refuse(call, err, why);
-	say_done(call, EVENT_VOLUME_RESIZED, "has now", bytes);
-	if (used)
+	err = give_size(call, false);
+	if (!err && used)
 		action_say(call, " It is %s.", uses);
-	return 0;
+	return err;
 }
 
 static int remove_volume(struct action_call *call)
@@ -248,6 +279,7 @@ static int remove_volume(struct action_call *call)
 	const struct volume_args *args = call->args;
 	char why[STORAGE_WHY_BYTES], by[ACTOR_TEXT_BYTES], uses[CATALOGUE_NAMED_BYTES];
 	int err, used = find_uses(call, uses);
+	struct volume_watch watch;
 
 	if (used < 0)
 		return used;
@@ -262,7 +294,8 @@ static int remove_volume(struct action_call *call)
 	}
 	if (!provider(call))
 		return -ENODEV;
-	err = provider(call)->remove(args->volume, why);
+	watch = watch_of(call);
+	err = provider(call)->remove(args->volume, &watch, why);
 	if (err)
 		return refuse(call, err, why);
 	action_say(call, "%s is removed.", args->volume);
@@ -279,7 +312,6 @@ const struct action action_lvcreate = {
 	.role = ROLE_ADMIN,
 	.arguments = &create_arguments,
 	.is_job = true,
-	.no_cancel = NO_CANCEL,
 	.run = create,
 };
 
@@ -291,7 +323,6 @@ const struct action action_lvresize = {
 	.role = ROLE_ADMIN,
 	.arguments = &resize_arguments,
 	.is_job = true,
-	.no_cancel = NO_CANCEL,
 	.run = resize,
 };
 
@@ -302,6 +333,5 @@ const struct action action_lvremove = {
 	.role = ROLE_ADMIN,
 	.arguments = &remove_arguments,
 	.is_job = true,
-	.no_cancel = NO_CANCEL,
 	.run = remove_volume,
 };

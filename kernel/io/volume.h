@@ -25,19 +25,31 @@ struct volume_stray {
 	char why[STORAGE_WHY_BYTES];   /* the rest of a sentence about the disk */
 };
 
+/* Who waits for a change. */
+struct volume_watch {
+	/* Before each step: what is done next, and how much of it is, of `total`; 0: not known.
+	 * Not 0 ends the change, with nothing changed. */
+	int (*step)(void *arg, uint64_t done, uint64_t total, const char *what);
+	/* The same, of the step that cannot be ended half-way. It is the last. */
+	int (*commit)(void *arg);
+	void *arg;
+};
+
 /*
  * `path` is "vg0/web". Each returns 0, or a negative errno with the rest of a sentence about
- * the volume in `why`. Thread context; may sleep. One at a time, whoever calls.
+ * the volume in `why`: also what `watch` said, which may be NULL. Thread context; may sleep. One
+ * at a time, whoever calls.
  */
 struct volume_provider {
 	/* `stripes` on as many disks; 1: anywhere. *bytes is rounded up to what it is then. */
 	int (*create)(const char *path, uint64_t *bytes, unsigned stripes,
-		      char why[STORAGE_WHY_BYTES]);
+		      const struct volume_watch *watch, char why[STORAGE_WHY_BYTES]);
 	/* A volume that is open has its size for good. What is behind a smaller end is lost:
 	 * that takes `may_shrink`. */
 	int (*resize)(const char *path, uint64_t *bytes, bool may_shrink,
+		      const struct volume_watch *watch, char why[STORAGE_WHY_BYTES]);
+	int (*remove)(const char *path, const struct volume_watch *watch,
 		      char why[STORAGE_WHY_BYTES]);
-	int (*remove)(const char *path, char why[STORAGE_WHY_BYTES]);
 	void (*groups)(void (*visit)(void *arg, const struct volume_group *group), void *arg);
 	void (*strays)(void (*visit)(void *arg, const struct volume_stray *stray), void *arg);
 };

@@ -73,15 +73,31 @@ int job_start(struct action_call *call)
 	return call->action->run(call);
 }
 
+static bool stop_asked;
+static const char *committed; /* why nothing stops it any more */
+static char job_note[JOB_NOTE_BYTES];
+
 bool job_cancelled(struct job *job)
 {
 	(void)job;
-	return false;
+	return stop_asked;
+}
+
+bool job_commit(struct job *job, const char *no_cancel)
+{
+	(void)job;
+	committed = no_cancel;
+	return !stop_asked;
 }
 
 void job_progress(struct job *job, uint64_t done, uint64_t total, const char *fmt, ...)
 {
-	(void)job, (void)done, (void)total, (void)fmt;
+	va_list words;
+
+	(void)job, (void)done, (void)total;
+	va_start(words, fmt);
+	vsnprintf(job_note, sizeof job_note, fmt, words);
+	va_end(words);
 }
 
 int job_cancel(uint64_t number, const struct actor *actor, enum role role,
@@ -134,34 +150,42 @@ static struct {
 	bool missing;
 } volumes;
 
-static int note(const char *call, const char *path, uint64_t *bytes, char *why)
+static int note(const char *call, const char *path, uint64_t *bytes,
+		const struct volume_watch *watch, char *why)
 {
+	int stop = watch->step(watch->arg, 1, 2, "halfway");
+
 	snprintf(volumes.call, sizeof volumes.call, "%s", call);
 	snprintf(volumes.path, sizeof volumes.path, "%s", path);
 	volumes.bytes = bytes ? *bytes : 0;
-	snprintf(why, STORAGE_WHY_BYTES, "is in use by 'web'");
+	if (!stop)
+		stop = watch->commit(watch->arg);
+	snprintf(why, STORAGE_WHY_BYTES, stop ? "is as it was" : "is in use by 'web'");
+	if (stop)
+		return stop;
 	if (bytes)
 		*bytes = ALIGN_UP(*bytes, 4 * MIB);
 	return volumes.error;
 }
 
 static int create(const char *path, uint64_t *bytes, unsigned stripes,
-		  char why[STORAGE_WHY_BYTES])
+		  const struct volume_watch *watch, char why[STORAGE_WHY_BYTES])
 {
 	volumes.stripes = stripes;
-	return note("create", path, bytes, why);
+	return note("create", path, bytes, watch, why);
 }
 
 static int resize(const char *path, uint64_t *bytes, bool may_shrink,
-		  char why[STORAGE_WHY_BYTES])
+		  const struct volume_watch *watch, char why[STORAGE_WHY_BYTES])
 {
 	volumes.shrink = may_shrink;
-	return note("resize", path, bytes, why);
+	return note("resize", path, bytes, watch, why);
 }
 
-static int remove_it(const char *path, char why[STORAGE_WHY_BYTES])
+static int remove_it(const char *path, const struct volume_watch *watch,
+		     char why[STORAGE_WHY_BYTES])
 {
-	return note("remove", path, NULL, why);
+	return note("remove", path, NULL, watch, why);
 }
 
 static void groups(void (*visit)(void *arg, const struct volume_group *group), void *arg)

@@ -95,6 +95,28 @@ static void stopping_has_its_time(void **state)
 			    "There is no guest \"nobody\". The guests are: alpha beta.");
 }
 
+/* Until it is written; from then on it says why not. */
+static void changes_of_volumes_can_be_stopped(void **state)
+{
+	static const char *const all[] = {"lvcreate vg0/x 1 GiB", "lvresize vg0/x 1 GiB",
+					  "lvremove vg0/x destroy"};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		stop_asked = true;
+		committed = NULL;
+		assert_string_equal(ask(all[i]), "vg0/x is as it was.");
+		assert_int_equal(result.error, -ECANCELED);
+		assert_string_equal(job_note, "halfway");
+		assert_null(committed);
+		stop_asked = false;
+		ask(all[i]);
+		assert_int_equal(result.error, 0);
+		assert_string_equal(job_note, "writing the group's metadata");
+		assert_string_equal(committed, "what it writes on the disks counts as a whole");
+	}
+}
+
 static void volumes_are_changed(void **state)
 {
 	struct event event;
@@ -223,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(guests_are_asked_by_whoever_asks, fresh),
 		cmocka_unit_test_setup(stopping_has_its_time, fresh),
+		cmocka_unit_test_setup(changes_of_volumes_can_be_stopped, fresh),
 		cmocka_unit_test_setup(volumes_are_changed, fresh),
 		cmocka_unit_test_setup(what_loses_a_volume_takes_a_word, fresh),
 		cmocka_unit_test_setup(a_volume_that_a_guest_will_want_takes_a_word, fresh),

@@ -116,6 +116,18 @@ static const struct action action_failing = {
 	.name = "failing", .role = ROLE_ADMIN, .arguments = &arguments, .run = failing};
 static const struct action action_patient = {
 	.name = "patient", .role = ROLE_ADMIN, .arguments = &arguments, .run = patient};
+/* Waits until it is woken, then commits, if it may. */
+static int committing(struct action_call *call)
+{
+	thread_block();
+	if (!job_commit(call->job, "it counts by now"))
+		return -ECANCELED;
+	thread_block();
+	return 0;
+}
+
+static const struct action action_committing = {
+	.name = "committing", .role = ROLE_ADMIN, .arguments = &arguments, .run = committing};
 static const struct action action_stuck = {.name = "stuck",
 					   .role = ROLE_OPERATOR,
 					   .arguments = &arguments,
@@ -316,6 +328,31 @@ static void the_oldest_that_ended_makes_room(void **state)
 	fake_threads_run();
 }
 
+/* Up to its commit a job can be stopped; then not, and it says why. */
+static void a_job_stops_before_its_commit_or_not_at_all(void **state)
+{
+	char why[JOB_WHY_BYTES];
+	uint64_t number = start(&action_committing, "x");
+
+	(void)state;
+	fake_threads_run();
+	assert_int_equal(job_cancel(number, &actor_console, ROLE_ADMIN, why), 0);
+	fake_threads_run();
+	assert_true(job_get(number, &info, &result));
+	assert_int_equal(info.state, JOB_CANCELLED);
+	number = start(&action_committing, "x");
+	fake_threads_run();
+	fake_threads_disturb();
+	assert_int_equal(job_cancel(number, &actor_console, ROLE_ADMIN, why), -EOPNOTSUPP);
+	assert_string_equal(why, "committing cannot be stopped: it counts by now.");
+	assert_true(job_get(number, &info, NULL));
+	assert_false(info.cancel_asked);
+	fake_threads_disturb();
+	assert_true(job_get(number, &info, &result));
+	assert_int_equal(info.state, JOB_DONE);
+	assert_true(job_commit(NULL, "no job"));
+}
+
 /* Disks that never answer: their jobs stay, all else goes on as long as there is a worker, and
  * whoever has a thread of his own even then. */
 static void what_is_stuck_holds_up_nothing(void **state)
@@ -379,6 +416,7 @@ int main(void)
 		cmocka_unit_test(progress_is_seen_and_cancel_ends_it),
 		cmocka_unit_test(cancel_before_it_begins_counts),
 		cmocka_unit_test(the_oldest_that_ended_makes_room),
+		cmocka_unit_test(a_job_stops_before_its_commit_or_not_at_all),
 		cmocka_unit_test(what_is_stuck_holds_up_nothing),
 		cmocka_unit_test(no_job_is_no_job),
 	};

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "drivers/volume/lvm/lvm.h"
+#include "kernel/io/volume.h"
 #include "tests/unit/lvm_image.h"
 
 static int count_up(void *buf, size_t bytes)
@@ -293,6 +294,89 @@ static void what_is_not_allowed_is_not_written(void **state)
 	assert_int_equal(a.calls + b.calls, 0);
 }
 
+/* Who waits: says stop at step `stop_at`, counted from 1, the commit being one of them. */
+static struct {
+	unsigned stop_at, asked, commits;
+	uint64_t done, total;
+	char last[64];
+} waiting;
+
+static int on_step(void *arg, uint64_t done, uint64_t total, const char *what)
+{
+	(void)arg;
+	assert_true(done <= total);
+	assert_int_equal(waiting.commits, 0);
+	waiting.done = done;
+	waiting.total = total;
+	snprintf(waiting.last, sizeof(waiting.last), "%s", what);
+	return ++waiting.asked == waiting.stop_at ? -ECANCELED : 0;
+}
+
+static int on_commit(void *arg)
+{
+	int stop = on_step(arg, 0, 0, "commit");
+
+	waiting.commits++;
+	return stop;
+}
+
+/* At every step, and each kind of change: then it is as it was, and else as it was asked for.
+ */
+static void a_change_is_stopped_between_its_steps(void **state)
+{
+	static const struct volume_watch watch = {.step = on_step, .commit = on_commit};
+	static const unsigned steps[] = {4, 2,
+					 2}; /* the reading, two MiB of zeroes, the commit */
+
+	(void)state;
+	for (unsigned kind = 0; kind < ARRAY_SIZE(steps); kind++) {
+		for (unsigned stop = 1; stop <= steps[kind] + 1; stop++) {
+			int err;
+
+			unplug(NULL);
+			plug_in(NULL);
+			job.watch = &watch;
+			memset(&waiting, 0, sizeof(waiting));
+			waiting.stop_at = stop;
+			err = kind == 0	  ? create("vg0/new", 13 * MIB, 1)
+			      : kind == 1 ? resize("vg0/web", 9 * MIB, false)
+					  : lvm_remove(&job, "vg0/web", why);
+			if (stop > steps[kind]) {
+				assert_int_equal(err, 0);
+				assert_int_equal(waiting.asked, steps[kind]);
+				assert_int_equal(waiting.commits, 1);
+				break;
+			}
+			assert_int_equal(err, -ECANCELED);
+			says("is as it was");
+			assert_int_equal(waiting.asked, stop);
+			job.watch = NULL;
+			assert_string_equal(shape("new"), "");
+			assert_int_equal(resize("vg0/web", 5 * MIB, true), -EALREADY);
+		}
+	}
+}
+
+/* Progress is of what is zeroed: never more than there is. */
+static void zeroing_is_counted(void **state)
+{
+	static const struct volume_watch watch = {.step = on_step, .commit = on_commit};
+	static const struct {
+		uint64_t bytes, total, last;
+	} cases[] = {{MIB, MIB, 0}, {2 * MIB, 2 * MIB, MIB}, {13 * MIB, 2 * MIB, MIB}};
+
+	(void)state;
+	job.watch = &watch;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		memset(&waiting, 0, sizeof(waiting));
+		waiting.stop_at = 1 + 1 + (unsigned)(cases[i].last / MIB);
+		assert_int_equal(create("vg0/new", cases[i].bytes, 1), -ECANCELED);
+		assert_string_equal(waiting.last, "zeroing its ends");
+		assert_int_equal(waiting.done, cases[i].last);
+		assert_int_equal(waiting.total, cases[i].total);
+	}
+}
+
 static void new_volume_has_zeroes_at_its_ends(void **state)
 {
 	(void)state;
@@ -437,6 +521,8 @@ int main(void)
 		TEST(policies_and_limits_are_kept),
 		TEST(names_are_those_of_lvm2),
 		TEST(what_is_not_allowed_is_not_written),
+		TEST(a_change_is_stopped_between_its_steps),
+		TEST(zeroing_is_counted),
 		TEST(new_volume_has_zeroes_at_its_ends),
 		TEST(as_much_is_zeroed_as_the_ends_are_long),
 		TEST(text_goes_round),

@@ -243,16 +243,16 @@ static void what_is_open_is_not_changed(void **state)
 	uint64_t bytes = 9 * MIB;
 
 	(void)state;
-	assert_int_equal(lvm_provider.remove("vg0/web", why), -EBUSY);
+	assert_int_equal(lvm_provider.remove("vg0/web", NULL, why), -EBUSY);
 	says("is in use by 'reader'");
-	assert_int_equal(lvm_provider.resize("vg0/web", &bytes, false, why), -EBUSY);
+	assert_int_equal(lvm_provider.resize("vg0/web", &bytes, false, NULL, why), -EBUSY);
 	bytes = 4 * MIB;
-	assert_int_equal(lvm_provider.resize("vg0/str", &bytes, false, why), -EALREADY);
+	assert_int_equal(lvm_provider.resize("vg0/str", &bytes, false, NULL, why), -EALREADY);
 	bytes = 6 * MIB;
-	assert_int_equal(lvm_provider.resize("vg0/str", &bytes, false, why), 0);
+	assert_int_equal(lvm_provider.resize("vg0/str", &bytes, false, NULL, why), 0);
 	storage_close(web, "reader");
-	assert_int_equal(lvm_provider.remove("vg0/web", why), 0);
-	assert_int_equal(lvm_provider.remove("vg0/web", why), -ENOENT);
+	assert_int_equal(lvm_provider.remove("vg0/web", NULL, why), 0);
+	assert_int_equal(lvm_provider.remove("vg0/web", NULL, why), -ENOENT);
 }
 
 static void volumes_are_made_and_opened(void **state)
@@ -261,7 +261,7 @@ static void volumes_are_made_and_opened(void **state)
 	struct blkdev *dev;
 
 	(void)state;
-	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 2, why), 0);
+	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 2, NULL, why), 0);
 	assert_int_equal(bytes, 4 * MIB);
 	dev = open_as("lvm:vg0/new", false, "g");
 	assert_int_equal(dev->bytes, 4 * MIB);
@@ -282,7 +282,7 @@ static void what_a_guest_has_is_not_searched(void **state)
 			 -EINVAL);
 	says("lacks the physical volume pv1");
 	says("not looked at, as guests have them: b");
-	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, why), -EINVAL);
+	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, NULL, why), -EINVAL);
 	says("not looked at, as guests have them: b");
 	storage_close(disk, "other");
 	dev = open_as("lvm:vg0/web", true, "g");
@@ -347,10 +347,10 @@ static void a_check_sees_changes(void **state)
 	(void)state;
 	lvm_scheme.begin_check();
 	storage_close(open_as("lvm:vg0/web", true, "g"), "g");
-	assert_int_equal(lvm_provider.remove("vg0/web", why), 0);
+	assert_int_equal(lvm_provider.remove("vg0/web", NULL, why), 0);
 	assert_int_equal(storage_open("lvm:vg0/web", STORAGE_READ_ONLY, "g", &dev, why),
 			 -ENOENT);
-	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, why), 0);
+	assert_int_equal(lvm_provider.create("vg0/new", &bytes, 1, NULL, why), 0);
 	storage_close(open_as("lvm:vg0/new", true, "g"), "g");
 	lvm_scheme.end_check();
 	assert_int_equal(allocated, 0);

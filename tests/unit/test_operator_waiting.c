@@ -93,8 +93,8 @@ static void control_c_leaves_a_job_to_itself(void **state)
 	pass(NSEC_PER_SEC);
 	pass(NSEC_PER_SEC);
 	snprintf(text, sizeof text,
-		 "lvcreate vg0/x 1 GiB\n-- job %u takes a while; Ctrl-C: do not wait for it "
-		 "--\n",
+		 "lvcreate vg0/x 1 GiB\n-- job %u takes a while: writing the group's metadata; "
+		 "Ctrl-C: do not wait for it --\n",
 		 (unsigned)newest());
 	assert_string_equal(shown, text);
 
@@ -109,7 +109,7 @@ static void control_c_leaves_a_job_to_itself(void **state)
 		 (unsigned)newest());
 	assert_non_null(strstr(say("jobs"), text));
 	snprintf(text, sizeof text, "cancel %u", (unsigned)newest());
-	assert_non_null(strstr(say(text), "lvcreate cannot be stopped: what it changes on"));
+	assert_non_null(strstr(say(text), "lvcreate cannot be stopped: what it writes on"));
 	answer();
 	snprintf(text, sizeof text,
 		 "%5u done      lvcreate vg0/x, by the operator, 4 s\n"

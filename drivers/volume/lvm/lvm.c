@@ -8,6 +8,7 @@
 
 #include "drivers/volume/lvm/commit.h"
 #include "drivers/volume/lvm/map.h"
+#include "kernel/io/volume.h"
 #include "kernel/lib/size.h"
 
 #define WIPE_BYTES  (1 * MIB) /* at each end of a new volume */
@@ -18,6 +19,18 @@ static int no_memory(char why[LVM_WHY_BYTES])
 {
 	snprintf(why, LVM_WHY_BYTES, "needs more memory than there is");
 	return -ENOMEM;
+}
+
+/* Tells who waits of the next step. Not 0: there is to be none. */
+static int step(const struct lvm_job *job, uint64_t done, uint64_t total, const char *what)
+{
+	return job->watch ? job->watch->step(job->watch->arg, done, total, what) : 0;
+}
+
+static int stopped(int error, char why[LVM_WHY_BYTES])
+{
+	snprintf(why, LVM_WHY_BYTES, "is as it was: the change was stopped before it counted");
+	return error;
 }
 
 /* Whether the group may be changed at all. */
@@ -36,19 +49,26 @@ static int check_group(const struct lvm_vg *vg, char why[LVM_WHY_BYTES])
 
 /* Where zeroes go. */
 struct wipe {
+	const struct lvm_job *job;
 	const struct lvm_vg *vg;
 	void *zeros;
+	uint64_t done, total; /* bytes */
+	int stopped;	      /* by who waits, or 0 */
 };
 
 static int wipe_place(void *arg, const struct lvm_place *place)
 {
-	const struct wipe *wipe = arg;
+	struct wipe *wipe = arg;
 	struct lvm_disk *disk = wipe->vg->pvs[place->pv].label->disk;
 	int error = 0;
 
 	for (uint64_t done = 0, bytes; done < place->bytes && !error; done += bytes) {
 		bytes = MIN(place->bytes - done, ZEROS_BYTES);
-		error = lvm_disk_write(disk, place->offset + done, wipe->zeros, bytes);
+		error = wipe->stopped =
+			step(wipe->job, wipe->done, wipe->total, "zeroing its ends");
+		if (!error)
+			error = lvm_disk_write(disk, place->offset + done, wipe->zeros, bytes);
+		wipe->done += bytes;
 	}
 	return error;
 }
@@ -62,23 +82,35 @@ static int flush_all(const struct lvm_vg *vg)
 	return error;
 }
 
+static int wipe_ends(struct lvm_map *map, struct wipe *wipe)
+{
+	uint64_t first = MIN(map->bytes, WIPE_BYTES), end = MAX(map->bytes - first, first);
+	int error;
+
+	wipe->total = first + map->bytes - end;
+	error = lvm_map_places(map, 0, first, wipe_place, wipe);
+	if (!error && end < map->bytes)
+		error = lvm_map_places(map, end, map->bytes - end, wipe_place, wipe);
+	return error ? error : flush_all(wipe->vg);
+}
+
 /* The ends of the volume `name`, which `changed` describes and `vg` does not have yet: what is
  * written to is free. The disks are `vg`'s: both have the same physical volumes in order. */
-static int wipe_new(const struct lvm_vg *vg, const struct lvm_vg *changed, const char *name)
+static int wipe_new(const struct lvm_job *job, const struct lvm_vg *vg,
+		    const struct lvm_vg *changed, const char *name, char why[LVM_WHY_BYTES])
 {
 	struct lvm_map *map = lvm_map_create(changed, lvm_vg_find(changed, name));
-	struct wipe wipe = {vg, calloc(1, ZEROS_BYTES)};
-	int error = map && wipe.zeros ? 0 : -ENOMEM;
-	uint64_t end;
+	struct wipe wipe = {.job = job, .vg = vg, .zeros = calloc(1, ZEROS_BYTES)};
+	int error = map && wipe.zeros ? wipe_ends(map, &wipe) : -ENOMEM;
 
-	if (!error)
-		error = lvm_map_places(map, 0, MIN(map->bytes, WIPE_BYTES), wipe_place, &wipe);
-	if (!error && map->bytes > WIPE_BYTES) {
-		end = MAX(map->bytes - WIPE_BYTES, WIPE_BYTES);
-		error = lvm_map_places(map, end, map->bytes - end, wipe_place, &wipe);
+	if (wipe.stopped) {
+		error = stopped(wipe.stopped, why);
+	} else if (error == -ENOMEM) {
+		no_memory(why);
+	} else if (error) {
+		snprintf(why, LVM_WHY_BYTES, "could not be zeroed; nothing is changed");
+		error = -EIO;
 	}
-	if (!error)
-		error = flush_all(vg);
 	free(wipe.zeros);
 	free(map);
 	return error;
@@ -100,12 +132,13 @@ struct doing {
 static int begin(struct doing *doing, const struct lvm_job *job, const char *path, bool volume,
 		 char *why)
 {
-	int error = lvm_scan(job->disks, job->disk_count, &doing->scan);
+	int error;
 
-	doing->job = job;
-	doing->why = why;
-	doing->lv = NULL;
+	*doing = (struct doing){.job = job, .why = why};
+	error = step(job, 0, 0, "reading the disks");
 	if (error)
+		return stopped(error, why);
+	if (lvm_scan(job->disks, job->disk_count, &doing->scan))
 		return no_memory(why);
 	if (volume)
 		error = lvm_scan_volume(&doing->scan, path, &doing->vg, &doing->lv, why);
@@ -116,6 +149,16 @@ static int begin(struct doing *doing, const struct lvm_job *job, const char *pat
 	if (!error && job->allow)
 		error = job->allow(job->arg, doing->vg, doing->lv, why);
 	return error;
+}
+
+/* From its first byte on it is done to the end. */
+static int write_text(struct doing *doing, const char *text, size_t count)
+{
+	const struct volume_watch *watch = doing->job->watch;
+	int error = watch ? watch->commit(watch->arg) : 0;
+
+	return error ? stopped(error, doing->why)
+		     : lvm_commit(doing->vg, text, count, doing->why);
 }
 
 /* Writes what was changed in the tree; `name` is a new volume, or NULL. */
@@ -133,15 +176,9 @@ static int end(struct doing *doing, const char *what, const char *name, uint64_t
 	if (error)
 		return error;
 	if (name)
-		error = wipe_new(doing->vg, changed, name);
-	if (error == -ENOMEM) {
-		no_memory(doing->why);
-	} else if (error) {
-		snprintf(doing->why, LVM_WHY_BYTES, "could not be zeroed; nothing is changed");
-		error = -EIO;
-	}
+		error = wipe_new(doing->job, doing->vg, changed, name, doing->why);
 	if (!error)
-		error = lvm_commit(doing->vg, text, count, doing->why);
+		error = write_text(doing, text, count);
 	lv = name || doing->lv ? lvm_vg_find(changed, name ? name : doing->lv->name) : NULL;
 	if (lv && bytes)
 		*bytes = lv->extents * changed->extent_bytes;

@@ -9,6 +9,8 @@
 #include "drivers/volume/lvm/change.h"
 #include "drivers/volume/lvm/scan.h"
 
+struct volume_watch;
+
 /* What every change needs. */
 struct lvm_job {
 	struct lvm_disk *const *disks;
@@ -20,12 +22,13 @@ struct lvm_job {
 	int (*allow)(void *arg, const struct lvm_vg *vg, const struct lvm_lv *lv,
 		     char why[LVM_WHY_BYTES]);
 	void *arg;
+	const struct volume_watch *watch; /* kernel/io/volume.h; NULL: nobody */
 };
 
 /*
  * `path` is "vg0/web". 0, with *bytes the size that the volume has now; -ENOENT, -EEXIST,
- * -EINVAL, -EBUSY, -ENOSPC, -EALREADY, -ENOMEM, -EIO, with the rest of a sentence about the
- * volume in `why`.
+ * -EINVAL, -EBUSY, -ENOSPC, -EALREADY, -ENOMEM, -EIO, or what job->watch said, with the rest of
+ * a sentence about the volume in `why`.
  *
  * A new volume's first and last MiB are zeroed, where file systems, partition tables and RAIDs
  * have their signatures: LVM2 zeroes 4 KiB and asks blkid for the rest.

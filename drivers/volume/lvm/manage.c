@@ -171,12 +171,14 @@ typedef int (*change_fn)(const struct lvm_job *job, const char *path, void *what
 			 char why[LVM_WHY_BYTES]);
 
 /* One change with all that it takes. */
-static int change(const char *path, change_fn fn, void *what, char why[LVM_WHY_BYTES])
+static int change(const char *path, change_fn fn, void *what, const struct volume_watch *watch,
+		  char why[LVM_WHY_BYTES])
 {
 	const struct lvm_author author = {
 		.host = host, .time_s = clock_wall_ns() / NSEC_PER_SEC, .random = random_bytes};
 	struct metadata metadata = {.dev = {.ops = &metadata_ops, .bytes = 1}};
-	struct lvm_job job = {.author = &author, .allow = allow, .arg = &metadata};
+	struct lvm_job job = {
+		.author = &author, .allow = allow, .arg = &metadata, .watch = watch};
 	struct lvm_members members;
 	int error;
 
@@ -215,11 +217,12 @@ static int create_fn(const struct lvm_job *job, const char *path, void *what,
 	return lvm_create(job, path, new, &new->bytes, why);
 }
 
-static int create(const char *path, uint64_t *bytes, unsigned stripes, char why[LVM_WHY_BYTES])
+static int create(const char *path, uint64_t *bytes, unsigned stripes,
+		  const struct volume_watch *watch, char why[LVM_WHY_BYTES])
 {
 	struct lvm_new new = {
 		.bytes = *bytes, .stripes = stripes, .stripe_bytes = LVM_STRIPE_BYTES};
-	int error = change(path, create_fn, &new, why);
+	int error = change(path, create_fn, &new, watch, why);
 	char size[SIZE_TEXT_BYTES];
 
 	*bytes = new.bytes;
@@ -241,10 +244,11 @@ static int resize_fn(const struct lvm_job *job, const char *path, void *what,
 	return lvm_resize(job, path, resizing->bytes, resizing->may_shrink, why);
 }
 
-static int resize(const char *path, uint64_t *bytes, bool may_shrink, char why[LVM_WHY_BYTES])
+static int resize(const char *path, uint64_t *bytes, bool may_shrink,
+		  const struct volume_watch *watch, char why[LVM_WHY_BYTES])
 {
 	struct resizing resizing = {bytes, may_shrink};
-	int error = change(path, resize_fn, &resizing, why);
+	int error = change(path, resize_fn, &resizing, watch, why);
 	char size[SIZE_TEXT_BYTES];
 
 	if (!error)
@@ -259,9 +263,10 @@ static int remove_fn(const struct lvm_job *job, const char *path, void *what,
 	return lvm_remove(job, path, why);
 }
 
-static int remove_volume(const char *path, char why[LVM_WHY_BYTES])
+static int remove_volume(const char *path, const struct volume_watch *watch,
+			 char why[LVM_WHY_BYTES])
 {
-	int error = change(path, remove_fn, NULL, why);
+	int error = change(path, remove_fn, NULL, watch, why);
 
 	if (!error)
 		log_info("lvm", "%s is removed", path);
