@@ -1,14 +1,15 @@
-/* See came_up.h. The file is boot's: one block, whose first word is for us to change. */
+/* See came_up.h. The file is boot's: one block, whose first word is for us to change. Nothing
+ * of the file system around it changes, so it is not claimed: the boot partition may be a
+ * guest's disk. */
 #include "kernel/io/came_up.h"
 
 #include <string.h>
 
-#include "kernel/io/storage.h"
+#include "kernel/io/storage_internal.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 
 #define TRIAL	    "esp:/disks/kernel.try" /* VOLUME_TRIAL of boot/volume.h */
-#define OWNER	    "start-up"
 #define STATE_BYTES 4096
 #define WORD_BYTES  5
 
@@ -36,13 +37,15 @@ static void note(struct blkdev *trial, char *state)
 void came_up(void)
 {
 	char why[STORAGE_WHY_BYTES], *state;
+	struct extents extents = {0};
 	struct blkdev *trial;
 
-	if (storage_open(TRIAL, STORAGE_WRITE, OWNER, &trial, why))
+	if (storage_open_source(TRIAL, false, &trial, &extents, why))
 		return;
 	state = trial->bytes == STATE_BYTES ? heap_zalloc(STATE_BYTES, NULL) : NULL;
 	if (state)
 		note(trial, state);
 	heap_free(state);
-	storage_close(trial, OWNER);
+	storage_close_device(trial);
+	extents_free(&extents);
 }

@@ -1,5 +1,6 @@
 /* A new kernel notes that it came up: only where it is tried, and nothing else of the block. */
-/* links: kernel/io/came_up.c tests/unit/fake_blkdev.c */
+/* links: kernel/io/came_up.c kernel/io/extents.c kernel/lib/sort.c */
+/* links: tests/unit/fake_blkdev.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 
 #include "kernel/io/came_up.h"
-#include "kernel/io/storage.h"
+#include "kernel/io/storage_internal.h"
 #include "kernel/log/log.h"
 #include "tests/unit/fake_blkdev.h"
 
@@ -32,12 +33,12 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 	va_end(args);
 }
 
-int storage_open(const char *source, unsigned how, const char *owner, struct blkdev **dev,
-		 char why[STORAGE_WHY_BYTES])
+int storage_open_source(const char *source, bool read_only, struct blkdev **dev,
+			struct extents *extents, char why[STORAGE_WHY_BYTES])
 {
-	(void)owner, (void)why;
+	(void)extents, (void)why;
 	assert_string_equal(source, "esp:/disks/kernel.try");
-	assert_int_equal(how, STORAGE_WRITE);
+	assert_false(read_only);
 	if (missing)
 		return -ENOENT;
 	open_files++;
@@ -45,9 +46,9 @@ int storage_open(const char *source, unsigned how, const char *owner, struct blk
 	return 0;
 }
 
-void storage_close(struct blkdev *dev, const char *owner)
+void storage_close_device(struct blkdev *dev)
 {
-	(void)dev, (void)owner;
+	(void)dev;
 	open_files--;
 }
 
