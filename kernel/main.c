@@ -22,7 +22,7 @@
 #include "guests/document.h"
 #include "guests/events/event.h"
 #include "guests/guest/guest.h"
-#include "guests/guest/usage.h"
+#include "guests/guest/watch.h"
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
@@ -259,7 +259,7 @@ static void services(void *arg)
 	start_devices();
 	start_storage();
 	switch_init();
-	if (guests_init() || usage_start())
+	if (guests_init() || watch_start())
 		panic("no memory for the threads that see to guests");
 	storage_on_change(guests_try_waiting);
 	look_on_answer(guests_try_waiting);

@@ -62,12 +62,9 @@ uint64_t leave_turn_ns(const struct leave *leave)
 const char *guest_leave_name(enum guest_leave_stage stage)
 {
 	static const char *const names[] = {
-		[GUEST_LEAVE_GONE] = "gone",
-		[GUEST_LEAVE_BOOTING] = "booting",
-		[GUEST_LEAVE_DEAF] = "not listening",
-		[GUEST_LEAVE_UNREAD] = "asked",
-		[GUEST_LEAVE_LATE] = "shutting down",
-		[GUEST_LEAVE_ENDING] = "ending",
+		[GUEST_LEAVE_GONE] = "gone",	      [GUEST_LEAVE_BOOTING] = "booting",
+		[GUEST_LEAVE_DEAF] = "not listening", [GUEST_LEAVE_UNREAD] = "asked",
+		[GUEST_LEAVE_LATE] = "shutting down", [GUEST_LEAVE_ENDING] = "ending",
 	};
 
 	return names[stage];

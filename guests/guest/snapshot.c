@@ -13,6 +13,7 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vcpu_look.h"
 #include "kernel/vmm/vm.h"
 
 static const char *const event_names[] = {

@@ -7,6 +7,7 @@
 #include "guests/events/event.h"
 #include "guests/guest/internal.h"
 #include "kernel/log/log.h"
+#include "kernel/vmm/vcpu_look.h"
 
 static void tell(const struct guest *g, const char *text)
 {

@@ -5,7 +5,7 @@
 
 struct guest;
 
-/* Looks at one that runs, as usage.c does once a second. Caller holds its lock. */
+/* Looks at one that runs, as watch.c does once a second. Caller holds its lock. */
 void trouble_look(struct guest *guest);
 
 #endif

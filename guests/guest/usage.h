@@ -1,7 +1,6 @@
 /*
- * What running guests used lately: a thread that looks at each once a second, so that who shows
- * it has an answer at once; and for what trouble.h tells of. Totals over their life are the
- * counters of guests/views.
+ * What running guests used lately: watch.c looks at each once a second, so that who shows it
+ * has an answer at once. Totals over their life are the counters of guests/views.
  */
 #ifndef GUESTS_GUEST_USAGE_H
 #define GUESTS_GUEST_USAGE_H
@@ -26,8 +25,5 @@ struct usage {
 void usage_begin(struct usage *usage, uint64_t now_ns);
 /* It was looked at. */
 void usage_take(struct usage *usage, const struct usage_totals *totals, uint64_t now_ns);
-
-/* Starts the thread. After guests_init(). 0 or -ENOMEM. */
-int usage_start(void);
 
 #endif

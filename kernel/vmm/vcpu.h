@@ -12,7 +12,6 @@
 #include "kernel/cpu/msr.h"
 #include "kernel/lib/bucket.h"
 #include "kernel/vmm/backend.h"
-#include "kernel/vmm/vcpu_look.h"
 
 struct mem_account;
 struct thread;
@@ -44,6 +43,19 @@ struct vcpu_counters { /* written by the vCPU's thread, read by anyone */
 	_Atomic uint64_t injected[VMEVENT_SOFT + 1];
 	_Atomic uint64_t msr_unknown_reads, msr_unknown_writes, mmio_emulated, halts,
 		pages_populated;
+};
+
+/* What vcpu_look.c keeps. Zeroed: nothing was seen. */
+struct vcpu_look {
+	/* The vCPU thread's; others may read the atomics. */
+	_Atomic bool off;	 /* the last look found interrupts off */
+	_Atomic bool halted;	 /* and it found it in HLT */
+	_Atomic uint64_t off_ns; /* for so long every look has found the same */
+	uint64_t since_ns;	 /* off: its time, below, at the first of these looks */
+	uint64_t injected;	 /* interrupts that it had taken by then */
+
+	/* Whoever asks: one thread at a time. */
+	uint64_t exits_asked; /* exits that it had had by then */
 };
 
 struct vcpu {

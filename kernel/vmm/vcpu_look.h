@@ -8,26 +8,11 @@
 #ifndef KERNEL_VMM_VCPU_LOOK_H
 #define KERNEL_VMM_VCPU_LOOK_H
 
-#include "kernel/lib/types.h" /* first: newlib's stdatomic.h wants stdint.h */
-
-#include <stdatomic.h>
+#include "kernel/lib/types.h"
 
 struct vcpu;
 
 #define VCPU_LOOK_OFF_NS (10 * NSEC_PER_SEC) /* less of it is nobody's business */
-
-/* A part of struct vcpu. Zeroed: nothing was seen. */
-struct vcpu_look {
-	/* The vCPU thread's; others may read the atomics. */
-	_Atomic bool off;	 /* the last look found interrupts off */
-	_Atomic bool halted;	 /* and it found it in HLT */
-	_Atomic uint64_t off_ns; /* for so long every look has found the same */
-	uint64_t since_ns;	 /* off: its time, below, at the first of these looks */
-	uint64_t injected;	 /* interrupts that it had taken by then */
-
-	/* Whoever asks: one thread at a time. */
-	uint64_t exits_asked; /* exits that it had had by then */
-};
 
 /* Asks for a look, soon: to be repeated every second or so, by one thread at a time. Of a VM
  * that was started, and is not destroyed meanwhile. Thread context; never waits for the vCPU.

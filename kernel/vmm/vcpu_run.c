@@ -18,6 +18,7 @@
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vcpu.h"
+#include "kernel/vmm/vcpu_look.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 #include "kernel/vmm/vpic.h"

@@ -21,6 +21,7 @@
 #include "kernel/mem/heap.h"
 #include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vcpu_look.h"
 #include "tests/unit/fake_threads.h"
 
 uint64_t fake_guest_now_ns = NSEC_PER_SEC;

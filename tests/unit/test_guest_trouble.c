@@ -5,7 +5,7 @@
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
 /* links: guests/views/guest.c guests/views/view.c guests/guest/trouble.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
-/* links: guests/guest/usage.c */
+/* links: guests/guest/usage.c guests/guest/watch.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
 /* links: guests/boot/boot.c */
 /* links: guests/events/actor.c guests/events/event.c */
@@ -21,7 +21,8 @@
 #include <string.h>
 
 #include "guests/events/event.h"
-#include "guests/guest/usage.h"
+#include "guests/guest/watch.h"
+#include "kernel/vmm/vcpu_look.h"
 #include "tests/unit/fake_guest.h"
 #include "tests/unit/fake_threads.h"
 
@@ -124,8 +125,8 @@ int main(void)
 	if (guests_init())
 		return 1;
 	fake_threads_refused = true;
-	if (usage_start() != -ENOMEM)
+	if (watch_start() != -ENOMEM)
 		return 1;
 	fake_threads_refused = false;
-	return usage_start() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+	return watch_start() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* What running guests used lately: the arithmetic, and who is looked at when. */
-/* links: guests/guest/usage.c */
+/* links: guests/guest/usage.c guests/guest/watch.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include "guests/guest/guest.h"
 #include "guests/guest/internal.h"
 #include "guests/guest/trouble.h"
+#include "guests/guest/watch.h"
 #include "guests/launch/devices.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/sched/thread.h"
@@ -177,9 +178,9 @@ static void the_thread_looks_at_those_that_run(void **state)
 	guests[0].launch.vm = &vm;
 	guests[1].life.state = GUEST_STOPPING; /* whose VM is being taken apart */
 	no_thread = true;
-	assert_int_equal(usage_start(), -ENOMEM);
+	assert_int_equal(watch_start(), -ENOMEM);
 	no_thread = false;
-	assert_int_equal(usage_start(), 0);
+	assert_int_equal(watch_start(), 0);
 	now = S;
 	if (!setjmp(end))
 		thread_fn(NULL);

@@ -15,6 +15,7 @@
 #include "kernel/cpu/clock.h"
 #include "kernel/lib/x86.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vcpu_look.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
 

@@ -2,6 +2,7 @@
 #ifndef TESTS_UNIT_VCPU_LIFE_H
 #define TESTS_UNIT_VCPU_LIFE_H
 
+#include "kernel/vmm/vcpu_look.h"
 #include "tests/unit/vcpu_scenarios.h"
 
 /* ---- switching ---- */
