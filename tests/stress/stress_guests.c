@@ -19,11 +19,14 @@
 
 #include "guests/devices/console.h"
 #include "guests/devices/pm.h"
+#include "guests/devices/pvpanic.h"
+#include "guests/devices/watchdog.h"
 #include "guests/guest/snapshot.h"
 #include "guests/launch/launch.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/io/storage.h"
 #include "kernel/sched/thread.h"
+#include "kernel/vmm/vcpu_look.h"
 
 #define NAMES	  4
 #define OPERATORS 3
@@ -94,6 +97,40 @@ void console_release(struct console *console)
 void console_set_uart(struct console *console, struct uart *uart)
 {
 	demand(console && !uart);
+}
+
+void storage_forget(const char *owner)
+{
+	(void)owner;
+}
+
+struct pvpanic *chipset_pvpanic(struct chipset *chipset)
+{
+	return (struct pvpanic *)chipset;
+}
+
+bool pvpanic_crash_kernel(const struct pvpanic *pvpanic)
+{
+	(void)pvpanic;
+	return false;
+}
+
+struct watchdog *chipset_watchdog(struct chipset *chipset)
+{
+	(void)chipset;
+	return NULL;
+}
+
+void watchdog_get_info(struct watchdog *watchdog, struct watchdog_info *info)
+{
+	(void)watchdog;
+	*info = (struct watchdog_info){0};
+}
+
+uint64_t vcpu_look_off_ns(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return 0;
 }
 
 void storage_owner_removed(const char *owner)
