@@ -312,6 +312,11 @@ static void what_may_be_set(void **state)
 	assert_true(features_xcr0_valid(0xe7) && features_xcr0_valid(0x201));
 	assert_false(features_xcr0_valid(0x67) || features_xcr0_valid(0xe3));
 	assert_true(features_cr4_mask() & BIT(22));
+	max_basic = 0;
+	max_extended = EXT;
+	start(CPU_VENDOR_INTEL, 0);
+	assert_int_equal(features_cr4_mask(), 0x7ff);
+	assert_int_equal(features_efer_mask(), 0x501);
 }
 
 int main(void)
