@@ -82,15 +82,16 @@ static int read(struct load *l, unsigned bytes, uint64_t desc[2])
 static int load(struct load *l, uint16_t set)
 {
 	uint8_t type;
+	int err = 0;
 
 	if ((l->seg.attributes & set) != set) {
 		l->seg.attributes |= set;
 		type = (uint8_t)l->seg.attributes;
-		if (access(l, l->linear + DESC_TYPE, &type, 1, GVA_WRITE))
-			return -EFAULT;
+		err = access(l, l->linear + DESC_TYPE, &type, 1, GVA_WRITE);
 	}
-	vmm_backend->set_segment(l->vcpu, l->which, &l->seg);
-	return 0;
+	if (!err)
+		vmm_backend->set_segment(l->vcpu, l->which, &l->seg);
+	return err;
 }
 
 /* In real mode the rest stays as it was (SDM vol. 3A 20.1.1). */

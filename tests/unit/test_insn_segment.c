@@ -51,7 +51,7 @@ static struct vcpu_segment segs[SEG_COUNT];
 static unsigned loads, level;
 static uint64_t efer, absent_page;
 static uint16_t gdt_limit;
-static bool device, read_only;
+static bool device, gone, read_only; /* gone: between the read and the write */
 static struct emulation em = {.vcpu = &vcpu};
 static struct emul_ctx ctx;
 
@@ -116,7 +116,7 @@ int gmem_read(struct gmem *gm, uint64_t gpa, void *buf, size_t bytes)
 int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)
 {
 	(void)gm;
-	if (gpa >= RAM || bytes > RAM - gpa)
+	if (gone || gpa >= RAM || bytes > RAM - gpa)
 		return -EFAULT;
 	memcpy(ram + gpa, buf, bytes);
 	return 0;
@@ -167,7 +167,7 @@ static int setup(void **state)
 	efer = EFER_LME | EFER_LMA;
 	absent_page = NO_PAGE;
 	gdt_limit = BYTES - 1;
-	device = read_only = false;
+	device = gone = read_only = false;
 	cpu_features.vendor = CPU_VENDOR_INTEL;
 	ctx = (struct emul_ctx){.mode = EMUL_MODE_64, .protected_mode = true, .opaque = &em};
 	return 0;
@@ -257,6 +257,10 @@ static void tables_that_are_not_there(void **state)
 	absent_page = NO_PAGE;
 	device = true;
 	assert_int_equal(insn_load_selector(&ctx, EMUL_ES, DATA0), -ENOTSUP);
+	device = false;
+	gone = true;
+	assert_int_equal(insn_load_selector(&ctx, EMUL_ES, UNTOUCHED), -ENOTSUP);
+	assert_int_equal(loads, 0);
 }
 
 static void null_segments(void **state)
