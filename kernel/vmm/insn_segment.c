@@ -73,6 +73,8 @@ static int read(struct load *l, unsigned bytes, uint64_t desc[2])
 	}
 	if (offset + bytes - 1 > limit)
 		return raise(l, VECTOR_GP, l->selector);
+	if (!in_long_mode(l))
+		l->linear = (uint32_t)l->linear;
 	err = access(l, l->linear, desc, bytes, GVA_READ);
 	l->seg = descriptor_unpack(l->selector, desc[0]);
 	return err;

@@ -49,7 +49,7 @@ static struct vm vm;
 static struct vcpu vcpu;
 static struct vcpu_segment segs[SEG_COUNT];
 static unsigned loads, level;
-static uint64_t efer, absent_page;
+static uint64_t efer, absent_page, gdt_base;
 static uint16_t gdt_limit;
 static bool device, gone, read_only; /* gone: between the read and the write */
 static struct emulation em = {.vcpu = &vcpu};
@@ -78,7 +78,7 @@ static void set_segment(struct vcpu *v, enum vcpu_seg seg, const struct vcpu_seg
 static void get_state(struct vcpu *v, struct vcpu_state *out)
 {
 	(void)v;
-	*out = (struct vcpu_state){.gdtr = {GDT, gdt_limit}};
+	*out = (struct vcpu_state){.gdtr = {gdt_base, gdt_limit}};
 }
 
 static unsigned cpl(struct vcpu *v)
@@ -166,6 +166,7 @@ static int setup(void **state)
 	level = loads = 0;
 	efer = EFER_LME | EFER_LMA;
 	absent_page = NO_PAGE;
+	gdt_base = GDT;
 	gdt_limit = BYTES - 1;
 	device = gone = read_only = false;
 	cpu_features.vendor = CPU_VENDOR_INTEL;
@@ -373,6 +374,11 @@ static void system_segments_of_legacy_mode(void **state)
 	refuses(EMUL_TR, TSS_AT, VECTOR_GP, TSS_AT);
 	takes(EMUL_LDTR, LDT_AT);
 	assert_int_equal(segs[SEG_LDTR].base, LDT);
+
+	gdt_base = 0xfffff000; /* and addresses wrap */
+	gdt_limit = 0x2fff;
+	takes(EMUL_ES, 0x2000 + DATA3);
+	assert_int_equal(segs[SEG_ES].base, 0x12345678);
 }
 
 static void descriptors_that_cannot_be_marked(void **state)
