@@ -38,6 +38,10 @@ static struct thread *thread;
 static void (*machine_off)(bool reboot);
 static struct action_result result;
 static struct leavers leavers;
+static struct {
+	char names[LEAVERS_TEXT_BYTES];
+	uint64_t next_ns;
+} logged; /* last, of this request */
 
 void power_request(bool reboot, bool now, const struct actor *actor)
 {
@@ -119,8 +123,6 @@ static bool called_off(struct job *job)
 /* The log is told when somebody else is waited for, and now and then. */
 static void tell(struct job *job, uint32_t total)
 {
-	static char names[LEAVERS_TEXT_BYTES];
-	static uint64_t next_ns;
 	uint64_t flags, now_ns = clock_now_ns();
 
 	flags = spin_lock_irqsave(&lock);
@@ -128,10 +130,10 @@ static void tell(struct job *job, uint32_t total)
 	spin_unlock_irqrestore(&lock, flags);
 	job_progress(job, total - MIN(total, leavers.there), total, "waiting for %s",
 		     leavers.times);
-	if (!strcmp(names, leavers.names) && now_ns < next_ns)
+	if (!strcmp(logged.names, leavers.names) && now_ns < logged.next_ns)
 		return;
-	memcpy(names, leavers.names, sizeof names);
-	next_ns = now_ns + TELL_NS;
+	memcpy(logged.names, leavers.names, sizeof logged.names);
+	logged.next_ns = now_ns + TELL_NS;
 	log_info("power", "waiting for %s", leavers.times);
 }
 
@@ -141,6 +143,7 @@ static void shut_down(struct job *job, const struct actor *actor)
 	uint64_t begin_ns = clock_now_ns();
 	uint32_t total = 0;
 
+	logged.next_ns = 0;
 	for (;;) {
 		uint64_t end_ns = deadline_ns(begin_ns);
 

@@ -183,19 +183,12 @@ static void plan_shared(struct planner *planner, const struct guest_config *befo
 {
 	struct cpumask old = config_shared(planner->now, before, planner->present);
 	struct cpumask new = config_shared(planner->next, guest, planner->present);
-	struct cpumask lost = config_cpus_without(old, new);
-	struct config_difference difference = {.path = "cpus", .change = CONFIG_CHANGE_LATER};
+	struct config_difference difference = {.path = "cpus", .change = CONFIG_CHANGE_LIVE};
 	char text[CONFIG_CPUS_TEXT];
 
 	if (before->cpus.pin_count || guest->cpus.pin_count ||
 	    memcmp(&old, &new, sizeof(old)) == 0)
 		return;
-	difference.why = "CPUs that others give up are shared from its next start";
-	if (!config_cpus_empty(&lost)) {
-		difference.change = CONFIG_CHANGE_RESTART;
-		difference.why = "a vCPU is placed when the guest starts, and others are to "
-				 "own what it shares now";
-	}
 	snprintf(difference.from, sizeof(difference.from), "%s", config_cpus_text(&old, text));
 	snprintf(difference.to, sizeof(difference.to), "%s", config_cpus_text(&new, text));
 	add_difference(planner, &difference);

@@ -131,7 +131,7 @@ static const struct config_field cpus_fields[] = {
 	 .mark = offsetof(struct config_vcpus, allowed_mark),
 	 .minimum = 1,
 	 .example = "[0, 1]",
-	 .why = "a vCPU is placed when the guest starts",
+	 .change = CONFIG_CHANGE_LIVE,
 	 .doc = "CPUs that a shared guest may run on. Without it: every CPU that no guest "
 		"pins."},
 	{.key = "weight",
@@ -141,7 +141,7 @@ static const struct config_field cpus_fields[] = {
 	 .minimum = 1,
 	 .maximum = 10000,
 	 .initial = "100",
-	 .why = "a vCPU has its share from when the guest starts",
+	 .change = CONFIG_CHANGE_LIVE,
 	 .doc = "Share of CPU time relative to the other shared guests on the same CPUs."},
 	{.key = "cap",
 	 .type = CONFIG_NUMBER,
@@ -149,7 +149,7 @@ static const struct config_field cpus_fields[] = {
 	 .mark = offsetof(struct config_vcpus, cap_mark),
 	 .maximum = 100,
 	 .initial = "0",
-	 .why = "a vCPU has its cap from when the guest starts",
+	 .change = CONFIG_CHANGE_LIVE,
 	 .doc = "Most CPU time of each vCPU of a shared guest, in percent of a CPU; 0 is no "
 		"cap."},
 };

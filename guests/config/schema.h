@@ -38,7 +38,6 @@ enum config_change {
 	CONFIG_CHANGE_LIVE,    /* nothing more */
 	CONFIG_CHANGE_ANEW,    /* that the network is removed and created again */
 	CONFIG_CHANGE_MACHINE, /* a restart of the machine */
-	CONFIG_CHANGE_LATER,   /* nothing: it counts from the next start on; of no key */
 };
 
 /* A text of any bytes, by reference: of the node that it was written in, until somebody gives

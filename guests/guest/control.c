@@ -474,6 +474,18 @@ bool guest_at_rest(struct guest *g)
 	return rests;
 }
 
+/* What a VM that runs has of the CPUs. Caller holds the lock. */
+static void share_anew(struct guest *g)
+{
+	const struct config_vcpus *vcpus = &g->config.cpus;
+	const struct thread_share share = {.allowed = g->shared,
+					   .weight = vcpus->weight,
+					   .cap_percent = vcpus->cap_percent};
+
+	if (g->life.state == GUEST_RUNNING && !g->life.ending && !vcpus->pin_count)
+		vm_set_share(g->launch.vm, &share);
+}
+
 /* The name is read without the lock. Caller holds it. */
 static void replace_config(struct guest *g, const struct guest_config *config)
 {
@@ -497,6 +509,7 @@ int guest_configure(struct guest *g, const struct guest_config *config,
 	if (!err) {
 		replace_config(g, config);
 		g->shared = *shared;
+		share_anew(g);
 	}
 	mutex_unlock(&g->lock);
 	if (!err)

@@ -51,9 +51,9 @@ int guest_remove(struct guest *guest, const struct actor *actor);
 
 /*
  * Gives it another configuration, which was checked; its name stays. What autostart, on_crash,
- * on_reboot, on_poweroff and restart_limit say counts at once, all else and `shared` from its
- * next start. 0; -ENOENT: it was removed; -EBUSY: it is being started or taken apart. Thread
- * context.
+ * on_reboot, on_poweroff, restart_limit, start and shutdown say counts at once, and so do the
+ * weight, the cap and the CPUs of one that shares them; all else from its next start. 0;
+ * -ENOENT: it was removed; -EBUSY: it is being started or taken apart. Thread context.
  */
 int guest_configure(struct guest *guest, const struct guest_config *config,
 		    const struct cpumask *shared, const struct actor *actor);

@@ -142,6 +142,28 @@ void runq_move(struct runq *rq, struct runq_entity *e, uint64_t now)
 	enter(rq, e, RUNQ_DRIFT_NS, now);
 }
 
+/* What it ran under another cap is not held against it: a period begins. */
+void runq_change(struct runq *rq, struct runq_entity *e, unsigned weight, uint64_t cap_ns,
+		 const struct cpumask *allowed, uint64_t now)
+{
+	bool queued = e->state == RUNQ_WAITING || e->state == RUNQ_THROTTLED;
+
+	charge(rq, now);
+	if (queued)
+		runq_remove(rq, e, now);
+	if (e->cap_ns != cap_ns) {
+		e->period_ns = now;
+		e->used_ns = 0;
+	}
+	e->weight = weight;
+	e->cap_ns = cap_ns;
+	e->allowed = *allowed;
+	if (queued)
+		insert(rq, e, now);
+	if (rq->current == e)
+		atomic_store_explicit(&rq->hint_weight, weight, memory_order_relaxed);
+}
+
 static void release_throttled(struct runq *rq, uint64_t now)
 {
 	struct runq_entity *e;

@@ -27,8 +27,8 @@
 
 enum runq_state { RUNQ_OFF, RUNQ_WAITING, RUNQ_THROTTLED, RUNQ_RUNNING };
 
-/* One thread as the queues see it. `weight`, `cap_ns`, `allowed` are set before its first use
- * and fixed; the rest is guarded by the lock of the queue it is in. */
+/* One thread as the queues see it. `weight`, `cap_ns`, `allowed` are set before its first use,
+ * and from then on by runq_change() alone; all is guarded by the lock of the queue it is in. */
 struct runq_entity {
 	struct list link; /* WAITING: by virtual time; THROTTLED: by end of period */
 	enum runq_state state;
@@ -73,6 +73,12 @@ void runq_wake(struct runq *rq, struct runq_entity *e, uint64_t now);
 void runq_move(struct runq *rq, struct runq_entity *e, uint64_t now);
 /* Takes out one that is WAITING or THROTTLED. */
 void runq_remove(struct runq *rq, struct runq_entity *e, uint64_t now);
+
+/* Gives an entity another share, cap and CPUs. It is in this queue, whatever it does, or sleeps
+ * and was there last; afterwards the CPU must pick again, and look for whom is better off
+ * elsewhere: one that may no longer run here leaves then. */
+void runq_change(struct runq *rq, struct runq_entity *e, unsigned weight, uint64_t cap_ns,
+		 const struct cpumask *allowed, uint64_t now);
 
 /* What the current entity does when another is picked: goes on if it is the best; leaves (it
  * sleeps or ends); lets the others go first, one after the other. */

@@ -280,6 +280,25 @@ void thread_wake(struct thread *t)
 	irq_restore(flags);
 }
 
+/* Its CPU chooses again, whatever the thread does there: it may have to leave, or have another
+ * slice. */
+void thread_set_share(struct thread *t, const struct thread_share *share)
+{
+	struct sched_cpu *s;
+	uint64_t flags;
+
+	if (t->owns_cpu)
+		return;
+	flags = irq_save();
+	s = lock_home(t);
+	runq_change(&s->runq, &t->entity, share->weight,
+		    share->cap_percent * (RUNQ_CAP_PERIOD_NS / 100), &share->allowed,
+		    clock_now_ns());
+	spin_unlock(&s->lock);
+	kick(s);
+	irq_restore(flags);
+}
+
 bool thread_others_waiting(void)
 {
 	return atomic_load_explicit(&cpu_this()->sched->runq.waiting_count,

@@ -48,6 +48,15 @@ void thread_join(struct thread *t);
  * woken in vain, and to be joined. One caller at a time. May sleep. */
 void thread_leave_cpu(struct thread *t);
 
+/* What it has of the CPUs, as in struct thread_params; `allowed` is not empty. */
+struct thread_share {
+	struct cpumask allowed;
+	unsigned weight, cap_percent;
+};
+/* Changes that, from now on; nothing of one that owns its CPU. A thread that runs where it no
+ * longer may leaves at its next safe point. Any context, under spinlocks too. */
+void thread_set_share(struct thread *t, const struct thread_share *share);
+
 static inline struct thread *thread_current(void)
 {
 	return cpu_this()->current;

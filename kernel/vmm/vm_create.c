@@ -68,6 +68,15 @@ static int create_threads(struct vm *vm)
 	return 0;
 }
 
+void vm_set_share(struct vm *vm, const struct thread_share *share)
+{
+	struct thread_share made = *share;
+
+	made.allowed = harmless(vm, &share->allowed);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		thread_set_share(vm->vcpus[i]->thread, &made);
+}
+
 /* No page of the window is global: loading CR3 forgets them all (SDM vol. 3A 4.10.4.1). */
 static void flush_window(void *arg)
 {

@@ -143,6 +143,11 @@ struct pm *chipset_pm(struct chipset *chipset)
 	return (struct pm *)chipset;
 }
 
+void vm_set_share(struct vm *vm, const struct thread_share *share)
+{
+	(void)vm, (void)share;
+}
+
 void pm_power_keep(struct pm *pm, bool keep)
 {
 	(void)pm, (void)keep;

@@ -210,9 +210,20 @@ struct console *console_create(const char *name)
 	return make(1);
 }
 
+struct thread_share fake_guest_share;
+unsigned fake_guest_shares, fake_guest_hidden, fake_guest_unjoined;
+
+void vm_set_share(struct vm *vm, const struct thread_share *share)
+{
+	assert_false(vm->stopping);
+	fake_guest_share = *share;
+	fake_guest_shares++;
+}
+
 void console_hide(struct console *console)
 {
 	assert_non_null(console);
+	fake_guest_hidden++;
 }
 
 void console_release(struct console *console)
@@ -223,7 +234,7 @@ void console_release(struct console *console)
 void console_set_uart(struct console *console, struct uart *uart)
 {
 	assert_non_null(console);
-	(void)uart;
+	fake_guest_unjoined += !uart;
 }
 
 struct pm *chipset_pm(struct chipset *chipset)

@@ -9,6 +9,7 @@
 #include "guests/devices/pm.h"
 #include "guests/guest/snapshot.h"
 #include "guests/launch/launch.h"
+#include "kernel/sched/thread.h"
 
 extern uint64_t fake_guest_now_ns;
 extern bool fake_guest_hears_button, fake_guest_crash_kernel;
@@ -20,6 +21,11 @@ extern bool fake_guest_kept;
 extern char fake_guest_log[512];  /* the last line */
 extern unsigned fake_guest_held;  /* allocations, VMs and consoles that are there */
 extern unsigned fake_guest_fails; /* the n-th of what can fail does; 0: none */
+
+/* What the last VM has of the CPUs, and how often it was changed; consoles that were hidden,
+ * and joined to no UART any more. */
+extern struct thread_share fake_guest_share;
+extern unsigned fake_guest_shares, fake_guest_hidden, fake_guest_unjoined;
 
 /* VMs stop as soon as they are told to; else only with fake_guest_park(). */
 extern bool fake_guest_obeys;

@@ -79,6 +79,11 @@ static void make_context(struct thread *t)
 	makecontext(&t->context, enter, 0);
 }
 
+void thread_set_share(struct thread *t, const struct thread_share *share)
+{
+	(void)t, (void)share;
+}
+
 struct thread *thread_create(const struct thread_params *params)
 {
 	struct thread *t;

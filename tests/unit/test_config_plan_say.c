@@ -147,17 +147,23 @@ static void pins_take_cpus_from_those_who_share_them(void **state)
 	     "guests:\n" GUEST("a", "memory: 8 MiB")
 		     GUEST("b", "memory: 8 MiB, cpus: {pin: [2, 3]}"),
 	     all_run,
-	     "guest 'a' is restarted:\n"
-	     "  cpus: CPUs 0-3, then CPUs 0-1; a vCPU is placed when the guest starts, and "
-	     "others are to own what it shares now\n"
+	     "guest 'a' is changed while it runs:\n"
+	     "  cpus: CPUs 0-3, then CPUs 0-1\n"
 	     "guest 'b' is created and started\n");
 	says("guests:\n" GUEST("a", "memory: 8 MiB")
 		     GUEST("b", "memory: 8 MiB, cpus: {pin: [2, 3]}"),
 	     "guests:\n" GUEST("a", "memory: 8 MiB"), all_run,
 	     "guest 'b' is switched off and deleted\n"
 	     "guest 'a' is changed while it runs:\n"
-	     "  cpus: CPUs 0-1, then CPUs 0-3; CPUs that others give up are shared from its "
-	     "next start\n");
+	     "  cpus: CPUs 0-1, then CPUs 0-3\n");
+	says("guests:\n" GUEST("a", "memory: 8 MiB"),
+	     "guests:\n" GUEST("a", "memory: 8 MiB, cpus: {allowed: [1], weight: 50, cap: 20}"),
+	     all_run,
+	     "guest 'a' is changed while it runs:\n"
+	     "  cpus.allowed: nothing, then [1]\n"
+	     "  cpus.weight: 100, then 50\n"
+	     "  cpus.cap: 0, then 20\n"
+	     "  cpus: CPUs 0-3, then CPU 1\n");
 }
 
 int main(void)

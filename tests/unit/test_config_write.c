@@ -307,8 +307,10 @@ static void each_field_says_what_its_change_needs(void **state)
 	(void)state;
 	demand_reasons(&config_schema);
 	/* what is read of a configuration each time that a guest ends, or is to end */
-	assert_string_equal(live, "shutdown_timeout autostart on_crash on_reboot on_poweroff "
-				  "count seconds order delay timeout order ");
+	assert_string_equal(
+		live,
+		"shutdown_timeout allowed weight cap autostart on_crash on_reboot on_poweroff "
+		"count seconds order delay timeout order ");
 }
 
 int main(void)

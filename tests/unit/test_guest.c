@@ -120,6 +120,79 @@ static void no_memory_to_add(void **state)
 	assert_int_equal(fake_threads_alive(), 2);
 }
 
+/* Another configuration counts from the next start on, and at once for the CPUs that it shares;
+ * and not while a worker has the older one. */
+static void configuring(void **state)
+{
+	static const struct cpumask shared = {{6}};
+	const struct guest_config old = {.autostart = true, .memory_bytes = 4 * MIB};
+	struct guest_config next = {.name = "other",
+				    .memory_bytes = 8 * MIB,
+				    .cpus = {.count = 1, .weight = 40, .cap_percent = 30},
+				    .on_poweroff = CONFIG_POLICY_RESTART};
+	struct guest *g = fake_guest_add("web", &old);
+
+	(void)state;
+	fake_guest_shares = 0;
+	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), 0);
+	assert_string_equal(guest_name(g), "web");
+	assert_int_equal(fake_guest_shares, 1);
+	assert_memory_equal(&fake_guest_share.allowed, &shared, sizeof shared);
+	assert_int_equal(fake_guest_share.weight, 40);
+	assert_int_equal(fake_guest_share.cap_percent, 30);
+	next.cpus.pin_count = 1; /* that takes a restart */
+	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), 0);
+	assert_int_equal(fake_guest_shares, 1);
+	next.cpus.pin_count = 0;
+
+	ends(VM_STOP_POWEROFF); /* the new policy */
+	assert_int_equal(fake_guest_info(g)->starts, 2);
+	assert_int_equal(fake_guest_info(g)->memory_bytes, 8 * MIB);
+
+	fake_guest_obeys = false; /* it runs until it has stopped */
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	fake_guest_park(vm);
+	assert_int_equal(guest_state(g), GUEST_RUNNING);
+	fake_guest_shares = 0;
+	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), 0);
+	assert_int_equal(fake_guest_shares, 0);
+	fake_guest_run_on();
+	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), 0); /* at rest */
+	assert_int_equal(fake_guest_shares, 0);
+
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	assert_int_equal(guest_state(g), GUEST_STARTING);
+	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), -EBUSY);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	assert_int_equal(guest_state(g), GUEST_STOPPING);
+	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), -EBUSY);
+	fake_guest_run_on();
+	assert_int_equal(guest_remove(g, &actor_console), 0);
+	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), -ENOENT);
+	guest_put(g);
+}
+
+/* A console loses its UART before that is taken apart, and its place in the list when its guest
+ * is removed, though somebody still has a handle. */
+static void consoles_go_with_their_guests(void **state)
+{
+	static const struct guest_config config = {.autostart = true};
+	struct guest *g = fake_guest_add("web", &config);
+
+	(void)state;
+	fake_guest_unjoined = fake_guest_hidden = 0;
+	ends(VM_STOP_POWEROFF);
+	assert_int_equal(fake_guest_unjoined, 1);
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	assert_int_equal(guest_stop(g, &actor_console), 0); /* before it ran */
+	fake_guest_run_on();
+	assert_int_equal(fake_guest_unjoined, 2);
+	assert_int_equal(fake_guest_hidden, 0);
+	assert_int_equal(guest_remove(g, &actor_console), 0);
+	assert_int_equal(fake_guest_hidden, 1);
+	guest_put(g);
+}
+
 /* What cannot be asked of a guest that does not run, and what comes of it where it does. */
 static void requests(void **state)
 {
@@ -526,6 +599,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(no_memory_to_add),
+		TEST(configuring),
+		TEST(consoles_go_with_their_guests),
 		TEST(requests),
 		TEST(a_vcpu_is_shown),
 		TEST(the_last_word_counts),

@@ -44,6 +44,7 @@ struct thread {
 	void (*fn)(void *arg);
 	void *arg;
 	struct cpumask allowed;
+	unsigned weight, cap_percent;
 	bool freed;
 };
 struct vlapic {
@@ -116,6 +117,13 @@ struct thread *thread_create(const struct thread_params *params)
 
 	*t = (struct thread){.fn = params->fn, .arg = params->arg, .allowed = params->allowed};
 	return t;
+}
+
+void thread_set_share(struct thread *t, const struct thread_share *share)
+{
+	t->allowed = share->allowed;
+	t->weight = share->weight;
+	t->cap_percent = share->cap_percent;
 }
 
 void thread_wake(struct thread *t)
@@ -567,10 +575,28 @@ static void keeps_off_shunned_cpus(void **state)
 	vm_destroy(vm);
 }
 
+/* Other CPUs, weight and cap while it runs: for each vCPU, and off what the backend shuns. */
+static void another_share(void **state)
+{
+	const struct thread_share share = {
+		.allowed = {.bits = {0x7}}, .weight = 40, .cap_percent = 30};
+	struct vm *vm = create();
+
+	(void)state;
+	vm_set_share(vm, &share);
+	for (unsigned n = 0; n < VCPUS; n++) {
+		assert_int_equal(threads[n].allowed.bits[0], 0x6);
+		assert_int_equal(threads[n].weight, 40);
+		assert_int_equal(threads[n].cap_percent, 30);
+	}
+	vm_destroy(vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_off_shunned_cpus),
+		cmocka_unit_test(another_share),
 		cmocka_unit_test(stopped_before_all_have_started),
 		cmocka_unit_test(told_to_stop_before_told_to_start),
 		cmocka_unit_test(first_vcpu_starts_last),
