@@ -32,7 +32,7 @@ struct cpu_features cpu_features;
 static unsigned tables, objects, fail_after, largest_order = GUEST_FRAMES_ORDER_MAX;
 static unsigned splits, flushes;
 static bool fill_new; /* frames come with somebody's data */
-static uint64_t next_frame, frames_out;
+static uint64_t next_frame, frames_out, pool_bytes = UINT64_MAX;
 static struct mem_account account;
 
 static unsigned max_level(void)
@@ -54,7 +54,7 @@ uint64_t guest_frames_alloc(unsigned order)
 {
 	uint64_t size = PAGE_2M << order, at = ALIGN_UP(next_frame, size);
 
-	if (order > largest_order || !may_allocate())
+	if (order > largest_order || size > pool_bytes - frames_out || !may_allocate())
 		return 0;
 	next_frame = at + size;
 	frames_out += size;

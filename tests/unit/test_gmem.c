@@ -228,6 +228,25 @@ static void no_memory_leaves_nothing(void **state)
 	nothing_is_left();
 }
 
+/* The pool has enough, in whatever pieces, or one piece too few: then it has all of it back. */
+static void a_pool_that_is_too_small(void **state)
+{
+	static const uint64_t sizes[] = {PAGE_2M, 1 * GIB, 5 * GIB + 3 * PAGE_2M};
+	struct gmem gm;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		pool_bytes = sizes[i];
+		assert_int_equal(gmem_init(&gm, sizes[i], &account), 0);
+		assert_int_equal(frames_out, sizes[i]);
+		gmem_fini(&gm);
+		pool_bytes = sizes[i] - PAGE_2M;
+		assert_int_equal(gmem_init(&gm, sizes[i], &account), -ENOMEM);
+		nothing_is_left();
+	}
+	pool_bytes = UINT64_MAX;
+}
+
 /* Whoever reaches for memory that cannot be populated is told so, and nothing is touched. */
 static void no_memory_to_reach(void **state)
 {
@@ -264,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(ram_has_a_hole, setup),
+		cmocka_unit_test_setup(a_pool_that_is_too_small, setup),
 		cmocka_unit_test_setup(chunks_leave_out_the_hole, setup),
 		cmocka_unit_test_setup(first_touch_finds_zeroes, setup),
 		cmocka_unit_test_setup(nothing_stays_where_it_was_zeroed, setup),
