@@ -186,6 +186,11 @@ static int plan(struct action_call *call)
 	return err;
 }
 
+static bool given_up(void *waiter)
+{
+	return job_cancels(((struct action_call *)waiter)->job) > 1;
+}
+
 static bool cancelled(void *waiter)
 {
 	return job_cancelled(((struct action_call *)waiter)->job);
@@ -219,6 +224,7 @@ static int carry_out(struct action_call *call, struct asked *asked)
 		.name = asked->name,
 		.actor = call->actor,
 		.cancelled = cancelled,
+		.given_up = given_up,
 		.progress = progress,
 		.waiter = call,
 		.report = &asked->report,

@@ -22,6 +22,7 @@ struct job {
 	const struct action *action;
 	const char *no_cancel; /* why it cannot be stopped; NULL: it can */
 	enum role role;
+	unsigned cancels;      /* how often it was asked to stop */
 	struct thread *runner; /* while it runs: to be woken when it is to stop; may be NULL */
 	struct worker *worker; /* while it runs; NULL: it has a thread of its own */
 	struct action_args args;
@@ -103,6 +104,7 @@ static void fill(struct job *job, const struct action_call *call,
 	job->action = call->action;
 	job->no_cancel = call->action->no_cancel;
 	job->role = call->role;
+	job->cancels = 0;
 	job->runner = NULL;
 	job->worker = NULL;
 }
@@ -396,6 +398,7 @@ static int ask_to_stop(struct job *job, enum role role, char why[JOB_WHY_BYTES])
 		return -EOPNOTSUPP;
 	}
 	job->info.cancel_asked = true;
+	job->cancels++;
 	if (job->runner)
 		thread_wake(job->runner);
 	tell();
@@ -452,16 +455,21 @@ void job_progress(struct job *job, uint64_t done, uint64_t total, const char *fm
 	spin_unlock(&lock);
 }
 
-bool job_cancelled(struct job *job)
+unsigned job_cancels(struct job *job)
 {
-	bool asked;
+	unsigned cancels;
 
 	if (!job)
-		return false;
+		return 0;
 	spin_lock(&lock);
-	asked = job->info.cancel_asked;
+	cancels = job->cancels;
 	spin_unlock(&lock);
-	return asked;
+	return cancels;
+}
+
+bool job_cancelled(struct job *job)
+{
+	return job_cancels(job);
 }
 
 bool job_commit(struct job *job, const char *no_cancel)

@@ -66,6 +66,8 @@ void job_unwatch(struct job_watch *watch);
 /* `done` of `total`, and a sentence without an end: "2 of 3 guests have ended". */
 void job_progress(struct job *job, uint64_t done, uint64_t total, const char *fmt, ...)
 	printf_like(4, 5);
+/* How often it was asked to stop. */
+unsigned job_cancels(struct job *job);
 /* Whether it is to stop: its function then returns -ECANCELED with things as they are. Who asks
  * for that wakes its thread. */
 bool job_cancelled(struct job *job);

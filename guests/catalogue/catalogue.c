@@ -264,7 +264,7 @@ static int undo(struct follow *follow, const struct config *before,
 	int err;
 
 	follow->next = before;
-	follow->waiter = NULL; /* it is not to be cancelled again */
+	follow->undoing = true;
 	follow->report = NULL;
 	follow->why = why;
 	err = config_plan_make(&back, follow->actual, before, follow->present, catalogue_runs,

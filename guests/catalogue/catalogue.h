@@ -37,8 +37,10 @@ struct catalogue_change {
 	size_t length;
 	const char *name; /* of `text`, as messages show it: "bulkhead.yaml" */
 	const struct actor *actor;
-	/* Whether who waits for it has had enough, and how far it is; NULL: nobody asks. */
+	/* Whether who waits for it has had enough; whether he has had enough of the undo, too;
+	 * and how far it is. NULL: nobody asks. */
 	bool (*cancelled)(void *waiter);
+	bool (*given_up)(void *waiter);
 	void (*progress)(void *waiter, uint32_t steps, uint32_t of);
 	void *waiter;
 	/* Out: */

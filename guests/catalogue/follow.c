@@ -28,7 +28,11 @@ static bool cancelled(const struct follow *follow)
 {
 	const struct catalogue_change *change = follow->waiter;
 
-	return change && change->cancelled && change->cancelled(change->waiter);
+	if (!change)
+		return false;
+	if (follow->undoing)
+		return change->given_up && change->given_up(change->waiter);
+	return change->cancelled && change->cancelled(change->waiter);
 }
 
 static int refuse(struct follow *follow, int err, const char *name, const char *what)
@@ -196,7 +200,7 @@ int catalogue_follow(struct follow *follow, const struct config_plan *plan)
 	int err = 0;
 
 	for (uint32_t i = 0; i < plan->step_count && !err; i++) {
-		if (follow->waiter && follow->waiter->progress)
+		if (follow->waiter && follow->waiter->progress && !follow->undoing)
 			follow->waiter->progress(follow->waiter->waiter, i, plan->step_count);
 		err = follow_step(follow, &plan->steps[i]);
 	}

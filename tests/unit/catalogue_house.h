@@ -272,6 +272,14 @@ static bool cancelled(void *waiter)
 	return cancel;
 }
 
+static unsigned gives_up; /* polls, until an undo is given up, too; 0: never */
+
+static bool given_up(void *waiter)
+{
+	(void)waiter;
+	return gives_up && !--gives_up;
+}
+
 static uint32_t steps_done; /* of the longest change */
 
 static void progress(void *waiter, uint32_t steps, uint32_t of)
@@ -318,6 +326,7 @@ static int set(const struct config *next)
 	change = (struct catalogue_change){.next = next,
 					   .actor = &nobody,
 					   .cancelled = cancelled,
+					   .given_up = given_up,
 					   .progress = progress,
 					   .report = &report};
 	return catalogue_apply(&change);

@@ -28,6 +28,7 @@ struct thread {
 };
 
 bool fake_threads_refused, fake_threads_waiting;
+void (*fake_threads_on_create)(void);
 unsigned fake_threads_yields;
 void (*fake_threads_on_yield)(void);
 
@@ -103,6 +104,12 @@ struct thread *thread_create(const struct thread_params *params)
 	t->stack = malloc(STACK_BYTES);
 	t->woken = true;
 	make_context(t);
+	if (fake_threads_on_create) {
+		void (*then)(void) = fake_threads_on_create;
+
+		fake_threads_on_create = NULL;
+		then();
+	}
 	return t;
 }
 

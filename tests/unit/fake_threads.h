@@ -24,6 +24,8 @@ struct thread *fake_threads_current(void);
 
 /* thread_create() fails from now on, or no longer. */
 extern bool fake_threads_refused;
+/* Called, once, in thread_create() when the new thread could run already. NULL: nothing. */
+extern void (*fake_threads_on_create)(void);
 
 /* What thread_others_waiting() says; calls of thread_yield(). */
 extern bool fake_threads_waiting;

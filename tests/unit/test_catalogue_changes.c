@@ -29,6 +29,7 @@ static int set_text(const char *text)
 					   .length = strlen(text),
 					   .actor = &nobody,
 					   .cancelled = cancelled,
+					   .given_up = given_up,
 					   .progress = progress,
 					   .report = &report};
 	err = catalogue_apply(&change);
@@ -55,6 +56,36 @@ static void what_does_not_fit_is_refused_before_anything_happens(void **state)
 		"'{name: lan}' to networks");
 	assert_int_equal(operations, 0);
 	assert_int_equal(running(), 1);
+}
+
+/* An undo that waits for a guest whose disk does not answer is left where it is, once that is
+ * asked for: what is there by then is what there is to be. */
+static void an_undo_can_be_given_up(void **state)
+{
+	struct config *desired;
+
+	(void)state;
+	assert_int_equal(set_text("guests: []\n"), 0);
+	stop_takes = 100000;
+	fail_operation = 2;
+	gives_up = 5;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), -ENOMEM);
+	assert_int_equal(gives_up, 0);
+	assert_non_null(strstr(change.why, "; not all could be undone, see the log"));
+	assert_non_null(strstr(logged, "guest 'a' had not stopped yet"));
+	desired = catalogue_get();
+	assert_int_equal(desired->guest_count, 1);
+	assert_string_equal(desired->guests[0].name, "a");
+	config_free(desired);
+	/* The first cancel does not end it, and it ends by itself. */
+	stop_takes = 7;
+	fail_operation = 0;
+	assert_int_equal(set_text("guests: []\n"), 0);
+	fail_operation = 2;
+	cancel = false;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), -ENOMEM);
+	assert_null(strstr(change.why, "undone"));
+	assert_int_equal(running(), 0);
 }
 
 /* A guest is there that lacks something, and all others are; those that wait are told to try
@@ -300,6 +331,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, end)
 	const struct CMUnitTest tests[] = {
 		TEST(what_does_not_fit_is_refused_before_anything_happens),
+		TEST(an_undo_can_be_given_up),
 		TEST(what_is_absent_leaves_its_guest_out),
 		TEST(one_that_runs_is_not_stopped_for_what_is_absent),
 		TEST(both_of_a_clash_are_named),

@@ -205,6 +205,77 @@ static void without_a_thread_there_is_no_job(void **state)
 	fake_threads_run();
 }
 
+static unsigned waiting; /* jobs that began to wait */
+static uint64_t second;
+
+static int counted(struct action_call *call)
+{
+	waiting++;
+	return patient(call);
+}
+
+static const struct action action_counted = {
+	.name = "counted", .role = ROLE_ADMIN, .arguments = &arguments, .run = counted};
+
+/* While the thread for the first is being made; `result` is then the first's again. */
+static void end_first_start_second(void)
+{
+	uint64_t first = result.job;
+
+	fake_threads_run();
+	second = start(&action_counted, "second");
+	result.job = first;
+}
+
+static void stop(uint64_t number)
+{
+	char why[JOB_WHY_BYTES];
+
+	assert_int_equal(job_cancel(number, &actor_console, ROLE_ADMIN, why), 0);
+	fake_threads_run();
+	assert_true(job_get(number, &info, NULL));
+	assert_int_equal(info.state, JOB_CANCELLED);
+}
+
+/* A new worker's thread may have ended its job before it is known who it is: nothing else is
+ * given to that worker meanwhile, or two threads would have it. */
+static void a_worker_in_the_making_is_nobody_else_s(void **state)
+{
+	uint64_t busy[JOBS_WORKERS_MAX], first;
+	unsigned there = fake_threads_alive();
+
+	(void)state;
+	waiting = 0;
+	for (unsigned i = 0; i < there; i++)
+		busy[i] = start(&action_counted, "busy");
+	fake_threads_run();
+	fake_threads_on_create = end_first_start_second;
+	first = start(&action_quick, "first");
+	assert_true(job_get(first, &info, NULL));
+	assert_int_equal(info.state, JOB_DONE);
+	fake_threads_run();
+	assert_int_equal(waiting, there + 1);
+	assert_int_equal(fake_threads_alive(), there + 2);
+	stop(second);
+	for (unsigned i = 0; i < there; i++)
+		stop(busy[i]);
+}
+
+/* Each is woken when it is to stop, also the one whose worker was made for it. */
+static void a_job_of_a_new_worker_is_told_to_stop(void **state)
+{
+	uint64_t numbers[JOBS_WORKERS_MAX];
+	unsigned there = fake_threads_alive();
+
+	(void)state;
+	for (unsigned i = 0; i <= there; i++)
+		numbers[i] = start(&action_counted, "on");
+	fake_threads_run();
+	assert_int_equal(fake_threads_alive(), there + 1);
+	for (unsigned i = 0; i <= there; i++)
+		stop(numbers[i]);
+}
+
 static void a_job_ends_with_its_result(void **state)
 {
 	struct event events[2];
@@ -411,6 +482,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_thread_there_is_no_job),
+		cmocka_unit_test(a_worker_in_the_making_is_nobody_else_s),
+		cmocka_unit_test(a_job_of_a_new_worker_is_told_to_stop),
 		cmocka_unit_test(a_job_ends_with_its_result),
 		cmocka_unit_test(looking_is_no_news),
 		cmocka_unit_test(progress_is_seen_and_cancel_ends_it),
