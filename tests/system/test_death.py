@@ -1,4 +1,5 @@
-"""A Linux guest that panics, and one that hangs, are seen: they end with a reason, and start again."""
+"""A Linux guest that panics, and one that hangs, are seen: they end with a reason, and start
+again."""
 
 import re
 
@@ -38,8 +39,10 @@ def test_a_panic_and_a_hang_are_ends_with_a_reason(tmp_path):
 
         # Who serves the watchdog stops for good.
         listed = dies(terminal, "killall watchdog; sleep 1; watchdog -T 4 -t 1 /dev/watchdog; "
-                      "sleep 3; killall -STOP watchdog", "the guest did not serve its watchdog for 4.0 s")
+                      "sleep 3; killall -STOP watchdog",
+                      "the guest did not serve its watchdog for 4.0 s")
         assert "crashed: the guest did not serve its watchdog for 4.0 s" in listed
         assert shown(terminal, "bootstatus") == "32"  # WDIOF_CARDRESET
         counted = terminal.counters("mortal")[0]
-        assert [counted[of] for of in ("starts", "crashes", "panics", "watchdog_ends")] == [3, 2, 1, 1]
+        assert [counted[of] for of in ("starts", "crashes", "panics", "watchdog_ends")] == \
+            [3, 2, 1, 1]

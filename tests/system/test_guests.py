@@ -208,7 +208,8 @@ def test_vcpus_that_take_no_interrupts_are_seen(house):
     """Those alone that spin or sleep with interrupts off, each told once in the log."""
     said = house.open().run("irqs_off", "warning: vCPU 1 has been running with interrupts off for ")
     house.machine.rewind(0)
-    house.machine.expect(f"^{STAMP}irqs-off: warning: vCPU 2 is halted with interrupts off for ", LIMIT_S)
+    house.machine.expect(f"^{STAMP}irqs-off: warning: vCPU 2 is halted with interrupts off for ",
+                         LIMIT_S)
     assert said.count("one spins, one is halted") == 1
     for command in ("list", "show irqs-off"):
         lines = [line for line in house.terminal.operator(command) if "interrupts off" in line]

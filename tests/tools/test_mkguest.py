@@ -119,6 +119,8 @@ def test_a_user_with_keys(mkguest, tree, tmp_path):
     assert "--autologin me " in (root / "etc/systemd/system/serial-getty@ttyS0.service.d"
                                  / "autologin.conf").read_text(encoding="utf-8")
     assert "UUID=1-2 / ext4 " in (root / "etc/fstab").read_text(encoding="utf-8")
+    assert "\nRuntimeWatchdogSec=2min\n" in (
+        root / "etc/systemd/system.conf.d/watchdog.conf").read_text(encoding="utf-8")
 
 
 def test_keys_of_root_and_no_user(mkguest, tree, tmp_path):
