@@ -2,7 +2,7 @@
 #ifndef KERNEL_SCHED_INTERNAL_H
 #define KERNEL_SCHED_INTERNAL_H
 
-#include <reent.h>
+#include "kernel/sched/newlib.h"
 
 #include "kernel/sched/runq.h"
 #include "kernel/sched/thread.h"
