@@ -23,7 +23,7 @@ static const struct {
 	{0x3f8, 0x3ff}, /* what it says */
 	{0x505, 0x505}, /* pvpanic */
 	{0x604, 0x605}, /* PM1a_CNT: S5 */
-	{0x624, 0x627}, /* how long the watchdog waits: a minute, if nothing is said */
+	{0x620, 0x627}, /* the watchdog: that it runs, and for how long */
 	{0xcf9, 0xcf9}, /* reset */
 };
 
