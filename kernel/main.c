@@ -235,6 +235,7 @@ static void start_devices(void)
 
 	blkdev_on_gone(disk_gone);
 	pci_init();
+	functions_init(pci_describe);
 	pci_probe(drivers, ARRAY_SIZE(drivers));
 }
 

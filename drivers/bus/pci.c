@@ -2,6 +2,8 @@
  * besides interrupts (pci_irq.c). */
 #include "drivers/bus/pci.h"
 
+#include <string.h>
+
 #include "drivers/bus/pci_internal.h"
 #include "drivers/bus/pci_regs.h"
 #include "kernel/lib/plural.h"
@@ -44,6 +46,22 @@ struct pci_device *pci_at(unsigned index)
 			return d;
 	}
 	return NULL;
+}
+
+bool pci_describe(unsigned index, struct machine_function *function)
+{
+	const struct pci_device *device = pci_at(index);
+
+	if (!device)
+		return false;
+	*function = (struct machine_function){
+		.vendor_id = device->vendor_id,
+		.device_id = device->device_id,
+		.class_code = device->class_code,
+		.driver = device->driver ? device->driver->name : NULL,
+	};
+	memcpy(function->name, device->name, sizeof function->name);
+	return true;
 }
 
 /* A list that is a loop, or a device that reads as ones, ends all the same. */

@@ -6,6 +6,7 @@
 #ifndef DRIVERS_BUS_PCI_H
 #define DRIVERS_BUS_PCI_H
 
+#include "kernel/io/functions.h"
 #include "kernel/io/irq.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
@@ -44,6 +45,8 @@ void pci_init(void);
 /* Offers each function to the drivers in turn. After pci_init(). */
 void pci_probe(const struct pci_driver *const *drivers, unsigned count);
 struct pci_device *pci_at(unsigned index); /* NULL at the end */
+/* The same for reports: as functions_at() (kernel/io/functions.h). */
+bool pci_describe(unsigned index, struct machine_function *function);
 
 /* Configuration space; `bytes` 1, 2 or 4, aligned. What lies beyond 256 bytes without ECAM
  * reads as ones. Any context. */

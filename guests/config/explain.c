@@ -211,6 +211,26 @@ static void tell_lack(struct teller *teller, const struct guest_config *guest)
 	end(teller);
 }
 
+/* Whether it names CPUs that are not there: which, and what would help. */
+static bool tell_absent_cpus(struct teller *teller, const struct guest_config *guest)
+{
+	struct cpumask named = config_cpus_or(config_pins(guest), guest->cpus.allowed);
+	struct cpumask absent = config_cpus_without(named, teller->facts->present);
+	char wrong[CONFIG_CPUS_TEXT], right[CONFIG_CPUS_TEXT];
+
+	if (config_cpus_empty(&absent))
+		return false;
+	begin(teller);
+	config_text_say(&teller->text,
+			"it can't start: this machine does not have %s; name others of %s at "
+			"its cpus.%s",
+			config_cpus_text(&absent, wrong),
+			config_cpus_text(&teller->facts->present, right),
+			guest->cpus.pin_count ? "pin" : "allowed");
+	end(teller);
+	return true;
+}
+
 void config_explain_guest(const struct config *config, const struct guest_config *guest,
 			  const struct config_facts *facts, const char *reason,
 			  config_line_fn line, void *arg)
@@ -239,6 +259,6 @@ void config_explain_guest(const struct config *config, const struct guest_config
 	end(&teller);
 	if (guest->memory_bytes > facts->free_bytes)
 		tell_lack(&teller, guest);
-	else
+	else if (!tell_absent_cpus(&teller, guest))
 		line(arg, "no memory and no CPU is in the way of its start");
 }

@@ -20,8 +20,8 @@ typedef void (*config_line_fn)(void *arg, const char *text);
 void config_explain(const struct config *config, const struct config_facts *facts,
 		    config_line_fn line, void *arg);
 
-/* What one guest has, with whom, and what is in the way of one that does not run. `reason`: why
- * it last ended or did not start; "". */
+/* What one guest has, with whom, and what is in the way of one that does not run: memory, CPUs
+ * that this machine lacks, and `reason`: why it last ended or did not start; "". */
 void config_explain_guest(const struct config *config, const struct guest_config *guest,
 			  const struct config_facts *facts, const char *reason,
 			  config_line_fn line, void *arg);

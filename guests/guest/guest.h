@@ -82,6 +82,14 @@ const char *guest_name(const struct guest *guest);
 /* The guest's, and gone with it. */
 struct console *guest_console(struct guest *guest);
 
+/* A range of the machine's memory that a guest has. */
+struct guest_range {
+	uint64_t base, bytes;
+};
+/* Where the guest's RAM lies, as it was reserved: the first `max` ranges, in the order of the
+ * guest's addresses. Returns how many there are; 0: it has none. Thread context. */
+unsigned guest_memory(struct guest *guest, struct guest_range *ranges, unsigned max);
+
 /* ---- requests: they return at once, the control thread follows. 0; -ENOENT, it was removed;
  * or -EALREADY / -EINVAL where the guest's state makes no sense of it. Thread context.
  * ---------- */

@@ -144,6 +144,30 @@ void guest_get_info(struct guest *g, struct guest_view *view)
 	mutex_unlock(&g->lock);
 }
 
+unsigned guest_memory(struct guest *g, struct guest_range *ranges, unsigned max)
+{
+	const struct gmem *gm;
+	unsigned count = 0;
+	uint64_t end = 0;
+
+	mutex_lock(&g->lock);
+	gm = g->life.state == GUEST_RUNNING ? &g->launch.vm->gmem : NULL;
+	for (unsigned i = 0; gm && i < gm->block_count; i++) {
+		const struct gmem_block *block = &gm->blocks[i];
+		uint64_t bytes = PAGE_2M << block->order;
+		bool joins = count && block->hpa == end;
+
+		count += !joins;
+		end = block->hpa + bytes;
+		if (joins && count <= max)
+			ranges[count - 1].bytes += bytes;
+		else if (count <= max)
+			ranges[count - 1] = (struct guest_range){block->hpa, bytes};
+	}
+	mutex_unlock(&g->lock);
+	return count;
+}
+
 enum guest_state guest_state(struct guest *g)
 {
 	enum guest_state state;

@@ -109,6 +109,19 @@ void storage_close(struct blkdev *dev, const char *owner);
 bool storage_owner(struct blkdev *dev, uint64_t offset, uint64_t bytes,
 		   char owner[STORAGE_OWNER_BYTES]);
 
+/* A run of bytes of a disk that somebody has. */
+struct storage_run {
+	char disk[BLKDEV_NAME_MAX];
+	uint64_t offset, bytes;
+	bool read_only;
+	bool starts; /* it is kept for the owner's start */
+	char owner[STORAGE_OWNER_BYTES];
+	char source[STORAGE_SOURCE_BYTES];
+};
+/* The runs of all claims, by index; false: there are no more. They may come and go between two
+ * calls. Any thread. */
+bool storage_run_at(unsigned index, struct storage_run *run);
+
 /* Whether any of these bytes are a guest's to write by the document that storage_check() last
  * saw, running or not: kinds that search look elsewhere. */
 bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes);

@@ -442,3 +442,30 @@ bool storage_owner(struct blkdev *dev, uint64_t offset, uint64_t bytes,
 	extents_free(&extents);
 	return found;
 }
+
+bool storage_run_at(unsigned index, struct storage_run *run)
+{
+	bool found = false;
+
+	spin_lock(&claims_lock);
+	list_for_each(claim, &claims, struct claim, link)
+	{
+		const struct extent *extent = &claim->extents.at[index];
+
+		if (index >= claim->extents.count) {
+			index -= claim->extents.count;
+			continue;
+		}
+		*run = (struct storage_run){.offset = extent->offset,
+					    .bytes = extent->bytes,
+					    .read_only = claim->read_only,
+					    .starts = claim->kept};
+		memcpy(run->disk, extent->disk->name, sizeof(run->disk));
+		memcpy(run->owner, claim->owner, sizeof(run->owner));
+		memcpy(run->source, claim->source, sizeof(run->source));
+		found = true;
+		break;
+	}
+	spin_unlock(&claims_lock);
+	return found;
+}

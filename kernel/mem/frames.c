@@ -97,6 +97,28 @@ void guest_frames_split(uint64_t phys, unsigned order)
 	spin_unlock_irqrestore(&guest.lock, flags);
 }
 
+static bool pool_range_at(const struct pool *pool, unsigned index, uint64_t *base,
+			  uint64_t *bytes)
+{
+	const struct buddy_range *range = &pool->buddy.ranges[index];
+
+	if (index >= pool->buddy.range_count)
+		return false;
+	*base = range->base;
+	*bytes = (uint64_t)range->count << pool->buddy.unit_shift;
+	return true;
+}
+
+bool frames_range_at(unsigned index, uint64_t *base, uint64_t *bytes)
+{
+	return pool_range_at(&host, index, base, bytes);
+}
+
+bool guest_frames_range_at(unsigned index, uint64_t *base, uint64_t *bytes)
+{
+	return pool_range_at(&guest, index, base, bytes);
+}
+
 static uint64_t pool_free_bytes(struct pool *pool, unsigned shift)
 {
 	uint64_t flags = spin_lock_irqsave(&pool->lock);

@@ -33,6 +33,11 @@ uint64_t guest_frames_total_bytes(void);
 uint64_t frames_free_bytes(void);
 uint64_t frames_total_bytes(void);
 
+/* The ranges of memory that the two pools manage, by index, in the order of addresses of each
+ * pool. False: there are no more. Fixed after start-up; any context. */
+bool frames_range_at(unsigned index, uint64_t *base, uint64_t *bytes);
+bool guest_frames_range_at(unsigned index, uint64_t *base, uint64_t *bytes);
+
 #define GUEST_FRAMES_ORDER_MAX 9 /* 1 GiB */
 
 /* What the owner of an allocated host-pool frame wants to find again by its address: the

@@ -96,11 +96,31 @@ static void a_guest_has_what_it_has_or_is_told_what_it_lacks(void **state)
 		 "no memory and no CPU is in the way of its start\n");
 }
 
+/* A document for another machine: which CPUs, and what would help. */
+static void a_guest_may_name_cpus_that_are_not_there(void **state)
+{
+	(void)state;
+	facts.free_bytes = 2 * GIB;
+	facts.present = (struct cpumask){{0x7}};
+	explains(1, "",
+		 "1 vCPU on CPU 3, which is its own\n1 GiB of memory\n"
+		 "disk: lvm:v/b is disks[0] of guest 'b'\nit does not run\n"
+		 "it can't start: this machine does not have CPU 3; name others of CPUs 0-2 at "
+		 "its "
+		 "cpus.pin\n");
+	facts.present = (struct cpumask){{0x8}};
+	explains(1, "",
+		 "1 vCPU on CPU 3, which is its own\n1 GiB of memory\n"
+		 "disk: lvm:v/b is disks[0] of guest 'b'\nit does not run\n"
+		 "no memory and no CPU is in the way of its start\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_has_its_owner),
 		cmocka_unit_test(a_guest_has_what_it_has_or_is_told_what_it_lacks),
+		cmocka_unit_test(a_guest_may_name_cpus_that_are_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -329,6 +329,32 @@ static void a_launch_that_fails(void **state)
 	assert_int_equal(fake_guest_info(g)->disk_count, 1);
 }
 
+/* Where a guest's RAM lies: neighbours are one range, and those beyond the room are counted. */
+static void memory_is_told_by_ranges(void **state)
+{
+	static struct gmem_block blocks[] = {{.hpa = 4 * GIB, .order = 9},
+					     {.hpa = 5 * GIB, .order = 0},
+					     {.hpa = 2 * GIB, .order = 1},
+					     {.hpa = GIB, .order = 0}};
+	struct guest_range ranges[3] = {0};
+	struct guest *g = add("ranges", &(struct guest_config){.autostart = true});
+
+	(void)state;
+	vm->gmem.blocks = blocks;
+	vm->gmem.block_count = ARRAY_SIZE(blocks);
+	assert_int_equal(guest_memory(g, ranges, 3), 3);
+	assert_true(ranges[0].base == 4 * GIB && ranges[0].bytes == GIB + 2 * MIB);
+	assert_true(ranges[1].base == 2 * GIB && ranges[1].bytes == 4 * MIB);
+	assert_true(ranges[2].base == GIB && ranges[2].bytes == 2 * MIB);
+	memset(ranges, 0, sizeof(ranges));
+	assert_int_equal(guest_memory(g, ranges, 1), 3);
+	assert_true(ranges[0].bytes == GIB + 2 * MIB && ranges[1].bytes == 0);
+	assert_int_equal(guest_memory(g, NULL, 0), 3);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(guest_memory(g, ranges, 3), 0);
+}
+
 /* What this machine lacks a guest waits for: it is tried again when that may have come, by an
  * operator's word too, and no more when it is told to stop. */
 static void what_is_absent_is_waited_for(void **state)
@@ -606,6 +632,7 @@ int main(void)
 		TEST(the_last_word_counts),
 		TEST(a_launch_that_fails),
 		TEST(what_is_absent_is_waited_for),
+		TEST(memory_is_told_by_ranges),
 		TEST(policies),
 		TEST(crashes_are_told_apart),
 		TEST(restarts_are_never_in_a_row),

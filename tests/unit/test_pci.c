@@ -8,6 +8,8 @@
 
 static void test_functions_are_found(void **state)
 {
+	struct machine_function described;
+
 	(void)state;
 	assert_non_null(at(0, 0, 0));
 	assert_non_null(at(0, 1, 0));
@@ -16,6 +18,12 @@ static void test_functions_are_found(void **state)
 	assert_string_equal(at(5, 0, 0)->name, "pci:05:00.0");
 	assert_string_equal(at(0x90, 31, 7)->name, "pci:0001:90:1f.7");
 	assert_null(pci_at(8));
+	assert_true(pci_describe(7, &described));
+	assert_string_equal(described.name, pci_at(7)->name);
+	assert_int_equal(described.device_id, pci_at(7)->device_id);
+	assert_int_equal(described.class_code, pci_at(7)->class_code);
+	assert_null(described.driver);
+	assert_false(pci_describe(8, &described));
 	assert_int_equal(at(0, 3, 0)->class_code, 0x020000);
 	assert_int_equal(at(0, 3, 0)->device_id, 0x100e);
 	assert_int_equal(at(0, 4, 0)->subsystem_id, 0x1234);

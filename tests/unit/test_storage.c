@@ -726,6 +726,36 @@ static void what_is_more_than_one_guests_takes_a_word(void **state)
 	storage_close(dev, "x");
 }
 
+/* Run by run, of all claims; one that is kept for a start says so. */
+static void runs_are_told_with_their_owners(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "next", .starts = true}};
+	struct storage_run run;
+	struct blkdev *dev;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_false(storage_run_at(0, &run));
+	assert_int_equal(storage_open("a:lv-a", STORAGE_READ_ONLY, "g", &dev, why), 0);
+	assert_int_equal(storage_check(uses, 1), 0);
+	assert_true(storage_run_at(0, &run));
+	assert_true(run.read_only && !run.starts && run.bytes == 4 * GIB);
+	assert_string_equal(run.owner, "g");
+	assert_string_equal(run.source, "a:lv-a");
+	assert_true(storage_run_at(1, &run));
+	assert_string_equal(run.owner, "g");
+	assert_true(storage_run_at(2, &run));
+	assert_string_equal(run.owner, "next");
+	assert_string_equal(run.disk, "nvme0");
+	assert_int_equal(run.offset, MIB + 30 * GIB);
+	assert_true(run.starts && !run.read_only);
+	assert_false(storage_run_at(3, &run));
+	storage_forget("next");
+	assert_false(storage_run_at(2, &run));
+	storage_close(dev, "g");
+}
+
 static unsigned listed;
 
 static void note_listed(void *arg, const struct storage_volume *volume)
@@ -809,6 +839,7 @@ int main(void)
 		cmocka_unit_test(closing_what_is_not_open_is_nothing),
 		cmocka_unit_test(owners_are_found_from_any_side),
 		cmocka_unit_test(what_is_more_than_one_guests_takes_a_word),
+		cmocka_unit_test(runs_are_told_with_their_owners),
 		cmocka_unit_test(a_list_names_the_owners),
 		cmocka_unit_test(runs_are_joined_and_bounded),
 	};
