@@ -209,8 +209,7 @@ static void say_waiting(struct action_call *call, const struct asked *asked)
 	for (uint32_t i = 0; i < next->guest_count; i++)
 		if (asked->report.lacking >> i & 1)
 			action_say(call,
-				   "\nguest '%s' does not start until what it lacks is there; "
-				   "`explain %s` tells more",
+				   "\nguest '%s' can't start for now; `explain %s` tells more",
 				   next->guests[i].name, next->guests[i].name);
 }
 
