@@ -19,6 +19,7 @@ static const struct host_config defaults = {
 	.name = "bulkhead",
 	.console = {.serial = CONFIG_SERIAL_COM1, .baud = 115200},
 	.housekeeping = {.bits = {1}},
+	.shutdown_timeout_seconds = 300, /* of guests that the operator creates all the same */
 };
 
 /* `refused`: nothing comes of the document; else guests wait for what the machine lacks. */
