@@ -233,12 +233,16 @@ int storage_try(struct storage_use *uses, unsigned count)
 }
 
 static unsigned given_away;    /* sources */
+static char given_modes[16];   /* of each: 'w', or 'r' to be read only */
 static char kept_for[64];      /* owners whose sources are kept for a start */
 static unsigned tried_waiting; /* times that waiting guests were told to try */
 
 int storage_check(struct storage_use *uses, unsigned count)
 {
 	given_away = count;
+	for (unsigned i = 0; i < MIN(count, sizeof(given_modes) - 1); i++)
+		given_modes[i] = uses[i].read_only ? 'r' : 'w';
+	given_modes[MIN(count, sizeof(given_modes) - 1)] = '\0';
 	for (unsigned i = 0; i < count; i++) {
 		if (uses[i].starts && !strstr(kept_for, uses[i].owner))
 			strcat(kept_for, uses[i].owner);
@@ -280,13 +284,16 @@ static bool given_up(void *waiter)
 	return gives_up && !--gives_up;
 }
 
-static uint32_t steps_done; /* of the longest change */
+static void (*on_progress)(void); /* in the midst of a change */
+static uint32_t steps_done;	  /* of the longest change */
 
 static void progress(void *waiter, uint32_t steps, uint32_t of)
 {
 	(void)waiter;
 	assert_true(steps < of);
 	steps_done = MAX(steps_done, steps);
+	if (on_progress)
+		on_progress();
 }
 
 void log_line(enum log_level level, const char *area, const char *fmt, ...)

@@ -274,10 +274,12 @@ static void test_an_error_is_tried_again_three_times_in_all(void **state)
 	assert_int_equal(dev.counters.retries, BLOCK_ATTEMPTS_MAX - 1);
 
 	ready_again = false;
+	host.resets = BLOCK_RESETS_MAX;
 	submit(1, 1);
 	finish_all();
 	assert_int_equal(starts, BLOCK_ATTEMPTS_MAX + 1);
 	assert_int_equal(results[1], -EIO);
+	assert_int_equal(host.resets, 0); /* it answers, if with an error */
 }
 
 static void test_a_thousand_errors_are_one_line(void **state)

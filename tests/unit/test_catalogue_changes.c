@@ -188,6 +188,44 @@ static void networks_that_cannot_be_made(void **state)
 	assert_int_equal(network_count, 2);
 }
 
+static int second_error;
+static char second_why[CONFIG_WHY_MAX];
+
+static void change_meanwhile(void)
+{
+	struct config *none = parse("guests: []");
+	struct catalogue_change second = {.next = none};
+
+	on_progress = NULL;
+	second_error = catalogue_apply(&second);
+	strcpy(second_why, second.why);
+	config_free(none);
+}
+
+/* One at a time: a second is refused, and does nothing to the first. */
+static void a_second_change_is_refused(void **state)
+{
+	(void)state;
+	second_error = 0;
+	on_progress = change_meanwhile;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
+	assert_null(on_progress); /* it was tried */
+	assert_int_equal(second_error, -EBUSY);
+	assert_string_equal(second_why, "another change is under way; `jobs` shows it");
+	assert_int_equal(running(), 2);
+	assert_int_equal(set_text("guests:\n" GUEST("a", "")), 0); /* it is over */
+}
+
+static void disks_are_given_as_they_are_used(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		set_text("guests:\n" GUEST("a", ", disks: [{source: 'disk:x'}, {source: "
+						"'disk:y', read_only: true}]")),
+		0);
+	assert_string_equal(given_modes, "wr");
+}
+
 static void one_that_does_not_stop_can_be_waited_for_no_longer(void **state)
 {
 	(void)state;
@@ -337,6 +375,8 @@ int main(void)
 		TEST(both_of_a_clash_are_named),
 		TEST(a_network_may_lack_its_nic),
 		TEST(networks_that_cannot_be_made),
+		TEST(a_second_change_is_refused),
+		TEST(disks_are_given_as_they_are_used),
 		TEST(one_that_does_not_stop_can_be_waited_for_no_longer),
 		TEST(disks_are_given_by_what_there_is),
 		TEST(what_cannot_be_undone_is_told),

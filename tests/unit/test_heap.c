@@ -218,12 +218,30 @@ static void test_misuse(void **state)
 	assert_panics(heap_free(large));
 }
 
+/* The place behind a slab's last object is none, though it lies in the slab. */
+static void test_behind_the_last_object(void **state)
+{
+	static char *last;
+
+	(void)state;
+	for (unsigned i = 0; i < 15; i++) { /* all of a slab of 8 frames */
+		char *object = heap_zalloc(2048, NULL);
+
+		assert_non_null(object);
+		last = object > last ? object : last;
+	}
+	assert_int_equal((uint64_t)(last + 2048) / (8 * PAGE_BYTES),
+			 (uint64_t)last / (8 * PAGE_BYTES));
+	assert_panics(heap_free(last + 2048));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_random_operations, start),
 		cmocka_unit_test_setup(test_edges, start),
 		cmocka_unit_test_setup(test_misuse, start),
+		cmocka_unit_test_setup(test_behind_the_last_object, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,12 @@ static void the_last_look(void **state)
 	begin(state);
 	assert_int_equal(wait_register(&reg, 1, 1, 1), -ETIMEDOUT);
 	assert_int_equal(sleeps, 1);
+	begin(state); /* a limit that ends with a sleep, and one a nanosecond later */
+	assert_int_equal(wait_register(&reg, 1, 1, 20 * NSEC_PER_USEC), -ETIMEDOUT);
+	assert_int_equal(sleeps, 1);
+	begin(state);
+	assert_int_equal(wait_register(&reg, 1, 1, 20 * NSEC_PER_USEC + 1), -ETIMEDOUT);
+	assert_int_equal(sleeps, 2);
 }
 
 static void gone(void **state)
