@@ -32,7 +32,8 @@ LIVES = 9  # in one machine
 LONG = int(os.environ.get("BULKHEAD_HOSTILE_OPERATIONS", 100_000_000))
 
 # How it may end before it has done all, by what it did to itself: a jump to anywhere, or tables and
-# stacks there; an OUT met on the way, to pvpanic or to the watchdog. All else would be ours, a state that the CPU refuses to enter for one, and fails.
+# stacks there; an OUT met on the way, to pvpanic or to the watchdog. All else would be ours, a state
+# that the CPU refuses to enter for one, and fails.
 OWN_END = re.compile(r"exited with status 0$|crashed: .*(executes at|triple fault|is not emulated on|"
                      r"page tables at|delivering vector|kernel panicked|did not serve its watchdog)")
 
