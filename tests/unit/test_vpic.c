@@ -1,109 +1,7 @@
-/* The 8259 pair: initialisation, priorities, every way of ending an interrupt, the cascade. */
+/* The 8259 pair: initialisation, priorities, ending an interrupt, the cascade. Its modes are
+ * test_vpic_modes'. */
 /* links: tests/unit/fake_vmm.c kernel/vmm/bus.c kernel/vmm/vpic.c */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "kernel/vmm/vlapic.h"
-#include "kernel/vmm/vpic.h"
-#include "tests/unit/fake_vmm.h"
-
-#define MASTER	    0x20
-#define SLAVE	    0xa0
-#define ELCR	    0x4d0
-#define MASTER_BASE 0x30
-#define SLAVE_BASE  0x38
-#define EOI	    0x20
-
-#define VCPUS	    3
-
-struct vlapic {
-	bool extint; /* LINT0 takes INTR */
-};
-
-static struct vlapic lapics[VCPUS];
-static struct vm *vm;
-
-bool vlapic_accepts_extint(const struct vlapic *lapic)
-{
-	return lapic->extint;
-}
-
-static void out(uint16_t port, uint8_t value)
-{
-	fake_write(vm, &vm->pio, port, 1, value);
-}
-
-static uint8_t in(uint16_t port)
-{
-	return fake_read(vm, &vm->pio, port, 1);
-}
-
-static void line(unsigned irq, bool level)
-{
-	vpic_set_line(vm->pic, irq, level);
-}
-
-static void pulse(unsigned irq)
-{
-	line(irq, true);
-	line(irq, false);
-}
-
-static void program(uint8_t icw4)
-{
-	out(MASTER, 0x11);
-	out(MASTER + 1, MASTER_BASE);
-	out(MASTER + 1, 0x04);
-	out(MASTER + 1, icw4);
-	out(SLAVE, 0x11);
-	out(SLAVE + 1, SLAVE_BASE);
-	out(SLAVE + 1, 0x02);
-	out(SLAVE + 1, icw4);
-}
-
-static uint8_t isr(uint16_t port)
-{
-	out(port, 0x0b);
-	return in(port);
-}
-
-static uint8_t irr(uint16_t port)
-{
-	out(port, 0x0a);
-	return in(port);
-}
-
-/* INTR must be up; the vector that comes. */
-static uint8_t take(void)
-{
-	assert_true(vm->pic_intr);
-	return vpic_acknowledge(vm->pic);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	vm = fake_vm_create(VCPUS, 0);
-	for (unsigned i = 0; i < VCPUS; i++)
-		lapics[i].extint = i == 0, vm->vcpus[i]->lapic = &lapics[i];
-	vm->pic = vpic_create(vm);
-	program(1);
-	out(ELCR, 0); /* edges, but where a test says otherwise */
-	out(ELCR + 1, 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	vpic_destroy(vm->pic);
-	fake_vm_destroy(vm);
-	return 0;
-}
+#include "tests/unit/vpic_machine.h"
 
 static void silent_until_initialised(void **state)
 {
@@ -123,13 +21,6 @@ static void silent_until_initialised(void **state)
 	assert_int_equal(in(ELCR + 1), 0x0e);
 	program(1); /* which is none of ICW1's business */
 	assert_int_equal(in(ELCR + 1), 0x0e);
-}
-
-static void end(unsigned irq)
-{
-	if (irq >= 8)
-		out(SLAVE, EOI);
-	out(MASTER, EOI);
 }
 
 /* Each wire arrives as the IRQ that it is soldered to, and as no other. */
@@ -323,103 +214,6 @@ static void initialisation_forgets(void **state)
 	assert_int_equal(take(), 0x41); /* low bits of ICW2 do not count */
 }
 
-static void automatic_eoi(void **state)
-{
-	(void)state;
-	program(3);
-	pulse(4);
-	pulse(9);
-	assert_int_equal(take(), SLAVE_BASE + 1);
-	assert_int_equal(take(), MASTER_BASE + 4);
-	assert_int_equal(isr(MASTER) | isr(SLAVE), 0);
-	out(MASTER, 0x80); /* rotate on it */
-	pulse(0);
-	take(); /* 0 is lowest now */
-	pulse(0);
-	pulse(7);
-	assert_int_equal(take(), MASTER_BASE + 7);
-	assert_int_equal(take(), MASTER_BASE + 0);
-	out(MASTER, 0x00); /* no more */
-	pulse(5);
-	take();
-	pulse(0);
-	pulse(6);
-	assert_int_equal(take(), MASTER_BASE + 6);
-}
-
-static void rotation(void **state)
-{
-	(void)state;
-	out(MASTER, 0xc3); /* 3 lowest, 4 highest */
-	pulse(3);
-	pulse(0);
-	pulse(4);
-	assert_int_equal(take(), MASTER_BASE + 4);
-	out(MASTER, 0xa0); /* end it, and 4 lowest */
-	pulse(4);
-	assert_int_equal(take(), MASTER_BASE + 0);
-	out(MASTER, 0xe0); /* the same, by name */
-	assert_int_equal(take(), MASTER_BASE + 3);
-	out(MASTER, EOI);
-	assert_int_equal(take(), MASTER_BASE + 4);
-	out(MASTER, EOI);
-	out(MASTER, EOI); /* nothing to end */
-	out(MASTER, 0xa0);
-	assert_int_equal(isr(MASTER), 0);
-}
-
-static void special_mask_mode(void **state)
-{
-	(void)state;
-	pulse(2 + 1);
-	assert_int_equal(take(), MASTER_BASE + 3);
-	pulse(6);
-	assert_false(vm->pic_intr);
-	out(MASTER + 1, 0x08);
-	out(MASTER, 0x68); /* on: what is masked does not hold 6 back */
-	assert_int_equal(take(), MASTER_BASE + 6);
-	out(MASTER, EOI); /* ends 6, not the masked 3 */
-	assert_int_equal(isr(MASTER), 0x08);
-	out(MASTER, 0x48); /* off */
-	pulse(7);
-	assert_false(vm->pic_intr);
-	out(MASTER, 0x08); /* neither */
-	out(MASTER, EOI);
-	assert_int_equal(isr(MASTER), 0);
-}
-
-static void special_fully_nested_mode(void **state)
-{
-	(void)state;
-	program(0x11);
-	pulse(12);
-	assert_int_equal(take(), SLAVE_BASE + 4);
-	pulse(9); /* higher within the slave: interrupts it */
-	assert_int_equal(take(), SLAVE_BASE + 1);
-	pulse(13);
-	assert_false(vm->pic_intr);
-	assert_int_equal(isr(SLAVE), 0x12);
-}
-
-static void polling(void **state)
-{
-	(void)state;
-	out(MASTER, 0x0c);
-	assert_int_equal(in(MASTER), 0);
-	pulse(6);
-	out(MASTER, 0x0c);
-	assert_int_equal(in(MASTER + 1), 0x86);
-	assert_int_equal(isr(MASTER), 0x40);
-	assert_false(vm->pic_intr);
-	out(MASTER, EOI);
-	pulse(14);
-	out(MASTER, 0x0c);
-	assert_int_equal(in(MASTER), 0x82);
-	out(SLAVE, 0x0c);
-	assert_int_equal(in(SLAVE), 0x86);
-	assert_int_equal(isr(SLAVE), 0x40);
-}
-
 static void words_are_two_bytes(void **state)
 {
 	(void)state;
@@ -490,8 +284,6 @@ static void intr_reaches_whoever_takes_it(void **state)
 	}
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 /* Without memory, or where something else has its addresses. */
 static void creation_that_fails(void **state)
 {
@@ -516,11 +308,6 @@ int main(void)
 		TEST(edges_and_levels),
 		TEST(nothing_there_is_spurious),
 		TEST(initialisation_forgets),
-		TEST(automatic_eoi),
-		TEST(rotation),
-		TEST(special_mask_mode),
-		TEST(special_fully_nested_mode),
-		TEST(polling),
 		TEST(words_are_two_bytes),
 		TEST(intr_tells_the_truth),
 		TEST(intr_reaches_whoever_takes_it),
