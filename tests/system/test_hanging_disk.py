@@ -64,10 +64,10 @@ def check_a_start(machine, terminal):
     terminal.operator("start slow")
     assert state(terminal, "slow") == "starting"
     begin = machine.mark()
-    terminal.operator("stop slow")
+    terminal.operator("stop slow now")
     tell(machine, terminal, "start heir", "heir: started: 1 vCPU on ")
     check_others(machine, terminal)
-    tell(machine, terminal, "stop heir", "heir: stopped: by the operator")
+    tell(machine, terminal, "stop heir now", "heir: stopped: by the operator")
     machine.rewind(begin)
     machine.expect("slow: stopped by the operator before it ran", 60)
     assert state(terminal, "slow") == "stopped"
@@ -81,7 +81,7 @@ def check_an_end(machine, terminal):
     limit(machine, 1)
     terminal.shell("slow", "(dd if=/dev/zero of=/dev/vda bs=4k count=256 oflag=direct; "
                            "dd if=/dev/zero of=/dev/vda bs=4k count=256 oflag=direct) &")
-    terminal.operator("stop slow")
+    terminal.operator("stop slow now")
     assert state(terminal, "slow") == "stopping"
     tell(machine, terminal, "start heir", "heir: started: 1 vCPU on ")
     check_others(machine, terminal)
