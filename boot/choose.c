@@ -81,8 +81,7 @@ static void give_up(EFI_FILE_HANDLE bulkhead)
 		BS->CopyMem(state, "fails", WORD_BYTES);
 		volume_write(bulkhead, L"" VOLUME_DISKS, STATE_FILE, state, STATE_BYTES);
 	}
-	Print(L"\\bulkhead\\" CHOOSE_NEW
-	      " was tried and did not come up: this "
+	Print(L"\\bulkhead\\" CHOOSE_NEW " was tried and did not come up: this "
 	      "is " VOLUME_KERNEL L". Remove it, or put another there.\r\n");
 }
 

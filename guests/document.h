@@ -5,8 +5,9 @@
 
 #include "guests/config/config.h"
 
-/* Reads the document. All that is wrong with it by itself is logged, line by line; then, and when there is
- * no document, false: the machine runs without guests, on its console. After files_init(). */
+/* Reads the document. All that is wrong with it by itself is logged, line by line; then, and
+ * when there is no document, false: the machine runs without guests, on its console. After
+ * files_init(). */
 bool document_read(void);
 
 /* Its host section; defaults where the document was not usable. */

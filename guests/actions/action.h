@@ -80,8 +80,8 @@ struct action {
  */
 
 /* Fills `args`, whatever is in it, from a document, YAML or JSON; of 0 bytes: no arguments. 0;
- * -EINVAL with what is wrong in `report`; -ENOMEM. After an error nothing is to be freed. Thread
- * context. */
+ * -EINVAL with what is wrong in `report`; -ENOMEM. After an error nothing is to be freed.
+ * Thread context. */
 int action_bind(const struct action *action, const char *document, size_t bytes,
 		struct action_args *args, struct config_report *report);
 
@@ -94,8 +94,8 @@ int action_bind(const struct action *action, const char *document, size_t bytes,
 int action_bind_words(const struct action *action, char *line, struct action_args *args,
 		      struct config_report *report);
 
-/* A document among them, which lies where it was written, gets a place of its own. 0 or -ENOMEM.
- * Thread context. */
+/* A document among them, which lies where it was written, gets a place of its own. 0 or
+ * -ENOMEM. Thread context. */
 int action_args_keep(const struct action *action, struct action_args *args);
 /* The same arguments once more. 0 or -ENOMEM. Thread context. */
 int action_args_copy(const struct action *action, struct action_args *to, const void *from);

@@ -37,8 +37,8 @@ struct volume_watch {
 
 /*
  * `path` is "vg0/web". Each returns 0, or a negative errno with the rest of a sentence about
- * the volume in `why`: also what `watch` said, which may be NULL. Thread context; may sleep. One
- * at a time, whoever calls.
+ * the volume in `why`: also what `watch` said, which may be NULL. Thread context; may sleep.
+ * One at a time, whoever calls.
  */
 struct volume_provider {
 	/* `stripes` on as many disks; 1: anywhere. *bytes is rounded up to what it is then. */

@@ -18,6 +18,7 @@
 #include "kernel/vmm/exit.h"
 #include "kernel/vmm/features.h"
 #include "kernel/vmm/pvclock.h"
+#include "kernel/vmm/vcpu_look.h"
 #include "kernel/vmm/vcpu_run.h"
 #include "kernel/vmm/vlapic.h"
 #include "kernel/vmm/vm.h"
@@ -67,6 +68,12 @@ void irq_enable(void)
 	at[self].interrupts_off = false;
 	atomic_store(&at[self].kicked, false);
 	let_others();
+}
+
+/* Nobody asks for one here. */
+void vcpu_look(struct vcpu *vcpu)
+{
+	demand(!vcpu);
 }
 
 void smp_kick(unsigned cpu)

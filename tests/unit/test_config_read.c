@@ -43,7 +43,8 @@ static void a_guest_has_its_faults_and_those_beside_others(void **state)
 	static const char *const said[] = {
 		"g:1:10: guest 'b': memory is '65 MiB'; write a multiple of 2 MiB, such as 66 "
 		"MiB",
-		"g:2:14: guest 'b': cpus.pin names CPU 3, which guest 'a' owns by its pin; take "
+		"g:2:14: guest 'b': cpus.pin names CPU 3, which guest 'a' owns by its pin; "
+		"take "
 		"it "
 		"out of one of the two",
 		"g:3:17: guest 'b': boot.kernel: there is no file esp:/none; put it into the "
