@@ -34,7 +34,7 @@ def start(request, tmp_path):
         machine = Machine(image, name=name, limit_s=120, cpus=cpus, **options)
         machines.append(machine)
         machine.start()
-        machine.expect(rf"smp: {online} of {online} CPUs run", 60)
+        machine.expect(rf"smp: {online} of {online} CPUs? run", 60)
         return machine
 
     yield start_machine
