@@ -57,7 +57,7 @@ static int stop(struct follow *follow, const char *name)
 	if (!guest)
 		return gone(follow, name);
 	while (!err && !guest_at_rest(guest)) {
-		guest_stop(guest, follow->actor);
+		guest_stop_for_change(guest, follow->actor);
 		if (cancelled(follow))
 			err = refuse(follow, -ECANCELED, name, "had not stopped yet");
 		else if (!guest_at_rest(guest))

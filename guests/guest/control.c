@@ -354,7 +354,8 @@ int guests_init(void)
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
-int control_take(struct guest *g, enum life_input request, const struct actor *actor)
+/* Caller holds g->lock. */
+static int take(struct guest *g, enum life_input request, const struct actor *actor)
 {
 	enum life_action action;
 	int err = life_take(&g->life, request, &action);
@@ -364,6 +365,16 @@ int control_take(struct guest *g, enum life_input request, const struct actor *a
 		g->leave.asked = false;
 	}
 	return err ? err : act(g, action, actor);
+}
+
+int control_take(struct guest *g, enum life_input request, const struct actor *actor)
+{
+	bool starts_later = life_starts_later(&g->life);
+	int err = take(g, request, actor);
+
+	if (!err && request == LIFE_STOP && starts_later)
+		worker_let_go(g);
+	return err;
 }
 
 static int ask(struct guest *g, enum life_input request, const struct actor *actor)
@@ -418,6 +429,16 @@ int guest_shutdown(struct guest *g, const struct actor *actor)
 int guest_stop(struct guest *g, const struct actor *actor)
 {
 	return ask(g, LIFE_STOP, actor);
+}
+
+int guest_stop_for_change(struct guest *g, const struct actor *actor)
+{
+	int err;
+
+	mutex_lock(&g->lock);
+	err = take(g, LIFE_STOP, actor);
+	mutex_unlock(&g->lock);
+	return err;
 }
 
 int guest_reset(struct guest *g, const struct actor *actor)
@@ -529,5 +550,6 @@ int guest_remove(struct guest *g, const struct actor *actor)
 	event_post(EVENT_GUEST_REMOVED, g->config.name, "is removed %s", by);
 	console_hide(g->console);
 	storage_owner_removed(g->config.name);
+	storage_forget(g->config.name);
 	return ask(g, LIFE_REMOVE, actor);
 }

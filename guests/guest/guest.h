@@ -100,6 +100,9 @@ int guest_start(struct guest *guest, const struct actor *actor);
 int guest_shutdown(struct guest *guest, const struct actor *actor);
 /* Power off, now; a start that is under way is given up, one that is due is called off. */
 int guest_stop(struct guest *guest, const struct actor *actor);
+/* The same by a document that starts it anew, or removes it: what storage_check() has kept for
+ * its start stays kept. */
+int guest_stop_for_change(struct guest *guest, const struct actor *actor);
 /* Reset button, now: starts again whatever on_reboot says. */
 int guest_reset(struct guest *guest, const struct actor *actor);
 

@@ -25,12 +25,13 @@ struct registry_entry {
 	bool removed;
 };
 
-/* What the worker has of each guest. From an order to its answer all but `order` and `given_up`
- * are the worker's alone, then the control thread's. */
+/* What the worker has of each guest. From an order to its answer all but `order`, `given_up`
+ * and `let_go` are the worker's alone, then the control thread's. */
 struct worker {
 	struct thread *thread;
 	_Atomic unsigned order;
 	_Atomic bool given_up;
+	_Atomic bool let_go;	  /* what is kept for a start that was called off */
 	bool watchdog_fired;	  /* the VM before what is to be prepared ended so */
 	struct launch launch;	  /* what was prepared; what is to be released */
 	char why[BOOT_WHY_BYTES]; /* not prepared: the reason */

@@ -42,6 +42,7 @@ static int at_rest(struct life *life, enum life_input input, enum life_action *a
 	case LIFE_STOP:
 		if (life->state == GUEST_WAITING) {
 			life->state = GUEST_STOPPED;
+			life->due = false;
 			*action = LIFE_CALL_OFF;
 			return 0;
 		}

@@ -70,6 +70,12 @@ static inline bool life_at_rest(const struct life *life)
 	       life->state == GUEST_WAITING;
 }
 
+/* It starts later, if nobody stops or removes it. */
+static inline bool life_starts_later(const struct life *life)
+{
+	return life->due || life->wish != LIFE_WISH_NONE;
+}
+
 /* It is giving back what it has. */
 static inline bool life_leaving(const struct life *life)
 {

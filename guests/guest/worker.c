@@ -144,6 +144,8 @@ static void worker_thread(void *arg)
 	struct guest *g = arg;
 
 	for (;;) {
+		if (atomic_exchange(&g->worker.let_go, false))
+			storage_forget(g->config.name);
 		switch (atomic_exchange(&g->worker.order, ORDER_NONE)) {
 		case ORDER_PREPARE: prepare(g); break;
 		case ORDER_RELEASE: release(g); break;
@@ -179,12 +181,19 @@ void worker_destroy(struct guest *g)
 void worker_prepare(struct guest *g)
 {
 	atomic_store(&g->worker.given_up, false);
+	atomic_store(&g->worker.let_go, false);
 	order(g, ORDER_PREPARE);
 }
 
 void worker_give_up(struct guest *g)
 {
 	atomic_store(&g->worker.given_up, true);
+	thread_wake(g->worker.thread);
+}
+
+void worker_let_go(struct guest *g)
+{
+	atomic_store(&g->worker.let_go, true);
 	thread_wake(g->worker.thread);
 }
 

@@ -18,6 +18,9 @@ void worker_destroy(struct guest *guest);
 void worker_prepare(struct guest *guest);
 /* It is not wanted any more; what is under way ends as soon as it can. */
 void worker_give_up(struct guest *guest);
+/* A start to come was called off: the disks that are kept for it are closed. It is no order: it
+ * goes beside one, and no fact is told. */
+void worker_let_go(struct guest *guest);
 /* Takes worker.launch apart; LIFE_RELEASED is told. */
 void worker_release(struct guest *guest);
 

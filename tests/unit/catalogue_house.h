@@ -101,6 +101,11 @@ int guest_stop(struct guest *guest, const struct actor *actor)
 	return 0;
 }
 
+int guest_stop_for_change(struct guest *guest, const struct actor *actor)
+{
+	return guest_stop(guest, actor);
+}
+
 static unsigned turns_held;
 
 void guests_hold_turns(void)

@@ -57,6 +57,13 @@ void launch_release(struct launch *launch)
 	launches--;
 }
 
+static unsigned forgotten; /* how often what is kept for a start was */
+
+void storage_forget(const char *owner)
+{
+	forgotten += !strcmp(owner, "kept");
+}
+
 static void ends(enum vm_stop_kind kind)
 {
 	fake_guest_end(vm, kind);
@@ -584,6 +591,56 @@ static void removal_calls_off_what_is_due(void **state)
 	assert_int_equal(fake_threads_alive(), 1);
 }
 
+/* What is kept for a start is forgotten when that is called off, or the guest removed; but not
+ * when a document stops it to start it anew. */
+static void what_is_kept_for_a_start_is_let_go(void **state)
+{
+	static const struct guest_config late = {.autostart = true,
+						 .start = {.delay_seconds = 60}};
+	struct guest *g = fake_guest_add("kept", &late);
+
+	(void)state;
+	forgotten = 0;
+	assert_int_equal(guest_stop_for_change(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(forgotten, 0);
+	assert_int_equal(guest_start_in_turn(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	assert_int_equal(forgotten, 0); /* not under the lock: by the worker */
+	fake_guest_run();
+	assert_int_equal(forgotten, 1);
+	assert_int_equal(guest_stop(g, &actor_console), -EINVAL);
+	fake_guest_run();
+	assert_int_equal(forgotten, 1);
+
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(launches, 1);
+	assert_int_equal(forgotten, 2); /* the start has had it */
+	fake_guest_obeys = false;
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	assert_int_equal(guest_start_in_turn(g, &actor_console), 0);
+	fake_guest_run();
+	assert_int_equal(forgotten, 2);
+	assert_int_equal(guest_stop(g, &actor_console), 0); /* what it was to do then */
+	fake_guest_run();
+	assert_int_equal(forgotten, 3);
+	fake_guest_park(vm);
+	fake_guest_run();
+	assert_int_equal(launches, 0); /* no order was lost */
+
+	assert_int_equal(guest_start_in_turn(g, &actor_console), 0);
+	assert_int_equal(guest_stop(g, &actor_console), 0);
+	assert_int_equal(guest_start(g, &actor_console), 0); /* before the worker could */
+	fake_guest_run();
+	assert_int_equal(forgotten, 4);
+	fake_guest_obeys = true;
+	assert_int_equal(guest_remove(g, &actor_console), 0);
+	assert_int_equal(forgotten, 5);
+	guest_put(g);
+}
+
 static void events(void **state)
 {
 	static const struct {
@@ -640,6 +697,7 @@ int main(void)
 		TEST(one_that_waits_can_be_stopped),
 		TEST(removal),
 		TEST(removal_calls_off_what_is_due),
+		TEST(what_is_kept_for_a_start_is_let_go),
 		TEST(events),
 	};
 

@@ -20,6 +20,7 @@ enum kind {
 	REST,
 	FAILED,
 	WAITING,
+	WAITING_DUE,
 	REST_DUE,
 	STARTING,
 	STARTING_ANEW, /* something appeared meanwhile */
@@ -39,6 +40,7 @@ static const struct life lives[KINDS] = {
 	[REST] = {.state = GUEST_STOPPED},
 	[FAILED] = {.state = GUEST_FAILED},
 	[WAITING] = {.state = GUEST_WAITING},
+	[WAITING_DUE] = {.state = GUEST_WAITING, .due = true},
 	[REST_DUE] = {.state = GUEST_STOPPED, .due = true},
 	[STARTING] = {.state = GUEST_STARTING},
 	[STARTING_ANEW] = {.state = GUEST_STARTING, .anew = true},
@@ -99,6 +101,15 @@ static const struct step steps[KINDS][LIFE_INPUTS] =
 				[LIFE_RESET] = REFUSED(WAITING, -EINVAL),
 				[LIFE_PREPARED... LIFE_DUE] = SAME(WAITING),
 				[LIFE_APPEARED] = NEXT(STARTING, PREPARE),
+			},
+		[WAITING_DUE] =
+			{
+				[LIFE_START] = NEXT(STARTING, PREPARE),
+				[LIFE_SHUTDOWN] = REFUSED(WAITING_DUE, -EINVAL),
+				[LIFE_STOP] = NEXT(REST, CALL_OFF),
+				[LIFE_RESET] = REFUSED(WAITING_DUE, -EINVAL),
+				[LIFE_PREPARED... LIFE_RELEASED] = SAME(WAITING_DUE),
+				[LIFE_DUE... LIFE_APPEARED] = NEXT(STARTING, PREPARE),
 			},
 		[REST_DUE] =
 			{
@@ -238,7 +249,7 @@ static enum kind kind_of(const struct life *life)
 	switch (life->state) {
 	case GUEST_STOPPED: return life->due ? REST_DUE : REST;
 	case GUEST_FAILED: return FAILED;
-	case GUEST_WAITING: return WAITING;
+	case GUEST_WAITING: return life->due ? WAITING_DUE : WAITING;
 	case GUEST_STARTING: return life->anew ? STARTING_ANEW : STARTING;
 	case GUEST_RUNNING:
 		if (!life->ending)
@@ -312,6 +323,7 @@ static void removal(void **state)
 		[REST] = {LIFE_FORGET, {0}},
 		[FAILED] = {LIFE_FORGET, {0}},
 		[WAITING] = {LIFE_FORGET, {0}},
+		[WAITING_DUE] = {LIFE_FORGET, {0}},
 		[REST_DUE] = {LIFE_FORGET, {0}},
 		[STARTING] = {LIFE_GIVE_UP, {LIFE_NOT_PREPARED}},
 		[STARTING_ANEW] = {LIFE_GIVE_UP, {LIFE_ABSENT}},
