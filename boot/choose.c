@@ -85,15 +85,14 @@ static void give_up(EFI_FILE_HANDLE bulkhead)
 	      "is " VOLUME_KERNEL L". Remove it, or put another there.\r\n");
 }
 
-void choose_kernel(EFI_FILE_HANDLE bulkhead, const CHAR16 **name, const char **path)
+struct choice choose_kernel(EFI_FILE_HANDLE bulkhead)
 {
+	struct choice choice = {.name = L"" VOLUME_KERNEL, .path = VOLUME_KERNEL};
 	const EFI_FILE_INFO *info = volume_info(bulkhead, L"" CHOOSE_NEW);
 	bool known;
 
-	*name = L"" VOLUME_KERNEL;
-	*path = VOLUME_KERNEL;
 	if (!info)
-		return;
+		return choice;
 	describe(info);
 	known = volume_peek(bulkhead, STATE_FILE, state, STATE_BYTES) &&
 		same(state + WORD_BYTES, wanted + WORD_BYTES, STATE_BYTES - WORD_BYTES);
@@ -101,8 +100,10 @@ void choose_kernel(EFI_FILE_HANDLE bulkhead, const CHAR16 **name, const char **p
 		promote(bulkhead);
 	else if (known)
 		give_up(bulkhead);
-	if (!known ? try(bulkhead) : !volume_has(bulkhead, L"" VOLUME_KERNEL)) {
-		*name = L"" CHOOSE_NEW;
-		*path = CHOOSE_NEW;
+	choice.trial = !known && try(bulkhead);
+	if (choice.trial || (known && !volume_has(bulkhead, L"" VOLUME_KERNEL))) {
+		choice.name = L"" CHOOSE_NEW;
+		choice.path = CHOOSE_NEW;
 	}
+	return choice;
 }

@@ -84,7 +84,7 @@ struct handoff_framebuffer {
 struct handoff_segment {
 	uint64_t phys, virt, bytes; /* 4 KiB aligned, bss included */
 	uint32_t flags;		    /* ELF p_flags: 1 = X, 2 = W, 4 = R */
-	uint32_t reserved;
+	uint32_t trial;		    /* 1: the kernel it is of is tried, once (choose.h) */
 };
 
 #define HANDOFF_SEGMENTS_MAX  8

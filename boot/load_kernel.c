@@ -7,6 +7,7 @@
 #include "boot/pages.h"
 #include "boot/say.h"
 #include "boot/volume.h"
+#include <stdbool.h>
 
 static const CHAR16 remedy[] = L"Build the kernel again, and copy it once more.";
 
@@ -24,13 +25,14 @@ static void check(EFI_FILE_HANDLE file, const char *path, struct elf_kernel *ker
 }
 
 static void place(EFI_FILE_HANDLE file, const char *path, const struct elf_segment *from,
-		  struct handoff_segment *to, uint64_t phys)
+		  struct handoff_segment *to, uint64_t phys, bool trial)
 {
 	*to = (struct handoff_segment){
 		.phys = phys,
 		.virt = from->virt,
 		.bytes = from->bytes,
 		.flags = from->flags,
+		.trial = trial,
 	};
 	volume_read(file, path, from->file_offset, from->file_bytes, phys);
 	BS->SetMem((void *)(phys + from->file_bytes), from->bytes - from->file_bytes, 0);
@@ -39,19 +41,17 @@ static void place(EFI_FILE_HANDLE file, const char *path, const struct elf_segme
 uint64_t load_kernel(EFI_FILE_HANDLE bulkhead, struct handoff *handoff)
 {
 	struct elf_kernel kernel;
-	const CHAR16 *name;
-	const char *path;
+	const struct choice choice = choose_kernel(bulkhead);
+	EFI_FILE_HANDLE file = volume_open_file(bulkhead, choice.name, choice.path);
 
-	choose_kernel(bulkhead, &name, &path);
-	EFI_FILE_HANDLE file = volume_open_file(bulkhead, name, path);
-	check(file, path, &kernel);
+	check(file, choice.path, &kernel);
 	const uint64_t base = pages_get_congruent(pages_for(kernel.bytes), kernel.virt);
 	if (!base)
 		refuse(EFI_OUT_OF_RESOURCES, L"Use a machine with more memory.",
 		       L"there is no room for a kernel of %ld KiB.", kernel.bytes >> 10);
 	for (uint32_t i = 0; i < kernel.segment_count; i++)
-		place(file, path, &kernel.segments[i], &handoff->segments[i],
-		      base + (kernel.segments[i].virt - kernel.virt));
+		place(file, choice.path, &kernel.segments[i], &handoff->segments[i],
+		      base + (kernel.segments[i].virt - kernel.virt), choice.trial);
 	handoff->segment_count = kernel.segment_count;
 	file->Close(file);
 	return kernel.entry;

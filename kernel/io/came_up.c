@@ -5,9 +5,11 @@
 
 #include <string.h>
 
+#include "boot/handoff.h"
 #include "kernel/io/storage_internal.h"
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
+#include "kernel/mem/hostmap.h"
 
 #define TRIAL	    "esp:/disks/kernel.try" /* VOLUME_TRIAL of boot/volume.h */
 #define STATE_BYTES 4096
@@ -40,6 +42,8 @@ void came_up(void)
 	struct extents extents = {0};
 	struct blkdev *trial;
 
+	if (!mem_handoff()->segments[0].trial)
+		return; /* "tried" would be of another kernel */
 	if (storage_open_source(TRIAL, false, &trial, &extents, why))
 		return;
 	state = trial->bytes == STATE_BYTES ? heap_zalloc(STATE_BYTES, NULL) : NULL;

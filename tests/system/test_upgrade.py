@@ -44,6 +44,7 @@ def test_one_that_does_not_come_up_is_tried_once(stick):
     make(KERNEL, WITNESS)
     with start("fails") as machine:
         machine.expect(r"kernel\.new is tried, once", 60)
+        machine.expect(r"^on trial 1$", 60)
         machine.expect(r"^witness: done", 60)
     with start("back") as machine:
         machine.expect(r"kernel\.new was tried and did not come up: this is kernel\.elf", 60)

@@ -13,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boot/handoff.h"
 #include "kernel/io/came_up.h"
 #include "kernel/io/storage_internal.h"
 #include "kernel/log/log.h"
+#include "kernel/mem/hostmap.h"
 #include "tests/unit/fake_blkdev.h"
 
 static struct fake_disk trial;
+static struct handoff handoff = {.segments = {{.trial = 1}}};
 static bool missing;
 static int open_files;
 static char logged[256];
@@ -31,6 +34,11 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(logged, sizeof(logged), fmt, args);
 	va_end(args);
+}
+
+const struct handoff *mem_handoff(void)
+{
+	return &handoff;
 }
 
 int storage_open_source(const char *source, bool read_only, struct blkdev **dev,
@@ -88,6 +96,17 @@ static void all_else_stays(void **state)
 	assert_int_equal(trial.submits, 0);
 }
 
+/* Booted beside the one that is on trial, or as it was given up: the word is not about it. */
+static void a_kernel_that_is_not_on_trial_says_nothing(void **state)
+{
+	(void)state;
+	handoff.segments[0].trial = 0;
+	assert_string_equal(comes_up(4096, "tried 1 2\n"), "tried 1 2\n");
+	assert_int_equal(trial.submits, 0);
+	assert_string_equal(logged, "");
+	handoff.segments[0].trial = 1;
+}
+
 static void a_disk_that_fails_is_told_of(void **state)
 {
 	(void)state;
@@ -109,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_noted_where_it_is_tried),
 		cmocka_unit_test(all_else_stays),
+		cmocka_unit_test(a_kernel_that_is_not_on_trial_says_nothing),
 		cmocka_unit_test(a_disk_that_fails_is_told_of),
 	};
 
