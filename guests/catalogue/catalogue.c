@@ -346,24 +346,35 @@ static void adopt(struct catalogue_change *change, struct config *next, char *ma
 	keep(change, to, made, length);
 }
 
-/* One that runs is not stopped for a configuration in which it could not start. */
+/* None of the CPUs that it may share is there. */
+static bool has_no_cpu(const struct config *next, const struct guest_config *guest)
+{
+	struct cpumask shared = config_shared(next, guest, &machine.cpus);
+
+	return !guest->cpus.pin_count && config_cpus_empty(&shared);
+}
+
+/* One that runs is not stopped for a configuration in which it could not start, and not left
+ * without a CPU. */
 static int check_running(struct catalogue_change *change, const struct config_plan *plan)
 {
+	const struct config *next = change->next;
 	int err = 0;
 
 	for (uint32_t i = 0; i < plan->item_count; i++) {
 		const struct config_item *item = &plan->items[i];
-		const struct guest_config *guest =
-			item->part == CONFIG_PART_GUEST && item->runs && item->starts
-				? config_find_guest(change->next, item->name)
-				: NULL;
+		const struct guest_config *guest = item->part == CONFIG_PART_GUEST && item->runs
+							   ? config_find_guest(next, item->name)
+							   : NULL;
+		bool lacks = guest && change->report->lacking >> (guest - next->guests) & 1;
 
-		if (!guest || !(change->report->lacking >> (guest - change->next->guests) & 1))
+		if (!guest || !((item->starts && lacks) || has_no_cpu(next, guest)))
 			continue;
 		config_report_add(change->report, guest->name_mark,
-				  "guest '%s' runs, and could not start again with this: "
+				  "guest '%s' runs, and could not %s with this: "
 				  "nothing is changed; mend that first, or `stop %s`",
-				  guest->name, guest->name);
+				  guest->name, item->starts ? "start again" : "go on",
+				  guest->name);
 		err = -EINVAL;
 	}
 	return err;

@@ -140,6 +140,32 @@ static void one_that_runs_is_not_stopped_for_what_is_absent(void **state)
 			 0);
 }
 
+/* The CPUs are changed while it runs, and so it goes on with them or not at all. One that does
+ * not run is changed all the same. */
+static void one_that_runs_keeps_a_cpu(void **state)
+{
+	char line[CONFIG_LINE_MAX];
+
+	(void)state;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
+	assert_int_equal(
+		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [200]}") GUEST("b", "")),
+		-EINVAL);
+	assert_int_equal(operations, 0);
+	assert_int_equal(report.count, 2);
+	config_report_line(&report, 0, line);
+	assert_string_equal(line, "next.yaml:2:12: guest 'a' runs, and could not go on with "
+				  "this: nothing is changed; mend that first, or `stop a`");
+	assert_int_equal(
+		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [1, 200]}") GUEST("b", "")),
+		0);
+	assert_int_equal(guests[0].shared.bits[0], 2);
+	guests[0].runs = false;
+	assert_int_equal(
+		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [200]}") GUEST("b", "")), 0);
+	assert_int_equal(report.lacking, 1);
+}
+
 static void both_of_a_clash_are_named(void **state)
 {
 	char line[CONFIG_LINE_MAX];
@@ -372,6 +398,7 @@ int main(void)
 		TEST(an_undo_can_be_given_up),
 		TEST(what_is_absent_leaves_its_guest_out),
 		TEST(one_that_runs_is_not_stopped_for_what_is_absent),
+		TEST(one_that_runs_keeps_a_cpu),
 		TEST(both_of_a_clash_are_named),
 		TEST(a_network_may_lack_its_nic),
 		TEST(networks_that_cannot_be_made),

@@ -131,7 +131,7 @@ static void no_memory_to_add(void **state)
  * and not while a worker has the older one. */
 static void configuring(void **state)
 {
-	static const struct cpumask shared = {{6}};
+	static const struct cpumask shared = {{6}}, none;
 	const struct guest_config old = {.autostart = true, .memory_bytes = 4 * MIB};
 	struct guest_config next = {.name = "other",
 				    .memory_bytes = 8 * MIB,
@@ -147,6 +147,8 @@ static void configuring(void **state)
 	assert_memory_equal(&fake_guest_share.allowed, &shared, sizeof shared);
 	assert_int_equal(fake_guest_share.weight, 40);
 	assert_int_equal(fake_guest_share.cap_percent, 30);
+	assert_int_equal(guest_configure(g, &next, &none, &actor_console), 0); /* it goes on */
+	assert_int_equal(fake_guest_shares, 1);
 	next.cpus.pin_count = 1; /* that takes a restart */
 	assert_int_equal(guest_configure(g, &next, &shared, &actor_console), 0);
 	assert_int_equal(fake_guest_shares, 1);
