@@ -495,8 +495,9 @@ bool guest_at_rest(struct guest *g)
 	return rests;
 }
 
-/* What a VM that runs has of the CPUs; where none of those is there, it keeps what it has.
- * Caller holds the lock. */
+/* What a VM that runs has of the CPUs; where none of those is there, it keeps what it has. One
+ * that is ending has to make room, too, and is whole until it is released. Caller holds the
+ * lock. */
 static void share_anew(struct guest *g)
 {
 	const struct config_vcpus *vcpus = &g->config.cpus;
@@ -504,7 +505,7 @@ static void share_anew(struct guest *g)
 					   .weight = vcpus->weight,
 					   .cap_percent = vcpus->cap_percent};
 
-	if (g->life.state == GUEST_RUNNING && !g->life.ending && !vcpus->pin_count &&
+	if (g->life.state == GUEST_RUNNING && !vcpus->pin_count &&
 	    !config_cpus_empty(&g->shared))
 		vm_set_share(g->launch.vm, &share);
 }
