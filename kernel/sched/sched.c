@@ -220,9 +220,10 @@ int sched_own_cpu(struct thread *t)
 
 void sched_disown_cpu(struct thread *t)
 {
-	struct runq *rq = &sched_cpus[sched_only_cpu(&t->entity.allowed)].runq;
+	struct sched_cpu *s = &sched_cpus[sched_only_cpu(&t->entity.allowed)];
 
-	rq->owner = NULL;
+	s->runq.owner = NULL;
+	kick(s); /* who waits there may run from now on */
 }
 
 void sched_exit(void)

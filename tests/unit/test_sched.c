@@ -441,6 +441,29 @@ static void a_cpu_has_one_owner_and_no_other_thread(void **state)
 	free(first_cpu);
 }
 
+/* Who waits for a CPU that is another's runs once it is nobody's, without being woken again. */
+static void a_cpu_that_is_given_back_is_used(void **state)
+{
+	struct thread *owner = make(2, 100, 0), *waits = make(2, 100, 0);
+
+	(void)state;
+	use(0);
+	assert_int_equal(sched_own_cpu(owner), 0);
+	thread_wake(owner);
+	assert_ptr_equal(idle(1), owner);
+	use(0);
+	thread_wake(waits);
+	block(1);
+	assert_null(idle(1));
+	use(0);
+	kicks[1] = 0;
+	sched_disown_cpu(owner);
+	assert_int_equal(kicks[1], 1);
+	assert_ptr_equal(idle(1), waits);
+	free(owner);
+	free(waits);
+}
+
 /* ---- beginning and end ---------------------------------------------------------------------
  */
 
@@ -497,6 +520,7 @@ int main(void)
 		TEST(who_waits_first_starts_the_slices),
 		TEST(a_slice_ends_by_timer_or_by_the_thread),
 		TEST(a_cpu_has_one_owner_and_no_other_thread),
+		TEST(a_cpu_that_is_given_back_is_used),
 		TEST(a_thread_is_buried_by_the_next),
 	};
 
