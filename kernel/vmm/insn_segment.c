@@ -51,6 +51,11 @@ static bool in_long_mode(const struct load *l)
 	return vmm_backend->get_reg(l->vcpu, REG_EFER) & EFER_LMA;
 }
 
+static bool is_canonical(uint64_t address)
+{
+	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
 /* Of the GDT, or with TI of the LDT; unpacked into l->seg. `desc`: both halves of a long one.
  */
 static int read(struct load *l, unsigned bytes, uint64_t desc[2])
@@ -75,6 +80,8 @@ static int read(struct load *l, unsigned bytes, uint64_t desc[2])
 		return raise(l, VECTOR_GP, l->selector);
 	if (!in_long_mode(l))
 		l->linear = (uint32_t)l->linear;
+	else if (!is_canonical(l->linear) || !is_canonical(l->linear + bytes - 1))
+		return raise(l, VECTOR_GP, l->selector); /* SDM vol. 2B MOV, 64-bit mode */
 	err = access(l, l->linear, desc, bytes, GVA_READ);
 	l->seg = descriptor_unpack(l->selector, desc[0]);
 	return err;
@@ -145,11 +152,6 @@ static int load_data(struct load *l)
 	if (!(l->seg.attributes & SEG_ATTR_P))
 		return raise(l, VECTOR_NP, l->selector);
 	return load(l, SEG_TYPE_ACCESSED);
-}
-
-static bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
 static bool has_type(const struct load *l)

@@ -241,6 +241,27 @@ static void tables_end(void **state)
 	refuses(EMUL_FS, 8 | SELECTOR_TI, VECTOR_GP, 8 | SELECTOR_TI);
 }
 
+/* Memory is asked for, which there is none of here, up to the last canonical byte. */
+static void tables_reach_addresses_that_are_none(void **state)
+{
+	(void)state;
+	gdt_base = BIT(47) - DATA3;
+	assert_int_equal(insn_load_selector(&ctx, EMUL_ES, DATA0), -ENOTSUP);
+	refuses(EMUL_ES, DATA3, VECTOR_GP, DATA3);
+	gdt_base++;
+	refuses(EMUL_ES, DATA0, VECTOR_GP, DATA0);
+	gdt_base = BIT(47) - TSS_AT;
+	assert_int_equal(insn_load_selector(&ctx, EMUL_LDTR, LDT_AT), -ENOTSUP);
+	gdt_base += 8; /* its second half */
+	refuses(EMUL_LDTR, LDT_AT, VECTOR_GP, LDT_AT);
+	gdt_base = HIGH - DATA3; /* from below */
+	refuses(EMUL_ES, DATA0, VECTOR_GP, DATA0);
+	assert_int_equal(insn_load_selector(&ctx, EMUL_ES, DATA3), -ENOTSUP);
+	segs[SEG_LDTR].base = BIT(47) - 8;
+	assert_int_equal(insn_load_selector(&ctx, EMUL_ES, SELECTOR_TI), -ENOTSUP);
+	refuses(EMUL_ES, 8 | SELECTOR_TI, VECTOR_GP, 8 | SELECTOR_TI);
+}
+
 static void segments_are_marked_accessed(void **state)
 {
 	(void)state;
@@ -398,6 +419,7 @@ int main(void)
 		cmocka_unit_test_setup(data_segments_by_level, setup),
 		cmocka_unit_test_setup(what_a_descriptor_says, setup),
 		cmocka_unit_test_setup(tables_end, setup),
+		cmocka_unit_test_setup(tables_reach_addresses_that_are_none, setup),
 		cmocka_unit_test_setup(segments_are_marked_accessed, setup),
 		cmocka_unit_test_setup(tables_that_are_not_there, setup),
 		cmocka_unit_test_setup(null_segments, setup),
