@@ -196,13 +196,16 @@ static void compare_all(const struct check *check)
 /* ---- the whole ----------------------------------------------------------------------------
  */
 
-/* Lists what was opened for a start, with the verdict. */
+/* Lists what was opened for a start, with the verdict; of what is kept for one that an earlier
+ * document began, the verdict alone is new. */
 static void keep(const struct check *check, unsigned index)
 {
 	struct storage_use *use = &check->uses[index];
 	struct opened *opened = &check->opened[index];
 
-	if (!opened->claim || !use->starts || !check->lasting)
+	if (!opened->claim || !check->lasting)
+		return;
+	if (!use->starts && (opened->had || opened->fresh))
 		return;
 	claim_contest(opened->claim, use->error ? use->why : "");
 	if (opened->fresh && claim_keep(opened->claim, use->why))

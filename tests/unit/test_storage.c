@@ -418,6 +418,28 @@ static void a_clash_stops_both(void **state)
 	assert_int_equal(opened_count, 0);
 }
 
+/* Of one whose start is still to come, too, where a later document begins none. */
+static void a_clash_is_over_when_its_rival_is_gone(void **state)
+{
+	struct storage_use uses[] = {
+		{.source = "a:partition2", .owner = "one", .starts = true},
+		{.source = "a:label2", .owner = "two", .starts = true},
+	};
+	struct blkdev *dev;
+	char why[STORAGE_WHY_BYTES];
+
+	(void)state;
+	assert_int_equal(storage_check(uses, 2), 0);
+	storage_forget("two");
+	uses[0].starts = false;
+	assert_int_equal(storage_try(uses, 1), 0); /* says nothing that lasts */
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "one", &dev, why), -EBUSY);
+	assert_int_equal(storage_check(uses, 1), 0);
+	assert_int_equal(storage_open("a:partition2", STORAGE_WRITE, "one", &dev, why), 0);
+	storage_close(dev, "one");
+	assert_int_equal(opened_count, 0);
+}
+
 /* Whoever has it keeps it, wherever it stands, and is not opened once more to be looked at. */
 static void who_has_it_keeps_it(void **state)
 {
@@ -826,6 +848,7 @@ int main(void)
 		cmocka_unit_test(a_start_gets_what_the_check_opened),
 		cmocka_unit_test(what_no_start_uses_is_closed),
 		cmocka_unit_test(a_clash_stops_both),
+		cmocka_unit_test(a_clash_is_over_when_its_rival_is_gone),
 		cmocka_unit_test(who_has_it_keeps_it),
 		cmocka_unit_test(a_restart_is_kept_beside_what_runs),
 		cmocka_unit_test(a_check_for_a_name_that_comes_again),
