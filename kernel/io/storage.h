@@ -123,7 +123,8 @@ struct storage_run {
 bool storage_run_at(unsigned index, struct storage_run *run);
 
 /* Whether any of these bytes are a guest's to write by the document that storage_check() last
- * saw, running or not: kinds that search look elsewhere. */
+ * saw, running or not, and for the thread that tries one by that: kinds that search look
+ * elsewhere. Thread context. */
 bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes);
 
 /* Visits all that could be named, of every kind that can be listed, with the owners. Thread
@@ -152,6 +153,8 @@ int storage_check(struct storage_use *uses, unsigned count);
 /* The same of a document that is only looked at: nothing is kept, and what storage_given_away()
  * goes by stays. */
 int storage_try(struct storage_use *uses, unsigned count);
+/* Whether the calling thread is in one of these. */
+bool storage_checking(void);
 /* The start has come to an end, or will not be: what was kept for it and not used is closed.
  * Thread context; may sleep. */
 void storage_forget(const char *owner);

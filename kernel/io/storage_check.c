@@ -16,9 +16,16 @@
 /* One document at a time: what one gives away is looked at while its sources are opened. */
 static struct mutex checking = MUTEX(checking, "document check");
 
-/* What guests may write, of kinds that do not search. */
+/* What guests may write, of kinds that do not search, by the last check that lasts. */
 static struct spinlock given_lock = SPINLOCK("given away");
 static struct extents given; /* guarded by given_lock */
+
+/* The same by a document that is only tried: for the thread that tries it, and nobody else.
+ * Guarded by `checking`. */
+static struct {
+	bool on;
+	struct extents given;
+} tried;
 
 /* What a use comes to, with a reference. */
 struct opened {
@@ -103,20 +110,19 @@ static void tell_kinds(bool begin)
 /* ---- what guests may write ----------------------------------------------------------------
  */
 
-/* Returns what was there before. */
-static struct extents set_given(struct extents now)
+static void set_given(const struct extents *now)
 {
 	struct extents before;
 
 	spin_lock(&given_lock);
 	before = given;
-	given = now;
+	given = *now;
 	spin_unlock(&given_lock);
-	return before;
+	extents_free(&before);
 }
 
-/* Notes what the uses that are open so far let guests write; returns what was noted before. */
-static struct extents give_away(const struct check *check)
+/* Notes what the uses that are open so far let guests write. */
+static void give_away(const struct check *check)
 {
 	struct extents now = {0};
 
@@ -130,20 +136,42 @@ static struct extents give_away(const struct check *check)
 		if (use->error)
 			snprintf(use->why, sizeof(use->why), "needs more memory than there is");
 	}
-	return set_given(now);
+	if (check->lasting)
+		set_given(&now);
+	else
+		tried.given = now;
+	tried.on = !check->lasting;
+}
+
+static void end_trial(void)
+{
+	extents_free(&tried.given);
+	tried.on = false;
+}
+
+bool storage_checking(void)
+{
+	return mutex_held(&checking);
+}
+
+static bool is_given(const struct extents *extents)
+{
+	struct extent where;
+	bool is;
+
+	if (storage_checking() && tried.on)
+		return extents_overlap(extents, &tried.given, &where);
+	spin_lock(&given_lock);
+	is = extents_overlap(extents, &given, &where);
+	spin_unlock(&given_lock);
+	return is;
 }
 
 bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes)
 {
 	struct extents extents = {0};
-	struct extent where;
-	bool away = extents_add(&extents, dev, offset, bytes) != 0;
+	bool away = extents_add(&extents, dev, offset, bytes) || is_given(&extents);
 
-	if (!away) {
-		spin_lock(&given_lock);
-		away = extents_overlap(&extents, &given, &where);
-		spin_unlock(&given_lock);
-	}
 	extents_free(&extents);
 	return away;
 }
@@ -214,16 +242,12 @@ static void keep(const struct check *check, unsigned index)
 
 static void run(const struct check *check)
 {
-	struct extents before;
-
 	open_kinds(check, false);
-	before = give_away(check);
+	give_away(check);
 	tell_kinds(true);
 	open_kinds(check, true);
 	tell_kinds(false);
-	if (!check->lasting)
-		before = set_given(before);
-	extents_free(&before);
+	end_trial();
 	compare_all(check);
 	/* All stay open until here: an address that is given back may be another volume's next.
 	 */

@@ -65,6 +65,15 @@ bool mutex_trylock(struct mutex *m)
 	return free;
 }
 
+bool mutex_held(struct mutex *m)
+{
+	uint64_t flags = spin_lock_irqsave(&m->lock);
+	bool held = m->owner == thread_current();
+
+	spin_unlock_irqrestore(&m->lock, flags);
+	return held;
+}
+
 void mutex_lock(struct mutex *m)
 {
 	struct waiter w = {0};

@@ -39,6 +39,7 @@ struct mutex {
 void mutex_init(struct mutex *m, const char *what);
 void mutex_lock(struct mutex *m); /* thread context, no spinlock held, as all that sleeps */
 bool mutex_trylock(struct mutex *m);
+bool mutex_held(struct mutex *m);   /* by the calling thread */
 void mutex_unlock(struct mutex *m); /* by the owner; passes it to the first that waits */
 
 /* A number of things to be had: down() takes one, asleep until there is one. */

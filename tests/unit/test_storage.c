@@ -34,7 +34,7 @@ struct volume {
 
 static unsigned opened_count, all_opens;
 
-static bool checking;
+static bool checking, stranger; /* another thread than the one that checks */
 
 void mutex_lock(struct mutex *mutex)
 {
@@ -47,6 +47,12 @@ void mutex_unlock(struct mutex *mutex)
 {
 	(void)mutex;
 	checking = false;
+}
+
+bool mutex_held(struct mutex *mutex)
+{
+	(void)mutex;
+	return checking && !stranger;
 }
 
 static int visit_pieces(struct blkdev *dev, uint64_t offset, uint64_t bytes,
@@ -151,7 +157,7 @@ static void fake_list(storage_visit visit, void *arg)
 }
 
 static unsigned opened_before; /* when a kind that searches was opened last */
-static bool partition1_is_away;
+static bool partition1_is_away, for_strangers;
 static unsigned checks_begun, checks_ended, searched_in_check;
 
 static int search_open(const char *text, struct blkdev **dev, char why[STORAGE_WHY_BYTES])
@@ -159,6 +165,9 @@ static int search_open(const char *text, struct blkdev **dev, char why[STORAGE_W
 	opened_before = opened_count;
 	searched_in_check = checks_begun - checks_ended;
 	partition1_is_away = storage_given_away(&nvme0, 2 * MIB, 512);
+	stranger = true;
+	for_strangers = storage_given_away(&nvme0, 2 * MIB, 512);
+	stranger = false;
 	return fake_open(text, dev, why);
 }
 
@@ -590,9 +599,15 @@ static void kinds_that_search_come_last_and_know_what_guests_write(void **state)
 	assert_int_equal(storage_try(uses, 2),
 			 0); /* by what it says itself, and until its end */
 	assert_false(partition1_is_away);
+	assert_true(for_strangers); /* and for nobody else */
 	assert_true(storage_given_away(&pv.dev, 0, 512));
 	assert_int_equal(storage_check(uses, 2), 0);
 	assert_false(partition1_is_away);
+	assert_false(storage_given_away(&pv.dev, 0, 512));
+	uses[1].read_only = false;
+	assert_int_equal(storage_try(uses, 2), 0);
+	assert_true(partition1_is_away);
+	assert_false(for_strangers);
 	assert_false(storage_given_away(&pv.dev, 0, 512));
 	uses[0].source = "other:nvme0";
 	assert_int_equal(storage_check(uses, 2), 0);

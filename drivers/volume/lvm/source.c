@@ -16,7 +16,8 @@ _Static_assert(NAMES_LVM_BYTES == LVM_NAME_BYTES, "a name that can be is one tha
 
 _Static_assert(STORAGE_WHY_BYTES == LVM_WHY_BYTES, "sentences are passed on");
 
-/* While a document is checked, one picture serves all that it names. Guarded by
+/* While a document is checked, one picture serves all that it names, but nobody else: it leaves
+ * out what only that document gives to guests. Guarded by
  * lvm_volume_lock(). */
 static struct {
 	bool on, taken;
@@ -48,13 +49,14 @@ static void end_check(void)
 /* The one that is kept, or `own`, which is the caller's to drop; NULL when out of memory. */
 static struct lvm_picture *look(struct lvm_picture *own)
 {
-	struct lvm_picture *picture = check.on ? &check.picture : own;
+	bool shared = check.on && storage_checking();
+	struct lvm_picture *picture = shared ? &check.picture : own;
 
-	if (check.taken)
+	if (shared && check.taken)
 		return picture;
 	if (lvm_picture_take(picture))
 		return NULL;
-	check.taken = check.on;
+	check.taken |= shared;
 	return picture;
 }
 
