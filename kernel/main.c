@@ -50,6 +50,8 @@
 #include "kernel/vmm/vmx/backend.h"
 #include "net/switch/switch.h"
 
+#define SETTLED_NS (30 * NSEC_PER_SEC)
+
 noreturn void kernel_main(const struct handoff *boot);
 
 static void start_log(void)
@@ -252,6 +254,16 @@ static void start_storage(void)
 	storage_set_holds(lvm_holds);
 }
 
+/* Whether a kernel is good shows where guests run: once those that start have begun, and some
+ * time has passed. */
+static void settle(void)
+{
+	while (!guests_turns_over())
+		thread_sleep_ns(NSEC_PER_SEC);
+	thread_sleep_ns(SETTLED_NS);
+	came_up();
+}
+
 /* The first thread: what needs threads to start. */
 static void services(void *arg)
 {
@@ -268,7 +280,7 @@ static void services(void *arg)
 	lvm_manage_start(document_host()->name); /* what guests have is known only now */
 	log_info("boot", "up %llu ms after the boot application's start",
 		 clock_now_ns() / NSEC_PER_MSEC);
-	came_up();
+	settle();
 }
 
 static void start_services(void)

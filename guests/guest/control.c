@@ -421,6 +421,18 @@ void guests_release_turns(void)
 	control_wake();
 }
 
+bool guests_turns_over(void)
+{
+	bool over = atomic_load(&turns_held) == 0;
+
+	for (struct guest *g = guest_next(NULL); g; g = guest_next(g)) {
+		mutex_lock(&g->lock);
+		over = over && !turn_holds_until(&g->turn, &g->life, clock_now_ns());
+		mutex_unlock(&g->lock);
+	}
+	return over;
+}
+
 int guest_shutdown(struct guest *g, const struct actor *actor)
 {
 	return ask(g, LIFE_SHUTDOWN, actor);

@@ -113,6 +113,9 @@ int guest_start_in_turn(struct guest *guest, const struct actor *actor);
  * context. */
 void guests_hold_turns(void);
 void guests_release_turns(void);
+/* Whether no guest waits for its turn, or is being prepared in it; one that was for 10 s counts
+ * no more. Thread context. */
+bool guests_turns_over(void);
 
 /* ---- shutting down in good order -----------------------------------------------------------
  */

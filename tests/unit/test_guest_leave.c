@@ -405,7 +405,9 @@ static void add_in_turn(const char *name, uint32_t at, uint32_t delay_seconds)
 static void guests_start_by_their_orders(void **state)
 {
 	(void)state;
+	assert_true(guests_turns_over());
 	guests_hold_turns();
+	assert_false(guests_turns_over());
 	add_in_turn("c", 3, 0);
 	add_in_turn("a", 1, 0);
 	guests_hold_turns();
@@ -424,8 +426,10 @@ static void guests_start_by_their_orders(void **state)
 	assert_string_equal(order, "aed");
 	pass(2 * SEC - 1);
 	assert_string_equal(order, "aed");
+	assert_false(guests_turns_over());
 	pass(1);
 	assert_string_equal(order, "aedbc");
+	assert_true(guests_turns_over());
 }
 
 /* A start that hangs holds the next ones back for 10 s; one that was stopped, for no time. */
@@ -452,6 +456,20 @@ static void others_wait_for_a_turn_for_so_long(void **state)
 	fake_guest_run();
 	assert_string_equal(order, "acb");
 	guest_put(b);
+}
+
+/* The last one's start may hang for ever. */
+static void turns_are_over_when_none_waits(void **state)
+{
+	(void)state;
+	stuck = "a";
+	add_in_turn("a", 1, 0);
+	assert_false(guests_turns_over());
+	fake_guest_run();
+	pass(10 * SEC - 1);
+	assert_false(guests_turns_over());
+	pass(1);
+	assert_true(guests_turns_over());
 }
 
 /* One that runs, or is on its way, is started as by hand. */
@@ -491,6 +509,7 @@ int main(void)
 		TEST(a_start_is_given_up),
 		TEST(guests_start_by_their_orders),
 		TEST(others_wait_for_a_turn_for_so_long),
+		TEST(turns_are_over_when_none_waits),
 		TEST(a_turn_of_one_that_runs),
 	};
 
