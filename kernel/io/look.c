@@ -50,7 +50,7 @@ static void answered(struct blk_request *request, int error)
 	look->answered = true;
 	semaphore_up(&look->done); /* under the lock: behind it the look may be gone */
 	spin_unlock_irqrestore(&lock, flags);
-	if (late && on_answer)
+	if (late && !error && on_answer) /* who tried again after an error would for ever */
 		on_answer();
 }
 

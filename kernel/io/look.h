@@ -19,8 +19,8 @@
  */
 int look_read(struct blkdev *dev, uint64_t offset, void *buf, size_t bytes);
 
-/* `told` is called when a disk has answered a read that was given up: from its interrupt. At
- * start-up. */
+/* `told` is called when a disk has answered a read that was given up, and without an error:
+ * from its interrupt. At start-up. */
 void look_on_answer(void (*told)(void));
 
 #endif

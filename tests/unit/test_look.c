@@ -153,6 +153,14 @@ static void one_that_hangs(void **state)
 	slow.holds = false;
 	assert_int_equal(look_read(&slow.dev, 0, block, 512), 0); /* it is well again */
 	assert_int_equal(block[0], 7);
+
+	slow.holds = true;
+	slow.fail_at = slow.answers + 1;
+	assert_int_equal(look_read(&slow.dev, 0, block, 512), -ETIMEDOUT);
+	fake_disk_answer(&slow);
+	assert_int_equal(answers, 1); /* an error makes nothing appear */
+	slow.holds = false;
+	assert_int_equal(look_read(&slow.dev, 0, block, 512), 0);
 	assert_int_equal(held, 0);
 }
 
