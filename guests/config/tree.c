@@ -146,6 +146,14 @@ static void reach(struct reader *reader, const struct config_node *node)
 		reader->open[reader->depth - 1]->end = node->end;
 }
 
+static int check_room(struct reader *reader, const yaml_event_t *event)
+{
+	if (reader->tree->count < CONFIG_NODES_MAX)
+		return 0;
+	return refuse(reader, event->start_mark,
+		      "the document has more than 32768 keys and values; make it smaller");
+}
+
 /* A scalar, or the beginning of a list or mapping. */
 static int add(struct reader *reader, const yaml_event_t *event, enum config_kind kind,
 	       bool decorated)
@@ -159,10 +167,9 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 		refuse(reader, event->start_mark,
 		       "configurations have no anchors (&) and tags (!); leave it out, and put "
 		       "text that begins so in quotes");
-	if (reader->tree->count == CONFIG_NODES_MAX)
-		return refuse(
-			reader, event->start_mark,
-			"the document has more than 32768 keys and values; make it smaller");
+	error = check_room(reader, event);
+	if (error)
+		return error;
 	node = new_node(reader->tree, kind, event->start_mark, text, length);
 	if (!node)
 		return -ENOMEM;
@@ -195,9 +202,12 @@ static int add(struct reader *reader, const yaml_event_t *event, enum config_kin
 /* An alias, in the place of what it stands for. */
 static int add_alias(struct reader *reader, const yaml_event_t *event)
 {
-	struct config_node *node =
-		new_node(reader->tree, CONFIG_SCALAR, event->start_mark, NULL, 0);
+	struct config_node *node;
+	int error = check_room(reader, event);
 
+	if (error)
+		return error;
+	node = new_node(reader->tree, CONFIG_SCALAR, event->start_mark, NULL, 0);
 	if (!node)
 		return -ENOMEM;
 	refuse(reader, event->start_mark,

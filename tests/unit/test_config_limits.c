@@ -184,6 +184,30 @@ static void large_documents_are_refused(void **state)
 	free(text);
 }
 
+/* Aliases are values, too, whatever else is said of them. */
+static void aliases_count(void **state)
+{
+	const size_t aliases = CONFIG_NODES_MAX - 1; /* beside the list */
+	char *text = malloc(3 * aliases + 8);
+	struct config_tree tree;
+	size_t at = 0;
+
+	(void)state;
+	assert_non_null(text);
+	text[at++] = '[';
+	for (size_t i = 0; i < aliases; i++, at += 3)
+		memcpy(text + at, "*a,", 3);
+	memcpy(text + at, "]*a]", 5);
+	assert_int_equal(config_tree_read(&tree, text, at + 1, &report), 0);
+	assert_int_equal(tree.count, CONFIG_NODES_MAX);
+	config_tree_free(&tree);
+	text[at] = ' ';
+	assert_int_equal(config_tree_read(&tree, text, at + 4, &report), -EINVAL);
+	assert_int_equal(tree.count, CONFIG_NODES_MAX);
+	config_tree_free(&tree);
+	free(text);
+}
+
 static void bad_bytes_have_a_place(void **state)
 {
 	static const char latin1[] = "guests: []\n# caf\xc3\xa9 caf\xe9\n";
@@ -342,6 +366,7 @@ int main(void)
 		cmocka_unit_test(orders_and_times),
 		cmocka_unit_test(as_many_guests_as_there_may_be),
 		cmocka_unit_test(large_documents_are_refused),
+		cmocka_unit_test(aliases_count),
 		cmocka_unit_test(bad_bytes_have_a_place),
 		cmocka_unit_test(long_names_of_documents_keep_their_end),
 		cmocka_unit_test(memory_may_be_used_to_the_last_step),
