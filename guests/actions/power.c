@@ -70,7 +70,7 @@ int power_wait(const char *name, uint64_t ns)
 	int err = leavers_wait(name, ns);
 	uint64_t flags = spin_lock_irqsave(&lock);
 
-	if (!err)
+	if (!err && asked.count)
 		asked.longer_ns += ns;
 	spin_unlock_irqrestore(&lock, flags);
 	return err;

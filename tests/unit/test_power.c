@@ -370,6 +370,8 @@ static void the_machine_has_a_bound(void **state)
 
 static void longer_is_longer(void **state)
 {
+	struct guest *alpha;
+
 	(void)state;
 	host.shutdown_timeout_seconds = 20;
 	fake_guests[0].timeout_seconds = 10;
@@ -389,6 +391,14 @@ static void longer_is_longer(void **state)
 	request(&action_poweroff, false);
 	assert_in_range(off.ns, 20 * NSEC_PER_SEC, 21 * NSEC_PER_SEC);
 	assert_int_equal(power_wait("", 1), -ENOENT);
+	fresh(state); /* what one had longer before counts for that one alone */
+	host.shutdown_timeout_seconds = 20;
+	alpha = guest_get("alpha");
+	guest_leave(alpha, &actor_console);
+	guest_put(alpha);
+	assert_int_equal(power_wait("", 100 * NSEC_PER_SEC), 0);
+	request(&action_poweroff, false);
+	assert_in_range(off.ns, 20 * NSEC_PER_SEC, 21 * NSEC_PER_SEC);
 }
 
 /* `wait 7 s`, of all or of one. */
