@@ -12,6 +12,11 @@
 #define STATE_BYTES 4096 /* a whole block of any disk */
 #define WORD_BYTES  5
 
+#define KERNEL(file)                           \
+	{                                      \
+		.name = L"" file, .path = file \
+	}
+
 static char state[STATE_BYTES], wanted[STATE_BYTES];
 
 static bool same(const char *a, const char *b, unsigned bytes)
@@ -85,14 +90,33 @@ static void give_up(EFI_FILE_HANDLE bulkhead)
 	      "is " VOLUME_KERNEL L". Remove it, or put another there.\r\n");
 }
 
+/* What is started where nothing is tried, so that no machine is left without a kernel: boot
+ * says what to do where there is none of them. */
+static struct choice settled(EFI_FILE_HANDLE bulkhead)
+{
+	static const struct choice choices[] = {KERNEL(VOLUME_KERNEL), KERNEL(CHOOSE_OLD),
+						KERNEL(CHOOSE_NEW)};
+
+	for (unsigned i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		if (!volume_has(bulkhead, choices[i].name))
+			continue;
+		if (i > 0)
+			Print(L"\\bulkhead\\" VOLUME_KERNEL " is missing: %s is started "
+			      L"instead.\r\n",
+			      choices[i].name);
+		return choices[i];
+	}
+	return choices[0];
+}
+
 struct choice choose_kernel(EFI_FILE_HANDLE bulkhead)
 {
-	struct choice choice = {.name = L"" VOLUME_KERNEL, .path = VOLUME_KERNEL};
+	struct choice choice = KERNEL(CHOOSE_NEW);
 	const EFI_FILE_INFO *info = volume_info(bulkhead, L"" CHOOSE_NEW);
 	bool known;
 
 	if (!info)
-		return choice;
+		return settled(bulkhead);
 	describe(info);
 	known = volume_peek(bulkhead, STATE_FILE, state, STATE_BYTES) &&
 		same(state + WORD_BYTES, wanted + WORD_BYTES, STATE_BYTES - WORD_BYTES);
@@ -101,9 +125,5 @@ struct choice choose_kernel(EFI_FILE_HANDLE bulkhead)
 	else if (known)
 		give_up(bulkhead);
 	choice.trial = !known && try(bulkhead);
-	if (choice.trial || (known && !volume_has(bulkhead, L"" VOLUME_KERNEL))) {
-		choice.name = L"" CHOOSE_NEW;
-		choice.path = CHOOSE_NEW;
-	}
-	return choice;
+	return choice.trial ? choice : settled(bulkhead);
 }

@@ -16,13 +16,16 @@ SETTLED_S = 30  # that a new kernel runs before it counts as having come up
 
 @pytest.fixture(name="stick")
 def fixture_stick(tmp_path):
-    """stick(kernel, new): an image with these two; start(name) is a run of it that may write."""
+    """make(kernel, new): an image with these two; start(name) is a run of it that may write;
+    command(tool, words...) changes it by mtools."""
     image = tmp_path / "upgrade.img"
 
     def make(kernel, new):
         make_image(image, "guests: []\n", {"kernel.new": new})
-        subprocess.run(["mcopy", "-o", "-i", f"{image}@@1M", kernel, "::bulkhead/kernel.elf"],
-                       check=True)
+        command("mcopy", "-o", kernel, "::bulkhead/kernel.elf")
+
+    def command(tool, *words):
+        subprocess.run([tool, "-i", f"{image}@@1M", *words], check=True)
 
     def start(name):
         return Machine(image, name=f"upgrade-{name}", limit_s=300, cpus=1, snapshot=False)
@@ -31,7 +34,7 @@ def fixture_stick(tmp_path):
         done = subprocess.run(["mcopy", "-i", f"{image}@@1M", f"::bulkhead/{path}", "-"],
                               check=False, capture_output=True)
         return done.stdout if done.returncode == 0 else None
-    return make, start, read
+    return make, start, read, command
 
 
 def off(machine):
@@ -41,7 +44,7 @@ def off(machine):
 
 
 def test_one_that_does_not_come_up_is_tried_once(stick):
-    make, start, read = stick
+    make, start, read, _ = stick
     make(KERNEL, WITNESS)
     with start("fails") as machine:
         machine.expect(r"kernel\.new is tried, once", 60)
@@ -60,7 +63,7 @@ def test_one_that_does_not_come_up_is_tried_once(stick):
 
 
 def test_one_that_came_up_is_kept(stick):
-    make, start, read = stick
+    make, start, read, _ = stick
     make(WITNESS, KERNEL)
     with start("new") as machine:
         machine.expect(r"kernel\.new is tried, once", 60)
@@ -79,3 +82,13 @@ def test_one_that_came_up_is_kept(stick):
     with start("after") as machine:
         off(machine)
     assert "kernel.new" not in machine.output
+
+
+def test_the_one_before_is_started_where_none_else_is_there(stick):
+    make, start, _, command = stick
+    make(KERNEL, WITNESS)
+    command("mren", "::bulkhead/kernel.elf", "::bulkhead/kernel.old")
+    command("mdel", "::bulkhead/kernel.new")
+    with start("old") as machine:
+        machine.expect(r"kernel\.elf is missing: kernel\.old is started instead", 60)
+        off(machine)
