@@ -4,6 +4,7 @@
  * come up. Behind it stands which file that is about.
  */
 #include "boot/choose.h"
+#include "boot/elf.h"
 #include "boot/say.h"
 #include "boot/volume.h"
 #include <stdbool.h>
@@ -48,6 +49,18 @@ static void describe(const EFI_FILE_INFO *info)
 				    (uint64_t)time->Day << 24 | time->Hour << 16 |
 				    time->Minute << 8 | time->Second);
 	*to = '\n';
+}
+
+/* What is wrong with the file of the new kernel, as far as can be seen; NULL: nothing. */
+static const char *find_fault(EFI_FILE_HANDLE bulkhead, uint64_t file_bytes)
+{
+	static _Alignas(8) uint8_t head[ELF_HEAD_BYTES];
+	const uint64_t head_bytes = file_bytes < sizeof(head) ? file_bytes : sizeof(head);
+	struct elf_kernel kernel;
+
+	if (!volume_peek(bulkhead, L"" CHOOSE_NEW, head, head_bytes))
+		return "it can't be read";
+	return elf_check(head, head_bytes, file_bytes, &kernel);
 }
 
 /* The new kernel has come up: it is kernel.elf from now on. Where power fails in between,
@@ -113,11 +126,19 @@ struct choice choose_kernel(EFI_FILE_HANDLE bulkhead)
 {
 	struct choice choice = KERNEL(CHOOSE_NEW);
 	const EFI_FILE_INFO *info = volume_info(bulkhead, L"" CHOOSE_NEW);
+	const char *fault;
 	bool known;
 
 	if (!info)
 		return settled(bulkhead);
 	describe(info);
+	fault = find_fault(bulkhead, info->FileSize);
+	if (fault) {
+		Print(L"\\bulkhead\\" CHOOSE_NEW " is passed over, it is no kernel: %a. Copy "
+		      L"it once more, or remove it.\r\n",
+		      fault);
+		return settled(bulkhead);
+	}
 	known = volume_peek(bulkhead, STATE_FILE, state, STATE_BYTES) &&
 		same(state + WORD_BYTES, wanted + WORD_BYTES, STATE_BYTES - WORD_BYTES);
 	if (known && same(state, "good ", WORD_BYTES))

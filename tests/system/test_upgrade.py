@@ -92,3 +92,15 @@ def test_the_one_before_is_started_where_none_else_is_there(stick):
     with start("old") as machine:
         machine.expect(r"kernel\.elf is missing: kernel\.old is started instead", 60)
         off(machine)
+
+
+def test_one_that_is_cut_is_passed_over(stick, tmp_path):
+    make, start, read, _ = stick
+    whole = KERNEL.read_bytes()
+    cut = tmp_path / "cut"
+    cut.write_bytes(whole[:len(whole) // 2])
+    make(KERNEL, cut)
+    with start("cut") as machine:
+        machine.expect(r"kernel\.new is passed over, it is no kernel: ", 60)
+        off(machine)
+    assert read("disks/kernel.try") is None
