@@ -63,19 +63,37 @@ static const char *find_fault(EFI_FILE_HANDLE bulkhead, uint64_t file_bytes)
 	return elf_check(head, head_bytes, file_bytes, &kernel);
 }
 
-/* The new kernel has come up: it is kernel.elf from now on. Where power fails in between,
- * kernel.elf is missing, and the next start goes on with it. */
-static void promote(EFI_FILE_HANDLE bulkhead)
+/* Says so if it fails. */
+static bool rename(EFI_FILE_HANDLE bulkhead, const CHAR16 *from, const CHAR16 *to)
+{
+	const bool renamed = volume_rename(bulkhead, from, to);
+
+	if (!renamed)
+		Print(L"\\bulkhead\\%s can't be renamed to %s: see whether it is read-only, "
+		      L"and check the boot partition.\r\n",
+		      from, to);
+	return renamed;
+}
+
+/* The new kernel has come up: it is kernel.elf from now on. False: not yet; it is started as it
+ * is, and the next start tries this again. FAT renames over no file, so kernel.old goes first:
+ * kernel.elf and the new one are there then, and at each step after it one of them is, or
+ * kernel.old and the new one are. */
+static bool promote(EFI_FILE_HANDLE bulkhead)
 {
 	if (volume_has(bulkhead, L"" VOLUME_KERNEL)) {
-		volume_remove(bulkhead, L"" CHOOSE_OLD);
-		volume_rename(bulkhead, L"" VOLUME_KERNEL, L"" CHOOSE_OLD);
+		if (volume_has(bulkhead, L"" CHOOSE_OLD) &&
+		    !volume_remove(bulkhead, L"" CHOOSE_OLD))
+			Print(L"\\bulkhead\\" CHOOSE_OLD " can't be removed.\r\n");
+		if (!rename(bulkhead, L"" VOLUME_KERNEL, L"" CHOOSE_OLD))
+			return false;
 	}
-	if (!volume_rename(bulkhead, L"" CHOOSE_NEW, L"" VOLUME_KERNEL))
-		return;
+	if (!rename(bulkhead, L"" CHOOSE_NEW, L"" VOLUME_KERNEL))
+		return false;
 	volume_remove(bulkhead, STATE_FILE);
 	Print(L"\\bulkhead\\" CHOOSE_NEW " came up: it is " VOLUME_KERNEL " now, and the one "
 	      L"before is " CHOOSE_OLD ".\r\n");
+	return true;
 }
 
 /* Whether the new kernel is to be started, once, and that is noted. */
@@ -90,17 +108,6 @@ static bool try(EFI_FILE_HANDLE bulkhead)
 	      " is tried, once. If it does not come up, the next start "
 	      L"is " VOLUME_KERNEL "'s again.\r\n");
 	return true;
-}
-
-/* It did not come up. The kernel that is started instead is not to say "good" of it. */
-static void give_up(EFI_FILE_HANDLE bulkhead)
-{
-	if (same(state, "tried", WORD_BYTES)) {
-		BS->CopyMem(state, "fails", WORD_BYTES);
-		volume_write(bulkhead, L"" VOLUME_DISKS, STATE_FILE, state, STATE_BYTES);
-	}
-	Print(L"\\bulkhead\\" CHOOSE_NEW " was tried and did not come up: this "
-	      "is " VOLUME_KERNEL L". Remove it, or put another there.\r\n");
 }
 
 /* What is started where nothing is tried, so that no machine is left without a kernel: boot
@@ -120,6 +127,21 @@ static struct choice settled(EFI_FILE_HANDLE bulkhead)
 		return choices[i];
 	}
 	return choices[0];
+}
+
+/* It did not come up, and is not tried again. */
+static struct choice give_up(EFI_FILE_HANDLE bulkhead)
+{
+	const struct choice choice = settled(bulkhead);
+
+	if (same(state, "tried", WORD_BYTES)) {
+		BS->CopyMem(state, "fails", WORD_BYTES);
+		volume_write(bulkhead, L"" VOLUME_DISKS, STATE_FILE, state, STATE_BYTES);
+	}
+	Print(L"\\bulkhead\\" CHOOSE_NEW " was tried and did not come up: this is %s. Remove "
+	      L"it, or put another there.\r\n",
+	      choice.name);
+	return choice;
 }
 
 struct choice choose_kernel(EFI_FILE_HANDLE bulkhead)
@@ -142,9 +164,9 @@ struct choice choose_kernel(EFI_FILE_HANDLE bulkhead)
 	known = volume_peek(bulkhead, STATE_FILE, state, STATE_BYTES) &&
 		same(state + WORD_BYTES, wanted + WORD_BYTES, STATE_BYTES - WORD_BYTES);
 	if (known && same(state, "good ", WORD_BYTES))
-		promote(bulkhead);
-	else if (known)
-		give_up(bulkhead);
-	choice.trial = !known && try(bulkhead);
+		return promote(bulkhead) ? settled(bulkhead) : choice;
+	if (known)
+		return give_up(bulkhead);
+	choice.trial = try(bulkhead);
 	return choice.trial ? choice : settled(bulkhead);
 }

@@ -63,7 +63,7 @@ def test_one_that_does_not_come_up_is_tried_once(stick):
 
 
 def test_one_that_came_up_is_kept(stick):
-    make, start, read, _ = stick
+    make, start, read, command = stick
     make(WITNESS, KERNEL)
     with start("new") as machine:
         machine.expect(r"kernel\.new is tried, once", 60)
@@ -72,6 +72,13 @@ def test_one_that_came_up_is_kept(stick):
         machine.expect(r"boot: this new kernel came up: the next start keeps it", 2 * SETTLED_S)
         machine.send("\x1dqq")
         machine.wait(60)
+    # It is started as it is where the one before can't be renamed, which is said.
+    command("mattrib", "+r", "::bulkhead/kernel.elf")
+    with start("stuck") as machine:
+        machine.expect(r"kernel\.elf can't be renamed to kernel\.old", 60)
+        off(machine)
+    assert read("kernel.elf") == WITNESS.read_bytes()
+    command("mattrib", "-r", "::bulkhead/kernel.elf")
     with start("kept") as machine:
         machine.expect(r"kernel\.new came up: it is kernel\.elf now, and the one before is "
                        r"kernel\.old", 60)
