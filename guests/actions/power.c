@@ -195,6 +195,15 @@ static void say_end(struct job *job, struct action_call *call, int err, const ch
 	job_close(job, &result);
 }
 
+/* Whether it was called off; if not, it can't be any more, as guests are switched off now. */
+static bool stays(struct job *job)
+{
+	bool kept_on = look().called_off;
+
+	kept_on |= !job_commit(job, "the guests are being switched off");
+	return kept_on && forget(true);
+}
+
 static void power_off(struct request request)
 {
 	struct action_args none = {0};
@@ -210,7 +219,7 @@ static void power_off(struct request request)
 	log_info("power", "%s is asked for, %s", call.action->name, by);
 	event_post(EVENT_MACHINE_GOING_DOWN, "", "%s, %s", call.action->name, by);
 	shut_down(job, &request.actor);
-	if (called_off(job) && forget(true)) {
+	if (stays(job)) {
 		leavers_stay();
 		log_info("power", "the machine stays on");
 		say_end(job, &call, -ECANCELED, "The machine stays on.");

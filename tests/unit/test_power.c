@@ -45,8 +45,10 @@ static struct {
 	uint64_t gives_ns[FAKE_GUESTS]; /* one that ended has given back all it had */
 	uint64_t again_ns;		/* the second request */
 	uint64_t cancel_ns, call_off_ns, wait_ns;
+	uint64_t late_cancel_ns; /* while guests are switched off */
 } plan;
 static bool again_reboots;
+static unsigned refusals;
 static struct host_config host;
 static uint64_t asked_ns[FAKE_GUESTS], stopped_ns[FAKE_GUESTS];
 
@@ -129,6 +131,12 @@ void thread_block_until(uint64_t deadline_ns)
 		power_call_off();
 	if (due(&plan.cancel_ns))
 		assert_int_equal(job_cancel(running_job(), &actor_console, ROLE_ADMIN, why), 0);
+	if (due(&plan.late_cancel_ns)) {
+		assert_int_equal(job_cancel(running_job(), &actor_console, ROLE_ADMIN, why),
+				 -EOPNOTSUPP);
+		refusals++;
+		assert_non_null(strstr(why, "the guests are being switched off"));
+	}
 }
 
 void catalogue_host(struct host_config *out)
@@ -204,6 +212,7 @@ static int fresh(void **state)
 	memset(&plan, 0, sizeof plan);
 	for (unsigned i = 0; i < FAKE_GUESTS; i++)
 		plan.ends_ns[i] = asked_ns[i] = stopped_ns[i] = NEVER;
+	plan.late_cancel_ns = NEVER;
 	plan.again_ns = plan.cancel_ns = plan.call_off_ns = plan.wait_ns = NEVER;
 	again_reboots = false;
 	host.shutdown_timeout_seconds = 300;
@@ -477,6 +486,14 @@ static void disks_that_hang_are_not_waited_for(void **state)
 	request(&action_poweroff, true);
 	assert_in_range(off.ns, 10 * NSEC_PER_SEC, 11 * NSEC_PER_SEC);
 	demand_log("not waited for any longer: alpha\n");
+	fresh(state);
+	fake_guests_reset(1);
+	plan.gives_ns[0] = NEVER;
+	plan.late_cancel_ns = 3 * NSEC_PER_SEC;
+	refusals = 0;
+	request(&action_poweroff, true);
+	assert_int_equal(refusals, 1); /* nor can it be cancelled any more */
+	assert_int_equal(off.count, 1);
 	fresh(state);
 	fake_guests_reset(1);
 	plan.gives_ns[0] = NEVER;
