@@ -126,9 +126,13 @@ static int say_failed(struct action_call *call, const struct copy_progress *prog
 	else
 		action_say(call, "%s failed at %s: %s. ", what, size_text(progress->at, at),
 			   strerror(-err));
-	action_say(call,
-		   "%s holds no file system now; write it once more, or what it is to have.",
-		   args->volume);
+	if (progress->touched)
+		action_say(call,
+			   "%s holds no file system now; write it once more, or what it is to "
+			   "have.",
+			   args->volume);
+	else
+		action_say(call, "%s is as it was.", args->volume);
 	return err;
 }
 

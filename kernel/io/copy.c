@@ -38,8 +38,10 @@ static int put(const struct copy *copy, uint64_t offset, size_t count)
 		if (!err && is_zero(copy->there, count))
 			return 0;
 	}
-	if (!err)
+	if (!err) {
+		copy->progress->touched = true;
 		err = blk_write(copy->to, offset, copy->piece, count);
+	}
 	if (!err)
 		copy->progress->written += count;
 	return note(copy, copy->to, offset, err);
@@ -106,6 +108,7 @@ int copy_image(struct blkdev *from, struct blkdev *to, struct copy_progress *pro
 
 	progress->failed = NULL;
 	progress->at = progress->written = 0;
+	progress->touched = false;
 	if (!from->bytes || ALIGN_UP(from->bytes, (uint64_t)to->block_bytes) > to->bytes)
 		return -ENOSPC;
 	copy.piece = heap_zalloc(PIECE_BYTES, NULL);

@@ -14,8 +14,10 @@ struct copy_progress {
 	/* Out, after an error of a device: which one, and where. */
 	struct blkdev *failed; /* NULL: it was none */
 	uint64_t at;
-	/* Out: bytes that were written, as they were not there already. */
+	/* Out: bytes that were written, as they were not there already; and whether any write
+	 * was tried, after whose error nobody knows what is there. */
 	uint64_t written;
+	bool touched;
 };
 
 /*

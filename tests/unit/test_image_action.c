@@ -288,6 +288,9 @@ static void each_request_may_fail(void **state)
 		}
 		assert_int_equal(result.error, -EIO);
 		assert_non_null(strstr(result.text, "vg0/web failed at "));
+		assert_int_equal(strstr(result.text, "lvm:vg0/web is as it was.") != NULL,
+				 n == 1); /* a look at what is there */
+		assert_int_equal(strstr(result.text, "holds no file system") != NULL, n != 1);
 	}
 	volume.fail_at = 0;
 	for (unsigned n = 1; n <= 4; n++) {
@@ -309,6 +312,7 @@ static void without_memory_nothing_is_touched(void **state)
 		if (!result.error)
 			break;
 		assert_int_equal(result.error, -ENOMEM);
+		assert_null(strstr(result.text, "holds no file system"));
 		assert_int_equal(volume.dev.counters.requests[BLK_WRITE], 0);
 	}
 	assert_int_equal(allocation_fails, 4); /* a look at the volume, two pieces */
