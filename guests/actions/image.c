@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "guests/actions/job.h"
@@ -74,13 +75,28 @@ static int open_source(struct action_call *call, const char *source, unsigned ho
 	return err;
 }
 
+/* Which guests that do not run have the volume as a disk: by its name; or, however they name
+ * it, by what lies in it. 0: none; -ENOMEM. */
+static int find_users(struct action_call *call, struct blkdev *volume,
+		      char text[CATALOGUE_NAMED_BYTES])
+{
+	const struct image_args *args = call->args;
+	int named = catalogue_named(args->volume, text);
+
+	if (named || !storage_given_away(volume, 0, volume->bytes))
+		return named;
+	snprintf(text, CATALOGUE_NAMED_BYTES,
+		 "at least in part a guest's disk by another name (see `explain disks`)");
+	return 1;
+}
+
 /* What takes a word: a volume with something in it, or one that a guest, which does not run,
  * has as its disk. 0, or an error that is said. */
 static int may_destroy(struct action_call *call, struct blkdev *volume)
 {
 	const struct image_args *args = call->args;
 	char uses[CATALOGUE_NAMED_BYTES];
-	int used = args->anyway ? 0 : catalogue_named(args->volume, uses);
+	int used = args->anyway ? 0 : find_users(call, volume, uses);
 	int full = args->destroy ? 0 : copy_holds_data(volume);
 
 	if (used < 0 || full < 0) {

@@ -52,8 +52,8 @@ uint64_t clock_wall_ns(void)
 
 static struct fake_disk image, volume;
 static unsigned open_disks;
-static const char *user; /* of the volume, by the configuration */
-static bool busy;
+static const char *user;      /* of the volume, by the configuration */
+static bool busy, given_away; /* to one that names it in another way, or a part of it */
 
 int storage_open(const char *source, unsigned how, const char *owner, struct blkdev **dev,
 		 char why[STORAGE_WHY_BYTES])
@@ -75,6 +75,14 @@ void storage_close(struct blkdev *dev, const char *owner)
 {
 	(void)dev, (void)owner;
 	open_disks--;
+}
+
+bool storage_given_away(struct blkdev *dev, uint64_t offset, uint64_t bytes)
+{
+	assert_ptr_equal(dev, &volume.dev);
+	assert_int_equal(offset, 0);
+	assert_int_equal(bytes, dev->bytes);
+	return given_away;
 }
 
 int catalogue_named(const char *source, char text[CATALOGUE_NAMED_BYTES])
@@ -159,7 +167,7 @@ static int fresh(void **state)
 	memset(image.data + 2 * PIECE + 5, 2, PIECE);
 	image.data[BYTES - 1] = 3;
 	user = NULL;
-	busy = false;
+	busy = given_away = false;
 	steps_until_cancel = allocation_fails = 0;
 	return 0;
 }
@@ -237,6 +245,20 @@ static void what_may_be_lost_takes_a_word(void **state)
 	ask(WRITE " anyway"); /* it is empty */
 	assert_int_equal(result.error, 0);
 	user = NULL;
+
+	given_away = true;
+	volume.dev.counters.requests[BLK_WRITE] = 0;
+	assert_string_equal(
+		ask(WRITE " destroy"),
+		"All that is in lvm:vg0/web would be lost, and it is at least in "
+		"part a guest's disk by another name (see `explain disks`). If that "
+		"is meant, type: image write esp:/disks/web.img lvm:vg0/web destroy "
+		"anyway");
+	assert_int_equal(result.error, -EBUSY);
+	assert_int_equal(volume.dev.counters.requests[BLK_WRITE], 0);
+	ask(WRITE " destroy anyway");
+	assert_int_equal(result.error, 0);
+	given_away = false;
 
 	memset(volume.data, 0, PIECE);
 	volume.data[PIECE - 1] = 1;
