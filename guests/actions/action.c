@@ -63,6 +63,11 @@ void action_say(struct action_call *call, const char *fmt, ...)
 			*c = '?';
 }
 
+bool action_is_full(const struct action_call *call)
+{
+	return strlen(call->result->text) == ACTION_TEXT_BYTES - 1;
+}
+
 void action_value(struct action_call *call, const char *name, uint64_t number)
 {
 	struct action_result *result = call->result;

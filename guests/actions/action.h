@@ -119,6 +119,8 @@ void action_result_start(struct action_result *result);
 /* Adds to the text; what has no room is cut and ends in "...". Control bytes but '\n' come out
  * as '?'. */
 void action_say(struct action_call *call, const char *fmt, ...) printf_like(2, 3);
+/* Nothing more has room in the text: whatever is said is cut. */
+bool action_is_full(const struct action_call *call);
 void action_value(struct action_call *call, const char *name, uint64_t number);
 
 #endif

@@ -128,12 +128,14 @@ static void tell_run(struct action_call *call, const struct storage_run *run)
 		   run->source);
 }
 
+/* Each run is looked for from the first on, under the claims' lock: none for which there is no
+ * room. */
 static unsigned tell_runs(struct action_call *call, const struct blkdev *disk)
 {
 	struct storage_run run;
 	unsigned count = 0;
 
-	for (unsigned i = 0; storage_run_at(i, &run); i++) {
+	for (unsigned i = 0; !action_is_full(call) && storage_run_at(i, &run); i++) {
 		if (strcmp(run.disk, disk->name) != 0)
 			continue;
 		tell_run(call, &run);

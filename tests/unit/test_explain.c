@@ -157,11 +157,14 @@ static const struct storage_run runs[] = {
 	{"nvme0", 33 * GIB + 512, GIB, false, true, "next", "part:next"},
 };
 
+static unsigned run_count = ARRAY_SIZE(runs), looks;
+
 bool storage_run_at(unsigned index, struct storage_run *run)
 {
-	if (index >= ARRAY_SIZE(runs))
+	looks++;
+	if (index >= run_count)
 		return false;
-	*run = runs[index];
+	*run = runs[index % ARRAY_SIZE(runs)];
 	return true;
 }
 
@@ -198,6 +201,22 @@ static void each_piece_of_a_disk_has_an_owner(void **state)
 	       "part:next\n"
 	       "sata0, 1 GiB, at pci:00:1f.2/port1, gone: nobody has any of it now\n"
 	       "`disks` shows partitions and volumes that nobody has");
+}
+
+/* The last that has room, in part, is the last that is looked at. */
+static void more_pieces_than_have_room(void **state)
+{
+	static const char end[] = "...";
+	size_t shortest = strlen("\n  from 31 GiB on, 1 GiB: 'reader' reads it, as part:data");
+
+	(void)state;
+	run_count = ACTION_TEXT_BYTES;
+	looks = 0;
+	action_result_start(&result);
+	assert_true(explain_topic(&call, "disks"));
+	assert_in_range(looks, 2, ACTION_TEXT_BYTES / shortest + 1);
+	assert_string_equal(result.text + ACTION_TEXT_BYTES - sizeof end, end);
+	run_count = ARRAY_SIZE(runs);
 }
 
 static void each_nic_has_its_networks(void **state)
@@ -270,6 +289,7 @@ int main(void)
 		cmocka_unit_test(each_range_of_memory_has_a_name),
 		cmocka_unit_test(much_is_told_in_part),
 		cmocka_unit_test(each_piece_of_a_disk_has_an_owner),
+		cmocka_unit_test(more_pieces_than_have_room),
 		cmocka_unit_test(each_nic_has_its_networks),
 		cmocka_unit_test(each_function_has_a_driver_and_users),
 		cmocka_unit_test(other_words_are_no_topics),
