@@ -205,16 +205,32 @@ static void keep(struct catalogue_change *change, const struct catalogue_store *
 
 /* ---- a change --------------------------------------------------------------------------- */
 
+/* Once one is deleted, nobody can tell any more. */
+static void note_waiting(struct config_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->item_count; i++) {
+		struct config_item *item = &plan->items[i];
+		struct guest *guest =
+			item->part == CONFIG_PART_GUEST && item->fate == CONFIG_FATE_DELETED
+				? guest_get(item->name)
+				: NULL;
+
+		item->waits = guest && guest_state(guest) == GUEST_WAITING;
+		guest_put(guest);
+	}
+}
+
 /* Guests that ran before, and were stopped by a step that is undone, or are about to stop; all
- * others run already. */
+ * others run already. Those that waited are tried again. */
 static void start_again(struct follow *follow, const struct config_plan *plan)
 {
 	catalogue_hold(follow);
 	for (uint32_t i = 0; i < plan->item_count; i++) {
 		const struct config_item *item = &plan->items[i];
-		struct guest *guest = item->part == CONFIG_PART_GUEST && item->runs
-					      ? guest_get(item->name)
-					      : NULL;
+		struct guest *guest =
+			item->part == CONFIG_PART_GUEST && (item->runs || item->waits)
+				? guest_get(item->name)
+				: NULL;
 
 		if (guest)
 			guest_start_in_turn(guest, follow->actor);
@@ -222,13 +238,14 @@ static void start_again(struct follow *follow, const struct config_plan *plan)
 	}
 }
 
-/* Guests that were deleted while they did not run, and are there again by a step that starts
- * what says autostart. */
+/* Guests that were deleted while they neither ran nor waited, and are there again by a step
+ * that starts what says autostart. */
 static void leave_stopped(struct follow *follow, const struct config_plan *plan)
 {
 	for (uint32_t i = 0; i < plan->item_count; i++) {
 		const struct config_item *item = &plan->items[i];
 		struct guest *guest = item->part == CONFIG_PART_GUEST && !item->runs &&
+						      !item->waits &&
 						      item->fate == CONFIG_FATE_DELETED
 					      ? guest_get(item->name)
 					      : NULL;
@@ -402,8 +419,10 @@ static int apply(struct catalogue_change *change, const struct config *before)
 	char *made;
 	int err = next ? check(change, before, &plan) : -ENOMEM;
 
-	if (!err)
+	if (!err) {
+		note_waiting(&plan);
 		err = carry_out(change, before, &plan);
+	}
 	if (err) {
 		catalogue_forget_disks(&plan);
 		catalogue_check_disks(desired, NULL, true, NULL); /* not all may be undone */

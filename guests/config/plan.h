@@ -24,8 +24,9 @@ struct config_item {
 	enum config_fate fate;
 	char name[CONFIG_GUEST_NAME_MAX]; /* "" for the host */
 	bool runs;			  /* a guest: now */
-	bool starts;			  /* a guest: at the end of the plan, by it */
-	uint32_t first, reasons;	  /* of the plan's differences */
+	bool waits;  /* a guest to be deleted: now, as it lacks something; for who follows */
+	bool starts; /* a guest: at the end of the plan, by it */
+	uint32_t first, reasons; /* of the plan's differences */
 };
 
 /* Whatever gives something back comes before whatever takes it. */

@@ -25,7 +25,7 @@
 #define GUESTS_MAX (4 * RANDOM_GUESTS)
 
 struct guest {
-	bool there, runs, stopping;
+	bool there, runs, stopping, waits;
 	unsigned references, stop_polls;
 	struct guest_config config, vm;
 	struct cpumask shared;
@@ -123,6 +123,11 @@ int guest_start_in_turn(struct guest *guest, const struct actor *actor)
 {
 	assert_int_equal(turns_held, 1);
 	return guest_start(guest, actor);
+}
+
+enum guest_state guest_state(struct guest *guest)
+{
+	return guest->runs ? GUEST_RUNNING : guest->waits ? GUEST_WAITING : GUEST_STOPPED;
 }
 
 bool guest_at_rest(struct guest *guest)

@@ -288,6 +288,28 @@ static void disks_are_given_by_what_there_is(void **state)
 	config_free(none);
 }
 
+/* What was deleted and is there again is as it was: one that did not run does not, one that
+ * waited is tried again, whatever its autostart says. */
+static void what_waited_is_tried_again_by_an_undo(void **state)
+{
+	(void)state;
+	for (unsigned waits = 0; waits < 2; waits++) {
+		fail_operation = 0;
+		assert_int_equal(
+			set_text("guests:\n" GUEST("a", "") GUEST("b", ", autostart: false")),
+			0);
+		for (unsigned i = 0; i < 2; i++) {
+			guests[i].runs = false;
+			guests[i].waits = waits;
+		}
+		fail_operation = 3;
+		assert_int_equal(set_text("guests:\n" GUEST("c", "")), -ENOMEM);
+		assert_null(strstr(change.why, "undone"));
+		for (unsigned i = 0; i < 2; i++)
+			assert_int_equal(guest_at_rest(&guests[i]), !waits);
+	}
+}
+
 static void what_cannot_be_undone_is_told(void **state)
 {
 	struct config *desired;
@@ -406,6 +428,7 @@ int main(void)
 		TEST(disks_are_given_as_they_are_used),
 		TEST(one_that_does_not_stop_can_be_waited_for_no_longer),
 		TEST(disks_are_given_by_what_there_is),
+		TEST(what_waited_is_tried_again_by_an_undo),
 		TEST(what_cannot_be_undone_is_told),
 		TEST(a_change_is_kept_once_it_is_stored),
 		TEST(one_guest_is_edited_into_the_document),
