@@ -73,7 +73,7 @@ void leavers_look(struct leavers *leavers, const struct actor *actor, uint64_t d
 		if (!is_waited_for(guest, &how) || how.order != order)
 			continue;
 		if (actor && !how.asked)
-			guest_leave(guest, actor);
+			guest_leave_with_machine(guest, actor);
 		if (guest_leaving(guest, &how))
 			describe(leavers, guest, &how, deadline_ns);
 	}
@@ -95,8 +95,13 @@ void leavers_switch_off(const struct actor *actor)
 
 void leavers_stay(void)
 {
-	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest))
-		guest_stay(guest);
+	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
+		struct guest_leaving how;
+
+		guest_leaving(guest, &how);
+		if (how.with_machine)
+			guest_stay(guest);
+	}
 }
 
 int leavers_wait(const char *name, uint64_t ns)

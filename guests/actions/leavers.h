@@ -25,7 +25,7 @@ void leavers_look(struct leavers *leavers, const struct actor *actor, uint64_t d
 /* Switches all off, and says so of those that were not asked before. */
 void leavers_switch_off(const struct actor *actor);
 
-/* They run on: who has not heard of it yet does not. */
+/* Those that were asked with the machine run on: who has not heard of it yet does not. */
 void leavers_stay(void);
 
 /* All that were asked have `ns` more, or with `name` that guest. 0, or -ENOENT: there is none.

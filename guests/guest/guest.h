@@ -128,6 +128,9 @@ bool guests_turns_over(void);
  * does not run. Returns at once. Thread context, as all of these.
  */
 int guest_leave(struct guest *guest, const struct actor *actor);
+/* The same, as all guests do: `with_machine` of guest_leaving() is true, until guest_leave() is
+ * called, too. */
+int guest_leave_with_machine(struct guest *guest, const struct actor *actor);
 /* It is not wanted any more: it is not switched off, and one that has not heard of it yet does
  * not. */
 void guest_stay(struct guest *guest);
@@ -147,8 +150,9 @@ const char *guest_leave_name(enum guest_leave_stage stage); /* "booting" */
 struct guest_leaving {
 	enum guest_leave_stage stage;
 	bool asked;
-	uint32_t order;	 /* of shutting down, by its configuration */
-	uint64_t due_ns; /* where it was asked: when it is switched off */
+	bool with_machine; /* because all guests do, and for no other reason */
+	uint32_t order;	   /* of shutting down, by its configuration */
+	uint64_t due_ns;   /* where it was asked: when it is switched off */
 };
 /* False when it is at rest. */
 bool guest_leaving(struct guest *guest, struct guest_leaving *how);

@@ -13,6 +13,7 @@
 /* Zeroed: nobody asked. */
 struct leave {
 	bool asked;
+	bool with_machine; /* and by nobody for its own sake */
 	uint64_t asked_ns;
 	uint64_t due_ns;   /* it is switched off then */
 	uint64_t press_ns; /* its button is pressed again then, if it read it before */

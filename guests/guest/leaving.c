@@ -50,16 +50,19 @@ uint64_t leaving_attend(struct guest *g)
 }
 
 /* Whoever runs is asked; a start that is under way, due or wished for has nothing to lose. */
-static int ask(struct guest *g, const struct actor *actor)
+static int ask(struct guest *g, const struct actor *actor, bool with_machine)
 {
 	bool asks = g->life.state == GUEST_RUNNING && !g->life.ending && timeout_ns(g);
 	int err = g->leave.asked ? -EALREADY : 0;
 
 	if (!err && !asks)
 		err = control_take(g, LIFE_STOP, actor);
+	if (g->leave.asked)
+		g->leave.with_machine &= with_machine;
 	if (g->leave.asked || life_at_rest(&g->life))
 		return err;
 	leave_ask(&g->leave, actor, timeout_ns(g), clock_now_ns());
+	g->leave.with_machine = with_machine;
 	if (asks)
 		pm_power_keep(chipset_pm(g->launch.chipset), true);
 	return err;
@@ -67,15 +70,25 @@ static int ask(struct guest *g, const struct actor *actor)
 
 /* ------------------------------------------------------------------------------------------ */
 
-int guest_leave(struct guest *g, const struct actor *actor)
+static int leave(struct guest *g, const struct actor *actor, bool with_machine)
 {
 	int err;
 
 	mutex_lock(&g->lock);
-	err = g->life.removed ? -ENOENT : ask(g, actor);
+	err = g->life.removed ? -ENOENT : ask(g, actor, with_machine);
 	mutex_unlock(&g->lock);
 	control_wake(); /* it may be over at once */
 	return err;
+}
+
+int guest_leave(struct guest *g, const struct actor *actor)
+{
+	return leave(g, actor, false);
+}
+
+int guest_leave_with_machine(struct guest *g, const struct actor *actor)
+{
+	return leave(g, actor, true);
 }
 
 void guest_stay(struct guest *g)
@@ -108,6 +121,7 @@ bool guest_leaving(struct guest *g, struct guest_leaving *how)
 	mutex_lock(&g->lock);
 	*how = (struct guest_leaving){.stage = stage_of(g, &g->life, clock_now_ns()),
 				      .asked = g->leave.asked,
+				      .with_machine = g->leave.asked && g->leave.with_machine,
 				      .order = g->config.shutdown.order,
 				      .due_ns = g->leave.due_ns};
 	mutex_unlock(&g->lock);

@@ -111,8 +111,18 @@ int guest_leave(struct guest *guest, const struct actor *actor)
 	return 0;
 }
 
+int guest_leave_with_machine(struct guest *guest, const struct actor *actor)
+{
+	int err = guest_leave(guest, actor);
+
+	if (!err)
+		guest->leaving.with_machine = true;
+	return err;
+}
+
 void guest_stay(struct guest *guest)
 {
+	guest->leaving.with_machine = false;
 	guest->leaving.asked = false;
 }
 

@@ -329,6 +329,33 @@ static void it_can_stay(void **state)
 	guest_stay(g);
 }
 
+/* Whom the machine's end alone has asked is told apart, until somebody wants it gone for good.
+ */
+static void it_is_asked_with_the_machine(void **state)
+{
+	struct guest *g = add(10);
+	struct guest_leaving how;
+
+	(void)state;
+	assert_int_equal(guest_leave_with_machine(g, &actor_console), 0);
+	assert_true(guest_leaving(g, &how));
+	assert_true(how.asked && how.with_machine);
+	assert_int_equal(guest_leave_with_machine(g, &actor_console), -EALREADY);
+	assert_true(guest_leaving(g, &how));
+	assert_true(how.asked && how.with_machine);
+	guest_stay(g);
+	assert_true(guest_leaving(g, &how));
+	assert_false(how.asked || how.with_machine);
+	assert_int_equal(guest_leave_with_machine(g, &actor_console), 0);
+	assert_int_equal(guest_leave(g, &actor_console), -EALREADY);
+	assert_true(guest_leaving(g, &how));
+	assert_true(how.asked && !how.with_machine);
+	assert_int_equal(guest_leave_with_machine(g, &actor_console), -EALREADY);
+	assert_true(guest_leaving(g, &how));
+	assert_true(how.asked && !how.with_machine);
+	guest_stay(g);
+}
+
 /* The last word counts: who switches it off, or resets it, is not kept from it. */
 static void others_may_end_it_at_once(void **state)
 {
@@ -505,6 +532,7 @@ int main(void)
 		TEST(without_a_timeout_nobody_asks),
 		TEST(it_can_have_longer),
 		TEST(it_can_stay),
+		TEST(it_is_asked_with_the_machine),
 		TEST(others_may_end_it_at_once),
 		TEST(a_start_is_given_up),
 		TEST(guests_start_by_their_orders),

@@ -536,6 +536,21 @@ static void it_can_be_called_off(void **state)
 	assert_int_equal(off.count, 1);
 }
 
+/* Whoever stopped one by its name meant that one. */
+static void who_was_stopped_before_does_not_stay(void **state)
+{
+	struct guest *beta = guest_get("beta");
+
+	(void)state;
+	assert_int_equal(guest_leave(beta, &actor_console), 0);
+	guest_put(beta);
+	plan.call_off_ns = 3 * NSEC_PER_SEC;
+	request(&action_poweroff, false);
+	assert_int_equal(off.count, 0);
+	for (unsigned i = 0; i < FAKE_GUESTS; i++)
+		assert_int_equal(fake_guests[i].leaving.asked, &fake_guests[i] == beta);
+}
+
 static int never(struct action_call *call)
 {
 	(void)call;
@@ -582,6 +597,7 @@ int main(void)
 		cmocka_unit_test_setup(a_second_request_goes_on, fresh),
 		cmocka_unit_test_setup(disks_that_hang_are_not_waited_for, fresh),
 		cmocka_unit_test_setup(it_can_be_called_off, fresh),
+		cmocka_unit_test_setup(who_was_stopped_before_does_not_stay, fresh),
 		cmocka_unit_test_setup(a_full_table_is_not_in_its_way, fresh),
 	};
 
