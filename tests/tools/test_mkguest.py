@@ -33,6 +33,11 @@ def write_key(tmp_path, text=KEY):
 @pytest.mark.parametrize("words, said", (
     (["Web", "image:x"], "'Web' is no name"),
     (["web", "iso:x"], "'iso:x' is no target"),
+    (["web", "lv:sda"], "lv:sda is no volume; write lv:VG/LV"),
+    (["web", "lv:/dev/sda"], "lv:/dev/sda is no volume"),
+    (["web", "lv:vg0/"], "lv:vg0/ is no volume"),
+    (["web", "lv:vg0/a/b"], "lv:vg0/a/b is no volume"),
+    (["web", "lv:block/8:0"], "lv:block/8:0 is no volume"),
     (["web", "image:x", "--size", "1023MiB"], "is no size from 1 GiB on"),
     (["web", "image:x", "--hostname", "web-"], "is no host name"),
     (["web", "image:x", "--include", "nginx,-x"], "'-x' is no name of a package"),
@@ -85,6 +90,18 @@ def test_the_last_that_are_taken(mkguest):
         "[Network]\nDHCP=yes\n")
     assert mkguest.parse(["web", "image:x"]).boot_files is None
     assert mkguest.parse(["web", "dir:x"]).boot_files == pathlib.Path("web-boot")
+
+
+def test_a_device_that_is_no_volume(mkguest, monkeypatch):
+    """lvm2 is asked of one that is there, and makes one that is not."""
+    called = []
+    monkeypatch.setattr(mkguest, "call", lambda *words: called.append(words))
+    options = mkguest.parse(["web", "lv:vg0/web"])
+    assert mkguest.make_volume("vg0/web", options) == pathlib.Path("/dev/vg0/web")
+    monkeypatch.setattr(pathlib.Path, "exists", lambda _: True)
+    mkguest.make_volume("md/0", options)
+    assert called[0][0] == "lvcreate" and called[0][-1] == "vg0"
+    assert called[1:] == [("lvs", "md/0")]
 
 
 @pytest.fixture(name="tree")
