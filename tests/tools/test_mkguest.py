@@ -104,6 +104,32 @@ def test_a_device_that_is_no_volume(mkguest, monkeypatch):
     assert called[1:] == [("lvs", "md/0")]
 
 
+def test_a_disk_is_no_partition(mkguest, monkeypatch, tmp_path):
+    """blkid is asked before anything is bootstrapped, and before the file system is made."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(mkguest, "not_mounted", lambda _: None)
+    made = []
+    for name in ("bootstrap", "configure", "make_file_system"):
+        monkeypatch.setattr(mkguest, name, lambda *_, name=name: made.append(name))
+    options = mkguest.parse(["web", "part:/dev/x"])
+    monkeypatch.setattr(mkguest, "parse", lambda: options)
+    for answer in (mkguest.Failure("blkid failed:\n"), "\n"):
+        def call(*words, answer=answer, **_):
+            assert words[0] == "blkid"
+            if isinstance(answer, str):
+                return answer
+            raise answer
+        monkeypatch.setattr(mkguest, "call", call)
+        with pytest.raises(mkguest.Failure, match="/dev/x has no PARTUUID"):
+            mkguest.main()
+        with pytest.raises(mkguest.Failure, match="/dev/x has no PARTUUID"):
+            mkguest.store(tmp_path, options, "1-2")
+    assert not made
+    monkeypatch.setattr(mkguest, "call", lambda *_: "4-5\n")
+    assert mkguest.store(tmp_path, options, "1-2") == "part:4-5"
+    assert made == ["make_file_system"]
+
+
 @pytest.fixture(name="tree")
 def fixture_tree(tmp_path, mkguest, monkeypatch):
     """A tree in which commands are only noted."""
