@@ -38,6 +38,8 @@ def write_key(tmp_path, text=KEY):
     (["web", "lv:vg0/"], "lv:vg0/ is no volume"),
     (["web", "lv:vg0/a/b"], "lv:vg0/a/b is no volume"),
     (["web", "lv:block/8:0"], "lv:block/8:0 is no volume"),
+    (["web", "image:/dev/null"], "/dev/null is there and is no file"),
+    (["web", "image:/"], "/ is there and is no file"),
     (["web", "image:x", "--size", "1023MiB"], "is no size from 1 GiB on"),
     (["web", "image:x", "--hostname", "web-"], "is no host name"),
     (["web", "image:x", "--include", "nginx,-x"], "'-x' is no name of a package"),
