@@ -120,6 +120,17 @@ def test_options_that_grub_keeps(disks):
                               ["vda1/initramfs-1.img"], "root=UUID=7 ro quiet")
 
 
+def test_the_first_of_two_files_that_grub_keeps_counts(disks):
+    put(disks, "vda1/9", "vda1/10")
+    for n in (9, 10):
+        entry(disks, f"vda1/loader/entries/m-{n}.conf", str(n), f"linux /{n}")
+    put(disks, "vda1/grub/grubenv", text="saved_entry=m-9\n")
+    put(disks, "vda1/grub2/grubenv", text="saved_entry=m-10\n")
+    assert find(disks)[0][:2] == ("vda1/loader/entries/m-9.conf", "vda1/9")
+    put(disks, "vda1/grub/grubenv", text="# GRUB\n")
+    assert find(disks)[0][:2] == ("vda1/loader/entries/m-10.conf", "vda1/10")
+
+
 # ---- grub.cfg ----
 
 @pytest.fixture(name="grub")
