@@ -33,13 +33,6 @@ def write_key(tmp_path, text=KEY):
 @pytest.mark.parametrize("words, said", (
     (["Web", "image:x"], "'Web' is no name"),
     (["web", "iso:x"], "'iso:x' is no target"),
-    (["web", "lv:sda"], "lv:sda is no volume; write lv:VG/LV"),
-    (["web", "lv:/dev/sda"], "lv:/dev/sda is no volume"),
-    (["web", "lv:vg0/"], "lv:vg0/ is no volume"),
-    (["web", "lv:vg0/a/b"], "lv:vg0/a/b is no volume"),
-    (["web", "lv:block/8:0"], "lv:block/8:0 is no volume"),
-    (["web", "image:/dev/null"], "/dev/null is there and is no file"),
-    (["web", "image:/"], "/ is there and is no file"),
     (["web", "image:x", "--size", "1023MiB"], "is no size from 1 GiB on"),
     (["web", "image:x", "--hostname", "web-"], "is no host name"),
     (["web", "image:x", "--include", "nginx,-x"], "'-x' is no name of a package"),
@@ -67,6 +60,22 @@ def test_what_is_refused(words, said):
     done = subprocess.run([MKGUEST, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("target, said", (
+    ("lv:sda", "lv:sda is no volume; write lv:VG/LV"),
+    ("lv:/dev/sda", "lv:/dev/sda is no volume"),
+    ("lv:vg0/", "lv:vg0/ is no volume"),
+    ("lv:vg0/a/b", "lv:vg0/a/b is no volume"),
+    ("lv:block/8:0", "lv:block/8:0 is no volume"),
+    ("image:/dev/null", "/dev/null is there and is no file"),
+    ("image:/", "/ is there and is no file"),
+))
+def test_targets_that_are_refused(mkguest, capsys, target, said):
+    """The parser alone: the tool itself would overwrite a target that it did not refuse."""
+    with pytest.raises(SystemExit):
+        mkguest.parse(["web", target])
+    assert said in capsys.readouterr().err
 
 
 def test_keys(mkguest, tmp_path):
