@@ -230,8 +230,10 @@ void torn_out(void)
 		irq_wait();
 }
 
+static volatile uint64_t all; /* operations to do; not on a stack that it may harm itself */
+
 /* CPU 0 until all is done. */
-static uint64_t lead(uint64_t all)
+static uint64_t lead(void)
 {
 	static volatile uint64_t next;
 	uint64_t sum;
@@ -279,10 +281,11 @@ static uint64_t argument(const char *name, uint64_t otherwise)
 
 void test(void)
 {
-	uint64_t seed = argument("seed=", 1), all = argument("operations=", 100000);
+	uint64_t seed = argument("seed=", 1);
 	uint64_t sum, least = ~0ull;
 
 	without = argument("without=", 0);
+	all = argument("operations=", 100000);
 	cpus = smp_start();
 	print("seed %lu, %lu operations on %u CPUs\n", seed, all, cpus);
 	for (unsigned i = 0; i < cpus; i++)
@@ -294,7 +297,7 @@ void test(void)
 	for (unsigned i = 1; i < cpus; i++)
 		cpu_run(i, live, i);
 	cpu_orderly();
-	sum = lead(all);
+	sum = lead();
 	over = true;
 	for (unsigned i = 1; i < cpus; i++)
 		least = done[i] < least ? done[i] : least;
