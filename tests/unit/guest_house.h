@@ -1,0 +1,106 @@
+/*
+ * The house of guests for their tests: the control thread and workers are the real ones, and
+ * VMs are fakes that a launch, played here, makes.
+ */
+#ifndef TESTS_UNIT_GUEST_HOUSE_H
+#define TESTS_UNIT_GUEST_HOUSE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guests/events/event.h"
+#include "tests/unit/fake_guest.h"
+#include "tests/unit/fake_threads.h"
+
+static unsigned launches;
+static int launch_error;
+static bool watchdog_fired; /* what the one prepared last was told of the one before */
+static struct vm *vm;	    /* prepared last */
+static struct guest *shown; /* looked at while its VM is made and taken apart; NULL: none */
+
+int launch_prepare(const struct launch_params *params, struct launch *out,
+		   char why[BOOT_WHY_BYTES])
+{
+	memset(out, 0, sizeof(*out));
+	watchdog_fired = params->watchdog_fired;
+	if (shown)
+		assert_int_equal(fake_guest_state(shown), GUEST_STARTING);
+	if (launch_error)
+		return boot_refuse(why, launch_error, "there is no such file");
+	out->vm = vm = fake_guest_vm(params->config->name, params->stopped, params->arg);
+	if (!vm)
+		return boot_refuse(why, -ENOMEM, "no memory for it");
+	launches++;
+	return 0;
+}
+
+void launch_release(struct launch *launch)
+{
+	if (shown)
+		assert_int_equal(fake_guest_state(shown), GUEST_STOPPING);
+	fake_guest_vm_free(launch->vm);
+	launches--;
+}
+
+static void ends(enum vm_stop_kind kind)
+{
+	fake_guest_end(vm, kind);
+	fake_guest_run_on();
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	shown = NULL;
+	launch_error = 0;
+	fake_guest_obeys = true;
+	fake_guest_hears_button = false;
+	fake_guest_on_start = NULL;
+	fake_guest_starts = fake_guest_fails = 0;
+	fake_guest_now_ns += 3600 * NSEC_PER_SEC;
+	return 0;
+}
+
+/* Whatever a test did, nothing of its guests stays but the control thread. */
+static int clean(void **state)
+{
+	(void)state;
+	shown = NULL;
+	fake_guest_obeys = true;
+	fake_guest_remove_all();
+	assert_int_equal(launches, 0);
+	assert_int_equal(fake_guest_held, 0);
+	assert_int_equal(fake_threads_alive(), 1);
+	return 0;
+}
+
+static struct guest *add(const char *name, const struct guest_config *like)
+{
+	struct guest *g = fake_guest_add(name, like);
+
+	guest_put(g); /* the list's is enough here */
+	return g;
+}
+
+/* Without its thread it does not begin. */
+static int start(void **state)
+{
+	(void)state;
+	fake_threads_refused = true;
+	assert_int_equal(guests_init(), -ENOMEM);
+	fake_threads_refused = false;
+	assert_int_equal(guests_init(), 0);
+	return 0;
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fresh, clean)
+
+#endif
