@@ -1,6 +1,7 @@
 /*
  * The house of guests for their tests: the control thread and workers are the real ones, and
- * VMs are fakes that a launch, played here, makes.
+ * VMs are fakes. The launch that makes them is played here, and fails or hangs when a test says
+ * so.
  */
 #ifndef TESTS_UNIT_GUEST_HOUSE_H
 #define TESTS_UNIT_GUEST_HOUSE_H
@@ -17,24 +18,36 @@
 #include <string.h>
 
 #include "guests/events/event.h"
+#include "kernel/sched/thread.h"
 #include "tests/unit/fake_guest.h"
 #include "tests/unit/fake_threads.h"
+
+#define SEC NSEC_PER_SEC
 
 static unsigned launches;
 static int launch_error;
 static bool watchdog_fired; /* what the one prepared last was told of the one before */
 static struct vm *vm;	    /* prepared last */
 static struct guest *shown; /* looked at while its VM is made and taken apart; NULL: none */
+static const char *stuck;   /* the guest whose start does not end until it is given up */
+static char order[128];	    /* first letters of guests, as they were prepared */
 
 int launch_prepare(const struct launch_params *params, struct launch *out,
 		   char why[BOOT_WHY_BYTES])
 {
 	memset(out, 0, sizeof(*out));
 	watchdog_fired = params->watchdog_fired;
+	assert_true(strlen(order) + 1 < sizeof order);
+	strncat(order, params->config->name, 1);
 	if (shown)
 		assert_int_equal(fake_guest_state(shown), GUEST_STARTING);
 	if (launch_error)
 		return boot_refuse(why, launch_error, "there is no such file");
+	while (stuck && !strcmp(stuck, params->config->name)) {
+		if (*params->given_up)
+			return boot_refuse(why, -ECANCELED, "it was given up");
+		thread_block();
+	}
 	out->vm = vm = fake_guest_vm(params->config->name, params->stopped, params->arg);
 	if (!vm)
 		return boot_refuse(why, -ENOMEM, "no memory for it");
@@ -50,10 +63,15 @@ void launch_release(struct launch *launch)
 	launches--;
 }
 
-static void ends(enum vm_stop_kind kind)
+static inline void ends(enum vm_stop_kind kind)
 {
 	fake_guest_end(vm, kind);
 	fake_guest_run_on();
+}
+
+static inline void pass(uint64_t ns)
+{
+	fake_guest_run_until(fake_guest_now_ns + ns);
 }
 
 static int fresh(void **state)
@@ -61,11 +79,16 @@ static int fresh(void **state)
 	(void)state;
 	shown = NULL;
 	launch_error = 0;
+	stuck = NULL;
+	order[0] = '\0';
 	fake_guest_obeys = true;
-	fake_guest_hears_button = false;
+	fake_guest_hears_button = fake_guest_kept = false;
+	fake_guest_listener = PM_LISTENS;
+	fake_guest_presses = 0;
+	fake_guest_log[0] = '\0';
 	fake_guest_on_start = NULL;
 	fake_guest_starts = fake_guest_fails = 0;
-	fake_guest_now_ns += 3600 * NSEC_PER_SEC;
+	fake_guest_now_ns += 3600 * SEC;
 	return 0;
 }
 
@@ -82,7 +105,7 @@ static int clean(void **state)
 	return 0;
 }
 
-static struct guest *add(const char *name, const struct guest_config *like)
+static inline struct guest *add(const char *name, const struct guest_config *like)
 {
 	struct guest *g = fake_guest_add(name, like);
 
