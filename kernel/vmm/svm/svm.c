@@ -194,7 +194,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	struct svm_cpu *sc = cpu_this()->backend;
 	struct vmcb *vmcb = sv->vmcb;
 	uint64_t tpr = vlapic_get_cr8(vcpu->lapic);
-	bool interrupts_wait;
+	bool watched;
 
 	if (unlikely(sv->cpu != sc || sv->generation != sc->generation || sv->flush))
 		assign_asid(sv, sc);
@@ -204,8 +204,8 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vmcb->rsp = vcpu->regs[RSP];
 	vmcb->rip = vcpu->rip;
 	vmcb->rflags = vcpu->rflags;
-	interrupts_wait = vmcb->vintr & VINTR_IRQ || vmcb->interrupt_shadow & 1;
-	if (unlikely(interrupts_wait && cpu_features.tcg))
+	watched = svm_tcg_watches(vmcb);
+	if (unlikely(watched))
 		svm_tcg_entering(vcpu);
 
 	svm_vmrun(vcpu, sv->vmcb_phys, sc->host_vmcb_phys);
@@ -215,7 +215,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vcpu->rflags = vmcb->rflags;
 	vmcb->event_inj = 0;
 	vmcb->tlb_control = 0;
-	if (unlikely(interrupts_wait && cpu_features.tcg))
+	if (unlikely(watched))
 		svm_tcg_exited(vcpu);
 	if (unlikely((vmcb->vintr & VINTR_TPR_MASK) != tpr))
 		vlapic_set_cr8(vcpu->lapic, vmcb->vintr & 0xf);
@@ -263,11 +263,8 @@ static void svm_request_window(struct vcpu *vcpu, enum vmevent_kind kind)
 		return; /* IRET is intercepted since that NMI went in */
 	if (unlikely(sv->stepping_iret))
 		return; /* what ends the step exits: a handler must not find our TF */
-	if (unlikely(cpu_features.tcg && sv->vmcb->interrupt_shadow & 1 &&
-		     !sv->vmcb->event_inj)) {
-		svm_tcg_exit_behind_shadow(sv);
+	if (unlikely(cpu_features.tcg) && svm_tcg_exits_behind_shadow(sv))
 		return;
-	}
 	if (kind == VMEVENT_NMI && (!(vcpu->rflags & RFLAGS_IF) || sv->vmcb->event_inj))
 		exit_soon(vcpu);
 	if (unlikely(sv->tcg.offered)) {

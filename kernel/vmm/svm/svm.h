@@ -3,6 +3,7 @@
 #ifndef KERNEL_VMM_SVM_SVM_H
 #define KERNEL_VMM_SVM_SVM_H
 
+#include "kernel/cpu/cpu.h"
 #include "kernel/sched/timer.h"
 #include "kernel/vmm/backend.h"
 #include "kernel/vmm/svm/vmcb.h"
@@ -65,14 +66,19 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys);
 /* The VMCB's exit fields to the neutral record; keeps an interrupted event in vcpu->event. */
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit);
 
-/* What QEMU's TCG needs done otherwise: choosing CPUs for guests, injecting an interrupt,
- * asking for an exit behind an interrupt shadow, and before and after each run of a guest that
- * is entered with V_IRQ set or in a shadow. */
+/* What QEMU's TCG needs done otherwise: choosing CPUs for guests, injecting an interrupt, in
+ * place of a window in an interrupt shadow an exit behind it (false: there is no shadow), and
+ * before and after each run of a guest that is entered with V_IRQ set or in a shadow. */
 bool svm_tcg_shuns_cpu(unsigned cpu);
 void svm_tcg_init(struct svm_vcpu *sv);
 void svm_tcg_fini(struct svm_vcpu *sv);
 void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector);
-void svm_tcg_exit_behind_shadow(struct svm_vcpu *sv);
+bool svm_tcg_exits_behind_shadow(struct svm_vcpu *sv);
+static inline bool svm_tcg_watches(const struct vmcb *vmcb)
+{
+	return unlikely(cpu_features.tcg) &&
+	       (vmcb->vintr & VINTR_IRQ || vmcb->interrupt_shadow & 1);
+}
 void svm_tcg_entering(struct vcpu *vcpu);
 void svm_tcg_exited(struct vcpu *vcpu);
 

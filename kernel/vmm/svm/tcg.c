@@ -75,19 +75,27 @@ void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector)
 	sv->tcg.offered = true;
 }
 
-void svm_tcg_exit_behind_shadow(struct svm_vcpu *sv)
+/* What EVENTINJ brings ends a shadow. */
+static bool in_shadow(const struct vmcb *vmcb)
 {
-	timer_arm(&sv->tcg.behind_shadow, clock_now_ns() + BEHIND_SHADOW_NS);
+	return vmcb->interrupt_shadow & 1 && !vmcb->event_inj;
 }
 
-/* What EVENTINJ brings ends a shadow. */
+bool svm_tcg_exits_behind_shadow(struct svm_vcpu *sv)
+{
+	if (!in_shadow(sv->vmcb))
+		return false;
+	timer_arm(&sv->tcg.behind_shadow, clock_now_ns() + BEHIND_SHADOW_NS);
+	return true;
+}
+
 void svm_tcg_entering(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = svm_of(vcpu);
 	const struct vmcb *vmcb = sv->vmcb;
 
 	sv->tcg.virq = vmcb->vintr & VINTR_IRQ;
-	sv->tcg.in_shadow = vmcb->interrupt_shadow & 1 && !vmcb->event_inj;
+	sv->tcg.in_shadow = in_shadow(vmcb);
 	if (sv->tcg.rip != vcpu->rip)
 		sv->tcg.shadow_exits = 0;
 	sv->tcg.rip = vcpu->rip;
