@@ -22,6 +22,16 @@ struct vcpu_segment descriptor_unpack(uint16_t selector, uint64_t desc)
 	};
 }
 
+bool segment_is_data(const struct vcpu_segment *seg, unsigned cpl)
+{
+	bool code = seg->attributes & SEG_TYPE_CODE;
+	bool conforming = code && seg->attributes & SEG_TYPE_CONFORMING;
+	bool readable = !code || seg->attributes & SEG_TYPE_WRITE;
+
+	return seg->attributes & SEG_ATTR_S && readable &&
+	       (conforming || SEG_ATTR_DPL(seg->attributes) >= MAX(cpl, seg->selector & 3u));
+}
+
 int descriptor_access(struct vcpu *vcpu, uint64_t linear, uint8_t *buf, unsigned bytes,
 		      unsigned rights, struct descriptor_fault *fault)
 {

@@ -24,8 +24,12 @@
 #define SEG_TYPE_TSS	9u
 #define SEG_TYPE_BUSY	BIT(1) /* of a TSS */
 
-#define DESC_BYTES	8u
-#define DESC_TYPE	5 /* the byte with type, S, DPL and P */
+/* Of all in virtual-8086 mode. */
+#define SEG_VM86_ATTR  0xf3u /* present, DPL 3, data, read-write, accessed */
+#define SEG_VM86_LIMIT 0xffffu
+
+#define DESC_BYTES     8u
+#define DESC_TYPE      5 /* the byte with type, S, DPL and P */
 
 static inline bool selector_is_null(uint16_t selector)
 {
@@ -34,6 +38,10 @@ static inline bool selector_is_null(uint16_t selector)
 
 /* A descriptor of 8 bytes as a segment register's hidden part. */
 struct vcpu_segment descriptor_unpack(uint16_t selector, uint64_t desc);
+
+/* Whether DS, ES, FS or GS may have it at this CPL, if it is present: data, or code that can be
+ * read (SDM vol. 2B MOV). */
+bool segment_is_data(const struct vcpu_segment *seg, unsigned cpl);
 
 /* What the guest deserves where a page of a table is not there: #PF. */
 struct descriptor_fault {

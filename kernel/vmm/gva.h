@@ -14,6 +14,12 @@ enum gva_access {
 	GVA_SYSTEM = 4, /* implicit supervisor access, whatever the CPL (descriptor tables) */
 };
 
+/* With the 48 bits of 4-level paging, the only ones that guests have. */
+static inline bool gva_is_canonical(uint64_t gva)
+{
+	return (uint64_t)((int64_t)(gva << 16) >> 16) == gva;
+}
+
 /* Error code bits of #PF (SDM vol. 3A fig. 4-12). */
 #define PF_PRESENT BIT(0)
 #define PF_WRITE   BIT(1)

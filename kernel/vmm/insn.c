@@ -131,19 +131,13 @@ static void trap_step(struct vcpu *vcpu)
 	vcpu_raise(vcpu, VECTOR_DB);
 }
 
-/* Canonical with the 48 bits of 4-level paging, the only ones that guests have. */
-static bool rip_is_canonical(const struct vcpu *vcpu)
-{
-	return (uint64_t)((int64_t)(vcpu->rip << 16) >> 16) == vcpu->rip;
-}
-
 /* The trap comes before the fault of the next instruction's fetch (SDM vol. 3A table 6-2);
  * without it, that fault is raised here, since not every CPU would enter with such a RIP. */
 void insn_done(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->rflags & RFLAGS_TF))
 		trap_step(vcpu);
-	else if (unlikely(!rip_is_canonical(vcpu)))
+	else if (unlikely(!gva_is_canonical(vcpu->rip)))
 		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 }
 

@@ -8,9 +8,6 @@
 #include "kernel/vmm/gva.h"
 #include "kernel/vmm/insn_internal.h"
 
-#define VM86_ATTR  0xf3 /* present, DPL 3, data, read-write, accessed */
-#define VM86_LIMIT 0xffff
-
 /* In IA-32e mode a system segment's descriptor has two words more: bits 32 to 63 of the base,
  * and a type that must be 0 (SDM vol. 3A fig. 7-4). */
 #define LONG_DESC_BYTES 16u
@@ -51,11 +48,6 @@ static bool in_long_mode(const struct load *l)
 	return vmm_backend->get_reg(l->vcpu, REG_EFER) & EFER_LMA;
 }
 
-static bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 /* Of the GDT, or with TI of the LDT; unpacked into l->seg. `desc`: both halves of a long one.
  */
 static int read(struct load *l, unsigned bytes, uint64_t desc[2])
@@ -80,7 +72,7 @@ static int read(struct load *l, unsigned bytes, uint64_t desc[2])
 		return raise(l, VECTOR_GP, l->selector);
 	if (!in_long_mode(l))
 		l->linear = (uint32_t)l->linear;
-	else if (!is_canonical(l->linear) || !is_canonical(l->linear + bytes - 1))
+	else if (!gva_is_canonical(l->linear) || !gva_is_canonical(l->linear + bytes - 1))
 		return raise(l, VECTOR_GP, l->selector); /* SDM vol. 2B MOV, 64-bit mode */
 	err = access(l, l->linear, desc, bytes, GVA_READ);
 	l->seg = descriptor_unpack(l->selector, desc[0]);
@@ -110,8 +102,8 @@ static int load_by_value(struct load *l, bool vm86)
 	l->seg.selector = l->selector;
 	l->seg.base = (uint64_t)l->selector << 4;
 	if (vm86) {
-		l->seg.attributes = VM86_ATTR;
-		l->seg.limit = VM86_LIMIT;
+		l->seg.attributes = SEG_VM86_ATTR;
+		l->seg.limit = SEG_VM86_LIMIT;
 	}
 	return load(l, 0);
 }
@@ -132,8 +124,6 @@ static int load_null(struct load *l)
 
 static int load_data(struct load *l)
 {
-	unsigned cpl = vmm_backend->cpl(l->vcpu), dpl;
-	bool code, conforming, readable;
 	uint64_t desc[2];
 	int err;
 
@@ -142,12 +132,7 @@ static int load_data(struct load *l)
 	err = read(l, DESC_BYTES, desc);
 	if (err)
 		return err;
-	dpl = SEG_ATTR_DPL(l->seg.attributes);
-	code = l->seg.attributes & SEG_TYPE_CODE;
-	conforming = code && l->seg.attributes & SEG_TYPE_CONFORMING;
-	readable = !code || l->seg.attributes & SEG_TYPE_WRITE;
-	if (!(l->seg.attributes & SEG_ATTR_S) || !readable ||
-	    (!conforming && dpl < MAX(cpl, l->selector & 3u)))
+	if (!segment_is_data(&l->seg, vmm_backend->cpl(l->vcpu)))
 		return raise(l, VECTOR_GP, l->selector);
 	if (!(l->seg.attributes & SEG_ATTR_P))
 		return raise(l, VECTOR_NP, l->selector);
@@ -178,7 +163,7 @@ static int load_system(struct load *l)
 	if (err)
 		return err;
 	l->seg.base |= desc[1] << 32;
-	if (!has_type(l) || desc[1] & LONG_DESC_TYPE || !is_canonical(l->seg.base))
+	if (!has_type(l) || desc[1] & LONG_DESC_TYPE || !gva_is_canonical(l->seg.base))
 		return raise(l, VECTOR_GP, l->selector);
 	if (!(l->seg.attributes & SEG_ATTR_P))
 		return raise(l, VECTOR_NP, l->selector);

@@ -3,6 +3,7 @@
 
 #include "kernel/lib/x86.h"
 #include "kernel/vmm/cr.h"
+#include "kernel/vmm/gva.h"
 #include "kernel/vmm/insn_internal.h"
 
 _Static_assert((int)EMUL_LDTR == SEG_LDTR && (int)EMUL_TR == SEG_TR,
@@ -57,7 +58,6 @@ uint64_t insn_lmsw(struct vcpu *vcpu, uint16_t word)
 int insn_load_system(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64_t base)
 {
 	struct vcpu *vcpu = insn_vcpu(ctx);
-	uint64_t canonical = (uint64_t)((int64_t)(base << 16) >> 16);
 
 	if (which <= EMUL_TR)
 		return insn_load_selector(ctx, which, word);
@@ -66,7 +66,7 @@ int insn_load_system(struct emul_ctx *ctx, unsigned which, uint16_t word, uint64
 		return refuse(ctx);
 	if (which == EMUL_MSW)
 		return cr_write(vcpu, 0, insn_lmsw(vcpu, word)) ? refuse(ctx) : 0;
-	if (base != canonical)
+	if (!gva_is_canonical(base))
 		return refuse(ctx);
 	vmm_backend->set_table(vcpu, which == EMUL_IDTR, base, word);
 	return 0;

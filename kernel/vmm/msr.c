@@ -9,6 +9,7 @@
 #include "kernel/log/log.h"
 #include "kernel/mem/heap.h"
 #include "kernel/vmm/features.h"
+#include "kernel/vmm/gva.h"
 #include "kernel/vmm/place.h"
 #include "kernel/vmm/pvclock.h"
 #include "kernel/vmm/vlapic.h"
@@ -272,11 +273,6 @@ struct vcpu_msrs *features_msrs_create(struct mem_account *account)
 	return msrs;
 }
 
-static bool canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 /* Counts an MSR that does not exist; a vCPU that insists is logged, once for reads and once for
  * writes. -EPERM. */
 static int unknown(struct vcpu *vcpu, _Atomic uint64_t *counter, uint32_t msr)
@@ -358,7 +354,7 @@ int features_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		case MSR_KIND_FIXED: return p->mask == IGNORE_WRITES ? 0 : -EPERM;
 		case MSR_KIND_STORED: return store(vcpu, p, msr, value, slot);
 		case MSR_KIND_REGISTER:
-			if (p->canonical && !canonical(value))
+			if (p->canonical && !gva_is_canonical(value))
 				return -EPERM;
 			vmm_backend->set_reg(vcpu, p->reg, value);
 			return 0;

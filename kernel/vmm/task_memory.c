@@ -9,9 +9,6 @@
 #include "kernel/vmm/vcpu_raise.h"
 #include "kernel/vmm/vm.h"
 
-#define VM86_ATTR  0xf3 /* present, DPL 3, data, read-write, accessed */
-#define VM86_LIMIT 0xffff
-
 int task_fault(struct task *t, unsigned vector, uint16_t selector)
 {
 	bool external = t->vcpu->event.kind != VMEVENT_NONE;
@@ -194,7 +191,6 @@ static int load_ss(struct task *t, uint16_t selector)
 static int load_data(struct task *t, enum vcpu_seg which, uint16_t selector)
 {
 	struct vcpu_segment seg;
-	bool code, conforming;
 	int err;
 
 	if (selector_is_null(selector))
@@ -202,10 +198,7 @@ static int load_data(struct task *t, enum vcpu_seg which, uint16_t selector)
 	err = task_descriptor(t, selector, VECTOR_TS, &seg);
 	if (err)
 		return err;
-	code = seg.attributes & SEG_TYPE_CODE;
-	conforming = code && seg.attributes & SEG_TYPE_CONFORMING;
-	if (!(seg.attributes & SEG_ATTR_S) || (code && !(seg.attributes & SEG_TYPE_WRITE)) ||
-	    (!conforming && SEG_ATTR_DPL(seg.attributes) < MAX(t->cpl, selector & 3u)))
+	if (!segment_is_data(&seg, t->cpl))
 		return task_fault(t, VECTOR_TS, selector);
 	if (!(seg.attributes & SEG_ATTR_P))
 		return task_fault(t, VECTOR_NP, selector);
@@ -218,8 +211,8 @@ static void load_vm86(struct task *t, const struct tss_state *state)
 		vmm_backend->set_segment(t->vcpu, i,
 					 &(struct vcpu_segment){.selector = state->seg[i],
 								.base = state->seg[i] << 4,
-								.limit = VM86_LIMIT,
-								.attributes = VM86_ATTR});
+								.limit = SEG_VM86_LIMIT,
+								.attributes = SEG_VM86_ATTR});
 }
 
 /* What an exception in the new task finds in registers that are not loaded yet: their
