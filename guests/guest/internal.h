@@ -76,8 +76,13 @@ struct guest {
 void control_tell(struct guest *g, enum life_input fact);
 /* Has it look at all guests. Any context. */
 void control_wake(void);
-/* A request, as those of guest.h. Caller holds g->lock. */
-int control_take(struct guest *g, enum life_input request, const struct actor *actor);
+/* A request, as those of guest.h. Caller holds g->lock, as for the next. */
+int request_take(struct guest *g, enum life_input request, const struct actor *actor);
+/* Does what the life has said, for that actor. 0, or -EOPNOTSUPP: a power button that nobody
+ * listens to. */
+int act(struct guest *g, enum life_action action, const struct actor *actor);
+/* Nobody refers to it any more, and nothing of a VM is there. Waits for its worker's end. */
+void request_free(struct guest *g);
 
 /* Does what is due of a guest that was asked to shut down; returns when to look again,
  * UINT64_MAX: no more. Caller holds g->lock, also for the next. */

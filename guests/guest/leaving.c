@@ -41,7 +41,7 @@ uint64_t leaving_attend(struct guest *g)
 	switch (leave_move(&g->leave, stage, now_ns)) {
 	case LEAVE_WAIT: break;
 	case LEAVE_PRESS: pm_power_button(chipset_pm(g->launch.chipset)); break;
-	case LEAVE_SWITCH_OFF: control_take(g, LIFE_STOP, &g->leave.actor); break;
+	case LEAVE_SWITCH_OFF: request_take(g, LIFE_STOP, &g->leave.actor); break;
 	}
 	stage = stage_of(g, &g->life, now_ns);
 	return stage == GUEST_LEAVE_GONE || stage == GUEST_LEAVE_ENDING
@@ -56,7 +56,7 @@ static int ask(struct guest *g, const struct actor *actor, bool with_machine)
 	int err = g->leave.asked ? -EALREADY : 0;
 
 	if (!err && !asks)
-		err = control_take(g, LIFE_STOP, actor);
+		err = request_take(g, LIFE_STOP, actor);
 	if (g->leave.asked)
 		g->leave.with_machine &= with_machine;
 	if (g->leave.asked || life_at_rest(&g->life))

@@ -1,6 +1,6 @@
 /*
  * The life of a guest as a state machine, alone: what a request or a fact does in a state, and
- * what is to be done then. No thread, no clock, no VM: who does it is control.c and worker.c.
+ * what is to be done then. No thread, no clock, no VM: who does it is act.c and worker.c.
  */
 #ifndef GUESTS_GUEST_LIFE_H
 #define GUESTS_GUEST_LIFE_H

@@ -1,7 +1,7 @@
 /*
- * The list of guests, for who makes and ends them (control.c); all others have the handles of
- * guest.h. A guest is in the list with one reference from registry_add() to registry_drop():
- * at first for all to find, then, removed, only for the control thread.
+ * The list of guests, for who makes and ends them (request.c, control.c); all others have the
+ * handles of guest.h. A guest is in the list with one reference from registry_add() to
+ * registry_drop(): at first for all to find, then, removed, only for the control thread.
  */
 #ifndef GUESTS_GUEST_REGISTRY_H
 #define GUESTS_GUEST_REGISTRY_H

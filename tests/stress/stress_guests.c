@@ -5,6 +5,7 @@
  * one guest's, and in the end nothing is there any more.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/guest/act.c guests/guest/request.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
 /* links: guests/boot/boot.c guests/guest/usage.c */

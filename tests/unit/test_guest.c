@@ -5,6 +5,7 @@
  * test_guest_stuck's.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/guest/act.c guests/guest/request.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/views/guest.c guests/views/view.c guests/guest/registry.c */
 /* links: guests/guest/snapshot.c guests/guest/worker.c guests/boot/boot.c */

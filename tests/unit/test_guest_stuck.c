@@ -5,6 +5,7 @@
  * fakes, and a disk answers when the test says.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/guest/act.c guests/guest/request.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */

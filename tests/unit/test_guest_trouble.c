@@ -3,6 +3,7 @@
  * and each trouble is told once in a start; of guests that do not run nothing is seen.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/guest/act.c guests/guest/request.c */
 /* links: guests/views/guest.c guests/views/view.c guests/guest/trouble.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/guest/usage.c guests/guest/watch.c */

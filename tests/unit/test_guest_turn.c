@@ -3,6 +3,7 @@
  * that hangs keeps waiting, and how long.
  */
 /* links: guests/guest/control.c guests/guest/life.c guests/guest/policy.c */
+/* links: guests/guest/act.c guests/guest/request.c */
 /* links: guests/guest/leave.c guests/guest/leaving.c guests/guest/turn.c */
 /* links: guests/guest/usage.c guests/views/guest.c guests/views/view.c */
 /* links: guests/guest/registry.c guests/guest/snapshot.c guests/guest/worker.c */
