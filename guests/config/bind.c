@@ -1,23 +1,13 @@
 /*
  * Walks a document beside the schema: unknown, double and missing keys, wrong kinds of
- * values, defaults. Reading a single value is value.c's.
+ * values, defaults. Lists of values are bind_lists.c's, reading a single one is value.c's.
  */
 #include "guests/config/bind.h"
-#include "guests/config/address.h"
+#include "guests/config/binder.h"
 #include "guests/config/hint.h"
 #include "guests/config/value.h"
 #include <stdio.h>
 #include <string.h>
-
-#define SUBJECT_MAX 64
-#define PLACE_MAX   96
-
-struct binder {
-	struct config_report *report;
-	struct config_sound *sound; /* or NULL */
-	char subject[SUBJECT_MAX];  /* "guest 'alpha': ", or "" */
-	char path[PLACE_MAX];	    /* within the subject: "boot.modules[0].file" */
-};
 
 static void bind_mapping(struct binder *binder, const struct config_table *table,
 			 const struct config_node *node, char *target);
@@ -35,74 +25,6 @@ const struct config_node *config_find(const struct config_node *node, const char
 	while (child && !is_text(child, key))
 		child = child->next;
 	return child ? child->value : NULL;
-}
-
-/* Lengthens the path by a key or an index; gives the length to go back to with leave(). */
-static size_t enter(struct binder *binder, const char *key, uint32_t index)
-{
-	size_t used = strlen(binder->path);
-	char *end = binder->path + used;
-
-	if (key)
-		snprintf(end, PLACE_MAX - used, "%s%s", used ? "." : "", key);
-	else
-		snprintf(end, PLACE_MAX - used, "[%u]", (unsigned)index);
-	return used;
-}
-
-static void leave(struct binder *binder, size_t used)
-{
-	binder->path[used] = '\0';
-}
-
-/* "guest 'alpha': cpus.count is '65'; write a number from 1 to 64" */
-static void complain(struct binder *binder, struct config_mark mark, const char *wrong)
-{
-	config_report_add(binder->report, mark, "%s%s %s", binder->subject, binder->path,
-			  wrong);
-}
-
-static uint32_t *counter_of(const struct config_field *field, char *target)
-{
-	return (uint32_t *)(void *)(target + field->counter);
-}
-
-static size_t field_bytes(const struct config_field *field)
-{
-	switch (field->type) {
-	case CONFIG_BOOL: return sizeof(bool);
-	case CONFIG_NUMBER:
-	case CONFIG_DURATION:
-	case CONFIG_CHOICE: return sizeof(uint32_t);
-	case CONFIG_SIZE: return sizeof(uint64_t);
-	case CONFIG_DOCUMENT: return sizeof(struct config_document);
-	case CONFIG_MAC: return sizeof(struct config_mac);
-	case CONFIG_CPU_SET: return sizeof(struct cpumask);
-	case CONFIG_CPU_LIST: return field->maximum * sizeof(uint16_t);
-	case CONFIG_ADDRESSES: return field->maximum * sizeof(struct config_address);
-	case CONFIG_KEYS: return field->table->bytes;
-	case CONFIG_STRUCTS: return field->maximum * field->table->bytes;
-	default: return field->maximum;
-	}
-}
-
-static bool is_counted(const struct config_field *field)
-{
-	return field->type == CONFIG_CPU_LIST || field->type == CONFIG_ADDRESSES ||
-	       field->type == CONFIG_STRUCTS;
-}
-
-/* A list is not what the document means, while its elements may be. */
-static void spoil_count(struct binder *binder, const struct config_field *field, char *target)
-{
-	config_sound_spoil(binder->sound, counter_of(field, target), sizeof(uint32_t));
-}
-
-static void spoil(struct binder *binder, const struct config_field *field, char *target)
-{
-	config_sound_spoil(binder->sound, target + field->offset, field_bytes(field));
-	if (is_counted(field))
-		spoil_count(binder, field, target);
 }
 
 /* Where a message about the field points to. */
@@ -141,7 +63,7 @@ static void complain_kind(struct binder *binder, const struct config_field *fiel
 	else
 		snprintf(wrong, sizeof(wrong), "is '%s'; write %s",
 			 config_shown(shown, node->text, node->length), expected);
-	complain(binder, node->mark, wrong);
+	binder_complain(binder, node->mark, wrong);
 }
 
 /* A scalar that says nothing: "key:", "key: ~", "key: null". */
@@ -170,132 +92,9 @@ static void bind_scalar(struct binder *binder, const struct config_field *field,
 	    (node->quoted && never_quoted(field))) {
 		complain_kind(binder, field, node);
 	} else if (config_value(field, node->text, node->length, target, wrong)) {
-		complain(binder, node->mark, wrong);
+		binder_complain(binder, node->mark, wrong);
 		if (field->type == CONFIG_NAME)
 			keep_name(field, node, target);
-	}
-}
-
-/* Puts CPUs into the set or list that `field` is; a list takes what it has room for. */
-static void add_cpus(const struct config_field *field, const struct cpumask *cpus, char *target)
-{
-	void *place = target + field->offset;
-	struct cpumask *set = place;
-	uint16_t *list = place;
-
-	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++) {
-		if (!cpumask_test(cpus, cpu))
-			continue;
-		if (field->type == CONFIG_CPU_SET)
-			cpumask_set(set, cpu);
-		else if (*counter_of(field, target) < field->maximum)
-			list[(*counter_of(field, target))++] = (uint16_t)cpu;
-	}
-}
-
-/* One element of a list of CPUs. `seen` are those of the elements before it. */
-static void bind_cpu_range(struct binder *binder, const struct config_field *field,
-			   const struct config_node *node, struct cpumask *seen, char *target)
-{
-	char wrong[CONFIG_PHRASE_MAX], text[CONFIG_CPUS_TEXT];
-	struct cpumask range, twice;
-
-	if (node->kind != CONFIG_SCALAR) {
-		complain(binder, node->mark,
-			 "is not a number; write one, or a range such as 4-7");
-		return;
-	}
-	if (config_cpu_range(node->text, node->length, &range, wrong)) {
-		complain(binder, node->mark, wrong);
-		return;
-	}
-	twice = config_cpus_and(range, *seen);
-	if (!config_cpus_empty(&twice)) {
-		snprintf(wrong, sizeof(wrong), "names %s a second time; name each once",
-			 config_cpus_text(&twice, text));
-		complain(binder, node->mark, wrong);
-	}
-	*seen = config_cpus_or(*seen, range);
-	add_cpus(field, &range, target);
-}
-
-static void bind_cpus(struct binder *binder, const struct config_field *field,
-		      const struct config_node *node, char *target)
-{
-	struct cpumask seen = {0};
-	char wrong[CONFIG_PHRASE_MAX];
-	uint32_t index = 0;
-
-	for (const struct config_node *each = node->child; each; each = each->next) {
-		size_t used = enter(binder, NULL, index++);
-
-		if (each->refused)
-			spoil(binder, field, target);
-		else
-			bind_cpu_range(binder, field, each, &seen, target);
-		leave(binder, used);
-	}
-	if (!node->child)
-		complain(binder, node->mark,
-			 "is an empty list; name at least one CPU, or leave the key out");
-	if (field->type == CONFIG_CPU_LIST && cpumask_count(&seen) > field->maximum) {
-		snprintf(wrong, sizeof(wrong), "names %u CPUs; name at most %u",
-			 cpumask_count(&seen), (unsigned)field->maximum);
-		complain(binder, node->mark, wrong);
-	}
-}
-
-/* One element of a list of addresses, behind those of `before`. */
-static bool bind_address(struct binder *binder, const struct config_node *node,
-			 const struct config_address *before, uint32_t count,
-			 struct config_address *place)
-{
-	char wrong[CONFIG_PHRASE_MAX], text[CONFIG_ADDRESS_TEXT];
-
-	if (node->refused)
-		return false;
-	if (node->kind != CONFIG_SCALAR) {
-		complain(binder, node->mark, "is not an address; write one, such as 192.0.2.7");
-		return false;
-	}
-	if (config_address(node->text, node->length, place, wrong)) {
-		complain(binder, node->mark, wrong);
-		return false;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		if (!config_same_address(&before[i], place))
-			continue;
-		snprintf(wrong, sizeof(wrong), "is %s a second time; name each once",
-			 config_address_text(place, text));
-		complain(binder, node->mark, wrong);
-		return false;
-	}
-	return true;
-}
-
-static void bind_addresses(struct binder *binder, const struct config_field *field,
-			   const struct config_node *node, char *target)
-{
-	struct config_address *place = (void *)(target + field->offset);
-	uint32_t *count = counter_of(field, target);
-	char wrong[CONFIG_PHRASE_MAX];
-
-	for (const struct config_node *each = node->child; each; each = each->next) {
-		size_t used;
-
-		if (*count == field->maximum) {
-			snprintf(wrong, sizeof(wrong),
-				 "has more than %u addresses; leave some out",
-				 (unsigned)field->maximum);
-			complain(binder, each->mark, wrong);
-			spoil_count(binder, field, target);
-			return;
-		}
-		used = enter(binder, NULL, *count);
-		if (!bind_address(binder, each, place, *count, &place[*count]))
-			config_sound_spoil(binder->sound, &place[*count], sizeof(*place));
-		(*count)++;
-		leave(binder, used);
 	}
 }
 
@@ -308,7 +107,7 @@ static void name_subject(struct binder *binder, const struct config_table *table
 
 	if (!table->noun || !name || name->kind != CONFIG_SCALAR || name->length == 0)
 		return;
-	snprintf(binder->subject, SUBJECT_MAX, "%s '%.31s': ", table->noun,
+	snprintf(binder->subject, BINDER_SUBJECT_MAX, "%s '%.31s': ", table->noun,
 		 config_shown(shown, name->text, name->length));
 	binder->path[0] = '\0';
 }
@@ -319,21 +118,21 @@ static void bind_element(struct binder *binder, const struct config_field *field
 {
 	struct binder inner = *binder;
 
-	enter(&inner, NULL, index);
+	binder_enter(&inner, NULL, index);
 	if (node->kind == CONFIG_MAPPING && !node->refused) {
 		name_subject(&inner, field->table, node);
 		bind_mapping(&inner, field->table, node, element);
 		return;
 	}
 	if (!node->refused)
-		complain(&inner, node->mark, "is not a mapping; write keys and values");
+		binder_complain(&inner, node->mark, "is not a mapping; write keys and values");
 	config_sound_spoil(binder->sound, element, field->table->bytes);
 }
 
 static void bind_structs(struct binder *binder, const struct config_field *field,
 			 const struct config_node *node, char *target)
 {
-	uint32_t *count = counter_of(field, target);
+	uint32_t *count = binder_counter(field, target);
 	char *element = target + field->offset;
 
 	for (const struct config_node *each = node->child; each; each = each->next) {
@@ -343,8 +142,8 @@ static void bind_structs(struct binder *binder, const struct config_field *field
 			snprintf(wrong, sizeof(wrong),
 				 "has more than %u elements; leave some out",
 				 (unsigned)field->maximum);
-			complain(binder, each->mark, wrong);
-			spoil_count(binder, field, target);
+			binder_complain(binder, each->mark, wrong);
+			binder_spoil_count(binder, field, target);
 			return;
 		}
 		bind_element(binder, field, each, *count, element);
@@ -356,7 +155,7 @@ static void bind_structs(struct binder *binder, const struct config_field *field
 /* The form of a value that is more than one. */
 static bool has_form(const struct config_field *field, const struct config_node *node)
 {
-	if (field->type == CONFIG_CPU_SET || is_counted(field))
+	if (field->type == CONFIG_CPU_SET || binder_is_counted(field))
 		return node->kind == CONFIG_LIST;
 	return field->type != CONFIG_KEYS || node->kind == CONFIG_MAPPING;
 }
@@ -370,7 +169,7 @@ static void bind_field(struct binder *binder, const struct config_field *field,
 	if (node->refused || !has_form(field, node)) {
 		if (!node->refused)
 			complain_kind(binder, field, node);
-		spoil(binder, field, target);
+		binder_spoil(binder, field, target);
 		return;
 	}
 	switch (field->type) { /* whose parts are sound or not */
@@ -378,13 +177,13 @@ static void bind_field(struct binder *binder, const struct config_field *field,
 		bind_mapping(binder, field->table, node, target + field->offset);
 		return;
 	case CONFIG_STRUCTS: bind_structs(binder, field, node, target); return;
-	case CONFIG_ADDRESSES: bind_addresses(binder, field, node, target); return;
+	case CONFIG_ADDRESSES: config_bind_addresses(binder, field, node, target); return;
 	case CONFIG_CPU_SET:
-	case CONFIG_CPU_LIST: bind_cpus(binder, field, node, target); break;
+	case CONFIG_CPU_LIST: config_bind_cpus(binder, field, node, target); break;
 	default: bind_scalar(binder, field, node, target);
 	}
 	if (faults(binder) != before)
-		spoil(binder, field, target);
+		binder_spoil(binder, field, target);
 }
 
 /* What an absent key means: its initial value, or an error. Initial values always fit. */
@@ -393,19 +192,18 @@ static void bind_absent(struct binder *binder, const struct config_field *field,
 {
 	struct config_node empty = {.kind = CONFIG_MAPPING, .mark = parent->mark};
 	char wrong[CONFIG_PHRASE_MAX];
-	struct cpumask initial;
 
 	if (field->required) {
 		snprintf(wrong, sizeof(wrong), "is missing; add '%s: %s'", field->key,
 			 field->example);
-		complain(binder, parent->mark, wrong);
-		spoil(binder, field, target);
+		binder_complain(binder, parent->mark, wrong);
+		binder_spoil(binder, field, target);
 		set_mark(field, parent->mark, target);
 	} else if (field->type == CONFIG_KEYS) {
 		bind_mapping(binder, field->table, &empty, target + field->offset);
 	} else if (field->initial && field->type == CONFIG_CPU_SET) {
-		config_cpu_range(field->initial, strlen(field->initial), &initial, wrong);
-		add_cpus(field, &initial, target);
+		config_cpu_range(field->initial, strlen(field->initial),
+				 (struct cpumask *)(void *)(target + field->offset), wrong);
 	} else if (field->initial) {
 		config_value(field, field->initial, strlen(field->initial), target, wrong);
 	}
@@ -476,7 +274,7 @@ static void bind_key(struct binder *binder, const struct config_table *table,
 		field = complain_unknown(binder, table, key);
 		if (field) {
 			seen->meant[field - table->fields] = true;
-			spoil(binder, field, target);
+			binder_spoil(binder, field, target);
 			set_mark(field, key->mark, target);
 		}
 		return;
@@ -484,20 +282,20 @@ static void bind_key(struct binder *binder, const struct config_table *table,
 	given = &seen->given[field - table->fields];
 	if (*given) {
 		complain_twice(binder, key, *given);
-		spoil(binder, field, target);
+		binder_spoil(binder, field, target);
 		return;
 	}
 	*given = key;
-	used = enter(binder, field->key, 0);
+	used = binder_enter(binder, field->key, 0);
 	bind_field(binder, field, key->value, target);
-	leave(binder, used);
+	binder_leave(binder, used);
 }
 
 /* A key that is not there and that nobody can miss: an alias may have been meant to have it. */
 static void bind_merged(struct binder *binder, const struct config_field *field,
 			const struct config_node *parent, char *target)
 {
-	spoil(binder, field, target);
+	binder_spoil(binder, field, target);
 	set_mark(field, parent->mark, target);
 }
 
@@ -509,13 +307,13 @@ static void bind_mapping(struct binder *binder, const struct config_table *table
 	for (const struct config_node *key = node->child; key; key = key->next)
 		bind_key(binder, table, key, &seen, target);
 	for (uint32_t i = 0; i < table->count; i++) {
-		size_t used = enter(binder, table->fields[i].key, 0);
+		size_t used = binder_enter(binder, table->fields[i].key, 0);
 
 		if (seen.merged && !seen.given[i])
 			bind_merged(binder, &table->fields[i], node, target);
 		else if (!seen.given[i] && !seen.meant[i])
 			bind_absent(binder, &table->fields[i], node, target);
-		leave(binder, used);
+		binder_leave(binder, used);
 	}
 }
 

@@ -4,6 +4,7 @@
  * that were accepted and yet break what config.h promises.
  */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/check_boot.c guests/config/sound.c guests/config/read.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c guests/config/config.c */
 /* links: guests/config/parse.c */

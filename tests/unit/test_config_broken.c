@@ -4,6 +4,7 @@
  * config_machine.h, then `# expect: line:column: message` for each message, in order.
  */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/check_boot.c guests/config/sound.c */
 /* links: guests/config/read.c guests/config/merge.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c guests/config/config.c */

@@ -1,6 +1,7 @@
 /* Who owns what, in words. */
 /* links: guests/config/parse.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/config.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/sound.c */
 /* links: guests/config/cpus.c guests/config/derive.c guests/config/explain.c */
 /* links: guests/config/hint.c guests/config/merge.c guests/config/report.c */

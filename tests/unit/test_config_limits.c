@@ -1,6 +1,7 @@
 /* Documents at their limits: forms that are fine, the last that is good and the first that is
  * not, bytes that are no text; and sets of CPUs in words. */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/check_boot.c guests/config/sound.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */

@@ -1,6 +1,7 @@
 /* Plans in words: what happens, and the reasons that are given. */
 /* links: guests/config/parse.c */
 /* links: guests/config/address.c guests/config/bind.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/sound.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
 /* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c */

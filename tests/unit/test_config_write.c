@@ -5,6 +5,7 @@
  */
 /* links: guests/config/parse.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/check.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/check_boot.c guests/config/sound.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */

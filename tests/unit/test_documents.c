@@ -4,6 +4,7 @@
  */
 /* links: guests/config/parse.c */
 /* links: guests/actions/documents.c guests/config/address.c guests/config/bind.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/check_boot.c guests/config/sound.c */
 /* links: guests/config/read.c guests/config/check.c */
 /* links: guests/config/check_disks.c guests/config/check_networks.c */

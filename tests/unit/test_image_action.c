@@ -5,6 +5,7 @@
 /* links: guests/actions/image.c guests/actions/action.c guests/actions/bind.c */
 /* links: guests/actions/args.c */
 /* links: kernel/io/copy.c guests/config/address.c guests/config/bind.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/cpus.c guests/config/sound.c */
 /* links: guests/config/hint.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/tree.c guests/config/value.c */

@@ -12,6 +12,7 @@
 /* links: guests/actions/guests.c guests/actions/volumes.c guests/actions/balloon.c */
 /* links: guests/actions/job.c guests/actions/power.c */
 /* links: guests/config/address.c guests/config/bind.c guests/config/cpus.c */
+/* links: guests/config/bind_lists.c guests/config/binder.c */
 /* links: guests/config/sound.c */
 /* links: guests/config/hint.c */
 /* links: guests/config/report.c guests/config/schema.c guests/config/schema_devices.c */
