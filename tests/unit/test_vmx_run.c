@@ -5,22 +5,20 @@
  */
 /* links: kernel/vmm/vcpu.c kernel/vmm/exit.c kernel/vmm/reset.c kernel/vmm/cr.c */
 /* links: kernel/vmm/msr.c kernel/vmm/features.c kernel/vmm/insn.c kernel/vmm/vm.c */
-/* links: kernel/vmm/descriptor.c kernel/vmm/insn_segment.c */
-/* links: kernel/vmm/insn_emulate.c kernel/vmm/insn_system.c */
-/* links: kernel/vmm/vmm.c kernel/vmm/bus.c kernel/vmm/vlapic.c kernel/vmm/vlapic_ipi.c */
-/* links: kernel/vmm/vlapic_timer.c kernel/vmm/vpic.c kernel/vmm/vioapic.c kernel/vmm/vpit.c */
-/* links: kernel/vmm/vmx/vmx.c kernel/vmm/vmx/exit.c kernel/vmm/vmx/maps.c */
-/* links: kernel/vmm/vmx/apicv.c kernel/vmm/vmx/caps.c kernel/vmm/vmx/setup.c */
-/* links: kernel/vmm/vmx/state.c kernel/vmm/vmx/vpid.c */
-/* links: kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c */
-/* links: kernel/vmm/emul/exec.c kernel/vmm/emul/fetch.c kernel/vmm/emul/muldiv.c */
-/* links: kernel/vmm/emul/operand.c kernel/vmm/emul/stack.c kernel/vmm/emul/string.c */
-/* links: kernel/vmm/emul/tables.c tests/unit/fake_cpu.c tests/unit/fake_machine.c */
-/* links: tests/unit/fake_threads.c tests/unit/fake_vmcs.c tests/unit/fake_vmcs_rules.c */
-/* links: tests/unit/fake_vmcs_run.c tests/unit/fake_vmm.c tests/unit/model_guest.c */
-/* links: kernel/vmm/vm_create.c kernel/vmm/vcpu_run.c kernel/vmm/vcpu_raise.c */
-/* links: kernel/vmm/pc_irqs.c kernel/vmm/vcpu_look.c */
-/* links: kernel/vmm/place.c kernel/vmm/vtsc.c kernel/vmm/bus_lock.c */
+/* links: kernel/vmm/descriptor.c kernel/vmm/insn_segment.c kernel/vmm/insn_emulate.c */
+/* links: kernel/vmm/insn_system.c kernel/vmm/vmm.c kernel/vmm/bus.c kernel/vmm/vlapic.c */
+/* links: kernel/vmm/vlapic_ipi.c kernel/vmm/vlapic_timer.c kernel/vmm/vpic.c */
+/* links: kernel/vmm/vioapic.c kernel/vmm/vpit.c kernel/vmm/vmx/vmx.c kernel/vmm/vmx/exit.c */
+/* links: kernel/vmm/vmx/maps.c kernel/vmm/vmx/apicv.c kernel/vmm/vmx/caps.c */
+/* links: kernel/vmm/vmx/setup.c kernel/vmm/vmx/state.c kernel/vmm/vmx/vpid.c */
+/* links: kernel/vmm/emul/alu.c kernel/vmm/emul/decode.c kernel/vmm/emul/exec.c */
+/* links: kernel/vmm/emul/fetch.c kernel/vmm/emul/muldiv.c kernel/vmm/emul/operand.c */
+/* links: kernel/vmm/emul/stack.c kernel/vmm/emul/string.c kernel/vmm/emul/tables.c */
+/* links: tests/unit/fake_cpu.c tests/unit/fake_machine.c tests/unit/fake_threads.c */
+/* links: tests/unit/fake_vmcs.c tests/unit/fake_vmcs_rules.c tests/unit/fake_vmcs_run.c */
+/* links: tests/unit/fake_vmm.c tests/unit/model_guest.c kernel/vmm/vm_create.c */
+/* links: kernel/vmm/vcpu_run.c kernel/vmm/vcpu_raise.c kernel/vmm/pc_irqs.c */
+/* links: kernel/vmm/vcpu_look.c kernel/vmm/place.c kernel/vmm/vtsc.c kernel/vmm/bus_lock.c */
 /* links: kernel/vmm/vmx/events.c */
 #include "tests/unit/vcpu_scenarios.h"
 

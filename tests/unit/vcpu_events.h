@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_VCPU_EVENTS_H
 #define TESTS_UNIT_VCPU_EVENTS_H
 
-#include "tests/unit/vcpu_scenarios.h"
+#include "tests/unit/vcpu_script.h"
 
 /* ---- interrupts ---- */
 
@@ -375,14 +375,6 @@ static void steps(void **state)
 }
 
 /* ---- the 8259s ---- */
-
-static void pic_lines(void)
-{
-	struct vm *vm = boot_vcpu()->vm;
-
-	irqchip_set(&vm->board.irqs, 1, true);
-	irqchip_set(&vm->board.irqs, 4, true);
-}
 
 /* ExtINT by LINT0, which firmware leaves so; the second one comes by the window, since an end
  * of interrupt that the PIC makes itself causes no exit. */

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_VCPU_EXITS_H
 #define TESTS_UNIT_VCPU_EXITS_H
 
-#include "tests/unit/vcpu_scenarios.h"
+#include "tests/unit/vcpu_script.h"
 
 /* ---- exits ---- */
 

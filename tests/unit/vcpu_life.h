@@ -3,7 +3,9 @@
 #define TESTS_UNIT_VCPU_LIFE_H
 
 #include "kernel/vmm/vcpu_look.h"
-#include "tests/unit/vcpu_scenarios.h"
+#include "tests/unit/vcpu_script.h"
+
+static void tables_changed(struct vm *vm); /* nested ones: what CPUs have of them is old */
 
 /* ---- switching ---- */
 
