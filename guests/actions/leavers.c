@@ -84,12 +84,12 @@ void leavers_switch_off(const struct actor *actor)
 	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
 		struct guest_leaving how;
 
-		if (!guest_leaving(guest, &how) || how.stage == GUEST_LEAVE_ENDING)
+		if (!guest_leaving(guest, &how))
 			continue;
-		if (!how.asked)
+		if (!how.asked && how.stage != GUEST_LEAVE_ENDING)
 			log_warn(guest_name(guest),
 				 "is switched off without having been asked");
-		guest_stop(guest, actor);
+		guest_stop(guest, actor); /* also one that starts, or would once it has ended */
 	}
 }
 

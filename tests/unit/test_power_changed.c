@@ -88,6 +88,20 @@ static void at_once_is_at_once(void **state)
 		assert_string_equal(fake_guests[i].asked, "stop");
 }
 
+/* What a guest has while it starts looks like what it has once it has ended. */
+static void one_that_starts_is_stopped(void **state)
+{
+	(void)state;
+	fake_guests_reset(1);
+	fake_guests[0].state = GUEST_STARTING;
+	fake_guests[0].leaving.stage = GUEST_LEAVE_ENDING;
+	request(&action_poweroff, true);
+	assert_int_equal(off.count, 1);
+	assert_non_null(fake_guests[0].asked);
+	assert_string_equal(fake_guests[0].asked, "stop");
+	assert_int_equal(count_log("is switched off without"), 0);
+}
+
 /* The same again goes on, and the newer one says which. */
 static void a_second_request_goes_on(void **state)
 {
@@ -162,6 +176,7 @@ int main(void)
 		cmocka_unit_test_setup(longer_is_longer, fresh),
 		cmocka_unit_test_setup(wait_is_an_action, fresh),
 		cmocka_unit_test_setup(at_once_is_at_once, fresh),
+		cmocka_unit_test_setup(one_that_starts_is_stopped, fresh),
 		cmocka_unit_test_setup(a_second_request_goes_on, fresh),
 		cmocka_unit_test_setup(it_can_be_called_off, fresh),
 		cmocka_unit_test_setup(who_was_stopped_before_does_not_stay, fresh),
