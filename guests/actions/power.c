@@ -29,6 +29,7 @@ static struct request {
 	bool reboot;	/* as the newest says */
 	bool now;
 	bool called_off;
+	bool late; /* the guests are being switched off: it is not called off any more */
 	uint64_t longer_ns; /* more than host.shutdown_timeout */
 	struct actor actor;
 } asked;
@@ -76,13 +77,15 @@ int power_wait(const char *name, uint64_t ns)
 	return err;
 }
 
-void power_call_off(void)
+bool power_call_off(void)
 {
 	uint64_t flags = spin_lock_irqsave(&lock);
+	bool stays = !asked.count || (asked.count == 1 && !asked.late);
 
-	asked.called_off = asked.count == 1;
+	asked.called_off = asked.count && stays;
 	spin_unlock_irqrestore(&lock, flags);
 	thread_wake(thread);
+	return stays;
 }
 
 static struct request look(void)
@@ -94,17 +97,11 @@ static struct request look(void)
 	return now;
 }
 
-/* What was asked is done with. With `unless_again` not if it was asked a second time: false. */
-static bool forget(bool unless_again)
+/* What was asked is done with. Caller holds the lock. */
+static void forget(void)
 {
-	uint64_t flags = spin_lock_irqsave(&lock);
-	bool done = !unless_again || asked.count == 1;
-
-	if (done)
-		asked = (struct request){0};
+	asked = (struct request){0};
 	told[0] = '\0';
-	spin_unlock_irqrestore(&lock, flags);
-	return done;
 }
 
 static uint64_t deadline_ns(uint64_t begin_ns)
@@ -195,13 +192,20 @@ static void say_end(struct job *job, struct action_call *call, int err, const ch
 	job_close(job, &result);
 }
 
-/* Whether it was called off; if not, it can't be any more, as guests are switched off now. */
+/* Whether it was called off, and not asked for again; if not, it can't be called off any more,
+ * as guests are switched off now. */
 static bool stays(struct job *job)
 {
-	bool kept_on = look().called_off;
+	bool cancelled = !job_commit(job, "the guests are being switched off");
+	uint64_t flags = spin_lock_irqsave(&lock);
+	bool kept_on = (cancelled || asked.called_off) && asked.count == 1;
 
-	kept_on |= !job_commit(job, "the guests are being switched off");
-	return kept_on && forget(true);
+	if (kept_on)
+		forget();
+	else
+		asked.late = true;
+	spin_unlock_irqrestore(&lock, flags);
+	return kept_on;
 }
 
 static void power_off(struct request request)
@@ -214,6 +218,7 @@ static void power_off(struct request request)
 				   .result = &result};
 	struct job *job = job_open(&call, thread);
 	char by[ACTOR_TEXT_BYTES];
+	uint64_t flags;
 
 	actor_text(&request.actor, by);
 	log_info("power", "%s is asked for, %s", call.action->name, by);
@@ -231,7 +236,9 @@ static void power_off(struct request request)
 	thread_sleep_ns(LAST_WORDS_NS);
 	machine_off(request.reboot);
 	log_error("power", "this machine cannot be switched off by software: use its button");
-	forget(false);
+	flags = spin_lock_irqsave(&lock);
+	forget();
+	spin_unlock_irqrestore(&lock, flags);
 	say_end(job, &call, -EOPNOTSUPP,
 		"This machine cannot be switched off by software: use its button.");
 }

@@ -26,8 +26,8 @@ bool power_waits(char text[LEAVERS_TEXT_BYTES]);
  * -ENOENT: there is none. Thread context. */
 int power_wait(const char *name, uint64_t ns);
 
-/* The machine stays on; nothing where it is not going down, or was asked twice. Thread context.
- */
-void power_call_off(void);
+/* The machine stays on. False: it does not, as it was asked twice, or its guests are being
+ * switched off already. Thread context. */
+bool power_call_off(void);
 
 #endif

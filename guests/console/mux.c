@@ -311,8 +311,8 @@ static void obey(struct key key)
 	case KEY_POWER_OFF: power_request(false, false, &actor_console); break;
 	case KEY_WAIT_LONGER: wait_longer(); break;
 	case KEY_STAY_ON:
-		power_call_off();
-		note("-- it stays on --");
+		note(power_call_off() ? "-- it stays on --"
+				      : "-- too late: the guests are being switched off --");
 		break;
 	case KEY_NOT_POWER_OFF: leave_power(); break;
 	case KEY_HELP: note("-- " KEYS_HELP " --"); break;

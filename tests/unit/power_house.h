@@ -123,12 +123,13 @@ void thread_block_until(uint64_t deadline_ns)
 	if (due(&plan.wait_ns))
 		assert_int_equal(power_wait("", 7 * NSEC_PER_SEC), 0);
 	if (due(&plan.call_off_ns))
-		power_call_off();
+		assert_true(power_call_off());
 	if (due(&plan.cancel_ns))
 		assert_int_equal(job_cancel(running_job(), &actor_console, ROLE_ADMIN, why), 0);
 	if (due(&plan.late_cancel_ns)) {
 		assert_int_equal(job_cancel(running_job(), &actor_console, ROLE_ADMIN, why),
 				 -EOPNOTSUPP);
+		assert_false(power_call_off());
 		refusals++;
 		assert_non_null(strstr(why, "the guests are being switched off"));
 	}

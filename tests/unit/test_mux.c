@@ -98,7 +98,7 @@ int operator_init(struct console *console)
 }
 
 static struct {
-	bool waits;
+	bool waits, late;
 	unsigned requests, waited, called_off;
 } power;
 
@@ -123,9 +123,10 @@ int power_wait(const char *name, uint64_t ns)
 	return power.waits ? 0 : -1;
 }
 
-void power_call_off(void)
+bool power_call_off(void)
 {
 	power.called_off++;
+	return !power.late;
 }
 
 int trap_alloc_vector(trap_handler handler, void *arg)
@@ -340,6 +341,9 @@ static void switching_off(void **state)
 	assert_int_equal(power.called_off, 0);
 	assert_non_null(strstr(type("\x1dqc"), "-- it stays on --"));
 	assert_int_equal(power.called_off, 1);
+	power.late = true;
+	assert_non_null(
+		strstr(type("\x1dqc"), "-- too late: the guests are being switched off"));
 	assert_int_equal(power.requests, 1);
 	type("\x1dqq");
 	assert_int_equal(power.requests, 2);

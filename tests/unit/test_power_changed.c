@@ -149,7 +149,7 @@ static void it_can_be_called_off(void **state)
 	assert_in_range(off.ns, 3 * NSEC_PER_SEC, 4 * NSEC_PER_SEC);
 	/* What is not under way is not called off for the next time. */
 	fresh(NULL);
-	power_call_off();
+	assert_true(power_call_off());
 	plan.ends_ns[0] = plan.ends_ns[1] = plan.ends_ns[2] = NSEC_PER_SEC;
 	request(&action_poweroff, false);
 	assert_int_equal(off.count, 1);
