@@ -84,7 +84,7 @@ struct handoff_framebuffer {
 struct handoff_segment {
 	uint64_t phys, virt, bytes; /* 4 KiB aligned, bss included */
 	uint32_t flags;		    /* ELF p_flags: 1 = X, 2 = W, 4 = R */
-	uint32_t trial;		    /* 1: the kernel it is of is tried, once (choose.h) */
+	uint32_t reserved;
 };
 
 #define HANDOFF_SEGMENTS_MAX  8
@@ -127,6 +127,7 @@ struct handoff {
 	uint64_t config_file;	 /* index into files of bulkhead.yaml */
 	struct handoff_partition boot_partition;
 	uint64_t kept_phys; /* HANDOFF_KEPT_BYTES as they were found; 0: no place was free */
+	uint64_t trial;	    /* 1: this kernel is tried, once (choose.h); else 0 */
 };
 
 _Static_assert(sizeof(struct handoff_range) == 24, "layout is shared with boot");

@@ -9,7 +9,7 @@
 
 /*
  * Chooses and checks a kernel, and places its segments, contents and zeroes, in one contiguous
- * block. Fills `segments`; returns the virtual address of the entry point.
+ * block. Fills `segments`, `trial`; returns the virtual address of the entry point.
  */
 uint64_t load_kernel(EFI_FILE_HANDLE bulkhead, struct handoff *handoff);
 

@@ -7,7 +7,6 @@
 #include "boot/pages.h"
 #include "boot/say.h"
 #include "boot/volume.h"
-#include <stdbool.h>
 
 static const CHAR16 remedy[] = L"Build the kernel again, and copy it once more.";
 
@@ -25,14 +24,13 @@ static void check(EFI_FILE_HANDLE file, const char *path, struct elf_kernel *ker
 }
 
 static void place(EFI_FILE_HANDLE file, const char *path, const struct elf_segment *from,
-		  struct handoff_segment *to, uint64_t phys, bool trial)
+		  struct handoff_segment *to, uint64_t phys)
 {
 	*to = (struct handoff_segment){
 		.phys = phys,
 		.virt = from->virt,
 		.bytes = from->bytes,
 		.flags = from->flags,
-		.trial = trial,
 	};
 	volume_read(file, path, from->file_offset, from->file_bytes, phys);
 	BS->SetMem((void *)(phys + from->file_bytes), from->bytes - from->file_bytes, 0);
@@ -51,8 +49,9 @@ uint64_t load_kernel(EFI_FILE_HANDLE bulkhead, struct handoff *handoff)
 		       L"there is no room for a kernel of %ld KiB.", kernel.bytes >> 10);
 	for (uint32_t i = 0; i < kernel.segment_count; i++)
 		place(file, choice.path, &kernel.segments[i], &handoff->segments[i],
-		      base + (kernel.segments[i].virt - kernel.virt), choice.trial);
+		      base + (kernel.segments[i].virt - kernel.virt));
 	handoff->segment_count = kernel.segment_count;
+	handoff->trial = choice.trial;
 	file->Close(file);
 	return kernel.entry;
 }

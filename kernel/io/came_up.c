@@ -42,7 +42,7 @@ void came_up(void)
 	struct extents extents = {0};
 	struct blkdev *trial;
 
-	if (!mem_handoff()->segments[0].trial)
+	if (!mem_handoff()->trial)
 		return; /* "tried" would be of another kernel */
 	if (storage_open_source(TRIAL, false, &trial, &extents, why))
 		return;

@@ -21,7 +21,7 @@
 #include "tests/unit/fake_blkdev.h"
 
 static struct fake_disk trial;
-static struct handoff handoff = {.segments = {{.trial = 1}}};
+static struct handoff handoff = {.trial = 1};
 static bool missing;
 static int open_files;
 static char logged[256];
@@ -100,11 +100,11 @@ static void all_else_stays(void **state)
 static void a_kernel_that_is_not_on_trial_says_nothing(void **state)
 {
 	(void)state;
-	handoff.segments[0].trial = 0;
+	handoff.trial = 0;
 	assert_string_equal(comes_up(4096, "tried 1 2\n"), "tried 1 2\n");
 	assert_int_equal(trial.submits, 0);
 	assert_string_equal(logged, "");
-	handoff.segments[0].trial = 1;
+	handoff.trial = 1;
 }
 
 static void a_disk_that_fails_is_told_of(void **state)
