@@ -1,5 +1,5 @@
 /* Between storage.c (kinds of sources), storage_claims.c (who has what) and storage_check.c (a
- * whole document). */
+ * whole document); and for came_up.c, which opens without a claim. */
 #ifndef KERNEL_IO_STORAGE_INTERNAL_H
 #define KERNEL_IO_STORAGE_INTERNAL_H
 
