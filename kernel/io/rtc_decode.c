@@ -24,12 +24,11 @@ static void to_binary(struct rtc_registers *r)
 	r->century = from_bcd(r->century);
 }
 
-static unsigned days_in(unsigned year, unsigned month)
+/* A day past the end of its month is one of a later one. */
+static bool exists(struct date date)
 {
-	static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
-	return days[month - 1] + (month == 2 && leap);
+	return date.month >= 1 && date.month <= 12 && date.day >= 1 &&
+	       date_of(date_days(date)).month == date.month;
 }
 
 int rtc_decode(const struct rtc_registers *registers, uint64_t *seconds)
@@ -37,7 +36,7 @@ int rtc_decode(const struct rtc_registers *registers, uint64_t *seconds)
 	struct rtc_registers r = *registers;
 	bool half_days = !(r.status_b & B_24_HOURS);
 	bool pm = half_days && (r.hour & HOURS_PM);
-	unsigned year;
+	struct date date;
 
 	if (half_days)
 		r.hour &= (uint8_t)~HOURS_PM;
@@ -48,11 +47,13 @@ int rtc_decode(const struct rtc_registers *registers, uint64_t *seconds)
 	if (half_days)
 		r.hour = (uint8_t)(r.hour % 12 + (pm ? 12 : 0));
 	/* Some machines have no century, or one that was never set. */
-	year = (r.century >= 20 && r.century <= 21 ? r.century : 20) * 100u + r.year;
-	if (r.year > 99 || r.month < 1 || r.month > 12 || r.day < 1 ||
-	    r.day > days_in(year, r.month) || r.hour > 23 || r.minute > 59 || r.second > 59)
+	date = (struct date){
+		.year = (r.century >= 20 && r.century <= 21 ? r.century : 20) * 100u + r.year,
+		.month = r.month,
+		.day = r.day,
+	};
+	if (r.year > 99 || !exists(date) || r.hour > 23 || r.minute > 59 || r.second > 59)
 		return -EINVAL;
-	*seconds = date_days((struct date){year, r.month, r.day}) * DAY_SECONDS +
-		   r.hour * 3600u + r.minute * 60u + r.second;
+	*seconds = date_days(date) * DAY_SECONDS + r.hour * 3600u + r.minute * 60u + r.second;
 	return 0;
 }
