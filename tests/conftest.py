@@ -1,5 +1,7 @@
 """What the tests in Python share: the root, and how a machine is booted for one test."""
 
+import importlib.machinery
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -21,6 +23,14 @@ LINUX = {"samples/vmlinuz": SAMPLES / "vmlinuz", "samples/initrd.gz": SAMPLES / 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; `make test-long` runs it")
+
+
+def script(path):
+    """A program in Python without an end to its name, such as "tools/mkguest", as a module."""
+    loader = importlib.machinery.SourceFileLoader(path.replace("/", "_"), str(ROOT / path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def housekeeping(usual):

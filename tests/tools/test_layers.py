@@ -1,18 +1,14 @@
 """The include-layer check finds each kind of forbidden arrow, by whatever way, and circles; it lets
 the others be."""
 
-import importlib.machinery
-import importlib.util
-import pathlib
 import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT, script
+
 TOOL = ROOT / "tools/layers/check"
-LOADER = importlib.machinery.SourceFileLoader("layers", str(TOOL))
-layers = importlib.util.module_from_spec(importlib.util.spec_from_loader("layers", LOADER))
-LOADER.exec_module(layers)
+layers = script("tools/layers/check")
 
 FORBIDDEN = [
     ("boot/main.c", "kernel/lib/types.h"),

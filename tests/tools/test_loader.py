@@ -68,7 +68,7 @@ def put(disks, *paths, text=""):
 def find(disks):
     """What it says: by whom, the kernel, the initrds, the command line; or None, and why."""
     done = subprocess.run(["busybox", "sh", FIND, disks], capture_output=True, text=True,
-                          check=False)
+                          check=False, timeout=60)
     if done.returncode:
         assert not done.stdout
         return None, done.stderr

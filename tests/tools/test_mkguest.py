@@ -2,15 +2,13 @@
 guest made by it comes up is test_debian's, which is long."""
 
 import argparse
-import importlib.machinery
-import importlib.util
 import os
 import pathlib
 import subprocess
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, script
 
 MKGUEST = ROOT / "tools/mkguest"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ" + "0" * 42 + " me@here"
@@ -18,10 +16,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ" + "0" * 42 + " me@here"
 
 @pytest.fixture(name="mkguest", scope="module")
 def fixture_mkguest():
-    loader = importlib.machinery.SourceFileLoader("mkguest", str(MKGUEST))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("mkguest", loader))
-    loader.exec_module(module)
-    return module
+    return script("tools/mkguest")
 
 
 def write_key(tmp_path, text=KEY):

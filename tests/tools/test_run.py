@@ -1,12 +1,10 @@
 """tools/qemu/run: what it makes of its words, on which tools and people build."""
 
-import importlib.machinery
-import importlib.util
 import pathlib
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import script
 from tools.qemu import machine
 
 HERE = str(pathlib.Path(__file__))
@@ -14,10 +12,7 @@ HERE = str(pathlib.Path(__file__))
 
 @pytest.fixture(name="run", scope="module")
 def fixture_run():
-    loader = importlib.machinery.SourceFileLoader("run", str(ROOT / "tools/qemu/run"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
-    loader.exec_module(module)
-    return module
+    return script("tools/qemu/run")
 
 
 def test_what_is_qemus_goes_there(run):
