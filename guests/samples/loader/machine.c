@@ -24,11 +24,15 @@
 #define PVPANIC_PORT	 0x505 /* QEMU, docs/specs/pvpanic.rst */
 #define PVPANIC_PANICKED 1
 
+/* Linux has EINVAL for what would fill more than half of the memory
+ * (sanity_check_segment_list() in its kernel/kexec_core.c), which is far more likely than a
+ * command line past 2047 characters. */
 static int complain(const char *what)
 {
 	const char *hint = errno == ENOEXEC  ? " (no bzImage of 64 bits)"
 			   : errno == ENOMEM ? " (give the guest more memory)"
-			   : errno == EINVAL ? " (the command line may be too long)"
+			   : errno == EINVAL ? " (give the guest more memory, or a shorter "
+					       "command line)"
 					     : "";
 
 	fprintf(stderr, "  %s: %s%s\n", what, strerror(errno), hint);
