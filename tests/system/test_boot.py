@@ -68,6 +68,7 @@ def test_the_handoff_keeps_its_promises(start, tmp_path):
     assert numbers["segments"] == 3
     assert numbers["screen width"] > 0
     assert numbers["kept at MiB"] in (0, 48, 256)
+    assert numbers["on trial"] == 0
     assert numbers["entropy bytes"] == 64
     assert numbers["entropy crc32"] != zlib.crc32(bytes(64))
     assert re.search("^config bulkhead.yaml$", said, re.MULTILINE)

@@ -53,7 +53,6 @@ def test_one_that_does_not_come_up_is_tried_once(stick):
     with start("back") as machine:
         machine.expect(r"kernel\.new was tried and did not come up: this is kernel\.elf", 60)
         off(machine)
-        assert "this new kernel came up" not in machine.output
     assert read("kernel.elf") == KERNEL.read_bytes()
     assert read("disks/kernel.try").startswith(b"fails")
     # Another in its place is tried again.
