@@ -63,6 +63,18 @@ void action_say(struct action_call *call, const char *fmt, ...)
 			*c = '?';
 }
 
+void action_new_line(struct action_call *call)
+{
+	if (call->result->text[0])
+		action_say(call, "\n");
+}
+
+void action_say_line(void *call, const char *text)
+{
+	action_new_line(call);
+	action_say(call, "%s", text);
+}
+
 bool action_is_full(const struct action_call *call)
 {
 	return strlen(call->result->text) == ACTION_TEXT_BYTES - 1;

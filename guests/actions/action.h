@@ -119,6 +119,10 @@ void action_result_start(struct action_result *result);
 /* Adds to the text; what has no room is cut and ends in "...". Control bytes but '\n' come out
  * as '?'. */
 void action_say(struct action_call *call, const char *fmt, ...) printf_like(2, 3);
+/* Ends the line before, if there is one. */
+void action_new_line(struct action_call *call);
+/* A line of its own, for who says lines to anyone: `call` is a struct action_call. */
+void action_say_line(void *call, const char *text);
 /* Nothing more has room in the text: whatever is said is cut. */
 bool action_is_full(const struct action_call *call);
 void action_value(struct action_call *call, const char *name, uint64_t number);

@@ -155,13 +155,6 @@ static int read_document(struct action_call *call, struct asked *asked)
 	return err;
 }
 
-static void say_line(void *arg, const char *text)
-{
-	struct action_call *call = arg;
-
-	action_say(call, "%s%s", call->result->text[0] ? "\n" : "", text);
-}
-
 static int plan(struct action_call *call)
 {
 	struct asked *asked = new_asked();
@@ -178,7 +171,7 @@ static int plan(struct action_call *call)
 			no_memory(call);
 	}
 	if (!err) {
-		config_plan_say(&made, say_line, call);
+		config_plan_say(&made, action_say_line, call);
 		action_value(call, "steps", made.step_count);
 	}
 	config_plan_free(&made);
@@ -239,10 +232,10 @@ static int carry_out(struct action_call *call, struct asked *asked)
 		action_say(call, "%sNothing is changed: %s.", asked->report.count ? "\n" : "",
 			   change.why[0] ? change.why : "the hypervisor is out of memory");
 	if (!err) {
-		config_plan_say(&made, say_line, call);
+		config_plan_say(&made, action_say_line, call);
 		say_waiting(call, asked);
 		if (change.why[0])
-			say_line(call, change.why);
+			action_say_line(call, change.why);
 		action_value(call, "steps", made.step_count);
 		action_value(call, "kept", change.kept == CATALOGUE_KEPT);
 	}

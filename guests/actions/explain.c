@@ -30,13 +30,6 @@ struct lacking {
 	const struct guest_config *guest;
 };
 
-static void say_line(void *arg, const char *text)
-{
-	struct action_call *call = arg;
-
-	action_say(call, "%s%s", call->result->text[0] ? "\n" : "", text);
-}
-
 static void tell_waiting(struct action_call *call, struct guest *guest)
 {
 	if (guest_state(guest) == GUEST_WAITING)
@@ -85,7 +78,8 @@ static int explain_guest(struct action_call *call, const struct config *config,
 		action_say(call, "The hypervisor is out of memory.");
 	} else {
 		guest_get_info(guest, view);
-		config_explain_guest(config, wanted, facts, view->reason, say_line, call);
+		config_explain_guest(config, wanted, facts, view->reason, action_say_line,
+				     call);
 		tell_waiting(call, guest);
 		tell_lacks(call, wanted);
 	}
@@ -97,7 +91,7 @@ static int explain_guest(struct action_call *call, const struct config *config,
 static void tell_all(struct action_call *call, const struct config *config,
 		     const struct config_facts *facts)
 {
-	config_explain(config, facts, say_line, call);
+	config_explain(config, facts, action_say_line, call);
 	explain_summary(call);
 }
 

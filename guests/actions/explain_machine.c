@@ -16,12 +16,6 @@
 #define RANGES_MAX 8  /* of one guest that are told one by one */
 #define FILES_MAX  16 /* of boot's */
 
-static void new_line(struct action_call *call)
-{
-	if (call->result->text[0])
-		action_say(call, "\n");
-}
-
 /* ---- memory -------------------------------------------------------------------------------
  */
 
@@ -30,7 +24,7 @@ static void begin_range(struct action_call *call, uint64_t base, uint64_t bytes)
 {
 	char size[SIZE_TEXT_BYTES];
 
-	new_line(call);
+	action_new_line(call);
 	action_say(call, "%#llx-%#llx, %s: ", (unsigned long long)base,
 		   (unsigned long long)(base + bytes - 1), size_text(bytes, size));
 }
@@ -150,13 +144,13 @@ static void tell_disks(struct action_call *call)
 	struct blkdev *disk;
 
 	for (unsigned i = 0; (disk = blkdev_at(i)); i++) {
-		new_line(call);
+		action_new_line(call);
 		action_say(call, "%s, %s, at %s%s:", disk->name, size_text(disk->bytes, size),
 			   disk->location, atomic_load(&disk->gone) ? ", gone" : "");
 		if (!tell_runs(call, disk))
 			action_say(call, " nobody has any of it now");
 	}
-	new_line(call);
+	action_new_line(call);
 	action_say(call, "`disks` shows partitions and volumes that nobody has");
 }
 
@@ -198,7 +192,7 @@ static void tell_lack(void *arg, const struct network_info *info)
 
 	if (!info->lacks || !info->lacks[0])
 		return;
-	new_line(call);
+	action_new_line(call);
 	action_say(call, "network %s is without its uplink: it %s", info->name, info->lacks);
 }
 
@@ -208,14 +202,14 @@ static void tell_networks(struct action_call *call)
 	struct netdev *nic;
 
 	for (unsigned i = 0; (nic = netdev_at(i)); i++) {
-		new_line(call);
+		action_new_line(call);
 		action_say(call, "nic%u, %s at %s, link %s%s", i, nic->name, nic->location,
 			   atomic_load(&nic->link_up) ? "up" : "down",
 			   atomic_load(&nic->gone) ? ", gone" : "");
 		tell_networks_on(call, nic);
 	}
 	if (!netdev_at(0)) {
-		new_line(call);
+		action_new_line(call);
 		action_say(call, "this machine has no NIC with a driver");
 	}
 	network_visit(&visitor);
@@ -290,7 +284,7 @@ static void tell_devices(struct action_call *call)
 	struct machine_function function;
 
 	for (unsigned i = 0; functions_at(i, &function); i++) {
-		new_line(call);
+		action_new_line(call);
 		action_say(call, "%s, %04x:%04x, %s, ", function.name, function.vendor_id,
 			   function.device_id, class_name(function.class_code));
 		if (function.driver)
@@ -328,7 +322,7 @@ bool explain_topic(struct action_call *call, const char *name)
 void explain_summary(struct action_call *call)
 {
 	tell_networks(call);
-	new_line(call);
+	action_new_line(call);
 	action_say(call,
 		   "`explain memory`, `devices`, `disks` and `networks` tell who has each "
 		   "part of the machine now");

@@ -3,6 +3,7 @@
  * there and fit. What is in the files is for the caller's check_boot().
  */
 #include "guests/config/check.h"
+#include "kernel/lib/plural.h"
 #include "kernel/lib/size.h"
 #include "kernel/lib/types.h"
 #include <stdio.h>
@@ -108,7 +109,7 @@ static void check_disk_boot(const struct checker *checker, const struct guest_co
 			"guest '%s': boot.disk is %u, but it has %u disk%s; the first "
 			"is 0",
 			guest->name, (unsigned)boot->disk - 1, (unsigned)guest->disk_count,
-			guest->disk_count == 1 ? "" : "s");
+			plural(guest->disk_count));
 	if (strlen(boot->cmdline) >= CONFIG_DISK_CMDLINE_MAX)
 		config_report_add(checker->report, boot->disk_mark,
 				  "guest '%s': boot.cmdline is %u characters long; beside "

@@ -10,7 +10,7 @@
 /* links: guests/config/check_disks.c guests/config/check_networks.c */
 /* links: guests/config/config.c guests/config/cpus.c guests/config/derive.c */
 /* links: guests/config/diff.c guests/config/hint.c guests/config/merge.c */
-/* links: guests/config/plan.c */
+/* links: guests/config/plan.c guests/actions/action.c */
 /* links: guests/config/plan_say.c guests/config/report.c guests/config/schema.c */
 /* links: guests/config/schema_devices.c guests/config/text.c guests/config/tree.c */
 /* links: kernel/lib/duration.c */
@@ -122,24 +122,6 @@ void job_progress(struct job *job, uint64_t done, uint64_t total, const char *fm
 }
 
 static struct action_result result;
-
-void action_say(struct action_call *call, const char *fmt, ...)
-{
-	size_t used = strlen(call->result->text);
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(call->result->text + used, ACTION_TEXT_BYTES - used, fmt, args);
-	va_end(args);
-}
-
-void action_value(struct action_call *call, const char *name, uint64_t number)
-{
-	struct action_value *value = &call->result->values[call->result->value_count++];
-
-	strcpy(value->name, name);
-	value->number = number;
-}
 
 /* ---- asking --------------------------------------------------------------------------------
  */
