@@ -73,6 +73,15 @@ def test_unit_tests(tmp_path):
     assert "4 lines, 1 never run all" in " ".join(sums.split())
 
 
+def test_a_file_that_no_test_is_linked_with(tmp_path):
+    unit_program(tmp_path)
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot/alone.c").write_text("int alone;\n", encoding="utf-8")
+    report(tmp_path, "--gcov", tmp_path)
+    last = (tmp_path / "out/coverage.txt").read_text(encoding="utf-8").splitlines()[-1]
+    assert " ".join(last.split()) == "- - boot/alone.c: no test is linked with it"
+
+
 def test_machines(tmp_path):
     image = machine_program(tmp_path)
     marks_of(image, tmp_path / "marks", {1, 2, 3, 4, 6})

@@ -14,14 +14,14 @@ HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=a
 	$(WARNINGS) -MMD -MP -iquote tests/unit/cpu -I. -isystem $(DIR_libyaml)/include \
 	-isystem $(DIR_zlib)/include
 HOST_LIBS := $(DIR_libyaml)/lib/libyaml-host.a $(DIR_zlib)/lib/libz-host.a
-# With COVER set, gcov counts the lines that they run.
-UNIT_CC := gcc $(HOST_CFLAGS) -DCHECKS -fsanitize=address,undefined \
-	$(if $(COVER),-O0 --coverage)
+# With COVER set, gcov counts the lines that they run; what the sanitizers would find there,
+# they find without it, and it is built in a third of the time.
+UNIT_CC := gcc $(HOST_CFLAGS) -DCHECKS $(if $(COVER),-O0 --coverage,-fsanitize=address,undefined)
 FUZZ_CC := clang $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined
 # Fences are there but not seen by the sanitizer: what they order must be atomic by itself. The
 # window lies where the sanitizer has its own memory, so it is moved.
-STRESS_CC := gcc $(HOST_CFLAGS) -fsanitize=thread -Wno-tsan -pthread \
-	-include tests/stress/window.h
+STRESS_CC := gcc $(HOST_CFLAGS) -Wno-tsan -pthread -include tests/stress/window.h \
+	$(if $(COVER),-O0 --coverage -fprofile-update=atomic,-fsanitize=thread)
 
 $(BUILD)/unit/obj/%.c.o: %.c $(DIR_libyaml) $(DIR_zlib)
 	@mkdir -p $(@D)
@@ -34,6 +34,11 @@ $(BUILD)/fuzz/obj/%.c.o: %.c $(DIR_libyaml) $(DIR_zlib)
 $(BUILD)/stress/obj/%.c.o: %.c $(DIR_libyaml)
 	@mkdir -p $(@D)
 	$(call say,CC) $(STRESS_CC) -c $< -o $@
+
+# Where boot knows the firmware, so do its tests: CHAR16 is wchar_t there.
+EFI_TESTED := boot/choose.c tests/unit/test_boot_choose.c
+$(EFI_TESTED:%=$(BUILD)/unit/obj/%.o): UNIT_CC += -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 
 # Data compiled from ASL is the same for every program.
 $(BUILD)/unit/obj/%.asl.o: $(OBJ)/%.asl.o
@@ -178,7 +183,7 @@ test: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE)
 test-long: $(UNIT) $(STRESS) $(FUZZ) $(MACHINE) debian
 	$(run_all)
 
-# The lines that no test runs: what gcov counts in unit tests, built once more for that, and what
+# The lines that no test runs: what gcov counts in unit and stress tests, built for that, and what
 # the machines in QEMU execute of the kernel's image. Bochs cannot tell. `make coverage-unit`
 # leaves the machines out.
 COVERAGE := $(BUILD)/coverage
@@ -189,7 +194,7 @@ $(COVERAGE)/cover.so: tools/qemu/cover.c
 .PHONY: coverage coverage-unit coverage-counts
 coverage-counts: $(BUILD)/kernel.elf
 	@find $(COVERAGE) -name '*.gcda' -delete 2>/dev/null || true
-	@$(MAKE) --no-print-directory unit COVER=1 BUILD=$(COVERAGE)/unit DEPS=$(abspath $(DEPS)) \
+	@$(MAKE) --no-print-directory unit stress COVER=1 BUILD=$(COVERAGE)/unit DEPS=$(abspath $(DEPS)) \
 		|| echo 'the lines of tests that failed count all the same'
 
 coverage-unit: coverage-counts
