@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import LINUX, ROOT, make_image
 from tests.system.terminal import Terminal
-from tools.qemu.machine import Machine
+from tools.qemu.machine import Machine, MachineError
 
 SAMPLE = (ROOT / "guests/samples/bulkhead.yaml").read_text(encoding="utf-8")
 BOOT_S = 240  # of all guests, with other work on the build machine
@@ -105,6 +105,17 @@ def test_the_operator_sees_both(pair):
     for name in ("alpha", "beta"):
         assert any(re.match(rf"{name} +running +2 ", line) for line in listed), listed
     assert any(line.startswith("shutdown ") for line in pair.operator("help"))
+
+
+def test_a_guest_that_is_waited_for_in_vain_has_a_last_word(pair):
+    """So that whoever reads only a failed test's report sees how far the guest came."""
+    pair.machine.expect(r"^beta\| tick \d+$", 60)
+    with pytest.raises(MachineError) as failed:
+        pair.machine.expect(r"^alpha\| what nobody says$", 0)
+    report = str(failed.value)
+    own = report[report.index("the last of alpha:"):]
+    assert "guest alpha ready" in own and "beta|" not in own
+    assert len(re.findall(r"^CPU#\d\nRIP=[0-9a-f]{16} ", own, re.M)) == 4
 
 
 class Clock:

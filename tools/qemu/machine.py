@@ -185,8 +185,28 @@ class Machine:
                     break
                 self._changed.wait(min(left, 1))
         why = f"the machine {self._how_it_ended()}" if self._ended() else f"waited {timeout_s} s"
-        tail = "\n".join(self.output[self._seen:].splitlines()[-25:])
-        raise MachineError(f"{why}, but it did not say {pattern!r} ({self.log_path}):\n{tail}")
+        raise MachineError(f"{why}, but it did not say {pattern!r} ({self.log_path}):\n"
+                           f"{self._last_words(pattern)}")
+
+    def _last_words(self, pattern):
+        """What was said since the last match of expect(); where `pattern` is of one guest, what
+        that one said last, which its neighbours may have talked over; and where the CPUs are."""
+        words = self.output[self._seen:].splitlines()[-25:]
+        source = re.match(r"\^([a-z][a-z0-9-]*)\\\|", pattern)
+        if source:
+            own = [line for line in self.output.splitlines()
+                   if line.startswith(f"{source[1]}|")]
+            words += [f"the last of {source[1]}:", *own[-15:]]
+        return "\n".join(words + self._where_cpus_are())
+
+    def _where_cpus_are(self):
+        if self._ended():
+            return []
+        try:
+            registers = self.monitor("info registers -a")
+        except (MachineError, OSError, ValueError) as why:
+            return [f"QEMU does not say where its CPUs are: {why}"]
+        return re.findall(r"^CPU#\d+|^RIP=.*", registers, re.MULTILINE)
 
     def mark(self):
         """Where expect() looks from, for rewind()."""
