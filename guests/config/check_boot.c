@@ -103,7 +103,12 @@ static void check_disk_boot(const struct checker *checker, const struct guest_co
 		config_report_add(checker->report, boot->disk_mark,
 				  "guest '%s': boot.disk starts Linux; remove boot.protocol",
 				  guest->name);
-	if (boot->disk > guest->disk_count && SOUND(checker, guest->disk_count))
+	if (boot->disk && !guest->disk_count && SOUND(checker, guest->disk_count))
+		config_report_add(checker->report, boot->disk_mark,
+				  "guest '%s': boot.disk is %u, but it has no disks; write "
+				  "'disks: [{source: ...}]'",
+				  guest->name, (unsigned)boot->disk - 1);
+	else if (boot->disk > guest->disk_count && SOUND(checker, guest->disk_count))
 		config_report_add(
 			checker->report, boot->disk_mark,
 			"guest '%s': boot.disk is %u, but it has %u disk%s; the first "

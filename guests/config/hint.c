@@ -53,19 +53,23 @@ static bool is_within(const struct config_table *whole, const struct config_tabl
 const struct config_field *config_hint(const struct config_table *table, const char *typed,
 				       char hint[CONFIG_HINT_MAX])
 {
-	const struct config_field *field = owner(table, typed);
+	const struct config_field *field = nearest(table, typed);
+	const struct config_field *elsewhere = owner(table, typed);
 	size_t used;
 
-	if (!field && is_within(&config_schema, table))
-		field = owner(&config_schema, typed);
-	if (field) {
-		snprintf(hint, CONFIG_HINT_MAX, "it belongs inside '%s'", field->key);
-		return NULL;
-	}
-	field = nearest(table, typed);
-	if (field) {
-		snprintf(hint, CONFIG_HINT_MAX, "did you mean '%s'?", field->key);
+	if (!elsewhere && is_within(&config_schema, table))
+		elsewhere = owner(&config_schema, typed);
+	if (field && (!elsewhere || config_slips(typed, field->key) == 1)) {
+		used = (size_t)snprintf(hint, CONFIG_HINT_MAX, "did you mean '%s'?",
+					field->key);
+		if (elsewhere)
+			snprintf(hint + used, CONFIG_HINT_MAX - used,
+				 " '%s' belongs inside '%s'", typed, elsewhere->key);
 		return field;
+	}
+	if (elsewhere) {
+		snprintf(hint, CONFIG_HINT_MAX, "it belongs inside '%s'", elsewhere->key);
+		return NULL;
 	}
 	if (!table->count) {
 		snprintf(hint, CONFIG_HINT_MAX, "nothing belongs here");

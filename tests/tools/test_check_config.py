@@ -234,7 +234,7 @@ def test_what_a_document_changes_against_another(tmp_path):
     wrong.write_text("guests: 1\n", encoding="utf-8")
     status, lines = check_config("--cpus", "2", "--memory", "512MiB", "--against", old, new)
     assert status == 0
-    assert lines[0] == f"{new}: good, 1 guests"
+    assert lines[0] == f"{new}: good, 1 guest"
     assert lines[2:] == [
         "guest 'alpha' is restarted:",
         "  memory: 64 MiB, then 128 MiB; its RAM is set aside when the guest starts",

@@ -9,6 +9,7 @@
 #include "guests/config/value.h"
 #include "guests/launch/kernel.h"
 #include "kernel/io/files.h"
+#include "kernel/lib/plural.h"
 #include "kernel/mem/plan.h"
 #include "tools/check-config/esp.h"
 #include "tools/check-config/keys.h"
@@ -273,7 +274,8 @@ static int check(const char *path, const struct config_machine *machine)
 
 	if (!config)
 		return 1;
-	printf("%s: good, %u guests\n", path, (unsigned)config->guest_count);
+	printf("%s: good, %u guest%s\n", path, (unsigned)config->guest_count,
+	       plural(config->guest_count));
 	say_left_out(config, machine);
 	if (against)
 		status = compare(config, machine);
