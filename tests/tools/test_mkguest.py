@@ -46,7 +46,8 @@ def write_key(tmp_path, text=KEY):
     (["web", "image:x", "--user", "root"], "is no name for a user"),
     (["web", "image:x", "--user", "1st"], "is no name for a user"),
     (["web", "image:x", "--password", ""], "--password is empty"),
-    (["web", "image:x", "--ssh-key", "/none"], "No such file"),
+    (["web", "image:x", "--ssh-key", "/none"],
+     "/none: No such file or directory; `ssh-keygen -t ed25519` makes a key"),
     (["web", "image:x", "--tree", "/", "--user", "me"], "--user has no meaning beside --tree"),
     (["web", "image:x", "--tree", "/none"], "--tree /none is no folder"),
 ))
@@ -54,7 +55,8 @@ def test_what_is_refused(words, said):
     """Also by who is not root, and before anything is fetched or overwritten."""
     done = subprocess.run([MKGUEST, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert said in done.stderr and done.stderr.startswith("mkguest: ")
+    assert len(done.stderr.splitlines()) == 1, "no screen of options before what is wrong"
 
 
 @pytest.mark.parametrize("target, said", (
@@ -186,6 +188,7 @@ def test_what_is_to_be_written_down(mkguest, capsys):
     said = capsys.readouterr().out
     assert "    boot: {disk: 0}\n" in said
     assert "image write esp:/disks/web.img lvm:vg0/web" in said
+    assert '--disk x/web.img` makes it a disk whose source is "disk:web"' in said
     mkguest.show(mkguest.parse(["web", "part:/dev/x", "--boot-files", "f"]), "part:4-5", "1-2")
     said = capsys.readouterr().out
     assert 'cmdline: "console=ttyS0 root=UUID=1-2 rw"' in said and "f/vmlinuz" in said
