@@ -324,6 +324,7 @@ void kernel_main(const struct handoff *boot)
 	if (sched_init(&document_host()->housekeeping))
 		panic("no memory for the scheduler");
 	start_cpus(handoff->ap_trampoline_phys);
+	sched_settle_housekeeping(cpu_count);
 	start_services();
 	run_cpu();
 }

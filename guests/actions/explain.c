@@ -34,8 +34,8 @@ static void tell_waiting(struct action_call *call, struct guest *guest)
 {
 	if (guest_state(guest) == GUEST_WAITING)
 		action_say(call,
-			   "\nit waits for that: it starts when volumes or the configuration "
-			   "change and it is there, or by `start %s`",
+			   "\nit waits for that, and is tried again when volumes or the "
+			   "configuration change, when memory comes free, and by `start %s`",
 			   guest_name(guest));
 }
 

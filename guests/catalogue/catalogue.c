@@ -27,9 +27,23 @@ static char text_name[CONFIG_NAME_MAX]; /* "": the marks of `desired` are not of
 static const struct catalogue_store *store;
 static bool changing;
 
+static enum config_presence presence(void *context, const char *name)
+{
+	struct guest *guest = guest_get(name);
+	bool waits = guest && guest_state(guest) == GUEST_WAITING;
+
+	guest_put(guest);
+	if (!guest)
+		return CONFIG_IS_NEW;
+	if (waits)
+		return CONFIG_WAITS;
+	return catalogue_runs(context, name) ? CONFIG_RUNS : CONFIG_IS_OFF;
+}
+
 int catalogue_init(const struct config_machine *given, const struct host_config *host)
 {
 	machine = *given;
+	machine.presence = presence;
 	desired = calloc(1, sizeof(*desired));
 	if (!desired)
 		return -ENOMEM;
@@ -371,8 +385,16 @@ static bool has_no_cpu(const struct config *next, const struct guest_config *gue
 	return !guest->cpus.pin_count && config_cpus_empty(&shared);
 }
 
-/* One that runs is not stopped for a configuration in which it could not start, and not left
- * without a CPU. */
+/* It could not start with the CPUs that it may share, some of which are not there. */
+static bool names_absent_cpu(const struct guest_config *guest)
+{
+	struct cpumask absent = config_cpus_without(guest->cpus.allowed, machine.cpus);
+
+	return !guest->cpus.pin_count && !config_cpus_empty(&absent);
+}
+
+/* One that runs is not stopped for a configuration in which it could not start, nor given CPUs
+ * with which it could not, nor left without a CPU. */
 static int check_running(struct catalogue_change *change, const struct config_plan *plan)
 {
 	const struct config *next = change->next;
@@ -384,13 +406,15 @@ static int check_running(struct catalogue_change *change, const struct config_pl
 							   ? config_find_guest(next, item->name)
 							   : NULL;
 		bool lacks = guest && change->report->lacking >> (guest - next->guests) & 1;
+		bool again = item->starts && lacks;
 
-		if (!guest || !((item->starts && lacks) || has_no_cpu(next, guest)))
+		if (!guest || !(again || has_no_cpu(next, guest) || names_absent_cpu(guest)))
 			continue;
 		config_report_add(change->report, guest->name_mark,
 				  "guest '%s' runs, and could not %s with this: "
 				  "nothing is changed; mend that first, or `stop %s`",
-				  guest->name, item->starts ? "start again" : "go on",
+				  guest->name,
+				  has_no_cpu(next, guest) ? "go on" : "start again",
 				  guest->name);
 		err = -EINVAL;
 	}

@@ -50,14 +50,16 @@ static bool is_to_start(const struct config_plan *plan, const char *name)
 	return false;
 }
 
+/* `lacking`: bits of guests that can't start for what else they lack. Nothing is kept for them:
+ * a RAM disk would take the memory of those that can. */
 static unsigned fill(const struct config *config, const struct config_plan *plan,
-		     struct storage_use *uses)
+		     uint64_t lacking, struct storage_use *uses)
 {
 	unsigned count = 0;
 
 	for (uint32_t i = 0; i < config->guest_count; i++) {
 		const struct guest_config *guest = &config->guests[i];
-		bool starts = is_to_start(plan, guest->name);
+		bool starts = is_to_start(plan, guest->name) && !(lacking >> i & 1);
 
 		for (uint32_t j = 0; j < guest->disk_count; j++)
 			uses[count++] = (struct storage_use){
@@ -82,7 +84,7 @@ int catalogue_check_disks(const struct config *config, const struct config_plan 
 	uses = calloc(count + 1, sizeof *uses);
 	if (!uses)
 		return -ENOMEM;
-	fill(config, plan, uses);
+	fill(config, plan, report ? report->lacking : 0, uses);
 	err = lasting ? storage_check(uses, count) : storage_try(uses, count);
 	for (unsigned i = 0; !err && report && i < count; i++)
 		if (uses[i].error)

@@ -107,13 +107,42 @@ static void check_keys_beside_pin(const struct checker *checker,
 	check_beside_pin(checker, guest, "cap", guest->cpus.cap_mark);
 }
 
+/* None of host.housekeeping is there: another CPU does that work. */
+static bool housekeeping_absent(const struct checker *checker)
+{
+	struct cpumask there =
+		config_cpus_and(checker->config->host.housekeeping, checker->machine->cpus);
+
+	return SOUND(checker, checker->config->host.housekeeping) &&
+	       !config_cpus_empty(&checker->machine->cpus) && config_cpus_empty(&there);
+}
+
 static bool every_cpu_pinned(const struct checker *checker)
 {
 	struct cpumask rest = checker->machine->cpus;
 
+	if (housekeeping_absent(checker))
+		return false; /* who pins the one in its place lacks it */
 	for (uint32_t i = 0; i < checker->config->guest_count; i++)
 		rest = config_cpus_without(rest, pins_of(checker, &checker->config->guests[i]));
 	return !config_cpus_empty(&checker->machine->cpus) && config_cpus_empty(&rest);
+}
+
+/* CPUs that are pinned, and have to do what absent ones were to. */
+static void check_stand_in(const struct checker *checker, const struct guest_config *guest,
+			   struct cpumask pins)
+{
+	struct cpumask taken = config_cpus_and(
+		pins, config_housekeeping(checker->config, &checker->machine->cpus));
+	char text[CONFIG_CPUS_TEXT];
+
+	if (housekeeping_absent(checker) && !config_cpus_empty(&taken))
+		config_report_lack(
+			checker->report, config_position(checker, guest), guest->cpus.pin_mark,
+			"guest '%s': cpus.pin names %s, where devices and management "
+			"run as this machine has no CPU of host.housekeeping; pin "
+			"another, or change host.housekeeping",
+			guest->name, config_cpus_text(&taken, text));
 }
 
 static void check_pinned(const struct checker *checker, const struct guest_config *guest)
@@ -134,6 +163,7 @@ static void check_pinned(const struct checker *checker, const struct guest_confi
 	check_present(checker, guest, "cpus.pin", pins, cpus->pin_mark);
 	check_foreign_pins(checker, guest, "cpus.pin", pins, cpus->pin_mark,
 			   (uint32_t)(guest - checker->config->guests));
+	check_stand_in(checker, guest, pins);
 	if (every_cpu_pinned(checker))
 		return;
 	if (!config_cpus_empty(&taken) && SOUND(checker, checker->config->host.housekeeping))
@@ -154,15 +184,26 @@ static void check_shared(const struct checker *checker, const struct guest_confi
 			   checker->config->guest_count);
 }
 
+/* The machine goes on with those that are there. */
+static void check_housekeeping(const struct checker *checker)
+{
+	const struct host_config *host = &checker->config->host;
+	struct cpumask used = config_housekeeping(checker->config, &checker->machine->cpus);
+	char text[CONFIG_WHY_MAX], cpus[CONFIG_CPUS_TEXT];
+
+	if (SOUND(checker, host->housekeeping) &&
+	    *absent_cpus(checker, "host.housekeeping", host->housekeeping, text))
+		config_report_lack(checker->report, -1, host->housekeeping_mark,
+				   "%s; devices and management run on %s", text,
+				   config_cpus_text(&used, cpus));
+}
+
 static void check_cpus(const struct checker *checker)
 {
 	const struct config *config = checker->config;
 	struct config_mark mark = config->host.housekeeping_mark;
-	char text[CONFIG_WHY_MAX];
 
-	if (SOUND(checker, config->host.housekeeping) &&
-	    *absent_cpus(checker, "host.housekeeping", config->host.housekeeping, text))
-		config_report_add(checker->report, mark, "%s", text);
+	check_housekeeping(checker);
 	for (uint32_t i = 0; i < config->guest_count; i++) {
 		const struct guest_config *guest = &config->guests[i];
 		bool sound = SOUND(checker, guest->cpus.pin);
@@ -200,8 +241,8 @@ static void take_ram_disks(const struct checker *checker, const struct guest_con
 			*left -= MIN(*left, ALIGN_UP(bytes, PAGE_2M));
 			continue;
 		}
-		config_report_add(
-			checker->report, disk->source_mark,
+		config_report_lack(
+			checker->report, config_position(checker, guest), disk->source_mark,
 			"guest '%s': disks[%u].source is '%s', but this machine has "
 			"%s left after the guests' memory before; write less, here or "
 			"there",
@@ -210,47 +251,102 @@ static void take_ram_disks(const struct checker *checker, const struct guest_con
 	}
 }
 
-/* Takes a guest's memory off *left; `alone`: that is the whole machine's. What does not fit
- * takes nothing from those behind it. */
+/* Takes a guest's memory off *left; what does not fit takes nothing from those behind it. */
 static void take_memory(const struct checker *checker, const struct guest_config *guest,
-			uint64_t *left, bool alone)
+			uint64_t *left)
 {
 	char wanted[SIZE_TEXT_BYTES], rest[SIZE_TEXT_BYTES];
+	bool alone = *left == checker->machine->memory_bytes;
 
+	if (!SOUND(checker, guest->memory_bytes))
+		return;
 	if (guest->memory_bytes <= *left) {
 		*left -= guest->memory_bytes;
 		take_ram_disks(checker, guest, left);
 		return;
 	}
-	config_report_add(checker->report, guest->memory_mark,
-			  "guest '%s': memory is %s, but this machine has %s %s", guest->name,
-			  size_exact_text(guest->memory_bytes, wanted),
-			  size_exact_text(ALIGN_DOWN(*left, PAGE_2M), rest),
-			  alone ? "for guests; write less"
-				: "left after the guests before; write less, here or there");
+	config_report_lack(checker->report, config_position(checker, guest), guest->memory_mark,
+			   "guest '%s': memory is %s, but this machine has %s %s", guest->name,
+			   size_exact_text(guest->memory_bytes, wanted),
+			   size_exact_text(ALIGN_DOWN(*left, PAGE_2M), rest),
+			   alone ? "for guests; write less"
+				 : "left after the guests before; write less, here or there");
 }
 
-/* Guests that start with the machine must fit beside each other; one that is started by hand,
- * on it. */
+/* How a guest takes part where memory is given out. */
+static enum config_presence presence(const struct checker *checker,
+				     const struct guest_config *guest)
+{
+	const struct config_machine *machine = checker->machine;
+	int position = config_position(checker, guest);
+	enum config_presence is = machine->presence
+					  ? machine->presence(machine->context, guest->name)
+					  : CONFIG_IS_NEW;
+
+	if (is == CONFIG_RUNS || is == CONFIG_IS_OFF)
+		return is;
+	if (position < CONFIG_GUESTS_MAX && checker->left_out >> position & 1)
+		return CONFIG_IS_OFF;
+	if (is == CONFIG_WAITS)
+		return is;
+	return guest->autostart && SOUND(checker, guest->autostart) ? CONFIG_WAITS
+								    : CONFIG_IS_OFF;
+}
+
+/* The lowest start.order above `above` of guests that are to start; UINT32_MAX: there is none.
+ */
+static uint32_t next_order(const struct checker *checker, uint32_t above)
+{
+	uint32_t lowest = UINT32_MAX;
+
+	for (uint32_t i = 0; i < checker->config->guest_count; i++) {
+		const struct guest_config *guest = &checker->config->guests[i];
+
+		if (presence(checker, guest) == CONFIG_WAITS && guest->start.order > above)
+			lowest = MIN(lowest, guest->start.order);
+	}
+	return lowest;
+}
+
+/* Of each guest that is there like that; of those to start, those of one order. */
+static void take_memory_of(const struct checker *checker, enum config_presence like,
+			   uint32_t order, uint64_t *left)
+{
+	for (uint32_t i = 0; i < checker->config->guest_count; i++) {
+		const struct guest_config *guest = &checker->config->guests[i];
+
+		if (presence(checker, guest) == like &&
+		    (like != CONFIG_WAITS || guest->start.order == order))
+			take_memory(checker, guest, left);
+	}
+}
+
+/* Who runs has it; who starts must fit beside them and who starts before; who is started by
+ * hand, on the machine. */
 static void check_memory(const struct checker *checker)
 {
 	uint64_t all = checker->machine->memory_bytes, left = all;
 
-	for (uint32_t i = 0; all && i < checker->config->guest_count; i++) {
+	if (!all)
+		return;
+	take_memory_of(checker, CONFIG_RUNS, 0, &left);
+	for (uint32_t order = next_order(checker, 0); order != UINT32_MAX;
+	     order = next_order(checker, order))
+		take_memory_of(checker, CONFIG_WAITS, order, &left);
+	for (uint32_t i = 0; i < checker->config->guest_count; i++) {
 		const struct guest_config *guest = &checker->config->guests[i];
-		bool beside = guest->autostart && SOUND(checker, guest->autostart);
 		uint64_t whole = all;
 
-		if (SOUND(checker, guest->memory_bytes))
-			take_memory(checker, guest, beside ? &left : &whole,
-				    !beside || left == all);
+		if (presence(checker, guest) == CONFIG_IS_OFF)
+			take_memory(checker, guest, &whole);
 	}
 }
 
 void config_check_sound(const struct config *config, const struct config_machine *machine,
 			const struct config_sound *sound, struct config_report *report)
 {
-	struct checker checker = {config, machine, sound, report};
+	struct checker checker = {
+		.config = config, .machine = machine, .sound = sound, .report = report};
 
 	if (config->guest_count > CONFIG_GUESTS_MAX)
 		config_report_add(report, config->guests[CONFIG_GUESTS_MAX].name_mark,
@@ -258,10 +354,11 @@ void config_check_sound(const struct config *config, const struct config_machine
 				  config->guests[CONFIG_GUESTS_MAX].name, CONFIG_GUESTS_MAX);
 	check_names(&checker);
 	check_cpus(&checker);
-	check_memory(&checker);
 	config_check_boot(&checker);
 	config_check_networks(&checker);
 	config_check_disks(&checker);
+	checker.left_out = report->lacking;
+	check_memory(&checker);
 }
 
 int config_check(const struct config *config, const struct config_machine *machine,

@@ -12,6 +12,7 @@ struct checker {
 	const struct config_machine *machine;
 	const struct config_sound *sound; /* NULL: all of it is */
 	struct config_report *report;
+	uint64_t left_out; /* bits of guests that lack something else than memory */
 };
 
 /* Whether a member of the configuration could be read; what could not is no reason to say

@@ -34,10 +34,25 @@ struct cpumask config_pinned(const struct config *config)
 	return pinned;
 }
 
+struct cpumask config_housekeeping(const struct config *config, const struct cpumask *present)
+{
+	struct cpumask named = config->host.housekeeping;
+	struct cpumask there = config_cpus_and(named, *present);
+
+	if (config_cpus_empty(present))
+		return named;
+	if (config_cpus_empty(&there))
+		cpumask_set(&there, cpumask_next(present, 0));
+	return there;
+}
+
+/* A CPU that does the hypervisor's own work is nobody's, whoever pins it. */
 struct cpumask config_shared(const struct config *config, const struct guest_config *guest,
 			     const struct cpumask *present)
 {
-	struct cpumask shared = config_cpus_without(*present, config_pinned(config));
+	struct cpumask owned = config_cpus_without(config_pinned(config),
+						   config_housekeeping(config, present));
+	struct cpumask shared = config_cpus_without(*present, owned);
 
 	if (config_cpus_empty(&guest->cpus.allowed))
 		return shared;

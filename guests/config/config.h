@@ -222,6 +222,14 @@ struct config {
 	struct guest_config guests[]; /* in the order of the document */
 };
 
+/* How a guest of some name is, on a machine that runs. */
+enum config_presence {
+	CONFIG_IS_NEW, /* there is none */
+	CONFIG_IS_OFF, /* it is, and needs no memory before it is started by hand */
+	CONFIG_WAITS,  /* for what it lacks: it starts once that is there */
+	CONFIG_RUNS,
+};
+
 /* What config_check may know of the machine. Empty, zero or NULL: not known, not checked. */
 struct config_machine {
 	uint32_t cpu_count;    /* set bits of `cpus` */
@@ -236,6 +244,8 @@ struct config_machine {
 	 */
 	int (*check_boot)(void *context, const struct guest_config *guest,
 			  char why[CONFIG_WHY_MAX]);
+	/* Who has memory, or is to have it first. NULL: no guest is there yet. */
+	enum config_presence (*presence)(void *context, const char *name);
 	void *context;
 };
 
@@ -281,7 +291,7 @@ int config_is_whole(const char *bytes, size_t length, bool *whole);
 /*
  * Stage two: whether guests fit each other and the machine. `report` is the one that
  * config_parse filled (it knows the file's name). Returns 0, or -EINVAL with all that is
- * wrong in `report`. What single guests name and this machine lacks (CPUs, files) is in the
+ * wrong in `report`. What this machine lacks of what is named (CPUs, memory, files) is in the
  * report too, also with 0: see its `lacking`. Changes nothing.
  */
 int config_check(const struct config *config, const struct config_machine *machine,
@@ -342,6 +352,11 @@ const char *config_esp_path(const char *file);
 /* The CPUs that a guest pins, and those that any guest does. */
 struct cpumask config_pins(const struct guest_config *guest);
 struct cpumask config_pinned(const struct config *config);
+
+/* The CPUs for the hypervisor's own work on a machine that has `present`: those of
+ * host.housekeeping that are there, or the first, where none is. As written, with none present.
+ */
+struct cpumask config_housekeeping(const struct config *config, const struct cpumask *present);
 
 /* The CPUs that a shared guest may use on a machine that has `present`. */
 struct cpumask config_shared(const struct config *config, const struct guest_config *guest,

@@ -11,12 +11,22 @@
 #include "guests/guest/worker.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/log/log.h"
+#include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
 
 static struct thread *control;
 static _Atomic bool told; /* there is something to look at: a wake-up may be lost to a lock */
 static _Atomic unsigned turns_held;
 static _Atomic bool appeared; /* something that guests may wait for */
+static _Atomic bool freed;    /* memory: some may wait for that */
+
+/* What the control thread goes by, from one look at all guests to the next. */
+struct pass {
+	uint32_t order;		 /* guests of this start.order and lower ones have their turn */
+	uint64_t starting_bytes; /* memory of those being prepared, who may not have it yet */
+	bool appeared, freed;	 /* since the last */
+	uint64_t next_ns;	 /* when to look again, if nothing is told */
+};
 
 void control_wake(void)
 {
@@ -41,13 +51,22 @@ static void absent(struct guest *g)
 {
 	snprintf(g->reason, sizeof g->reason, "%s", g->worker.why);
 	log_warn(g->config.name,
-		 "waits: %s; it is tried again when volumes or the configuration change, or by "
+		 "waits: %s; it is tried again when %s or the configuration changes, or by "
 		 "`start %s`",
-		 g->reason, g->config.name);
+		 g->reason, g->worker.no_memory ? "a guest gives memory back" : "a volume",
+		 g->config.name);
 	event_post(EVENT_GUEST_WAITING, g->config.name, "%s", g->reason);
 }
 
-/* It could not be started, or the start was given up. */
+/* Some of it is free now: who waits for memory is tried in the next pass. */
+static void note_freed(void)
+{
+	worker_freed();
+	atomic_store(&freed, true);
+	atomic_store(&told, true);
+}
+
+/* It could not be started, or the start was given up. One that waits is no reason to try it. */
 static void not_prepared(struct guest *g, bool waits)
 {
 	if (g->life.state == GUEST_STARTING && waits) {
@@ -60,7 +79,10 @@ static void not_prepared(struct guest *g, bool waits)
 		log_info(g->config.name, "%s", g->reason);
 		event_post(EVENT_GUEST_STOPPED, g->config.name, "%s", g->reason);
 	}
-	worker_freed();
+	if (g->life.state == GUEST_STARTING && waits)
+		worker_freed();
+	else
+		note_freed();
 }
 
 static void released(struct guest *g)
@@ -71,7 +93,7 @@ static void released(struct guest *g)
 		log_info(g->config.name, "%s", g->reason);
 	event_post(g->life.crashed ? EVENT_GUEST_FAILED : EVENT_GUEST_STOPPED, g->config.name,
 		   "%s", g->reason);
-	worker_freed();
+	note_freed();
 }
 
 /* Caller holds g->lock. */
@@ -98,67 +120,108 @@ static void take_turn(struct guest *g, uint32_t order)
 	g->due_ns = clock_now_ns() + g->config.start.delay_seconds * NSEC_PER_SEC;
 }
 
-/* The lowest order for which others wait: those of higher ones do. UINT32_MAX: there is none.
- * *until_ns: when this may change without anything being told. */
-static uint32_t lowest_order(uint64_t *until_ns)
+/* Whether its memory is free, and stays so when those that are being prepared take theirs.
+ * Caller holds g->lock, as for the next. */
+static bool fits(const struct guest *g, const struct pass *pass)
 {
-	uint32_t lowest = UINT32_MAX;
+	return pass->starting_bytes + g->config.memory_bytes <= guest_frames_free_bytes();
+}
+
+/* Of guests that start in turn and are too large together, those before have their memory
+ * first. */
+static bool stands_back(const struct guest *g, const struct pass *pass)
+{
+	return g->turn.state == TURN_COMES && pass->starting_bytes && !fits(g, pass);
+}
+
+/* What it may wait for has come. One that waits for memory is tried only if that may do. */
+static bool is_to_try(const struct guest *g, const struct pass *pass)
+{
+	if (pass->appeared || g->life.state != GUEST_WAITING)
+		return pass->appeared || pass->freed;
+	return pass->freed && g->worker.no_memory && fits(g, pass);
+}
+
+/* The beginning of a pass: whose turn it is, and how long, if nothing is told. */
+static struct pass look(void)
+{
+	struct pass pass = {.order = UINT32_MAX, .next_ns = UINT64_MAX};
 
 	for (struct guest *g = registry_next(NULL); g; g = registry_next(g)) {
 		uint64_t until;
 
 		mutex_lock(&g->lock);
 		until = turn_holds_until(&g->turn, &g->life, clock_now_ns());
-		if (until)
-			lowest = MIN(lowest, g->config.start.order);
-		if (until)
-			*until_ns = MIN(*until_ns, until);
+		if (until) {
+			pass.order = MIN(pass.order, g->config.start.order);
+			pass.next_ns = MIN(pass.next_ns, until);
+		}
+		if (until && g->turn.state == TURN_STARTS)
+			pass.starting_bytes += g->config.memory_bytes;
 		mutex_unlock(&g->lock);
 	}
-	return atomic_load(&turns_held) ? 0 : lowest;
+	if (atomic_load(&turns_held))
+		pass.order = 0;
+	return pass;
 }
 
-/* Guests of `order` and lower ones have their turn to start. Returns when the guest is to be
- * served again; UINT64_MAX: when something is told of it. */
-static uint64_t serve(struct guest *g, uint32_t order)
+/* Whether what the pass went by is so still. */
+static bool is_over(struct pass *pass)
+{
+	struct pass now = look();
+
+	pass->next_ns = MIN(pass->next_ns, now.next_ns);
+	return !atomic_load(&told) && now.order == pass->order &&
+	       now.starting_bytes == pass->starting_bytes;
+}
+
+/* A start that is due, or that what has come allows. Caller holds g->lock. */
+static void start_due(struct guest *g, struct pass *pass)
+{
+	bool started = g->life.state == GUEST_STARTING;
+
+	if (is_to_try(g, pass))
+		take_fact(g, LIFE_APPEARED);
+	take_turn(g, pass->order);
+	if (g->life.due && g->due_ns <= clock_now_ns() && !stands_back(g, pass))
+		take_fact(g, LIFE_DUE);
+	if (g->life.due && !stands_back(g, pass))
+		pass->next_ns = MIN(pass->next_ns, g->due_ns);
+	if (!started && g->life.state == GUEST_STARTING)
+		pass->starting_bytes += g->config.memory_bytes;
+}
+
+static void serve(struct guest *g, struct pass *pass)
 {
 	uint32_t facts = atomic_exchange(&g->facts, 0);
-	uint64_t due_ns;
 
 	mutex_lock(&g->lock);
 	for (unsigned fact = LIFE_PREPARED; fact < LIFE_INPUTS; fact++)
 		if (facts & BIT(fact))
 			take_fact(g, fact);
-	take_turn(g, order);
-	if (g->life.due && g->due_ns <= clock_now_ns())
-		take_fact(g, LIFE_DUE);
-	due_ns = leaving_attend(g);
-	if (g->life.due)
-		due_ns = MIN(due_ns, g->due_ns);
+	start_due(g, pass);
+	pass->next_ns = MIN(pass->next_ns, leaving_attend(g));
 	mutex_unlock(&g->lock);
-	return due_ns;
 }
 
 static void control_thread(void *arg)
 {
 	struct guest *g;
-	uint64_t next_ns;
-	uint32_t order, anew;
 
 	(void)arg;
 	for (;;) {
+		struct pass pass;
+
 		atomic_store(&told, false);
-		next_ns = UINT64_MAX;
-		order = lowest_order(&next_ns);
-		anew = atomic_exchange(&appeared, false) ? BIT(LIFE_APPEARED) : 0;
-		for (g = registry_next(NULL); g; g = registry_next(g)) {
-			atomic_fetch_or(&g->facts, anew);
-			next_ns = MIN(next_ns, serve(g, order));
-		}
+		pass = look();
+		pass.appeared = atomic_exchange(&appeared, false);
+		pass.freed = atomic_exchange(&freed, false);
+		for (g = registry_next(NULL); g; g = registry_next(g))
+			serve(g, &pass);
 		while ((g = registry_take_dead()))
 			request_free(g);
-		if (!atomic_load(&told) && lowest_order(&next_ns) == order)
-			thread_block_until(next_ns);
+		if (is_over(&pass))
+			thread_block_until(pass.next_ns);
 	}
 }
 

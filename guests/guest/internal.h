@@ -35,6 +35,7 @@ struct worker {
 	bool watchdog_fired;	  /* the VM before what is to be prepared ended so */
 	struct launch launch;	  /* what was prepared; what is to be released */
 	char why[BOOT_WHY_BYTES]; /* not prepared: the reason */
+	bool no_memory;		  /* and that is it: too little of it was free */
 };
 
 /*

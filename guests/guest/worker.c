@@ -61,14 +61,14 @@ static struct guest *find_leaving(const struct guest *self)
 	return g;
 }
 
-static void add_holder(char why[BOOT_WHY_BYTES], const struct guest *holder)
+static void add_holder(char why[BOOT_WHY_BYTES], const struct guest *holder, bool waits)
 {
 	size_t used = strlen(why);
 
 	snprintf(why + used, BOOT_WHY_BYTES - used,
-		 "; guest '%s'%s is still being taken apart, and has what it had: start this "
-		 "one again once that is done",
-		 holder->config.name, registry_removed(holder) ? ", which was removed," : "");
+		 "; guest '%s'%s is still being taken apart, and has what it had%s",
+		 holder->config.name, registry_removed(holder) ? ", which was removed," : "",
+		 waits ? "" : ": start this one again once that is done");
 }
 
 /* Until a guest was taken apart since `seen` were. */
@@ -93,7 +93,7 @@ static bool try_again(struct guest *g, unsigned seen, uint64_t deadline_ns)
 	again = atomic_load(&freed) != seen && clock_now_ns() < deadline_ns &&
 		!atomic_load(&g->worker.given_up);
 	if (holder && !again)
-		add_holder(g->worker.why, holder);
+		add_holder(g->worker.why, holder, g->worker.no_memory);
 	guest_put(holder);
 	return again;
 }
@@ -125,10 +125,12 @@ static void prepare(struct guest *g)
 	do {
 		seen = atomic_load(&freed);
 		err = launch_prepare(&params, &g->worker.launch, g->worker.why);
+		g->worker.no_memory = err == -ENOMEM;
 	} while (is_taken(err) && try_again(g, seen, deadline_ns));
 	storage_forget(g->config.name);
 	if (err)
-		control_tell(g, err == -ENODEV ? LIFE_ABSENT : LIFE_NOT_PREPARED);
+		control_tell(g, err == -ENODEV || err == -ENOMEM ? LIFE_ABSENT
+								 : LIFE_NOT_PREPARED);
 	else
 		control_tell(g, LIFE_PREPARED);
 }

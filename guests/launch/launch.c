@@ -13,6 +13,7 @@
 #include "guests/linux/linux.h"
 #include "guests/mptable/mptable.h"
 #include "guests/multiboot/multiboot.h"
+#include "kernel/lib/size.h"
 #include "kernel/mem/frames.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/vm_create.h"
@@ -67,8 +68,14 @@ static int check_cpus(const struct config_vcpus *vcpus, char why[BOOT_WHY_BYTES]
 {
 	struct cpumask named = vcpus->allowed, present = vmm_cpus();
 
-	for (unsigned i = 0; i < vcpus->pin_count; i++)
+	for (unsigned i = 0; i < vcpus->pin_count; i++) {
+		if (cpumask_test(sched_housekeeping(), vcpus->pin[i]))
+			return boot_refuse(why, -ENODEV,
+					   "cpus.pin names CPU %u, on which the hypervisor "
+					   "does its own work since the machine's start",
+					   vcpus->pin[i]);
 		cpumask_set(&named, vcpus->pin[i]);
+	}
 	cpumask_for_each(cpu, &named)
 	{
 		if (!cpumask_test(&present, cpu))
@@ -78,6 +85,19 @@ static int check_cpus(const struct config_vcpus *vcpus, char why[BOOT_WHY_BYTES]
 					   vcpus->pin_count ? "pin" : "allowed", cpu);
 	}
 	return 0;
+}
+
+/* Told before anything is taken; others may be as fast until it is. */
+static int check_memory(const struct guest_config *config, char why[BOOT_WHY_BYTES])
+{
+	uint64_t free_bytes = guest_frames_free_bytes();
+	char wanted[SIZE_TEXT_BYTES], rest[SIZE_TEXT_BYTES];
+
+	if (config->memory_bytes <= free_bytes)
+		return 0;
+	return boot_refuse(why, -ENOMEM, "memory is %s, and %s are free for guests",
+			   size_exact_text(config->memory_bytes, wanted),
+			   size_exact_text(free_bytes, rest));
 }
 
 static int create_vm(const struct launch_params *params, struct launch *out,
@@ -137,6 +157,8 @@ int launch_prepare(const struct launch_params *params, struct launch *out,
 	int err = check_cpus(&params->config->cpus, why);
 
 	memset(out, 0, sizeof *out);
+	if (!err)
+		err = check_memory(params->config, why);
 	if (!err)
 		err = sources_open(params->config, params->given_up, &out->sources, why);
 	if (!err)

@@ -35,9 +35,9 @@ struct launch_params {
 
 /*
  * 0; or a negative errno with a sentence in `why`: -ENODEV, something that the configuration
- * names is not on this machine; -EBUSY, -EEXIST or -ENOMEM, others have it; -ECANCELED, it was
- * given up, which is looked at between the steps. Thread context; takes as long as its disks
- * take to open, and its kernel to be copied.
+ * names is not on this machine; -ENOMEM, not enough memory is free; -EBUSY or -EEXIST, others
+ * have it; -ECANCELED, it was given up, which is looked at between the steps. Thread context;
+ * takes as long as its disks take to open, and its kernel to be copied.
  */
 int launch_prepare(const struct launch_params *params, struct launch *out,
 		   char why[BOOT_WHY_BYTES]);

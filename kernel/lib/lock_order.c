@@ -16,6 +16,7 @@ const char *const lock_order[] = {
 	"networks",
 	"balloon",
 	"NVMe admin",
+	"guest memory's reservation",
 
 	/* taken with interrupts on: all that handlers take is taken under them */
 	"call",

@@ -375,6 +375,14 @@ int sched_init(const struct cpumask *cpus_for_housekeeping)
 	return attach_this_cpu();
 }
 
+void sched_settle_housekeeping(unsigned count)
+{
+	for (unsigned cpu = count; cpu < CPU_MAX; cpu++)
+		cpumask_clear(&housekeeping, cpu);
+	if (!cpumask_count(&housekeeping))
+		cpumask_set(&housekeeping, 0);
+}
+
 /* Takes one waiting thread from another CPU. Interrupts are off. */
 static bool steal(struct sched_cpu *to)
 {

@@ -120,6 +120,9 @@ uint64_t thread_time_capped_ns(const struct thread *t); /* that its cap kept it 
  * or on, and that context becomes its idle thread.
  */
 int sched_init(const struct cpumask *housekeeping);
+/* Once all CPUs run that will, `count` of them, and before any thread is made for housekeeping:
+ * those of the housekeeping CPUs that are not there do none; without any, CPU 0 does. */
+void sched_settle_housekeeping(unsigned count);
 noreturn void sched_run_this_cpu(void);
 const struct cpumask *sched_housekeeping(void);
 

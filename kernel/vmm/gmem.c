@@ -6,6 +6,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/mem/heap.h"
+#include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/backend.h"
 #include "kernel/vmm/gmem_internal.h"
@@ -66,7 +67,10 @@ static int take_block(struct gmem *gm, uint64_t gpa, uint64_t bytes)
 	return -1;
 }
 
-static int reserve(struct gmem *gm)
+/* Whoever reserves has it all or takes nothing: of two that are too large together one fits. */
+static struct mutex reserving = MUTEX(reserving, "guest memory's reservation");
+
+static int take_all(struct gmem *gm)
 {
 	uint64_t low = MIN(gm->bytes, GMEM_LOW_MAX);
 
@@ -82,6 +86,17 @@ static int reserve(struct gmem *gm)
 		done += CHUNK_BYTES << order;
 	}
 	return 0;
+}
+
+static int reserve(struct gmem *gm)
+{
+	int err = -ENOMEM;
+
+	mutex_lock(&reserving);
+	if (gm->bytes <= guest_frames_free_bytes())
+		err = take_all(gm);
+	mutex_unlock(&reserving);
+	return err;
 }
 
 /* Nested tables come from the host pool, but a table that a larger leaf replaced may still be

@@ -93,7 +93,8 @@ static void demand_fit(const struct config *config, uint64_t lacking)
 		const struct guest_config *guest = &config->guests[i];
 		struct cpumask shared = config_shared(config, guest, &test_machine.cpus);
 
-		memory += guest->memory_bytes;
+		if (guest->autostart && !(lacking >> i & 1))
+			memory += guest->memory_bytes;
 		for (uint32_t j = 0; j < guest->nic_count; j++)
 			demand(has_network(config, guest->nics[j].network));
 		if (guest->cpus.pin_count)

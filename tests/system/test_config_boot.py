@@ -20,16 +20,10 @@ guests:
     boot: {kernel: "esp:/samples/vmlinuz"}
     on_crash: sometimes
 """
-# What only this machine can tell.
-MACHINE = """\
-guests:
-  - name: beta
-    memory: 64 GiB
-    boot: {kernel: "esp:/samples/vmlinuz"}
-"""
 # Whatever can be absent, each another guest's; web has all that it needs, and a network without
-# its NIC.
+# its NIC. Of the two that are too large together, the first has the memory.
 ABSENT = """\
+host: {housekeeping: [0, 8]}
 networks: [{name: lan, uplink: nic7}]
 guests:
   - name: pinned
@@ -48,6 +42,17 @@ guests:
     boot: {kernel: "esp:/samples/vmlinuz", initrd: "esp:/samples/initrd.gz",
            cmdline: "console=ttyS0"}
     nics: [{network: lan}]
+  - name: huge
+    memory: 64 GiB
+    boot: {kernel: "esp:/samples/vmlinuz"}
+  - name: first
+    memory: 400 MiB
+    boot: {kernel: "esp:/samples/vmlinuz", initrd: "esp:/samples/initrd.gz",
+           cmdline: "console=ttyS0"}
+  - name: second
+    memory: 402 MiB
+    boot: {kernel: "esp:/samples/vmlinuz", initrd: "esp:/samples/initrd.gz",
+           cmdline: "console=ttyS0"}
 """
 
 
@@ -76,29 +81,30 @@ def test_a_document_with_wrong_words(tmp_path):
             r"7:15: guest 'alpha': on_crash .*restart")
 
 
-def test_a_document_for_another_machine(tmp_path):
-    refused(tmp_path, "machine", MACHINE, r"3:13: guest 'beta': .*64 GiB")
-
-
 def test_what_can_start_starts(tmp_path):
     image = make_image(tmp_path / "absent.img", ABSENT, LINUX)
     with Machine(image, name="config-absent", limit_s=300, cpus=2, memory_mib=1024) as machine:
         begin = machine.mark()
-        for fault in (r"1:32: network 'lan' has the uplink 'nic7'.*guests reach each other only",
-                      r"4:17: guest 'pinned': .*CPU 9",
-                      r"9:20: guest 'file': .*samples/nothing",
-                      r"13:22: guest 'volume': disks\[0\]\.source 'lvm:vg0/web' "):
+        for fault in (r"1:22: host.housekeeping names CPU 8, .* run on CPU 0",
+                      r"2:32: network 'lan' has the uplink 'nic7'.*guests reach each other only",
+                      r"5:17: guest 'pinned': .*CPU 9",
+                      r"10:20: guest 'file': .*samples/nothing",
+                      r"14:22: guest 'volume': disks\[0\]\.source 'lvm:vg0/web' ",
+                      r"21:13: guest 'huge': memory is 64 GiB, .* left after the guests before",
+                      r"28:13: guest 'second': memory is 402 MiB, .* left after"):
             machine.rewind(begin)
             machine.expect(rf"config: warning: bulkhead\.yaml:{fault}", 60)
         for name, reason in (("pinned", "cpus.pin names CPU 9"),
                              ("file", "there is no file esp:/samples/nothing"),
-                             ("volume", r"disks\[0\].source 'lvm:vg0/web' ")):
+                             ("volume", r"disks\[0\].source 'lvm:vg0/web' "),
+                             ("huge", "memory is 64 GiB, and .* are free for guests"),
+                             ("second", "memory is 402 MiB, and .* are free for guests")):
             machine.rewind(begin)
             machine.expect(rf"{name}: warning: waits: {reason}.* by `start {name}`", 30)
         machine.expect(r"^web\| guest .* ready", 200)
         terminal = Terminal(machine, [])
         listed = terminal.operator("list")
-        for name in ("pinned", "file", "volume"):
+        for name in ("pinned", "file", "volume", "huge", "second"):
             assert any(name in line and "waiting" in line for line in listed), listed
         assert any("web" in line and "running" in line for line in listed), listed
         assert any("without its uplink: it has the uplink 'nic7'" in line
@@ -109,3 +115,10 @@ def test_what_can_start_starts(tmp_path):
         machine.expect("volume: warning: waits: disks", 30)
         terminal.operator("stop volume")
         assert any("volume" in line and "stopped" in line for line in terminal.operator("list"))
+        # Who waits for memory has it once that is given back.
+        assert any("guest 'first' has 400 MiB; stop one of them" in line
+                   for line in terminal.operator("explain second"))
+        terminal.operator("stop first now")
+        machine.expect(r"second: started: 1 vCPU", 60)
+        assert any(line.startswith("huge") and "waiting" in line
+                   for line in terminal.operator("list"))

@@ -18,6 +18,7 @@
 #include "guests/devices/watchdog.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/log/log.h"
+#include "kernel/mem/frames.h"
 #include "kernel/mem/heap.h"
 #include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
@@ -194,6 +195,13 @@ uint64_t thread_time_waiting_ns(const struct thread *thread)
 {
 	(void)thread;
 	return 0;
+}
+
+uint64_t fake_guest_free_bytes;
+
+__attribute__((weak)) uint64_t guest_frames_free_bytes(void)
+{
+	return fake_guest_free_bytes;
 }
 
 int gmem_write(struct gmem *gm, uint64_t gpa, const void *buf, size_t bytes)

@@ -22,6 +22,8 @@ extern char fake_guest_log[512];  /* the last line */
 extern unsigned fake_guest_held;  /* allocations, VMs and consoles that are there */
 extern unsigned fake_guest_fails; /* the n-th of what can fail does; 0: none */
 
+extern uint64_t fake_guest_free_bytes; /* of the guest pool; only tests count */
+
 /* What the last VM has of the CPUs, and how often it was changed; consoles that were hidden,
  * and joined to no UART any more. */
 extern struct thread_share fake_guest_share;

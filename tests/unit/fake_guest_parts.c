@@ -158,6 +158,13 @@ struct cpumask vmm_cpus(void)
 	return (struct cpumask){{1}};
 }
 
+const struct cpumask *sched_housekeeping(void)
+{
+	static const struct cpumask none;
+
+	return &none;
+}
+
 uint64_t guest_frames_free_bytes(void)
 {
 	return fake_parts_memory_free;

@@ -19,6 +19,7 @@
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/mem/heap.h"
+#include "kernel/sched/sync.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vmm/backend.h"
 #include "kernel/vmm/gmem.h"
@@ -50,6 +51,27 @@ static bool may_allocate(void)
 	return fail_after == 0 || --fail_after > 0;
 }
 
+static bool reserving;		     /* the mutex is held */
+static unsigned blocks_taken_freely; /* without it */
+
+void mutex_lock(struct mutex *mutex)
+{
+	(void)mutex;
+	assert_false(reserving);
+	reserving = true;
+}
+
+void mutex_unlock(struct mutex *mutex)
+{
+	(void)mutex;
+	reserving = false;
+}
+
+uint64_t guest_frames_free_bytes(void)
+{
+	return pool_bytes - frames_out;
+}
+
 uint64_t guest_frames_alloc(unsigned order)
 {
 	uint64_t size = PAGE_2M << order, at = ALIGN_UP(next_frame, size);
@@ -57,6 +79,7 @@ uint64_t guest_frames_alloc(unsigned order)
 	if (order > largest_order || size > pool_bytes - frames_out || !may_allocate())
 		return 0;
 	next_frame = at + size;
+	blocks_taken_freely += !reserving;
 	frames_out += size;
 	if (fill_new)
 		memset((void *)GUEST_WINDOW_BASE, OTHERS, PAGE_2M); /* whatever shows it */
@@ -148,6 +171,7 @@ static inline int setup(void **state)
 	fail_after = 0;
 	largest_order = GUEST_FRAMES_ORDER_MAX;
 	fill_new = false;
+	blocks_taken_freely = 0;
 	return 0;
 }
 

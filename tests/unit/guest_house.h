@@ -48,9 +48,13 @@ int launch_prepare(const struct launch_params *params, struct launch *out,
 			return boot_refuse(why, -ECANCELED, "it was given up");
 		thread_block();
 	}
+	if (params->config->memory_bytes > fake_guest_free_bytes)
+		return boot_refuse(why, -ENOMEM, "too little memory is free");
 	out->vm = vm = fake_guest_vm(params->config->name, params->stopped, params->arg);
 	if (!vm)
 		return boot_refuse(why, -ENOMEM, "no memory for it");
+	vm->params.memory_bytes = params->config->memory_bytes;
+	fake_guest_free_bytes -= vm->params.memory_bytes;
 	launches++;
 	return 0;
 }
@@ -59,6 +63,7 @@ void launch_release(struct launch *launch)
 {
 	if (shown)
 		assert_int_equal(fake_guest_state(shown), GUEST_STOPPING);
+	fake_guest_free_bytes += launch->vm->params.memory_bytes;
 	fake_guest_vm_free(launch->vm);
 	launches--;
 }
@@ -80,6 +85,7 @@ static int fresh(void **state)
 	shown = NULL;
 	launch_error = 0;
 	stuck = NULL;
+	fake_guest_free_bytes = 1024 * GIB;
 	order[0] = '\0';
 	fake_guest_obeys = true;
 	fake_guest_hears_button = fake_guest_kept = false;

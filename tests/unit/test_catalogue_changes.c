@@ -157,11 +157,22 @@ static void one_that_runs_keeps_a_cpu(void **state)
 	config_report_line(&report, 0, line);
 	assert_string_equal(line, "next.yaml:2:12: guest 'a' runs, and could not go on with "
 				  "this: nothing is changed; mend that first, or `stop a`");
+	/* Nor is it given some with which it could not start. */
+	assert_int_equal(
+		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [1, 200]}") GUEST("b", "")),
+		-EINVAL);
+	assert_int_equal(operations, 0);
+	config_report_line(&report, 0, line);
+	assert_string_equal(line,
+			    "next.yaml:2:12: guest 'a' runs, and could not start again with "
+			    "this: nothing is changed; mend that first, or `stop a`");
+	assert_int_equal(
+		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [1]}") GUEST("b", "")), 0);
+	assert_int_equal(guests[0].shared.bits[0], 2);
+	guests[0].runs = false;
 	assert_int_equal(
 		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [1, 200]}") GUEST("b", "")),
 		0);
-	assert_int_equal(guests[0].shared.bits[0], 2);
-	guests[0].runs = false;
 	assert_int_equal(
 		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [200]}") GUEST("b", "")), 0);
 	assert_int_equal(report.lacking, 1);

@@ -259,14 +259,55 @@ static void memory_may_be_used_to_the_last_step(void **state)
 
 	(void)state;
 	assert_int_equal(config_check(config, &machine, &report), 0);
+	assert_int_equal(report.lacking, 0);
 	machine.memory_bytes -= 1;
-	assert_int_equal(config_check(config, &machine, &report), -EINVAL);
+	assert_int_equal(config_check(config, &machine, &report), 0);
+	assert_int_equal(report.lacking, 1);
 	config_free(config);
 }
 
-/* What one guest names and the machine lacks is that guest's alone; the host's is the
- * document's.
- */
+/* Guests of one letter: how each is there. */
+static enum config_presence is_there(void *context, const char *name)
+{
+	const char *letters = context, *at = strchr(letters, name[0]);
+
+	return at ? (enum config_presence)(at[1] - '0') : CONFIG_IS_NEW;
+}
+
+/* Who runs keeps its memory, whatever stands before it or is said of autostart; who was
+ * switched off needs none; who waits comes as one that starts. */
+static void memory_is_counted_of_who_has_it(void **state)
+{
+	static const struct {
+		const char *there; /* letter and enum config_presence of each */
+		uint64_t lacking;
+	} cases[] = {
+		{"", 2},   {"a3", 2}, {"b3", 1},     {"b2", 2},	    {"a1b1", 0},
+		{"a1", 0}, {"c3", 2}, {"a1b3c3", 4}, {"a1b3c1", 0},
+	};
+	struct config *config = parse(
+		"guests:\n"
+		"  - {name: a, memory: 1 GiB, boot: {kernel: 'esp:/samples/vmlinuz'}}\n"
+		"  - {name: b, memory: 1026 MiB, boot: {kernel: 'esp:/samples/vmlinuz'}}\n"
+		"  - {name: c, memory: 1 GiB, boot: {kernel: 'esp:/samples/vmlinuz'}, "
+		"autostart: false}\n");
+
+	(void)state;
+	_Static_assert(CONFIG_IS_OFF == 1 && CONFIG_WAITS == 2 && CONFIG_RUNS == 3, "digits");
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct config_machine machine = {.memory_bytes = 2 * GIB,
+						 .presence = is_there,
+						 .context = (void *)cases[i].there};
+
+		config_report_start(&report, "document");
+		assert_int_equal(config_check(config, &machine, &report), 0);
+		assert_int_equal(report.lacking, cases[i].lacking);
+	}
+	config_free(config);
+}
+
+/* What one guest names and the machine lacks is that guest's alone; without CPUs that the host
+ * is to have it goes on with others. */
 static void what_a_machine_lacks_is_told_apart(void **state)
 {
 	static const struct {
@@ -287,8 +328,13 @@ static void what_a_machine_lacks_is_told_apart(void **state)
 		{"guests:\n" GUEST_OF("a", "nothing") GUEST_OF("b", "empty")
 			 GUEST_OF("c", "huge.img"),
 		 0, 7, 3},
-		{"host: {housekeeping: [4]}\nguests:\n" GUEST_OF("a", "nothing"), -EINVAL, 1,
-		 2},
+		{"host: {housekeeping: [4]}\nguests:\n" GUEST_OF("a", "nothing"), 0, 1, 2},
+		{"host: {housekeeping: [4]}\nguests:\n" GUEST_WITH("a",
+								   "cpus: {pin: [1, 2, 3]}")
+			 GUEST_WITH("b", "cpus: {pin: [0]}") GUEST_OF("c", "vmlinuz"),
+		 0, 2, 2},
+		{"host: {housekeeping: [0, 4]}\nguests:\n" GUEST_WITH("b", "cpus: {pin: [0]}"),
+		 -EINVAL, 0, 2},
 		{"guests:\n" GUEST_OF("a", "nothing") GUEST_OF("a", "vmlinuz"), -EINVAL, 1, 2},
 	};
 
@@ -371,6 +417,7 @@ int main(void)
 		cmocka_unit_test(bad_bytes_have_a_place),
 		cmocka_unit_test(long_names_of_documents_keep_their_end),
 		cmocka_unit_test(memory_may_be_used_to_the_last_step),
+		cmocka_unit_test(memory_is_counted_of_who_has_it),
 		cmocka_unit_test(what_a_machine_lacks_is_told_apart),
 		cmocka_unit_test(sets_of_cpus_in_words),
 		cmocka_unit_test(a_byte_order_mark_is_no_content),

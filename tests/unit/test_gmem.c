@@ -241,9 +241,13 @@ static void a_pool_that_is_too_small(void **state)
 		assert_int_equal(frames_out, sizes[i]);
 		gmem_fini(&gm);
 		pool_bytes = sizes[i] - PAGE_2M;
+		next_frame = POOL_BASE;
 		assert_int_equal(gmem_init(&gm, sizes[i], &account), -ENOMEM);
+		assert_int_equal(next_frame, POOL_BASE); /* not even for a moment */
+		assert_false(reserving);
 		nothing_is_left();
 	}
+	assert_int_equal(blocks_taken_freely, 0);
 	pool_bytes = UINT64_MAX;
 }
 

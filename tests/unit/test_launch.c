@@ -4,7 +4,7 @@
  * make. Nothing stays behind, the reason is said, and what is made is taken apart in order.
  */
 /* links: guests/launch/launch.c guests/boot/boot.c guests/bios/bios.c guests/boot/e820.c */
-/* links: guests/acpi/build.c guests/acpi/install.c */
+/* links: guests/acpi/build.c guests/acpi/install.c kernel/lib/size.c */
 /* links: guests/mptable/build.c guests/mptable/install.c tests/unit/fake_gmem.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,7 +131,14 @@ struct uart *chipset_console(struct chipset *chipset)
 
 struct cpumask vmm_cpus(void)
 {
-	return (struct cpumask){{0x3}};
+	return (struct cpumask){{0x1b}};
+}
+
+const struct cpumask *sched_housekeeping(void)
+{
+	static const struct cpumask fourth = {{0x8}};
+
+	return &fourth;
 }
 
 /* Before anything else: it may hang. */
@@ -277,6 +284,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	fake_gmem_init(&fake, 16 * MIB);
+	frames_left = 16 * MIB;
 	protocol = CONFIG_PROTOCOL_LINUX;
 	held = step_fails = 0;
 	return 0;
@@ -371,6 +379,24 @@ static void test_cpu_in_use(void **state)
 		assert_int_equal(launch_prepare(&params, &launch, why), n ? -ENOMEM : -EBUSY);
 		assert_int_equal(!!strstr(why, "CPU"), !n);
 	}
+	step_fails = 0;
+}
+
+/* It is told before anything is taken, and what there is of it. */
+static void test_memory_too_small(void **state)
+{
+	char why[BOOT_WHY_BYTES];
+	struct launch launch;
+
+	(void)state;
+	frames_left = 16 * MIB;
+	assert_int_equal(prepare(&launch, why), 0);
+	release(&launch);
+	frames_left = 14 * MIB;
+	assert_int_equal(prepare(&launch, why), -ENOMEM);
+	assert_string_equal(why, "memory is 16 MiB, and 14 MiB are free for guests");
+	assert_string_equal(undone, "");
+	assert_int_equal(held, 0);
 }
 
 /* A document for another machine: the guest can't start here, and nothing of it is asked for.
@@ -398,6 +424,10 @@ static void test_cpu_absent(void **state)
 	config.cpus = (struct config_vcpus){.count = 1, .allowed = {{0x5}}};
 	assert_int_equal(launch_prepare(&params, &launch, why), -ENODEV);
 	assert_non_null(strstr(why, "cpus.allowed names CPU 2"));
+	config.cpus = (struct config_vcpus){.count = 2, .pin_count = 2, .pin = {4, 3}};
+	assert_int_equal(launch_prepare(&params, &launch, why), -ENODEV);
+	assert_string_equal(why, "cpus.pin names CPU 3, on which the hypervisor does its own "
+				 "work since the machine's start");
 	launch_release(&launch);
 }
 
@@ -463,10 +493,9 @@ static void test_acpi_install(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_protocol), TEST(test_each_step_fails),
-		TEST(test_given_up),	  TEST(test_cpu_in_use),
-		TEST(test_cpu_absent),	  TEST(test_each_write_fails),
-		TEST(test_acpi_install),
+		TEST(test_each_protocol),    TEST(test_each_step_fails), TEST(test_given_up),
+		TEST(test_memory_too_small), TEST(test_cpu_in_use),	 TEST(test_cpu_absent),
+		TEST(test_each_write_fails), TEST(test_acpi_install),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

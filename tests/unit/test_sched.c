@@ -500,6 +500,29 @@ static void a_thread_is_buried_by_the_next(void **state)
 	free(next);
 }
 
+/* A document for another machine: those that are there do it, or the first. */
+static void absent_cpus_do_no_housekeeping(void **state)
+{
+	static const struct {
+		uint64_t named;
+		unsigned count;
+		uint64_t done;
+	} cases[] = {
+		{0x1, 1, 0x1}, {0x6, 3, 0x6}, {0x6, 2, 0x2}, {0x6, 1, 0x1}, {0x7, 1, 0x1},
+	};
+	struct cpumask named = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		named.bits[0] = cases[i].named;
+		named.bits[ARRAY_SIZE(named.bits) - 1] |= 1ull << 63;
+		assert_int_equal(sched_init(&named), 0);
+		sched_settle_housekeeping(cases[i].count);
+		named = (struct cpumask){{cases[i].done}};
+		assert_memory_equal(sched_housekeeping(), &named, sizeof(named));
+	}
+}
+
 static int end(void **state)
 {
 	(void)state;
@@ -522,6 +545,7 @@ int main(void)
 		TEST(a_cpu_has_one_owner_and_no_other_thread),
 		TEST(a_cpu_that_is_given_back_is_used),
 		TEST(a_thread_is_buried_by_the_next),
+		TEST(absent_cpus_do_no_housekeeping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
