@@ -45,12 +45,19 @@ static bool interrupt_waits(struct vcpu *vcpu)
 	       (atomic_load(&vcpu->vm->pic_intr) && vlapic_accepts_extint(vcpu->lapic));
 }
 
+/* Halted for good: Linux switches the local APIC of a CPU off before it takes it offline. The
+ * boot processor is never alone in that: where it halts so, the whole guest does. */
+static bool is_offline(const struct vcpu *vcpu)
+{
+	return vcpu->state == VCPU_HALTED && vcpu->id && !vlapic_takes_interrupts(vcpu->lapic);
+}
+
 /* Where the CPU delivers interrupts without us, nothing shows that one was taken between two
  * looks: there a row of them counts only while one waits. */
 static bool interrupts_off(struct vcpu *vcpu)
 {
 	return (vcpu->state == VCPU_RUNNING || vcpu->state == VCPU_HALTED) &&
-	       !(vcpu->rflags & RFLAGS_IF) &&
+	       !(vcpu->rflags & RFLAGS_IF) && !is_offline(vcpu) &&
 	       (vcpu->state == VCPU_HALTED || !vlapic_by_hardware(vcpu->lapic) ||
 		interrupt_waits(vcpu));
 }

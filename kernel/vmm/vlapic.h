@@ -81,6 +81,9 @@ int vlapic_wrmsr(struct vlapic *lapic, uint32_t msr, uint64_t value);
 
 /* Whether the APIC is enabled by IA32_APIC_BASE: CPUID shows it. */
 bool vlapic_is_enabled(const struct vlapic *lapic);
+/* Whether it takes interrupts: enabled by that and by software. Else only INIT, NMI, SMI and
+ * SIPI reach its vCPU (SDM vol. 3A 10.4.7.2). */
+bool vlapic_takes_interrupts(const struct vlapic *lapic);
 
 /* MMIO at VLAPIC_DEFAULT_BASE; only 4-byte aligned registers exist. `device` is unused: the
  * access's vCPU is whose lapic answers. */

@@ -10,7 +10,7 @@ enum shorthand { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS
 #define BROADCAST_XAPIC	 0xffu
 #define BROADCAST_X2APIC 0xffffffffu
 
-static bool enabled(const struct vlapic *lapic)
+bool vlapic_takes_interrupts(const struct vlapic *lapic)
 {
 	return lapic_on(lapic) && lapic_get(lapic, LAPIC_SVR) & SVR_ENABLED;
 }
@@ -38,7 +38,7 @@ bool lapic_accept_fixed(struct vlapic *lapic, unsigned vector, bool level)
 	unsigned word = vector / 32;
 	uint32_t bit = BIT(vector % 32);
 
-	if (!enabled(lapic))
+	if (!vlapic_takes_interrupts(lapic))
 		return false;
 	if (vector < LAPIC_VECTOR_MIN) {
 		lapic_error(lapic, ESR_RECEIVE_VECTOR);
@@ -118,7 +118,7 @@ static unsigned deliver_lowest(struct vm *vm, const struct vlapic_message *m)
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		struct vlapic *lapic = vm->vcpus[(m->vector + i) % vm->vcpu_count]->lapic;
 
-		if (!enabled(lapic) || !matches(lapic, m))
+		if (!vlapic_takes_interrupts(lapic) || !matches(lapic, m))
 			continue;
 		if (!best || lapic_get(lapic, LAPIC_PPR) < lapic_get(best, LAPIC_PPR))
 			best = lapic;

@@ -2,11 +2,12 @@
 again."""
 
 import re
+import time
 
 from tests.system.terminal import STAMP
 from tests.system.test_linux import BOOT_S, booted, guest, wait_for
 
-DOCUMENT = "guests:" + guest("mortal", "{count: 1}", more="on_crash: restart")
+DOCUMENT = "guests:" + guest("mortal", "{count: 2}", more="on_crash: restart")
 
 
 def dies(terminal, command, reason):
@@ -30,6 +31,14 @@ def test_a_panic_and_a_hang_are_ends_with_a_reason(tmp_path):
         assert shown(terminal, "state") == "active"
         assert shown(terminal, "timeout") == "60"
         assert shown(terminal, "bootstatus") == "0"
+
+        # A CPU that is taken offline halts with interrupts off, as the dead do, and is well.
+        online = "/sys/devices/system/cpu/cpu1/online"
+        assert "now=0" in terminal.shell("mortal", f"echo 0 >{online}; echo now=$(cat {online})")
+        time.sleep(15)
+        assert "interrupts off" not in "\n".join(terminal.operator("list"))
+        assert any("vCPU 1: halted" in line for line in terminal.operator("show mortal"))
+        assert "now=1" in terminal.shell("mortal", f"echo 1 >{online}; echo now=$(cat {online})")
 
         panicked = r"the guest's kernel panicked \(pvpanic\)"
         listed = dies(terminal, "echo c >/proc/sysrq-trigger", panicked)

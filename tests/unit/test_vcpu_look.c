@@ -21,7 +21,7 @@
 
 static uint64_t now_ns, run_ns;
 static int pending;
-static bool by_hardware, extint;
+static bool by_hardware, extint, enabled;
 static unsigned posts;
 static struct vm vm;
 static struct vcpu vcpu;
@@ -49,6 +49,12 @@ bool vlapic_by_hardware(const struct vlapic *lapic)
 	return by_hardware;
 }
 
+bool vlapic_takes_interrupts(const struct vlapic *lapic)
+{
+	(void)lapic;
+	return enabled;
+}
+
 bool vlapic_accepts_extint(const struct vlapic *lapic)
 {
 	(void)lapic;
@@ -72,6 +78,7 @@ static int fresh(void **state)
 	now_ns = run_ns = 1000 * NSEC_PER_SEC;
 	pending = -1;
 	by_hardware = extint = false;
+	enabled = true;
 	posts = 0;
 	return 0;
 }
@@ -140,6 +147,35 @@ static void it_is_halted(void **state)
 	vcpu.state = VCPU_RUNNING; /* an NMI woke it */
 	vcpu_look(&vcpu);
 	assert_int_equal(vcpu_look_off_ns(&vcpu), 0);
+}
+
+/* Its guest has taken it offline; the boot processor alone stays behind in no guest that is
+ * well, and one that runs so does something. */
+static void it_is_offline(void **state)
+{
+	(void)state;
+	vcpu.id = 1;
+	vcpu.state = VCPU_HALTED;
+	enabled = false;
+	vcpu_look(&vcpu);
+	look_after(20 * NSEC_PER_SEC);
+	assert_int_equal(vcpu_look_off_ns(&vcpu), 0);
+	assert_false(vcpu.look.off);
+	vcpu_look_ask(&vcpu); /* and is let sleep */
+	takes();
+	vcpu_look_ask(&vcpu);
+	assert_false(atomic_load(&vcpu.requests) & VCPU_REQ_LOOK);
+	enabled = true;
+	vcpu_look(&vcpu);
+	enough();
+	enabled = false;
+	vcpu.id = 0;
+	vcpu_look(&vcpu);
+	assert_int_not_equal(vcpu_look_off_ns(&vcpu), 0);
+	vcpu.id = 1;
+	vcpu.state = VCPU_RUNNING;
+	vcpu_look(&vcpu);
+	enough();
 }
 
 /* INIT ends whatever it was; one that waits for SIPI is well. */
@@ -291,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_runs),
 		TEST(it_is_halted),
+		TEST(it_is_offline),
 		TEST(it_waits_to_be_started),
 		TEST(it_took_an_interrupt),
 		TEST(interrupts_by_hardware),
