@@ -152,7 +152,6 @@ static void switch_to(struct sched_cpu *s, struct thread *from, struct thread *t
 {
 	if (from->ops->switch_out)
 		from->ops->switch_out(from);
-	s->previous = from;
 	s->cpu->current = to;
 	if (to->cr3 != from->cr3)
 		__asm__ volatile("mov %0, %%cr3" : : "r"(to->cr3) : "memory");

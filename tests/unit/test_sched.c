@@ -35,6 +35,9 @@ unsigned cpu_count = CPUS;
 struct aspace kernel_aspace;
 
 static uint64_t now_ns = NSEC_PER_SEC;
+static unsigned clock_reads;
+static char steps[64]; /* of a switch, the first ones */
+static bool no_memory, no_timers;
 static unsigned kicks[CPUS];
 static struct thread *buried, *left;
 static sigjmp_buf idle_end, gone;
@@ -48,6 +51,7 @@ static struct timer *slices[CPUS];
 
 uint64_t clock_now_ns(void)
 {
+	clock_reads++;
 	return now_ns;
 }
 
@@ -65,6 +69,8 @@ void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
 	(void)account;
 	assert_int_equal(bytes, sizeof(struct thread));
+	if (no_memory)
+		return NULL;
 	assert_true(idle_count < ARRAY_SIZE(idle_threads));
 	return idle_threads[idle_count++] = calloc(1, bytes);
 }
@@ -100,7 +106,7 @@ bool timer_armed(const struct timer *timer)
 
 int timer_init_this_cpu(void)
 {
-	return 0;
+	return no_timers ? -ENOMEM : 0;
 }
 
 void thread_bury(struct thread *t)
@@ -137,6 +143,12 @@ noreturn void panic(const char *fmt, ...)
 	abort();
 }
 
+static void step(const char *what)
+{
+	if (strlen(steps) + strlen(what) < sizeof(steps))
+		strcat(steps, what);
+}
+
 /* What is switched to goes on behind its own switch_stacks(): in thread_block() it forgets its
  * wake-up. `gone`, of thread.c alone, says here who sleeps. One that is dead never comes back.
  */
@@ -146,6 +158,9 @@ void switch_stacks(uint64_t *save_rsp, uint64_t load_rsp)
 		      *to = thread_current();
 
 	(void)load_rsp;
+	assert_false(check_irqs_on());
+	assert_int_equal(checks_this_cpu()->count, 1); /* the queue's */
+	step("switch ");
 	left = from;
 	from->gone = from->state == THREAD_BLOCKED;
 	if (to->gone)
@@ -210,11 +225,10 @@ static struct thread *block(unsigned cpu)
 	return thread_current();
 }
 
-static int fresh(void **state)
-{
-	static const struct cpumask first = {{1}};
+static const struct cpumask first = {{1}};
 
-	(void)state;
+static void reset(void)
+{
 	for (unsigned i = 0; i < CPUS; i++) {
 		parts[i] = (struct cpu){.self = &parts[i], .index = i};
 		cpus[i] = &parts[i];
@@ -222,11 +236,76 @@ static int fresh(void **state)
 	}
 	use(0);
 	buried = left = NULL;
+	steps[0] = 0;
+	no_memory = no_timers = false;
+}
+
+static int off(void **state)
+{
+	(void)state;
+	reset();
+	return 0;
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	reset();
 	assert_int_equal(sched_init(&first), 0);
 	for (unsigned i = 0; i < CPUS; i++)
 		assert_null(idle(i)); /* it is up, and halts */
 	return 0;
 }
+
+/* ---- starting ------------------------------------------------------------------------------
+ */
+
+/* Of a CPU that was never up: it looks by itself, as nobody can tell it. */
+static void a_thread_waits_for_a_cpu_that_comes_up(void **state)
+{
+	struct thread *t = make(2, 100, 0);
+
+	(void)state;
+	assert_int_equal(sched_init(&first), 0);
+	assert_null(idle(0));
+	use(0);
+	thread_wake(t);
+	assert_int_equal(kicks[1], 0);
+	assert_null(idle(0));
+	assert_ptr_equal(idle(1), t);
+	assert_string_equal(idle_threads[1]->name, "idle");
+	assert_int_equal(sched_housekeeping()->bits[0], 1);
+	free(t);
+}
+
+static void without_memory_nothing_runs(void **state)
+{
+	(void)state;
+	no_memory = true;
+	assert_int_equal(sched_init(&first), -ENOMEM);
+	no_memory = false;
+	no_timers = true;
+	assert_int_equal(sched_init(&first), -ENOMEM);
+	no_timers = false;
+	free(idle_threads[--idle_count]);
+	assert_int_equal(sched_init(&first), 0);
+	assert_null(idle(0));
+}
+
+/* Who has state of its own in the CPU, as a vCPU has. */
+static void out(struct thread *t)
+{
+	assert_ptr_equal(thread_current(), t);
+	step("out ");
+}
+
+static void in(struct thread *t)
+{
+	(void)t;
+	step("in ");
+}
+
+static const struct thread_ops ops = {.switch_out = out, .switch_in = in};
 
 /* ---- waking --------------------------------------------------------------------------------
  */
@@ -250,6 +329,22 @@ static void a_waking_thread_runs_where_it_may(void **state)
 	assert_false(thread_should_yield());
 	free(here);
 	free(there);
+}
+
+/* From then on the checks complain of a queue that is locked with interrupts on. */
+static void an_interrupt_wakes_a_thread(void **state)
+{
+	struct thread *t = make(1, 100, 0);
+
+	(void)state;
+	use(0);
+	checks_irqs_off = checks_in_irq = true;
+	thread_wake(t);
+	checks_irqs_off = checks_in_irq = false;
+	assert_ptr_equal(idle(0), t);
+	assert_ptr_not_equal(block(0), t);
+	assert_true(check_irqs_on());
+	free(t);
 }
 
 static void a_wake_up_is_never_lost(void **state)
@@ -285,6 +380,102 @@ static void an_idle_cpu_is_given_work_first(void **state)
 	assert_ptr_equal(idle(1), b);
 	free(a);
 	free(b);
+}
+
+/* Whoever made wake_pending true is about to queue the thread: nobody else does. */
+static void two_that_wake_a_thread_queue_it_once(void **state)
+{
+	struct thread *t = make(2, 100, 0);
+
+	(void)state;
+	use(0);
+	t->state = THREAD_BLOCKED;
+	t->wake_pending = true;
+	thread_wake(t);
+	assert_int_equal(t->state, THREAD_BLOCKED);
+	assert_int_equal(kicks[1], 0);
+	t->wake_pending = false;
+	thread_wake(t);
+	assert_ptr_equal(idle(1), t);
+	free(t);
+}
+
+/* Work that comes to an idle CPU by another way than by being placed there makes it busy too,
+ * before it has looked: the next thread stays where nobody waits. */
+static void a_cpu_that_has_got_work_is_not_idle(void **state)
+{
+	struct thread *owner = make(2, 100, 0), *waits = make(2, 100, 0),
+		      *runs = make(1, 100, 0), *t = make(3, 100, 0);
+
+	(void)state;
+	use(0);
+	thread_wake(runs);
+	assert_ptr_equal(idle(0), runs);
+	assert_int_equal(sched_own_cpu(owner), 0);
+	thread_wake(waits); /* nowhere for now */
+	sched_disown_cpu(owner);
+	thread_wake(t);
+	assert_int_equal(t->home, 0);
+	assert_ptr_equal(idle(1), waits);
+	free(owner);
+	free(waits);
+	free(runs);
+	free(t);
+}
+
+/* A thread that is alone looks at nothing, not even at the clock; one that was asked does. */
+static void giving_way_to_nobody_costs_nothing(void **state)
+{
+	struct thread *t = make(1, 100, 0);
+
+	(void)state;
+	use(0);
+	thread_wake(t);
+	assert_ptr_equal(idle(0), t);
+	clock_reads = 0;
+	thread_yield();
+	assert_int_equal(clock_reads, 0);
+	thread_slice_over();
+	thread_yield();
+	assert_true(clock_reads > 0);
+	assert_false(thread_should_yield());
+	assert_ptr_equal(thread_current(), t);
+	free(t);
+}
+
+/* A CPU that has nothing to do takes from another what waits there and may run here. */
+static void an_idle_cpu_takes_what_waits_elsewhere(void **state)
+{
+	struct thread *here = make(1, 100, 0), *there = make(2, 100, 0), *t = make(3, 100, 0),
+		      *stays = make(1, 100, 0);
+
+	(void)state;
+	use(0);
+	thread_wake(here);
+	assert_ptr_equal(idle(0), here);
+	thread_wake(there);
+	assert_ptr_equal(idle(1), there);
+	use(0);
+	thread_wake(stays);
+	t->home = 0;
+	block(1);
+	assert_null(idle(1)); /* it may not run here */
+	thread_wake(there);
+	assert_ptr_equal(idle(1), there);
+	use(0);
+	assert_ptr_equal(block(0), stays);
+	thread_wake(t);
+	assert_int_equal(t->home, 0);
+	block(1);
+	assert_ptr_equal(idle(1), t);
+	assert_int_equal(t->home, 1);
+	use(0);
+	thread_wake(here); /* that queue is nobody's now */
+	assert_ptr_equal(block(0), here);
+	free(here);
+	free(there);
+	free(t);
+	free(stays);
 }
 
 /* ---- weights and caps ----------------------------------------------------------------------
@@ -345,6 +536,40 @@ static void a_cap_is_kept_to_the_nanosecond(void **state)
 	free(t);
 }
 
+static void a_share_can_be_changed(void **state)
+{
+	const struct thread_share share = {.weight = 300, .cap_percent = 10, .allowed = {{2}}};
+	struct thread *t = make(3, 100, 0);
+
+	(void)state;
+	use(0);
+	thread_wake(t);
+	assert_ptr_equal(idle(0), t);
+	use(1);
+	t->owns_cpu = true; /* all of it is its own */
+	thread_set_share(t, &share);
+	assert_int_equal(t->entity.weight, 100);
+	assert_int_equal(kicks[0], 0);
+	t->owns_cpu = false;
+	thread_set_share(t, &share);
+	assert_true(check_irqs_on());
+	assert_int_equal(t->entity.weight, 300);
+	assert_int_equal(t->entity.cap_ns, 10 * NSEC_PER_MSEC);
+	assert_int_equal(kicks[0], 1);
+	use(0);
+	thread_yield(); /* it leaves */
+	assert_ptr_not_equal(thread_current(), t);
+	assert_int_equal(t->home, 1);
+	assert_ptr_equal(idle(1), t);
+	now_ns += 10 * NSEC_PER_MSEC;
+	thread_slice_over();
+	thread_yield();
+	assert_ptr_not_equal(thread_current(), t);
+	assert_int_equal(sched_time_of(t, runq_run_ns), 10 * NSEC_PER_MSEC);
+	assert_true(check_irqs_on());
+	free(t);
+}
+
 /* The first that waits starts the slices, which needs the CPU; the second changes nothing. When
  * one is alone again there is no timer. */
 static void who_waits_first_starts_the_slices(void **state)
@@ -363,6 +588,8 @@ static void who_waits_first_starts_the_slices(void **state)
 	assert_int_equal(slices[0]->deadline_ns, now_ns + RUNQ_SLICE_NS);
 	thread_wake(c);
 	assert_false(thread_should_yield());
+	slices[0]->fn(slices[0]);
+	assert_true(thread_should_yield());
 	block(0);
 	assert_true(timer_armed(slices[0]));
 	block(0);
@@ -395,6 +622,7 @@ static void a_slice_ends_by_timer_or_by_the_thread(void **state)
 	thread_yield();
 	assert_ptr_equal(thread_current(), t);
 	assert_int_equal(thread_slice_end_tsc(), 3 * (now_ns + RUNQ_SLICE_NS));
+	assert_false(timer_armed(slices[0]));
 	use(0);
 	thread_yield(); /* others wait: it gives way */
 	assert_ptr_equal(block(0), t);
@@ -472,6 +700,26 @@ static void *argument;
 static void body(void *arg)
 {
 	argument = arg;
+	assert_true(check_irqs_on());
+}
+
+/* What it has in the CPU is put away before it is off its stack, and is back when it goes on.
+ */
+static void what_a_thread_has_in_the_cpu_goes_with_it(void **state)
+{
+	struct thread *t = make(1, 100, 0);
+
+	(void)state;
+	t->ops = &ops;
+	use(0);
+	thread_wake(t);
+	assert_ptr_equal(idle(0), t);
+	steps[0] = 0;
+	thread_yield(); /* it stays */
+	assert_string_equal(steps, "");
+	assert_ptr_not_equal(block(0), t);
+	assert_string_equal(steps, "out switch in ");
+	free(t);
 }
 
 /* A thread begins with what its CPU owes the one before, and is buried when it is off its
@@ -479,10 +727,12 @@ static void body(void *arg)
 static void a_thread_is_buried_by_the_next(void **state)
 {
 	struct thread *t = make(1, 100, 0), *next = make(1, 100, 0);
+	int how;
 
 	(void)state;
 	next->fn = body;
 	next->arg = &argument;
+	next->ops = &ops;
 	use(0);
 	thread_wake(t);
 	assert_ptr_equal(idle(0), t);
@@ -492,8 +742,12 @@ static void a_thread_is_buried_by_the_next(void **state)
 	assert_null(buried);
 	assert_ptr_equal(left, t);
 	assert_ptr_equal(thread_current(), next);
-	if (!sigsetjmp(gone, 1))
+	steps[0] = 0;
+	how = sigsetjmp(gone, 1);
+	if (!how)
 		sched_thread_start();
+	assert_int_equal(how, 2); /* by thread_exit() */
+	assert_string_equal(steps, "in ");
 	assert_ptr_equal(buried, t);
 	assert_ptr_equal(argument, &argument);
 	free(t);
@@ -526,6 +780,7 @@ static void absent_cpus_do_no_housekeeping(void **state)
 static int end(void **state)
 {
 	(void)state;
+	assert_true(check_irqs_on());
 	while (idle_count)
 		free(idle_threads[--idle_count]);
 	return 0;
@@ -535,15 +790,25 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, end)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_thread_waits_for_a_cpu_that_comes_up, off,
+						end),
+		cmocka_unit_test_setup_teardown(without_memory_nothing_runs, off, end),
+		TEST(an_interrupt_wakes_a_thread),
 		TEST(a_waking_thread_runs_where_it_may),
 		TEST(a_wake_up_is_never_lost),
 		TEST(an_idle_cpu_is_given_work_first),
+		TEST(two_that_wake_a_thread_queue_it_once),
+		TEST(a_cpu_that_has_got_work_is_not_idle),
+		TEST(giving_way_to_nobody_costs_nothing),
+		TEST(an_idle_cpu_takes_what_waits_elsewhere),
 		TEST(cpu_time_goes_by_weight),
 		TEST(a_cap_is_kept_to_the_nanosecond),
+		TEST(a_share_can_be_changed),
 		TEST(who_waits_first_starts_the_slices),
 		TEST(a_slice_ends_by_timer_or_by_the_thread),
 		TEST(a_cpu_has_one_owner_and_no_other_thread),
 		TEST(a_cpu_that_is_given_back_is_used),
+		TEST(what_a_thread_has_in_the_cpu_goes_with_it),
 		TEST(a_thread_is_buried_by_the_next),
 		TEST(absent_cpus_do_no_housekeeping),
 	};
