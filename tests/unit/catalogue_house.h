@@ -38,6 +38,7 @@ static unsigned network_count;
 static unsigned operations, fail_operation; /* the n-th that can fail does; 0: none */
 static bool fail_on;			    /* and all after it */
 static unsigned stop_takes;		    /* polls, until one has stopped */
+static unsigned busy;			    /* polls, until guests can be configured */
 static bool cancel;
 static const char *missing_disk;
 static bool clash;		/* the first two disks are one */
@@ -143,6 +144,7 @@ void thread_sleep_ns(uint64_t ns)
 	for (unsigned i = 0; i < GUESTS_MAX; i++)
 		if (guests[i].stop_polls)
 			guests[i].stop_polls--;
+	busy -= busy > 0;
 }
 
 int guest_add(const struct guest_config *config, const struct cpumask *shared,
@@ -177,6 +179,8 @@ int guest_configure(struct guest *guest, const struct guest_config *config,
 		    const struct cpumask *shared, const struct actor *actor)
 {
 	(void)actor;
+	if (busy)
+		return -EBUSY;
 	if (fails(-ENOENT))
 		return -ENOENT;
 	guest->config = *config;
@@ -410,7 +414,7 @@ static int fresh(void **state)
 
 	(void)state;
 	memset(guests, 0, sizeof(guests));
-	network_count = fail_operation = stop_takes = 0;
+	network_count = fail_operation = stop_takes = busy = 0;
 	cancel = fail_on = false;
 	missing_disk = missing_nic = NULL;
 	clash = false;

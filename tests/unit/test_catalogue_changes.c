@@ -211,6 +211,21 @@ static void a_network_may_lack_its_nic(void **state)
 	assert_int_equal(network_count, 2);
 }
 
+/* What is led back is no fault of the document that was asked for. */
+static void an_undo_finds_no_fault_with_what_was_asked(void **state)
+{
+	(void)state;
+	assert_int_equal(set_text("guests: []\nnetworks: [{name: o, uplink: nic7}]\n"), 0);
+	missing_nic = "nic7";
+	fail_operation = 2; /* the network is removed, the guest not added */
+	assert_int_equal(set_text("guests:\n" GUEST("a", "")), -ENOMEM);
+	assert_int_equal(operations, 3);
+	assert_int_equal(network_count, 1);
+	assert_int_equal(report.count, 0);
+	assert_string_equal(change.why,
+			    "guest 'a' was not added: the hypervisor is out of memory");
+}
+
 static void networks_that_cannot_be_made(void **state)
 {
 	(void)state;
@@ -254,6 +269,13 @@ static void a_second_change_is_refused(void **state)
 	assert_int_equal(set_text("guests:\n" GUEST("a", "")), 0); /* it is over */
 }
 
+/* From the second step on. */
+static void become_busy(void)
+{
+	if (operations > 0)
+		busy = 1000000;
+}
+
 static void disks_are_given_as_they_are_used(void **state)
 {
 	(void)state;
@@ -273,6 +295,39 @@ static void one_that_does_not_stop_can_be_waited_for_no_longer(void **state)
 	assert_int_equal(set_text("guests:\n" GUEST("b", ", debug_exit: true")), -ECANCELED);
 	assert_string_equal(change.why, "guest 'a' had not stopped yet");
 	assert_int_equal(running(), 2); /* it starts again once it has */
+}
+
+/* A guest that is just starting or stopping is waited for. That can be given up, and then the
+ * wait of the undo. */
+static void one_between_two_states_is_configured_after_it(void **state)
+{
+	(void)state;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "")), 0);
+	busy = 3;
+	assert_int_equal(set_text("guests:\n" GUEST("a", ", autostart: false")), 0);
+	assert_int_equal(busy, 0);
+	assert_false(guests[0].config.autostart);
+	busy = 5;
+	cancel = true;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "")), -ECANCELED);
+	assert_string_equal(change.why, "guest 'a' was just starting or stopping");
+	assert_false(guests[0].config.autostart);
+	assert_int_equal(guests[0].references, 0);
+	assert_int_equal(busy, 0); /* the undo has waited */
+	/* Led back is what has been changed already, here b: its undo waits, and is given up.
+	 */
+	busy = 0;
+	cancel = false;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
+	on_progress = become_busy;
+	cancel = true;
+	gives_up = 2;
+	assert_int_equal(set_text("guests:\n" GUEST("a", ", autostart: false")
+					  GUEST("b", ", autostart: false")),
+			 -ECANCELED);
+	assert_int_equal(gives_up, 0);
+	assert_non_null(strstr(change.why, "; not all could be undone, see the log"));
+	assert_non_null(strstr(logged, "was just starting or stopping"));
 }
 
 /* What guests may write is kept from others by what there is to be: not by what is refused or
@@ -435,10 +490,12 @@ int main(void)
 		TEST(one_that_runs_keeps_a_cpu),
 		TEST(both_of_a_clash_are_named),
 		TEST(a_network_may_lack_its_nic),
+		TEST(an_undo_finds_no_fault_with_what_was_asked),
 		TEST(networks_that_cannot_be_made),
 		TEST(a_second_change_is_refused),
 		TEST(disks_are_given_as_they_are_used),
 		TEST(one_that_does_not_stop_can_be_waited_for_no_longer),
+		TEST(one_between_two_states_is_configured_after_it),
 		TEST(disks_are_given_by_what_there_is),
 		TEST(what_waited_is_tried_again_by_an_undo),
 		TEST(what_cannot_be_undone_is_told),
