@@ -70,8 +70,13 @@ void leavers_look(struct leavers *leavers, const struct actor *actor, uint64_t d
 	for (struct guest *guest = guest_next(NULL); guest; guest = guest_next(guest)) {
 		struct guest_leaving how;
 
-		if (!is_waited_for(guest, &how) || how.order != order)
+		if (!is_waited_for(guest, &how))
 			continue;
+		if (how.order != order) {
+			if (actor && !how.asked)
+				guest_leave_later(guest);
+			continue;
+		}
 		if (actor && !how.asked)
 			guest_leave_with_machine(guest, actor);
 		if (guest_leaving(guest, &how))
@@ -99,7 +104,7 @@ void leavers_stay(void)
 		struct guest_leaving how;
 
 		guest_leaving(guest, &how);
-		if (how.with_machine)
+		if (how.with_machine || how.later)
 			guest_stay(guest);
 	}
 }

@@ -53,6 +53,7 @@ static const char *limits(const struct guest_view *guest)
 static void list_guest(struct sink *to, const struct guest_view *guest, int name_width)
 {
 	char cpu[24] = "-", vcpus[12] = "-"; /* one that never ran has none yet */
+	const char *reason = guest->reason[0] ? guest->reason : "-";
 
 	if (runs(guest))
 		snprintf(cpu, sizeof cpu, "%llu %%", (ull)guest->cpu_percent);
@@ -62,7 +63,7 @@ static void list_guest(struct sink *to, const struct guest_view *guest, int name
 		   guest->name, guest->state, vcpus, cpu, text_size(guest->memory_bytes).bytes,
 		   guest->has_memory ? text_size(guest->populated_bytes).bytes : "-",
 		   runs(guest) ? text_time(guest->uptime_ns).bytes : "-", (ull)guest->starts,
-		   limits(guest), guest->reason[0] ? guest->reason : "-");
+		   limits(guest), guest->note[0] ? guest->note : reason);
 	say_trouble(to, guest);
 }
 
@@ -77,9 +78,9 @@ void report_list(struct sink *to, const struct view_rows *guests)
 	}
 	for (uint32_t i = 0; i < guests->count; i++)
 		width = MAX(width, strlen(((const struct guest_view *)guests->rows[i])->name));
-	sink_print(to, "%-*s %-8s %5s %6s %9s %9s %12s %6s  %-9s  last end\n", (int)width,
-		   "guest", "state", "vCPUs", "CPU", "memory", "in use", "up", "starts",
-		   "limited");
+	sink_print(to, "%-*s %-8s %5s %6s %9s %9s %12s %6s  %-9s  last end, or note\n",
+		   (int)width, "guest", "state", "vCPUs", "CPU", "memory", "in use", "up",
+		   "starts", "limited");
 	for (uint32_t i = 0; i < guests->count; i++)
 		list_guest(to, guests->rows[i], (int)width);
 }
@@ -137,6 +138,8 @@ static void say_ended(struct sink *to, const struct guest_view *guest)
 {
 	sink_print(to, "%s: %s, started %llu time%s so far\n", guest->name, guest->state,
 		   (ull)guest->starts, plural(guest->starts));
+	if (guest->note[0])
+		sink_print(to, "  %s\n", guest->note);
 	if (guest->reason[0])
 		sink_print(to, "  last end: %s (exit status %llu)\n", guest->reason,
 			   (ull)guest->exit_status);
@@ -150,6 +153,8 @@ static void say_running(struct sink *to, const struct guest_view *guest)
 {
 	sink_print(to, "%s: %s, start number %llu, up %s\n", guest->name, guest->state,
 		   (ull)guest->starts, text_time(guest->uptime_ns).bytes);
+	if (guest->note[0])
+		sink_print(to, "  %s\n", guest->note);
 	if (guest->reason[0])
 		sink_print(to, "  last end: %s (exit status %llu)\n", guest->reason,
 			   (ull)guest->exit_status);

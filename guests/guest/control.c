@@ -108,7 +108,7 @@ static void take_fact(struct guest *g, enum life_input fact)
 	life_take(&g->life, fact, &action);
 	act(g, action, &g->starter);
 	if (life_at_rest(&g->life))
-		g->leave.asked = false;
+		g->leave.asked = g->leave.later = false;
 }
 
 /* Its turn has come, where guests of `order` and lower ones start. Caller holds g->lock. */

@@ -131,6 +131,8 @@ int guest_leave(struct guest *guest, const struct actor *actor);
 /* The same, as all guests do: `with_machine` of guest_leaving() is true, until guest_leave() is
  * called, too. */
 int guest_leave_with_machine(struct guest *guest, const struct actor *actor);
+/* It will be asked so, once others are gone: that is shown, and nothing else comes of it. */
+void guest_leave_later(struct guest *guest);
 /* It is not wanted any more: it is not switched off, and one that has not heard of it yet does
  * not. */
 void guest_stay(struct guest *guest);
@@ -151,6 +153,7 @@ struct guest_leaving {
 	enum guest_leave_stage stage;
 	bool asked;
 	bool with_machine; /* because all guests do, and for no other reason */
+	bool later;	   /* guest_leave_later() */
 	uint32_t order;	   /* of shutting down, by its configuration */
 	uint64_t due_ns;   /* where it was asked: when it is switched off */
 };

@@ -88,6 +88,8 @@ void request_free(struct guest *g);
 /* Does what is due of a guest that was asked to shut down; returns when to look again,
  * UINT64_MAX: no more. Caller holds g->lock, also for the next. */
 uint64_t leaving_attend(struct guest *g);
+/* How far it is with that; GUEST_LEAVE_GONE: it does not run. */
+enum guest_leave_stage leaving_stage(const struct guest *g);
 /* The end of a sentence about one that is switched off: leave_describe(); "" where nobody asked
  * it. */
 const char *leaving_describe(const struct guest *g, char how[LEAVE_HOW_BYTES]);

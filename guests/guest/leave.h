@@ -14,6 +14,7 @@
 struct leave {
 	bool asked;
 	bool with_machine; /* and by nobody for its own sake */
+	bool later;	   /* it was not, and is to be once others are gone */
 	uint64_t asked_ns;
 	uint64_t due_ns;   /* it is switched off then */
 	uint64_t press_ns; /* its button is pressed again then, if it read it before */

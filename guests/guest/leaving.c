@@ -20,6 +20,11 @@ static enum guest_leave_stage stage_of(const struct guest *g, const struct life 
 			   runs ? now_ns - g->launch.vm->start_ns : 0, timeout_ns(g));
 }
 
+enum guest_leave_stage leaving_stage(const struct guest *g)
+{
+	return stage_of(g, &g->life, clock_now_ns());
+}
+
 /* It was told to end just now: what counts is how it was before. */
 const char *leaving_describe(const struct guest *g, char how[LEAVE_HOW_BYTES])
 {
@@ -91,12 +96,19 @@ int guest_leave_with_machine(struct guest *g, const struct actor *actor)
 	return leave(g, actor, true);
 }
 
+void guest_leave_later(struct guest *g)
+{
+	mutex_lock(&g->lock);
+	g->leave.later = !g->leave.asked && !life_at_rest(&g->life);
+	mutex_unlock(&g->lock);
+}
+
 void guest_stay(struct guest *g)
 {
 	mutex_lock(&g->lock);
 	if (g->leave.asked && g->life.state == GUEST_RUNNING)
 		pm_power_keep(chipset_pm(g->launch.chipset), false);
-	g->leave.asked = false;
+	g->leave.asked = g->leave.later = false;
 	mutex_unlock(&g->lock);
 }
 
@@ -122,6 +134,7 @@ bool guest_leaving(struct guest *g, struct guest_leaving *how)
 	*how = (struct guest_leaving){.stage = stage_of(g, &g->life, clock_now_ns()),
 				      .asked = g->leave.asked,
 				      .with_machine = g->leave.asked && g->leave.with_machine,
+				      .later = g->leave.later,
 				      .order = g->config.shutdown.order,
 				      .due_ns = g->leave.due_ns};
 	mutex_unlock(&g->lock);

@@ -16,6 +16,8 @@
 #include "kernel/vmm/vcpu_look.h"
 #include "kernel/vmm/vm.h"
 
+typedef unsigned long long ull;
+
 static const char *const event_names[] = {
 	[VMEVENT_INTERRUPT] = "interrupt",
 	[VMEVENT_NMI] = "nmi",
@@ -112,12 +114,55 @@ static void fill_console(struct guest *g, struct guest_console_view *view)
 					    .typed_bytes = info.typed_bytes};
 }
 
+/* Seconds from now to then, as people count them: the last has not begun before it is over. */
+static ull seconds_to(uint64_t then_ns)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	return (then_ns - MIN(now_ns, then_ns) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+}
+
+static void note_leaving(struct guest *g, struct guest_view *view)
+{
+	enum guest_leave_stage stage = leaving_stage(g);
+
+	if (stage == GUEST_LEAVE_GONE || stage == GUEST_LEAVE_ENDING)
+		return;
+	if (g->leave.asked)
+		snprintf(view->note, sizeof view->note,
+			 "asked to shut down (%s), is switched off in %llu s",
+			 guest_leave_name(stage), seconds_to(g->leave.due_ns));
+	else if (g->leave.later)
+		snprintf(view->note, sizeof view->note,
+			 "waits for its turn to shut down (shutdown.order %u)",
+			 (unsigned)g->config.shutdown.order);
+}
+
+static void note_turn(const struct guest *g, struct guest_view *view)
+{
+	if (g->turn.state == TURN_WAITS)
+		snprintf(view->note, sizeof view->note,
+			 "waits for its turn to start (start.order %u)",
+			 (unsigned)g->config.start.order);
+	else if (g->turn.state == TURN_COMES && g->due_ns > clock_now_ns())
+		snprintf(view->note, sizeof view->note, "starts in %llu s (start.delay)",
+			 seconds_to(g->due_ns));
+	else if (g->turn.state == TURN_COMES)
+		snprintf(view->note, sizeof view->note,
+			 "waits for its turn to start (others have their memory first)");
+}
+
 /* What there is to say of a guest whether it runs or not. Caller holds g->lock. */
 static void fill_guest(struct guest *g, struct guest_view *view)
 {
 	snprintf(view->name, sizeof view->name, "%s", g->config.name);
 	snprintf(view->state, sizeof view->state, "%s", guest_state_name(g->life.state));
 	snprintf(view->reason, sizeof view->reason, "%s", g->reason);
+	view->note[0] = '\0';
+	if (g->life.due)
+		note_turn(g, view);
+	else
+		note_leaving(g, view);
 	view->exit_status = g->end.status;
 	view->starts = g->starts;
 	view->crashes = g->crashes;

@@ -138,6 +138,9 @@ static const struct view_field guest_fields[] = {
 		    "How it is; `failed`: it crashed, or could not be started."),
 	VIEW_FIELD(VIEW, reason, VIEW_NOTE, VIEW_NONE,
 		   "Why it last stopped or failed; empty if it never did."),
+	VIEW_FIELD(VIEW, note, VIEW_NOTE, VIEW_NONE,
+		   "Whether it was asked to shut down, or waits for its turn to start or shut "
+		   "down; empty if neither."),
 	COUNTER(starts, VIEW_NONE, "Times that it was started."),
 	COUNTER(crashes, VIEW_NONE, "Times that it crashed, panics and the watchdog included."),
 	COUNTER(panics, VIEW_NONE, "Times that it ended as its kernel panicked (pvpanic)."),

@@ -6,6 +6,7 @@
 
 #define VIEW_NAME_BYTES	  32
 #define VIEW_REASON_BYTES 352
+#define VIEW_NOTE_BYTES	  112
 #define VIEW_VCPUS_MAX	  64
 #define VIEW_DISKS_MAX	  16
 #define VIEW_NICS_MAX	  8
@@ -70,6 +71,7 @@ struct guest_view {
 	char name[VIEW_NAME_BYTES];
 	char state[16]; /* of guest_view_states */
 	char reason[VIEW_REASON_BYTES];
+	char note[VIEW_NOTE_BYTES]; /* what it is waiting for, or waited for; "" */
 	uint64_t starts, exit_status, uptime_ns;
 	uint64_t crashes, panics, watchdog_ends;
 	uint64_t crash_kernel; /* it panicked, and its own crash kernel took over */

@@ -120,8 +120,14 @@ int guest_leave_with_machine(struct guest *guest, const struct actor *actor)
 	return err;
 }
 
+void guest_leave_later(struct guest *guest)
+{
+	guest->leaving.later = true;
+}
+
 void guest_stay(struct guest *guest)
 {
+	guest->leaving.later = false;
 	guest->leaving.with_machine = false;
 	guest->leaving.asked = false;
 }

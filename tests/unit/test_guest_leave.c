@@ -166,6 +166,43 @@ static void one_that_boots_comes_to_listen(void **state)
 	demand_end(g, "ended: because");
 }
 
+/* Whoever looks sees that it was asked, how far it is and how long it has; and whose turn has
+ * not come. */
+static void it_is_shown_that_it_was_asked(void **state)
+{
+	struct guest *g = add_web(30);
+	struct guest_leaving how;
+
+	(void)state;
+	assert_string_equal(fake_guest_info(g)->note, "");
+	guest_leave_later(g);
+	assert_true(guest_leaving(g, &how) && how.later && !how.asked);
+	assert_string_equal(fake_guest_info(g)->note,
+			    "waits for its turn to shut down (shutdown.order 7)");
+	guest_stay(g);
+	assert_string_equal(fake_guest_info(g)->note, "");
+	guest_leave_later(g);
+	assert_int_equal(guest_leave(g, &actor_console), 0);
+	guest_leave_later(g); /* too late */
+	assert_true(guest_leaving(g, &how) && !how.later && how.asked);
+	assert_string_equal(fake_guest_info(g)->note,
+			    "asked to shut down (shutting down), is switched off in 30 s");
+	pass(12 * SEC + 1);
+	fake_guest_listener = PM_UNREAD;
+	assert_string_equal(fake_guest_info(g)->note,
+			    "asked to shut down (asked), is switched off in 18 s");
+	ends(VM_STOP_POWEROFF);
+	assert_string_equal(fake_guest_info(g)->note, "");
+	guest_leave_later(g); /* it is gone */
+	assert_int_equal(guest_start(g, &actor_console), 0);
+	fake_guest_run();
+	assert_string_equal(fake_guest_info(g)->note, "");
+	guest_leave_later(g);
+	ends(VM_STOP_POWEROFF); /* by itself, and it starts again by its policy */
+	assert_int_equal(guest_state(g), GUEST_RUNNING);
+	assert_string_equal(fake_guest_info(g)->note, "");
+}
+
 static void one_that_never_listened_is_not_waited_for(void **state)
 {
 	static const struct {
@@ -351,6 +388,7 @@ int main(void)
 		TEST(the_button_is_pressed_again),
 		TEST(one_that_boots_has_its_time),
 		TEST(one_that_boots_comes_to_listen),
+		TEST(it_is_shown_that_it_was_asked),
 		TEST(one_that_never_listened_is_not_waited_for),
 		TEST(booting_ends_while_it_is_waited_for),
 		TEST(without_a_timeout_nobody_asks),

@@ -74,6 +74,8 @@ static void who_is_before_is_waited_for_10_s(void **state)
 	add_three(guests);
 	pass(10 * SEC - 1);
 	assert_string_equal(order, "ac");
+	assert_string_equal(fake_guest_info(guests[1])->note,
+			    "waits for its turn to start (others have their memory first)");
 	pass(1);
 	assert_string_equal(order, "acb");
 	assert_int_equal(fake_guest_state(guests[1]), GUEST_RUNNING);

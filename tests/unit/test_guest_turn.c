@@ -18,6 +18,14 @@ static void add_in_turn(const char *name, uint32_t at, uint32_t delay_seconds)
 	add(name, &config);
 }
 
+static void demand_note(const char *name, const char *note)
+{
+	struct guest *g = guest_get(name);
+
+	assert_string_equal(fake_guest_info(g)->note, note);
+	guest_put(g);
+}
+
 static void guests_start_by_their_orders(void **state)
 {
 	(void)state;
@@ -36,9 +44,15 @@ static void guests_start_by_their_orders(void **state)
 	guests_release_turns();
 	fake_guest_run();
 	assert_string_equal(order, "ae");
+	demand_note("c", "waits for its turn to start (start.order 3)");
+	demand_note("a", "");
+	demand_note("b", "starts in 4 s (start.delay)");
 	pass(2 * SEC - 1);
 	assert_string_equal(order, "ae");
+	demand_note("b", "starts in 3 s (start.delay)");
+	demand_note("d", "starts in 1 s (start.delay)");
 	pass(1);
+	demand_note("d", "");
 	assert_string_equal(order, "aed");
 	pass(2 * SEC - 1);
 	assert_string_equal(order, "aed");

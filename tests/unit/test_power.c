@@ -76,6 +76,8 @@ static void orders_follow_each_other(void **state)
 	demand_log("waiting for alpha (shutting down, 60 s)\n");
 	assert_null(strstr(logged, "switched off without"));
 	assert_int_equal(newest().total, 3);
+	assert_true(fake_guests[0].leaving.later); /* as long as it had to wait */
+	assert_false(fake_guests[1].leaving.later || fake_guests[2].leaving.later);
 }
 
 /* The operator sees for whom and how long: in the log now and then, and always in the job. */

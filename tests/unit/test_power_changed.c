@@ -121,6 +121,18 @@ static void a_second_request_goes_on(void **state)
 	assert_false(off.reboot);
 }
 
+/* Nor is any turn to come. */
+static void no_turn_is_left_when_it_is_called_off(void **state)
+{
+	fresh(state);
+	fake_guests[0].leaving.order = 1;
+	plan.cancel_ns = 3 * NSEC_PER_SEC;
+	request(&action_poweroff, false);
+	assert_int_equal(off.count, 0);
+	assert_ptr_equal(fake_guests[0].asked, NULL);
+	assert_false(fake_guests[0].leaving.later);
+}
+
 static void it_can_be_called_off(void **state)
 {
 	for (unsigned by_key = 0; by_key < 2; by_key++) {
@@ -179,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup(one_that_starts_is_stopped, fresh),
 		cmocka_unit_test_setup(a_second_request_goes_on, fresh),
 		cmocka_unit_test_setup(it_can_be_called_off, fresh),
+		cmocka_unit_test_setup(no_turn_is_left_when_it_is_called_off, fresh),
 		cmocka_unit_test_setup(who_was_stopped_before_does_not_stay, fresh),
 	};
 

@@ -81,7 +81,7 @@ static void guests(void **state)
 	(void)state;
 	assert_string_equal(shown(show_list), "guest state    vCPUs    CPU    memory    in use "
 					      "          up starts  limited    "
-					      "last end\n"
+					      "last end, or note\n"
 					      "alpha running      1  137 %   512 MiB   100 MiB "
 					      "  1 min 01 s      2  -          "
 					      "-\n"
@@ -94,7 +94,7 @@ static void guests(void **state)
 	assert_string_equal(
 		shown(show_list),
 		"guest         state    vCPUs    CPU    memory    in use           up starts  "
-		"limited    last end\n"
+		"limited    last end, or note\n"
 		"alpha         running      1  137 %   512 MiB   100 MiB   1 min 01 s      2  "
 		"capped     -\n"
 		"a-longer-name stopped      -      -   512 MiB         -            -      0  "
@@ -113,6 +113,15 @@ static void guests(void **state)
 			       "a-longer-name stopped "));
 	assert_non_null(strstr(said, "crashed: it did\n"));
 	assert_null(strstr(strstr(said, "a-longer"), "!"));
+	strcpy(fake_guests[0].info.note,
+	       "asked to shut down (booting), is switched off in 9 s");
+	strcpy(fake_guests[1].info.note, "waits for its turn to start (start.order 3)");
+	assert_non_null(strstr(shown(show_list),
+			       "  2  throttled  asked to shut down (booting), "
+			       "is switched off in 9 s\n  !"));
+	assert_non_null(
+		strstr(said, "  0  -          waits for its turn to start (start.order 3)\n"));
+	assert_null(strstr(said, "crashed: it did"));
 	fake_guests_reset(0);
 	assert_string_equal(shown(show_list), "There are no guests. The log says why: log\n");
 	setup(NULL);
@@ -136,8 +145,10 @@ static void guests(void **state)
 				     "  vCPU 0: halted, on CPU 1"));
 	assert_non_null(strstr(said, "  nic 0: 52:54:00:00:00:01 on lan\n"));
 	to = fresh();
+	strcpy(fake_guests[1].info.note, "it waits");
 	show_guest(&to, &fake_guests[1]);
 	assert_string_equal(said, "beta: stopped, started 0 times so far\n"
+				  "  it waits\n"
 				  "  last end: crashed: it did (exit status 0)\n"
 				  "  memory 512 MiB when it runs\n"
 				  "  `counters beta` has the figures of its last run.\n");
