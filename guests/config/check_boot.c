@@ -11,6 +11,22 @@
 
 #define BYTES_MAX (1ull << 62) /* sums of sizes end here */
 
+/* How a file that is not there comes there. The loader's two have their places in every image
+ * that make builds, and no key of the document. */
+static const char *file_remedy(const struct config_boot *boot, const char *file)
+{
+	if (!boot->disk)
+		return "put it into the folder \\bulkhead\\ of the boot partition, or correct "
+		       "the "
+		       "path";
+	return strcmp(file, config_boot_kernel(boot)) == 0
+		       ? "the guest begins with it; put build/samples/vmlinuz of `make image` "
+			 "there"
+		       : "the guest begins with it; put build/samples/loader.gz of `make "
+			 "image` "
+			 "there";
+}
+
 /* Adds the size of `file` to `total`; false, and says so, if it is not there or empty. "" is no
  * file. */
 static bool check_file(const struct checker *checker, const struct guest_config *guest,
@@ -28,11 +44,9 @@ static bool check_file(const struct checker *checker, const struct guest_config 
 		return true;
 	config_shown(shown, file, strlen(file));
 	if (machine->file_size(machine->context, path, &bytes))
-		config_report_lack(
-			checker->report, config_position(checker, guest), mark,
-			"guest '%s': boot.%s: there is no file %s; put it into the folder "
-			"\\bulkhead\\ of the boot partition, or correct the path",
-			guest->name, key, shown);
+		config_report_lack(checker->report, config_position(checker, guest), mark,
+				   "guest '%s': boot.%s: there is no file %s; %s", guest->name,
+				   key, shown, file_remedy(&guest->boot, file));
 	else if (bytes == 0)
 		config_report_lack(
 			checker->report, config_position(checker, guest), mark,

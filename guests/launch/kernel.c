@@ -17,8 +17,11 @@ static int map_file(const char *file, struct boot_image *image, char why[BOOT_WH
 	const struct handoff_file *entry = path ? files_find(path) : NULL;
 
 	if (!entry)
-		return boot_refuse(why, -ENOENT, "there is no file %s on the boot partition",
-				   file);
+		return boot_refuse(
+			why, -ENOENT,
+			"there was no file %s on the boot partition when the machine "
+			"started; files are read at its next start",
+			file);
 	image->bytes = entry->bytes;
 	image->data = files_map(entry);
 	if (!image->data && image->bytes)

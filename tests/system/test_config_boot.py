@@ -95,7 +95,7 @@ def test_what_can_start_starts(tmp_path):
             machine.rewind(begin)
             machine.expect(rf"config: warning: bulkhead\.yaml:{fault}", 60)
         for name, reason in (("pinned", "cpus.pin names CPU 9"),
-                             ("file", "there is no file esp:/samples/nothing"),
+                             ("file", "there was no file esp:/samples/nothing .* at its next start"),
                              ("volume", r"disks\[0\].source 'lvm:vg0/web' "),
                              ("huge", "memory is 64 GiB, and .* are free for guests"),
                              ("second", "memory is 402 MiB, and .* are free for guests")):

@@ -181,6 +181,9 @@ static void test_what_is_missing(void **state)
 {
 	(void)state;
 	assert_int_equal(try("esp:/none", NULL, CONFIG_PROTOCOL_AUTO), -ENOENT);
+	assert_non_null(
+		strstr(why, "no file esp:/none")); /* and that `start` alone is no use */
+	assert_non_null(strstr(why, "files are read at its next start"));
 	assert_int_equal(try("one.elf", NULL, CONFIG_PROTOCOL_AUTO), -ENOENT);
 	assert_int_equal(try("esp:/one.gz", "esp:/none", CONFIG_PROTOCOL_AUTO), -ENOENT);
 	assert_int_equal(try("esp:/damaged.gz", "esp:/module", CONFIG_PROTOCOL_AUTO), -ENOEXEC);
