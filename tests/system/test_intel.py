@@ -20,12 +20,10 @@ MORE_MODELS = ["corei7_haswell_4770", "corei7_icelake_u", "tigerlake", "sapphire
                "arrow_lake", "wildcat_lake"]
 
 # Programs that run to their end by themselves, and with how many vCPUs.
-# interrupt_shadow is not among them: in one run of several 1 of 126 interrupts came between STI and
-# HLT. Whether Bochs does that or the VMX backend is not known yet.
 PROGRAMS = {
     "apic": 2, "balloon_fuzz": 2, "boundaries": 1, "cpuid": 2, "cr_reserved": 1,
     "double_faults": 1, "extint": 2, "fpu_restore": 2, "hlt_if0": 2, "init_state": 2,
-    "interrupt_once": 2, "interrupt_storm": 2, "legacy": 2,
+    "interrupt_once": 2, "interrupt_shadow": 2, "interrupt_storm": 2, "legacy": 2,
     "log_flood": 1, "mmio": 1, "msr_effects": 2, "msr_sweep": 1, "msr_table": 1, "nmi_iret": 2,
     "pci": 2, "pku": 2, "ports": 1, "rip_wrap": 1, "segments": 1, "sipi_races": 4, "smc": 2,
     "task_switch": 1, "virtio_hostile": 1, "umip": 1, "xsetbv": 2,

@@ -4,6 +4,7 @@
  */
 #define RIP	      0xe8
 #define PREV_RIP      0x120
+#define ICOUNT	      0x140
 #define PENDING_EVENT 0x91e0
 #define EVENT_MASK    0x91e4
 #define ASYNC_EVENT   0x91e8
@@ -11,7 +12,7 @@
 #define EVENT_PENDING_VMX_VIRTUAL_INTR 0x200
 
 	.text
-	.globl at_entry, at_trace, at_interrupt
+	.globl at_entry, at_trace, at_interrupt, at_unwound
 
 /* In VMLAUNCH, for its call of VMenterInjectEvents(), which comes when the CPU is in the guest.
  * Both functions have one argument, the CPU in RDI. */
@@ -34,6 +35,16 @@ at_interrupt:
 	not %eax
 	and PENDING_EVENT(%rbx), %eax
 	test $EVENT_PENDING_VMX_VIRTUAL_INTR, %eax
+	ret
+
+/* In bx_begin_simulation(), for what it does when setjmp() returns again, behind an exception or
+ * a guest's exit: a CPU is to be in RDI, the array of all of them is in RSI. Our return address
+ * lies below its locals: whose turn it is at 4, whether that CPU is to run at 11. */
+at_unwound:
+	mov 4+8(%rsp), %eax
+	mov (%rsi,%rax,8), %rdi
+	incq ICOUNT(%rdi)
+	movb $0, 11+8(%rsp)
 	ret
 
 	.section .note.GNU-stack, "", @progbits
