@@ -18,6 +18,8 @@ help:
 	@echo 'make run           build everything and start the sample machine, three guests, in QEMU'
 	@echo 'make run-intel     the same on an Intel machine, in Bochs'
 	@echo 'make image         write $(BUILD)/bulkhead.img, a bootable GPT disk'
+	@echo 'make image FILE=my.yaml [WITH="web.img=disks/web.img"]'
+	@echo '                   write $(BUILD)/my.img for a configuration of your own, checked first'
 	@echo 'make kernel        build the boot application and the kernel only'
 	@echo 'make checked       the same kernel with its rules checked, in $(BUILD)/checked'
 	@echo 'make deps          install packages, fetch, verify and build the libraries'

@@ -64,3 +64,36 @@ def test_file_that_fat_cannot_hold_is_refused(tmp_path):
     done = mkimage(tmp_path, f"{huge}=huge")
     assert done.returncode != 0
     assert "4 GiB" in done.stdout
+
+
+def make_image(document, image, *words):
+    """`make image` as the documentation calls it."""
+    outside = {key: value for key, value in ENVIRONMENT.items() if not key.startswith("MAKE")}
+    return subprocess.run(["make", "-C", ROOT, "--no-print-directory", "image", f"FILE={document}",
+                           f"IMAGE={image}", *words], text=True, check=False, env=outside,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_make_builds_one_for_a_document(tmp_path):
+    """With the loader, and with files that are named; checked first."""
+    document, image, more = tmp_path / "my.yaml", tmp_path / "out.img", tmp_path / "more"
+    more.write_text("more", encoding="utf-8")
+    document.write_text("guests: [{name: a, memory: 256 MiB, boot: {disk: 0}, "
+                        "disks: [{source: 'ram:8 MiB'}]}]", encoding="utf-8")
+    done = make_image(document, image, f"WITH={more}=disks/web.img")
+    assert done.returncode == 0, done.stdout
+    assert "my.yaml: good, 1 guest\n" in done.stdout
+    for path in ("bulkhead.yaml", "loader/vmlinuz", "loader/initrd.gz", "disks/web.img"):
+        found = run("mdir", "-i", f"{image}@@1M", f"::bulkhead/{path}")
+        assert found.returncode == 0, found.stdout
+
+    image.unlink()
+    document.write_text("guests: [{name: a, memry: 256 MiB}]", encoding="utf-8")
+    done = make_image(document, image)
+    assert done.returncode == 2
+    assert "did you mean 'memory'?" in done.stdout and not image.exists()
+
+
+def test_make_keeps_the_samples_images(tmp_path):
+    done = make_image(tmp_path / "my.yaml", "build/bulkhead.img")
+    assert done.returncode == 2 and "write IMAGE=build/my.img" in done.stdout

@@ -38,7 +38,19 @@ $(BUILD)/debian.img: guests/samples/debian.yaml
 $(BUILD)/bulkhead.img $(BUILD)/debian.img: tools/image/mkimage $(BUILD)/BOOTX64.EFI \
 	$(BUILD)/kernel.elf $(SAMPLES)/vmlinuz $(SAMPLES)/initrd.gz $(SAMPLES)/loader.gz
 
+# `make image FILE=my.yaml` is for a machine of your own, build/my.img: the document is checked
+# first, and guests that boot from their disks find the loader there. WITH="web.img=disks/web.img"
+# adds what else the document names, IMAGE=other.img is another place.
+ifeq ($(FILE),)
 image: $(BUILD)/bulkhead.img
+else
+IMAGE := $(BUILD)/$(basename $(notdir $(FILE))).img
+$(if $(filter $(BUILD)/bulkhead.img $(BUILD)/debian.img,$(IMAGE)),$(if $(filter image,$(MAKECMDGOALS)),\
+	$(error $(IMAGE) is the image of a sample; write IMAGE=$(BUILD)/my.img, too)))
+image: tools/image/mkimage $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/check-config samples
+	@$(BUILD)/check-config $(FILE)
+	$(call say,IMAGE,$(IMAGE)) tools/image/mkimage $(IMAGE) --config $(FILE) $(SAMPLE_FILES) $(WITH)
+endif
 debian: $(BUILD)/debian.img $(SAMPLES)/debian.disk
 .PHONY: debian
 
