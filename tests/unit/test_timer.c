@@ -10,6 +10,7 @@
 
 #include <asm/prctl.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@
 static struct cpu cpu = {.self = &cpu}, other_cpu = {.self = &other_cpu};
 static uint64_t now_ns, armed_ns, other_armed_ns;
 static trap_handler interrupt;
+static bool no_memory;
 
 uint64_t clock_now_ns(void)
 {
@@ -50,7 +52,7 @@ void trap_register(unsigned vector, trap_handler handler, void *arg)
 void *heap_zalloc(size_t bytes, struct mem_account *account)
 {
 	(void)account;
-	return test_calloc(1, bytes);
+	return no_memory ? NULL : test_calloc(1, bytes);
 }
 
 static struct sim_timer {
@@ -183,6 +185,11 @@ static void test_cancel_disarms_the_hardware(void **state)
 static void test_far_deadline(void **state)
 {
 	(void)state;
+	timer_arm(&sim[2].timer, BIT(61));
+	assert_int_equal(armed_ns, 0);
+	timer_arm(&sim[2].timer, BIT(61) - 1);
+	assert_int_equal(armed_ns, BIT(61) - 1);
+	timer_cancel(&sim[2].timer);
 	timer_arm(&sim[0].timer, UINT64_MAX - 5);
 	assert_true(timer_armed(&sim[0].timer));
 	assert_int_equal(armed_ns, 0);
@@ -279,6 +286,48 @@ static void test_cancel_waits_for_another_cpu(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* Armed by one CPU and then by another, it is the other's alone: in time, and once. */
+static void test_moves_to_the_cpu_that_arms_it(void **state)
+{
+	(void)state;
+	sim[0].deadline_ns = sim[1].deadline_ns = 5000;
+	go_to(&other_cpu);
+	timer_arm(&sim[0].timer, 5000);
+	timer_arm(&sim[1].timer, 5000);
+	go_to(&cpu);
+	sim[0].deadline_ns = 6000;
+	timer_arm(&sim[0].timer, 6000);
+	assert_int_equal(armed_ns, 6000);
+	now_ns = 5000;
+	go_to(&other_cpu);
+	fire();
+	assert_int_equal(other_armed_ns, 0);
+	assert_int_equal(sim[0].fired, 0);
+	assert_int_equal(sim[1].fired, 1);
+	assert_true(timer_armed(&sim[0].timer));
+	go_to(&cpu);
+	now_ns = 6000;
+	fire();
+	assert_int_equal(sim[0].fired, 1);
+	assert_false(timer_armed(&sim[0].timer));
+}
+
+/* Once each CPU; without memory there are no timers. */
+static void test_start(void **state)
+{
+	struct timer_cpu *first = cpu.timer;
+
+	(void)state;
+	assert_int_equal(timer_init_this_cpu(), 0);
+	assert_ptr_equal(cpu.timer, first);
+	cpu.timer = NULL;
+	no_memory = true;
+	assert_int_equal(timer_init_this_cpu(), -ENOMEM);
+	assert_null(cpu.timer);
+	no_memory = false;
+	cpu.timer = first;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +337,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cancel_disarms_the_hardware, start, stop),
 		cmocka_unit_test_setup_teardown(test_armed_elsewhere_while_its_function_runs,
 						start, stop),
+		cmocka_unit_test_setup_teardown(test_moves_to_the_cpu_that_arms_it, start,
+						stop),
+		cmocka_unit_test_setup_teardown(test_start, start, stop),
 		cmocka_unit_test_setup_teardown(test_cancel_here, start, stop),
 		cmocka_unit_test_setup_teardown(test_cancel_waits_for_another_cpu, start, stop),
 	};
