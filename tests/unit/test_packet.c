@@ -7,7 +7,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernel/mem/frames.h"
 #include "tests/unit/fake_net.h"
@@ -116,6 +120,42 @@ static void test_on_free(void **state)
 	packet_put(a);
 	assert_int_equal(told, 1);
 	packet_pool_destroy(pool);
+}
+
+static atomic_bool begun, done;
+
+static void take_long(void *arg)
+{
+	(void)arg;
+	begun = true;
+	usleep(20000);
+	done = true;
+}
+
+static void *put_elsewhere(void *packet)
+{
+	packet_put(packet);
+	return NULL;
+}
+
+/* Who waits for a packet is not told any more once the pool is gone, not even by one that is on
+ * its way on another CPU. */
+static void test_destroyed_while_telling(void **state)
+{
+	struct packet_pool *pool = packet_pool_create(1, 1, NULL);
+	struct packet *packet = packet_alloc(pool, 1);
+	pthread_t thread;
+
+	(void)state;
+	packet_pool_on_free(pool, take_long, NULL);
+	assert_null(packet_alloc(pool, 1));
+	pthread_create(&thread, NULL, put_elsewhere, packet);
+	while (!begun)
+		sched_yield();
+	packet_pool_destroy(pool);
+	assert_true(done);
+	pthread_join(thread, NULL);
+	packet_pool_destroy(NULL);
 }
 
 static void test_scarce(void **state)
@@ -269,11 +309,17 @@ static void test_registry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_pages_are_apart),
-		cmocka_unit_test(test_references), cmocka_unit_test(test_on_free),
-		cmocka_unit_test(test_scarce),	   cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_orphan),	   cmocka_unit_test(test_copies),
-		cmocka_unit_test(test_consumer),   cmocka_unit_test(test_registry),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_pages_are_apart),
+		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_on_free),
+		cmocka_unit_test(test_scarce),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_consumer),
+		cmocka_unit_test(test_registry),
+		cmocka_unit_test(test_destroyed_while_telling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, fake_net_fini);

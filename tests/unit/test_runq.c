@@ -275,6 +275,48 @@ static void test_nobody_is_passed_to_and_fro(void **state)
 	assert_true(ran(late) > 0);
 }
 
+/* Without its lock: who is better off there is put there, and it is claimed. */
+static void test_an_idle_cpu_is_better(void **state)
+{
+	struct runq here, there;
+	struct runq_set pair = {.queues = {&here, &there}};
+	struct runq_entity e = {.weight = 100, .allowed = {{3}}};
+	struct runq *to;
+
+	(void)state;
+	runq_init(&here, 0);
+	runq_init(&there, 1);
+	here.online = there.online = there.idle = true;
+	runq_move(&here, &e, NSEC_PER_SEC);
+	assert_ptr_equal(runq_better(&pair, &here, &to, NSEC_PER_SEC), &e);
+	assert_ptr_equal(to, &there);
+	assert_false(there.idle);
+	assert_null(runq_better(&pair, &here, &to, NSEC_PER_SEC)); /* it is another's now */
+}
+
+/* They come free in the order of their periods' ends, whenever they came. */
+static void test_throttled_come_free_in_order(void **state)
+{
+	const uint64_t at = NSEC_PER_SEC, cap = 10 * NSEC_PER_MSEC;
+	struct runq_entity late = {.weight = 100, .cap_ns = cap, .allowed = {{1}}}, soon = late;
+	struct runq rq;
+
+	(void)state;
+	runq_init(&rq, 0);
+	rq.online = true;
+	late.used_ns = soon.used_ns = cap;
+	late.period_ns = at - 10 * NSEC_PER_MSEC;
+	soon.period_ns = at - 20 * NSEC_PER_MSEC;
+	runq_wake(&rq, &late, at);
+	runq_wake(&rq, &soon, at);
+	assert_int_equal(late.state, RUNQ_THROTTLED);
+	assert_int_equal(soon.state, RUNQ_THROTTLED);
+	assert_int_equal(runq_next_event(&rq), at + 80 * NSEC_PER_MSEC);
+	assert_null(runq_pick(&rq, RUNQ_STAYS, at + 80 * NSEC_PER_MSEC - 1));
+	assert_ptr_equal(runq_pick(&rq, RUNQ_STAYS, at + 80 * NSEC_PER_MSEC), &soon);
+	assert_int_equal(late.state, RUNQ_THROTTLED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +333,8 @@ int main(void)
 		cmocka_unit_test(test_lone_thread_has_no_tick),
 		cmocka_unit_test(test_history_is_forgotten),
 		cmocka_unit_test(test_nobody_is_passed_to_and_fro),
+		cmocka_unit_test(test_an_idle_cpu_is_better),
+		cmocka_unit_test(test_throttled_come_free_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,10 +125,15 @@ void smp_call_others(void (*fn)(void *), void *arg)
 	fn(arg);
 }
 
+static jmp_buf panicked;
+static bool may_panic;
+
 void panic(const char *fmt, ...)
 {
-	fail_msg("%s", fmt);
-	abort();
+	if (!may_panic)
+		fail_msg("%s", fmt);
+	may_panic = false;
+	longjmp(panicked, 1);
 }
 
 static unsigned mapped(void)
@@ -175,6 +180,7 @@ static void places(void **state)
 	vmap_free((void *)a);
 	vmap_free((void *)c);
 	vmap_free(NULL);
+	stack_free(NULL, 16 * KIB, NULL);
 	assert_int_equal(mapped(), 0);
 	assert_null(vmap(0, 512 * GIB + 1, PT_READ));
 	assert_null(vmap(0, 512 * GIB, PT_READ)); /* with its guards it does not fit */
@@ -239,12 +245,46 @@ static void every_call_may_fail(void **state)
 	assert_int_equal(failures, 3); /* frames, the area's notes, its tables */
 }
 
+/* Tables that were taken out may still be walked: they are freed once every TLB was flushed. */
+static void tables_wait_too(void **state)
+{
+	static _Alignas(PAGE_BYTES) uint8_t pages[2][PAGE_BYTES];
+
+	(void)state;
+	frames_out += 2;
+	for (unsigned i = 0; i < 2; i++)
+		vmap_retire_table(NULL, pages[i], directmap_phys(pages[i]));
+	assert_int_equal(frames_out, 2);
+	assert_int_equal(*(uint64_t *)pages[0] % PAGE_BYTES, 0); /* not present */
+	assert_int_equal(*(uint64_t *)pages[1] % PAGE_BYTES, 0);
+	vmap_flush();
+	assert_int_equal(frames_out, 0);
+	assert_int_equal(others_called, 1);
+	vmap_flush(); /* once */
+	assert_int_equal(frames_out, 0);
+}
+
+/* The last of all, as the panic leaves the lock held. */
+static void what_is_freed_twice_ends_it(void **state)
+{
+	void *virt = vmap(0xfeb00000, 1, PT_READ);
+
+	(void)state;
+	vmap_free(virt);
+	may_panic = true;
+	if (!setjmp(panicked))
+		vmap_free(virt);
+	assert_false(may_panic);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(places, start, stop),
 		cmocka_unit_test_setup_teardown(what_is_freed_waits, start, stop),
 		cmocka_unit_test_setup_teardown(every_call_may_fail, start, stop),
+		cmocka_unit_test_setup_teardown(tables_wait_too, start, stop),
+		cmocka_unit_test_setup(what_is_freed_twice_ends_it, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
