@@ -68,7 +68,8 @@ struct action {
 	unsigned about;
 	/* What the same word with the first argument alone means; NULL: itself. */
 	const struct action *alone;
-	bool whole_line;       /* typed, all behind its name is its first argument */
+	bool whole_line;       /* typed, all behind its name is its first argument, but for a
+				  flag at the end */
 	bool is_job;	       /* it may wait: run on a thread of its own */
 	const char *no_cancel; /* of a job: the rest of a sentence why it cannot be stopped */
 	/* Fills call->result with action_say() and action_value(); returns its error. A quick

@@ -189,6 +189,23 @@ static int refuse_word(const struct action *action, const char *word,
 	return -EINVAL;
 }
 
+/* All of the line is one word, but for a flag at its end. */
+static unsigned split_last(const struct config_table *table, char *line, char **words)
+{
+	size_t length = strlen(line);
+	char *last;
+
+	while (length && line[length - 1] == ' ')
+		line[--length] = '\0';
+	words[0] = line + strspn(line, " ");
+	last = strrchr(words[0], ' ');
+	if (!last || !find_flag(table, last + 1))
+		return *words[0] != '\0';
+	words[1] = last + 1;
+	*last = '\0';
+	return 2;
+}
+
 int action_bind_words(const struct action *action, char *line, struct action_args *args,
 		      struct config_report *report)
 {
@@ -200,8 +217,7 @@ int action_bind_words(const struct action *action, char *line, struct action_arg
 
 	config_report_start(report, action->name);
 	if (action->whole_line) {
-		words[0] = line + strspn(line, " ");
-		count = *words[0] != '\0';
+		count = split_last(table, line, words);
 	} else {
 		count = split(line, words);
 	}

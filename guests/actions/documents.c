@@ -22,21 +22,35 @@
 
 struct document_args {
 	struct config_document document;
+	bool now;
 };
 _Static_assert(sizeof(struct document_args) <= sizeof(struct action_args), "arguments fit");
 
-static const struct config_field fields[] = {
-	{.key = "document",
-	 .type = CONFIG_DOCUMENT,
-	 .required = true,
-	 .offset = offsetof(struct document_args, document),
-	 .maximum = CONFIG_BYTES_MAX,
-	 .example = "\"esp:/night.yaml\"",
-	 .doc = "A whole configuration, one guest's keys and values, or a file that is a whole "
-		"configuration."},
-};
+#define DOCUMENT_FIELD                                                                       \
+	{                                                                                    \
+		.key = "document", .type = CONFIG_DOCUMENT, .required = true,                \
+		.offset = offsetof(struct document_args, document),                          \
+		.maximum = CONFIG_BYTES_MAX, .example = "\"esp:/night.yaml\"",               \
+		.doc = "A whole configuration, one guest's keys and values, or a file that " \
+		       "is a "                                                               \
+		       "whole configuration."                                                \
+	}
+
+static const struct config_field fields[] = {DOCUMENT_FIELD};
 
 static const struct config_table arguments = CONFIG_TABLE(fields, struct document_args, NULL);
+
+static const struct config_field apply_fields[] = {
+	DOCUMENT_FIELD,
+	{.key = "now",
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct document_args, now),
+	 .initial = "false",
+	 .doc = "Whether guests that have to stop are switched off, and not asked."},
+};
+
+static const struct config_table apply_arguments =
+	CONFIG_TABLE(apply_fields, struct document_args, NULL);
 
 /* What is asked for, and what it is made of. */
 struct asked {
@@ -189,10 +203,18 @@ static bool cancelled(void *waiter)
 	return job_cancelled(((struct action_call *)waiter)->job);
 }
 
-static void progress(void *waiter, uint32_t steps, uint32_t of)
+static void progress(void *waiter, uint32_t steps, uint32_t of, const char *waits_for)
 {
-	job_progress(((struct action_call *)waiter)->job, steps, of, "%u of %u step%s %s done",
-		     (unsigned)steps, (unsigned)of, plural(of), of == 1 ? "is" : "are");
+	job_progress(((struct action_call *)waiter)->job, steps, of,
+		     "%u of %u step%s %s done%s%s", (unsigned)steps, (unsigned)of, plural(of),
+		     of == 1 ? "is" : "are", waits_for[0] ? "; waiting for " : "", waits_for);
+}
+
+/* No guest is asked. */
+static void switch_off(struct config_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->item_count; i++)
+		plan->items[i].shutdown_seconds = 0;
 }
 
 static void say_waiting(struct action_call *call, const struct asked *asked)
@@ -207,7 +229,7 @@ static void say_waiting(struct action_call *call, const struct asked *asked)
 }
 
 /* Carries it out: says what that did, and whether it is kept. */
-static int carry_out(struct action_call *call, struct asked *asked)
+static int carry_out(struct action_call *call, struct asked *asked, bool now)
 {
 	struct catalogue_change change = {
 		.next = asked->next,
@@ -215,6 +237,7 @@ static int carry_out(struct action_call *call, struct asked *asked)
 		.length = asked->length,
 		.name = asked->name,
 		.actor = call->actor,
+		.now = now,
 		.cancelled = cancelled,
 		.given_up = given_up,
 		.progress = progress,
@@ -224,6 +247,8 @@ static int carry_out(struct action_call *call, struct asked *asked)
 	struct config_plan made;
 	int err = catalogue_plan(asked->next, &made);
 
+	if (!err && now)
+		switch_off(&made);
 	if (!err)
 		err = catalogue_apply(&change);
 	if (asked->report.count)
@@ -245,11 +270,12 @@ static int carry_out(struct action_call *call, struct asked *asked)
 
 static int apply(struct action_call *call)
 {
+	const struct document_args *args = call->args;
 	struct asked *asked = new_asked();
 	int err = asked ? read_document(call, asked) : no_memory(call);
 
 	if (!err)
-		err = carry_out(call, asked);
+		err = carry_out(call, asked, args->now);
 	forget(asked);
 	return err;
 }
@@ -269,14 +295,14 @@ static int create(struct action_call *call)
 		err = -EEXIST;
 	}
 	if (!err)
-		err = carry_out(call, asked);
+		err = carry_out(call, asked, false);
 	forget(asked);
 	return err;
 }
 
 static int delete (struct action_call *call)
 {
-	const struct guest_args *args = call->args;
+	const struct stop_args *args = call->args;
 	struct asked *asked = new_asked();
 	int err = asked ? 0 : no_memory(call);
 
@@ -286,7 +312,7 @@ static int delete (struct action_call *call)
 	}
 	if (!err) {
 		asked->next = config_without_guest(asked->now, args->guest);
-		err = asked->next ? carry_out(call, asked) : no_memory(call);
+		err = asked->next ? carry_out(call, asked, args->now) : no_memory(call);
 	}
 	forget(asked);
 	return err;
@@ -309,7 +335,7 @@ const struct action action_apply = {
 	.help = "change the machine as a document says",
 	.usage = WHICH,
 	.role = ROLE_ADMIN,
-	.arguments = &arguments,
+	.arguments = &apply_arguments,
 	.whole_line = true,
 	.is_job = true,
 	.run = apply,
@@ -328,9 +354,9 @@ const struct action action_create = {
 
 const struct action action_delete = {
 	.name = "delete",
-	.help = "switch it off and delete it; its disks stay",
+	.help = "have it shut down, or switch it off now, and delete it; its disks stay",
 	.role = ROLE_ADMIN,
-	.arguments = &action_guest_arguments,
+	.arguments = &action_stop_arguments,
 	.is_job = true,
 	.run = delete,
 };

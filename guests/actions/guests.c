@@ -104,11 +104,6 @@ static int press_power(struct action_call *call)
 	return ask(call, guest_shutdown);
 }
 
-struct stop_args {
-	char guest[32];
-	bool now;
-};
-
 static const struct config_field stop_fields[] = {
 	{.key = "guest",
 	 .type = CONFIG_NAME,
@@ -124,7 +119,7 @@ static const struct config_field stop_fields[] = {
 	 .doc = "Whether it is switched off, and not asked."},
 };
 
-static const struct config_table stop_arguments =
+const struct config_table action_stop_arguments =
 	CONFIG_TABLE(stop_fields, struct stop_args, NULL);
 
 /* What becomes of a guest that was asked, just now or before. */
@@ -194,7 +189,7 @@ const struct action action_stop = {
 	.name = "stop",
 	.help = "have it shut down, and switch it off if it takes too long, or now",
 	.role = ROLE_OPERATOR,
-	.arguments = &stop_arguments,
+	.arguments = &action_stop_arguments,
 	.run = stop,
 };
 

@@ -19,4 +19,11 @@ struct guest_args {
 	char guest[32];
 };
 
+/* The same of what stops it: it is asked to shut down, or switched off now. */
+extern const struct config_table action_stop_arguments;
+struct stop_args {
+	char guest[32];
+	bool now;
+};
+
 #endif

@@ -296,6 +296,7 @@ static int undo(struct follow *follow, const struct config *before,
 
 	follow->next = before;
 	follow->undoing = true;
+	follow->now = true; /* what it stops was there for moments only */
 	follow->report = NULL;
 	follow->why = why;
 	err = config_plan_make(&back, follow->actual, before, follow->present, catalogue_runs,
@@ -322,6 +323,7 @@ static int carry_out(struct catalogue_change *change, const struct config *befor
 		.present = &machine.cpus,
 		.actor = change->actor,
 		.waiter = change,
+		.now = change->now,
 		.report = change->report,
 		.why = change->why,
 	};

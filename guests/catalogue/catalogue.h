@@ -37,11 +37,13 @@ struct catalogue_change {
 	size_t length;
 	const char *name; /* of `text`, as messages show it: "bulkhead.yaml" */
 	const struct actor *actor;
+	bool now; /* guests that have to stop are switched off, and not asked to shut down */
 	/* Whether who waits for it has had enough; whether he has had enough of the undo, too;
-	 * and how far it is. NULL: nobody asks. */
+	 * and how far it is, with the guests that it waits for and what they do: "web
+	 * (booting)", or "". NULL: nobody asks. */
 	bool (*cancelled)(void *waiter);
 	bool (*given_up)(void *waiter);
-	void (*progress)(void *waiter, uint32_t steps, uint32_t of);
+	void (*progress)(void *waiter, uint32_t steps, uint32_t of, const char *waits_for);
 	void *waiter;
 	/* Out: */
 	/* What is wrong with the document, and what guests of it lack, also where it is carried
@@ -99,7 +101,8 @@ int catalogue_plan(const struct config *next, struct config_plan *plan);
 
 /*
  * Carries a configuration out: checks it, stops, deletes, creates, changes and starts by its
- * plan, all or nothing, and keeps it. Waits for guests that have to stop first. 0, and `kept`
+ * plan, all or nothing, and keeps it. Guests that have to stop are asked to shut down, those of
+ * the highest shutdown.order first, and waited for: see guest_leave(). 0, and `kept`
  * says whether it is stored; -EINVAL, with `report`: the document is wrong, or a guest that
  * runs would have to restart and could not; -EBUSY: another change is under way; -ENODEV: the
  * machine can't run guests; -ECANCELED: `cancelled` was true while it waited; -ENOMEM, or as

@@ -47,25 +47,161 @@ static int gone(struct follow *follow, const char *name)
 	return refuse(follow, -ENOENT, name, "is not there any more");
 }
 
-/* Switched off, and all that it had given back. It may be started by others meanwhile: then it
- * is switched off again. */
-static int stop(struct follow *follow, const char *name)
-{
-	struct guest *guest = guest_get(name);
-	int err = 0;
+/* ---- guests that have to stop ------------------------------------------------------------ */
 
-	if (!guest)
-		return gone(follow, name);
-	while (!err && !guest_at_rest(guest)) {
-		guest_stop_for_change(guest, follow->actor);
-		if (cancelled(follow))
-			err = refuse(follow, -ECANCELED, name, "had not stopped yet");
-		else if (!guest_at_rest(guest))
-			thread_sleep_ns(REST_POLL_NS);
+/* Steps that follow each other, and stop a guest each. */
+struct stopping {
+	const struct config_step *steps;
+	uint32_t count, done, of; /* steps; of the plan: before these, and all */
+	uint32_t left;		  /* guests that are not at rest */
+	uint32_t order;		  /* the highest shutdown.order of those: it is their turn */
+	uint64_t asked;		  /* BIT(index): it was this change that asked it */
+	char waits_for[CONFIG_WHY_MAX], told[CONFIG_WHY_MAX];
+	const char *gone; /* with -ENOENT: who */
+};
+
+static void add_name(char text[CONFIG_WHY_MAX], const char *name,
+		     const struct guest_leaving *how)
+{
+	size_t used = strlen(text), room = CONFIG_WHY_MAX - used;
+	int bytes = snprintf(text + used, room, "%s%s (%s)", used ? ", " : "", name,
+			     guest_leave_name(how->stage));
+
+	if (bytes < 0 || (size_t)bytes >= room)
+		memcpy(text + CONFIG_WHY_MAX - sizeof "...", "...", sizeof "...");
+}
+
+/* Calls `each` for those that are not at rest. 0, or -ENOENT: one is not there any more. */
+static int visit(struct follow *follow, struct stopping *stopping,
+		 void (*each)(struct follow *follow, struct stopping *stopping, uint32_t index,
+			      struct guest *guest, const struct guest_leaving *how))
+{
+	for (uint32_t i = 0; i < stopping->count; i++) {
+		struct guest *guest = guest_get(stopping->steps[i].name);
+		struct guest_leaving how;
+
+		if (!guest) {
+			stopping->gone = stopping->steps[i].name;
+			return -ENOENT;
+		}
+		if (guest_leaving(guest, &how))
+			each(follow, stopping, i, guest, &how);
+		guest_put(guest);
 	}
-	guest_put(guest);
+	return 0;
+}
+
+static void count(struct follow *follow, struct stopping *stopping, uint32_t index,
+		  struct guest *guest, const struct guest_leaving *how)
+{
+	(void)follow, (void)index, (void)guest;
+	stopping->left++;
+	stopping->order = MAX(stopping->order, how->order);
+}
+
+/* One that runs is asked, and switched off when its time is over; any other has nothing to
+ * lose. It may be started by others meanwhile: then it is asked again. */
+static void have_stop(struct follow *follow, struct stopping *stopping, uint32_t index,
+		      struct guest *guest, const struct guest_leaving *how)
+{
+	bool runs = how->stage != GUEST_LEAVE_GONE && how->stage != GUEST_LEAVE_ENDING;
+
+	if (how->order != stopping->order)
+		return;
+	add_name(stopping->waits_for, stopping->steps[index].name, how);
+	if (!runs || follow->now)
+		guest_stop_for_change(guest, follow->actor);
+	else if (!guest_leave(guest, follow->actor))
+		stopping->asked |= BIT(index);
+}
+
+/* Who was asked is to stay; who has begun to shut down may not listen to that. Says of the
+ * first that is there how it is. */
+static void have_stay(struct follow *follow, const struct stopping *stopping)
+{
+	bool said = false;
+
+	for (uint32_t i = 0; i < stopping->count; i++) {
+		struct guest *guest = guest_get(stopping->steps[i].name);
+		bool asked = stopping->asked >> i & 1, hears;
+		struct guest_leaving how;
+
+		if (guest && guest_leaving(guest, &how)) {
+			hears = how.stage == GUEST_LEAVE_UNREAD ||
+				how.stage == GUEST_LEAVE_LATE;
+			if (asked)
+				guest_stay(guest);
+			if (!said)
+				refuse(follow, 0, stopping->steps[i].name,
+				       asked && hears
+					       ? "had not stopped yet, and may still do so, as "
+						 "it was asked to"
+					       : "had not stopped yet");
+			said = true;
+		}
+		guest_put(guest);
+	}
+}
+
+static void tell_progress(const struct follow *follow, uint32_t steps, uint32_t of,
+			  const char *waits_for)
+{
+	const struct catalogue_change *change = follow->waiter;
+
+	if (change && change->progress && !follow->undoing)
+		change->progress(change->waiter, steps, of, waits_for);
+}
+
+/* One look at all. 0, and `left` says how many there are; or an error. */
+static int stop_some(struct follow *follow, struct stopping *stopping)
+{
+	int err;
+
+	stopping->left = stopping->order = 0;
+	stopping->waits_for[0] = '\0';
+	err = visit(follow, stopping, count);
+	return err ? err : visit(follow, stopping, have_stop);
+}
+
+static int stop_all(struct follow *follow, struct stopping *stopping)
+{
+	uint32_t done = stopping->done + stopping->count;
+	int err;
+
+	while (!(err = stop_some(follow, stopping)) && stopping->left) {
+		if (cancelled(follow)) {
+			have_stay(follow, stopping);
+			return -ECANCELED;
+		}
+		if (strcmp(stopping->told, stopping->waits_for))
+			tell_progress(follow, done - stopping->left, stopping->of,
+				      stopping->waits_for);
+		memcpy(stopping->told, stopping->waits_for, sizeof stopping->told);
+		thread_sleep_ns(REST_POLL_NS);
+	}
+	if (err) {
+		have_stay(follow, stopping);
+		gone(follow, stopping->gone);
+	}
 	return err;
 }
+
+/* The steps from `first` on that stop a guest, all together; *next: the one behind them. */
+static int stop(struct follow *follow, const struct config_plan *plan, uint32_t first,
+		uint32_t *next)
+{
+	struct stopping stopping = {
+		.steps = &plan->steps[first], .done = first, .of = plan->step_count};
+
+	_Static_assert(CONFIG_GUESTS_MAX <= 64, "a bit for each");
+	while (first + stopping.count < plan->step_count &&
+	       stopping.steps[stopping.count].kind == CONFIG_STEP_STOP_GUEST)
+		stopping.count++;
+	*next = first + stopping.count;
+	return stop_all(follow, &stopping);
+}
+
+/* ---- all other steps --------------------------------------------------------------------- */
 
 static int delete (struct follow *follow, const char *name)
 {
@@ -181,7 +317,6 @@ void catalogue_hold(struct follow *follow)
 static int follow_step(struct follow *follow, const struct config_step *step)
 {
 	switch (step->kind) {
-	case CONFIG_STEP_STOP_GUEST: return stop(follow, step->name);
 	case CONFIG_STEP_DELETE_GUEST: return delete (follow, step->name);
 	case CONFIG_STEP_DELETE_NETWORK: return delete_network(follow, step->name);
 	case CONFIG_STEP_CREATE_NETWORK: return create_network(follow, step->name);
@@ -191,6 +326,7 @@ static int follow_step(struct follow *follow, const struct config_step *step)
 		return create(follow, step->name);
 	case CONFIG_STEP_START_GUEST: catalogue_hold(follow); return start(follow, step->name);
 	case CONFIG_STEP_CHANGE_HOST: follow->actual->host = follow->next->host; return 0;
+	case CONFIG_STEP_STOP_GUEST: break; /* stop() */
 	}
 	return 0;
 }
@@ -199,10 +335,12 @@ int catalogue_follow(struct follow *follow, const struct config_plan *plan)
 {
 	int err = 0;
 
-	for (uint32_t i = 0; i < plan->step_count && !err; i++) {
-		if (follow->waiter && follow->waiter->progress && !follow->undoing)
-			follow->waiter->progress(follow->waiter->waiter, i, plan->step_count);
-		err = follow_step(follow, &plan->steps[i]);
+	for (uint32_t i = 0; i < plan->step_count && !err;) {
+		tell_progress(follow, i, plan->step_count, "");
+		if (plan->steps[i].kind == CONFIG_STEP_STOP_GUEST)
+			err = stop(follow, plan, i, &i);
+		else
+			err = follow_step(follow, &plan->steps[i++]);
 	}
 	return err;
 }

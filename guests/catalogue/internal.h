@@ -21,6 +21,7 @@ struct follow {
 	const struct actor *actor;
 	const struct catalogue_change *waiter; /* or NULL */
 	bool undoing; /* it leads back: only who gives that up, too, is heard */
+	bool now;     /* guests are switched off, and not asked */
 	struct config *actual;
 	bool holds; /* it holds back turns: all guests are there before the first starts */
 	struct config_report *report; /* or NULL: what has a place in the document goes there */

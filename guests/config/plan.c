@@ -234,6 +234,8 @@ static void plan_guests(struct planner *planner)
 		if (!item)
 			return;
 		item->runs = before && planner->runs(planner->context, guest->name);
+		if (item->runs)
+			item->shutdown_seconds = before->shutdown.timeout_seconds;
 		if (old) {
 			item->fate = CONFIG_FATE_DELETED;
 		} else if (before) {

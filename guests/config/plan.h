@@ -26,12 +26,15 @@ struct config_item {
 	bool runs;			  /* a guest: now */
 	bool waits;  /* a guest to be deleted: now, as it lacks something; for who follows */
 	bool starts; /* a guest: at the end of the plan, by it */
+	/* A guest that runs: how long it has to shut down, if it has to stop; 0: it is switched
+	 * off. */
+	uint32_t shutdown_seconds;
 	uint32_t first, reasons; /* of the plan's differences */
 };
 
 /* Whatever gives something back comes before whatever takes it. */
 enum config_step_kind {
-	CONFIG_STEP_STOP_GUEST,	    /* switch off, and wait until all it had is given back */
+	CONFIG_STEP_STOP_GUEST,	    /* and wait until all it had is given back */
 	CONFIG_STEP_DELETE_GUEST,   /* it does not run */
 	CONFIG_STEP_DELETE_NETWORK, /* nobody is plugged into it */
 	CONFIG_STEP_CREATE_NETWORK,

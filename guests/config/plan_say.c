@@ -1,6 +1,9 @@
 /* A plan in words. */
 #include "guests/config/plan.h"
+#include "kernel/lib/duration.h"
 #include <stdio.h>
+
+#define FATE_BYTES 80
 
 static bool waits_for_machine(const struct config_plan *plan, const struct config_item *item)
 {
@@ -10,8 +13,23 @@ static bool waits_for_machine(const struct config_plan *plan, const struct confi
 	return false;
 }
 
+/* "is shut down within 60 s and deleted" */
+static const char *stop_words(const struct config_item *item, const char *then,
+			      char words[FATE_BYTES])
+{
+	char text[DURATION_TEXT_BYTES];
+
+	if (item->shutdown_seconds)
+		snprintf(words, FATE_BYTES, "is shut down within %s and %s",
+			 duration_text(item->shutdown_seconds, text), then);
+	else
+		snprintf(words, FATE_BYTES, "is switched off and %s", then);
+	return words;
+}
+
 /* What becomes of an item, in the present: a plan is read before it is carried out. */
-static const char *fate_words(const struct config_plan *plan, const struct config_item *item)
+static const char *fate_words(const struct config_plan *plan, const struct config_item *item,
+			      char words[FATE_BYTES])
 {
 	switch (item->fate) {
 	case CONFIG_FATE_CREATED:
@@ -26,9 +44,10 @@ static const char *fate_words(const struct config_plan *plan, const struct confi
 				       : "is changed";
 		return item->runs ? "is changed while it runs" : "is changed; it does not run";
 	case CONFIG_FATE_RESTARTED:
-		return item->part == CONFIG_PART_NETWORK ? "is removed and created anew"
-							 : "is restarted";
-	default: return item->runs ? "is switched off and deleted" : "is deleted";
+		return item->part == CONFIG_PART_NETWORK
+			       ? "is removed and created anew"
+			       : stop_words(item, "started again", words);
+	default: return item->runs ? stop_words(item, "deleted", words) : "is deleted";
 	}
 }
 
@@ -50,14 +69,15 @@ static void say_item(const struct config_plan *plan, const struct config_item *i
 		     char line[CONFIG_PLAN_LINE_MAX])
 {
 	const char *end = item->reasons ? ":" : "";
+	char words[FATE_BYTES];
 
 	if (item->part == CONFIG_PART_HOST)
-		snprintf(line, CONFIG_PLAN_LINE_MAX, "the host %s%s", fate_words(plan, item),
-			 end);
+		snprintf(line, CONFIG_PLAN_LINE_MAX, "the host %s%s",
+			 fate_words(plan, item, words), end);
 	else
 		snprintf(line, CONFIG_PLAN_LINE_MAX, "%s '%s' %s%s",
 			 item->part == CONFIG_PART_GUEST ? "guest" : "network", item->name,
-			 fate_words(plan, item), end);
+			 fate_words(plan, item, words), end);
 }
 
 void config_plan_say(const struct config_plan *plan, void (*line)(void *arg, const char *text),

@@ -122,3 +122,9 @@ def test_what_can_start_starts(tmp_path):
         machine.expect(r"second: started: 1 vCPU", 60)
         assert any(line.startswith("huge") and "waiting" in line
                    for line in terminal.operator("list"))
+        # Who is deleted is asked first, and ends by itself.
+        terminal.keyboard("host")
+        machine.send("delete web\n")
+        machine.expect("guest 'web' is shut down within 60 s and deleted", 120)
+        assert machine.count(r"^web\| .*reboot: Power down$") == 1
+        assert not machine.count("web: .*is switched off")

@@ -284,7 +284,7 @@ def test_guests_come_and_go(house):
     assert re.search("^nvme0, .*: nobody has any of it now$", says("explain disks"), re.M)
     assert "it does not run: it starts when it is told to" in says("explain nothing") or \
         "it does not run: exited with status 0" in says("explain nothing")
-    assert "guest 'extra' is switched off and deleted" in says("delete extra")
+    assert "guest 'extra' is switched off and deleted" in says("delete extra now")
     assert "extra" not in says("list")
     assert house.machine.count(r"^extra\| neighbour 1$") == 1
     house.is_well()

@@ -236,7 +236,7 @@ def test_what_a_document_changes_against_another(tmp_path):
     assert status == 0
     assert lines[0] == f"{new}: good, 1 guest"
     assert lines[2:] == [
-        "guest 'alpha' is restarted:",
+        "guest 'alpha' is shut down within 60 s and started again:",
         "  memory: 64 MiB, then 128 MiB; its RAM is set aside when the guest starts",
         "  on_crash: stop, then restart"]
     assert check_config("--against", new, new)[1][-1] == "nothing changes"

@@ -25,7 +25,7 @@
 #define GUESTS_MAX (4 * RANDOM_GUESTS)
 
 struct guest {
-	bool there, runs, stopping, waits;
+	bool there, runs, stopping, waits, asked;
 	unsigned references, stop_polls;
 	struct guest_config config, vm;
 	struct cpumask shared;
@@ -79,7 +79,7 @@ static bool plugged(const struct guest *guest, const char *network)
 static void run(struct guest *guest)
 {
 	guest->runs = true;
-	guest->stopping = false;
+	guest->stopping = guest->asked = false;
 	guest->vm = guest->config;
 }
 
@@ -107,6 +107,53 @@ int guest_stop_for_change(struct guest *guest, const struct actor *actor)
 	return guest_stop(guest, actor);
 }
 
+static char asked_in_order[32];				/* names of one letter */
+static enum guest_leave_stage stage = GUEST_LEAVE_LATE; /* of all that run */
+static bool deaf;					/* nobody stops for being asked */
+
+bool guest_at_rest(struct guest *guest)
+{
+	bool stops = guest->stopping || (guest->asked && !deaf);
+
+	if (stops && !guest->stop_polls)
+		guest->runs = guest->stopping = guest->asked = false;
+	return !guest->runs;
+}
+
+int guest_leave(struct guest *guest, const struct actor *actor)
+{
+	(void)actor;
+	if (guest->asked)
+		return -EALREADY;
+	if (strlen(asked_in_order) + 1 < sizeof(asked_in_order))
+		strncat(asked_in_order, guest->config.name, 1);
+	guest->asked = true;
+	guest->stop_polls = stop_takes;
+	return 0;
+}
+
+void guest_stay(struct guest *guest)
+{
+	guest->asked = false;
+}
+
+bool guest_leaving(struct guest *guest, struct guest_leaving *how)
+{
+	bool there = !guest_at_rest(guest);
+
+	*how = (struct guest_leaving){.stage = !there		 ? GUEST_LEAVE_GONE
+					       : guest->stopping ? GUEST_LEAVE_ENDING
+								 : stage,
+				      .order = guest->vm.shutdown.order,
+				      .asked = guest->asked};
+	return there;
+}
+
+const char *guest_leave_name(enum guest_leave_stage of)
+{
+	return of == GUEST_LEAVE_ENDING ? "ending" : "shutting down";
+}
+
 static unsigned turns_held;
 
 void guests_hold_turns(void)
@@ -129,13 +176,6 @@ int guest_start_in_turn(struct guest *guest, const struct actor *actor)
 enum guest_state guest_state(struct guest *guest)
 {
 	return guest->runs ? GUEST_RUNNING : guest->waits ? GUEST_WAITING : GUEST_STOPPED;
-}
-
-bool guest_at_rest(struct guest *guest)
-{
-	if (guest->stopping && !guest->stop_polls)
-		guest->runs = guest->stopping = false;
-	return !guest->runs;
 }
 
 void thread_sleep_ns(uint64_t ns)
@@ -301,9 +341,14 @@ static bool given_up(void *waiter)
 static void (*on_progress)(void); /* in the midst of a change */
 static uint32_t steps_done;	  /* of the longest change */
 
-static void progress(void *waiter, uint32_t steps, uint32_t of)
+static char waited_for[256]; /* that was told, each with a line break */
+
+static void progress(void *waiter, uint32_t steps, uint32_t of, const char *waits_for)
 {
 	(void)waiter;
+	if (waits_for[0])
+		snprintf(waited_for + strlen(waited_for),
+			 sizeof waited_for - strlen(waited_for), "%s\n", waits_for);
 	assert_true(steps < of);
 	steps_done = MAX(steps_done, steps);
 	if (on_progress)
@@ -418,7 +463,9 @@ static int fresh(void **state)
 	cancel = fail_on = false;
 	missing_disk = missing_nic = NULL;
 	clash = false;
-	kept_for[0] = '\0';
+	kept_for[0] = asked_in_order[0] = waited_for[0] = '\0';
+	stage = GUEST_LEAVE_LATE;
+	deaf = false;
 	random_state = 7;
 	if (!ready && catalogue_init(&random_machine, &host))
 		return -1;
@@ -434,7 +481,7 @@ static int end(void **state)
 
 	(void)state;
 	fail_operation = 0;
-	cancel = fail_on = false;
+	cancel = fail_on = deaf = false;
 	assert_int_equal(set(none), 0);
 	config_free(none);
 	return 0;

@@ -278,6 +278,55 @@ static void a_document_lies_beside_its_arguments(void **state)
 	action_args_free(&copy);
 }
 
+/* Typed, a flag may stand behind it; where there is none of that name it is the document's. */
+static void a_flag_stands_behind_a_document(void **state)
+{
+	struct with_flag {
+		struct config_document document;
+		bool now;
+	};
+	static const struct config_field fields[] = {
+		{.key = "document",
+		 .type = CONFIG_DOCUMENT,
+		 .required = true,
+		 .offset = offsetof(struct with_flag, document),
+		 .maximum = CONFIG_BYTES_MAX},
+		{.key = "now",
+		 .type = CONFIG_BOOL,
+		 .offset = offsetof(struct with_flag, now),
+		 .initial = "false"},
+	};
+	static const struct config_table table = CONFIG_TABLE(fields, struct with_flag, NULL);
+	static const struct {
+		const char *line, *document;
+		bool now;
+	} cases[] = {
+		{"  esp:/a b.yaml now  ", "esp:/a b.yaml", true},
+		{"esp:/a.yaml", "esp:/a.yaml", false},
+		{"esp:/a.yaml  ", "esp:/a.yaml", false},
+		{"now", "now", false},
+		{"{name: now} now", "{name: now}", true},
+		{"{name: now}", "{name: now}", false},
+		{"a then", "a then", false},
+	};
+	struct action typed = action_text;
+	const struct with_flag *bound = (const void *)args.bytes;
+	char line[64];
+
+	(void)state;
+	typed.whole_line = true;
+	typed.arguments = &table;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		strcpy(line, cases[i].line);
+		assert_int_equal(action_bind_words(&typed, line, &args, &report), 0);
+		assert_string_equal(bound->document.text, cases[i].document);
+		assert_int_equal(bound->now, cases[i].now);
+		action_args_free(&args);
+	}
+	strcpy(line, "   ");
+	assert_int_equal(action_bind_words(&typed, line, &args, &report), -EINVAL);
+}
+
 /* Each allocation on the way from a document to arguments. */
 static void without_memory_nothing_is_bound(void **state)
 {
@@ -371,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup(more_than_a_line_holds_is_refused, fresh),
 		cmocka_unit_test(a_document_is_as_long_as_documents_may_be),
 		cmocka_unit_test(a_document_lies_beside_its_arguments),
+		cmocka_unit_test(a_flag_stands_behind_a_document),
 		cmocka_unit_test_setup(without_memory_nothing_is_bound, fresh),
 		cmocka_unit_test_setup(a_role_that_is_not_enough_is_refused, fresh),
 		cmocka_unit_test_setup(cancel_is_passed_on, fresh),

@@ -18,6 +18,8 @@
 /* links: kernel/lib/size.c tests/unit/fail_malloc.c */
 #include "tests/unit/catalogue_house.h"
 
+static bool switched_off_now;
+
 static int set_text(const char *text)
 {
 	struct config *next = parse(text);
@@ -32,6 +34,7 @@ static int set_text(const char *text)
 					   .cancelled = cancelled,
 					   .given_up = given_up,
 					   .progress = progress,
+					   .now = switched_off_now,
 					   .report = &report};
 	err = catalogue_apply(&change);
 	config_free(next);
@@ -286,6 +289,15 @@ static void disks_are_given_as_they_are_used(void **state)
 	assert_string_equal(given_modes, "wr");
 }
 
+/* Once both were asked. */
+static void lose_b(void)
+{
+	if (strlen(asked_in_order) < 2)
+		return;
+	guests[1].there = guests[1].runs = false;
+	on_progress = NULL;
+}
+
 static void one_that_does_not_stop_can_be_waited_for_no_longer(void **state)
 {
 	(void)state;
@@ -293,8 +305,54 @@ static void one_that_does_not_stop_can_be_waited_for_no_longer(void **state)
 	stop_takes = 1000000;
 	cancel = true;
 	assert_int_equal(set_text("guests:\n" GUEST("b", ", debug_exit: true")), -ECANCELED);
+	assert_string_equal(change.why, "guest 'a' had not stopped yet, and may still do so, "
+					"as it was asked to");
+	assert_int_equal(running(), 2);
+	assert_false(guests[0].asked || guests[1].asked);
+	stage = GUEST_LEAVE_BOOTING; /* it has not heard of it */
+	assert_int_equal(set_text("guests:\n" GUEST("b", ", debug_exit: true")), -ECANCELED);
 	assert_string_equal(change.why, "guest 'a' had not stopped yet");
-	assert_int_equal(running(), 2); /* it starts again once it has */
+	/* Who was asked by somebody else is not told to stay. */
+	guests[0].asked = deaf = true;
+	assert_int_equal(set_text("guests:\n" GUEST("b", ", debug_exit: true")), -ECANCELED);
+	assert_true(guests[0].asked && !guests[1].asked);
+}
+
+/* Those that have to stop are asked, the highest shutdown.order first, and switched off only
+ * where that was wanted. */
+static void who_has_to_stop_is_asked(void **state)
+{
+	static const char three[] = "guests:\n" GUEST("a", ", shutdown: {order: 5}")
+		GUEST("b", ", shutdown: {order: 7}") GUEST("c", ", shutdown: {order: 7}");
+
+	(void)state;
+	assert_int_equal(set_text(three), 0);
+	stop_takes = 3;
+	assert_int_equal(set_text("guests: []\n"), 0);
+	assert_string_equal(asked_in_order, "bca");
+	assert_string_equal(waited_for, "b (shutting down), c (shutting down)\n"
+					"a (shutting down)\n");
+	assert_int_equal(steps_done, 5);
+	assert_int_equal(set_text(three), 0);
+	asked_in_order[0] = '\0';
+	deaf = switched_off_now = true;
+	assert_int_equal(set_text("guests: []\n"), 0);
+	switched_off_now = false;
+	assert_string_equal(asked_in_order, "");
+	assert_int_equal(running(), 0);
+}
+
+/* One that vanishes meanwhile ends the change; the others go on as they were. */
+static void others_stay_when_one_is_gone(void **state)
+{
+	(void)state;
+	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
+	stop_takes = 3;
+	on_progress = lose_b;
+	assert_int_equal(set_text("guests: []\n"), -ENOENT);
+	assert_non_null(strstr(change.why, "guest 'b' is not there any more"));
+	assert_true(guests[0].runs && !guests[0].asked);
+	guests[1].there = true;
 }
 
 /* A guest that is just starting or stopping is waited for. That can be given up, and then the
@@ -495,6 +553,8 @@ int main(void)
 		TEST(a_second_change_is_refused),
 		TEST(disks_are_given_as_they_are_used),
 		TEST(one_that_does_not_stop_can_be_waited_for_no_longer),
+		TEST(who_has_to_stop_is_asked),
+		TEST(others_stay_when_one_is_gone),
 		TEST(one_between_two_states_is_configured_after_it),
 		TEST(disks_are_given_by_what_there_is),
 		TEST(what_waited_is_tried_again_by_an_undo),

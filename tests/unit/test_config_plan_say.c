@@ -58,7 +58,7 @@ static void what_happens_is_said_with_its_reasons(void **state)
 	     all_run, "nothing changes\n");
 	says("guests:\n" GUEST("a", "memory: 512 MiB"),
 	     "guests:\n" GUEST("a", "memory: 1 GiB, on_crash: restart"), all_run,
-	     "guest 'a' is restarted:\n"
+	     "guest 'a' is shut down within 60 s and started again:\n"
 	     "  memory: 512 MiB, then 1 GiB; its RAM is set aside when the guest starts\n"
 	     "  on_crash: stop, then restart\n");
 	says("guests:\n" GUEST("a", "memory: 512 MiB"), "guests:\n" GUEST("a", "memory: 1 GiB"),
@@ -76,11 +76,18 @@ static void what_happens_is_said_with_its_reasons(void **state)
 	     "guests:\n" GUEST("b", "memory: 8 MiB")
 		     GUEST("c", "memory: 8 MiB, autostart: false"),
 	     all_run,
-	     "guest 'a' is switched off and deleted\n"
+	     "guest 'a' is shut down within 60 s and deleted\n"
 	     "guest 'b' is created and started\n"
 	     "guest 'c' is created; it starts when it is told to\n");
 	says("guests:\n" GUEST("a", "memory: 8 MiB"), "guests: []", none_runs,
 	     "guest 'a' is deleted\n");
+	says("guests:\n" GUEST("a", "memory: 8 MiB, shutdown: {timeout: 0 s}")
+		     GUEST("b", "memory: 8 MiB, shutdown: {timeout: 3 min}"),
+	     "guests:\n" GUEST("a", "memory: 16 MiB"), all_run,
+	     "guest 'b' is shut down within 3 min and deleted\n"
+	     "guest 'a' is switched off and started again:\n"
+	     "  memory: 8 MiB, then 16 MiB; its RAM is set aside when the guest starts\n"
+	     "  shutdown.timeout: 0 s, then 60 s\n");
 	says("guests: []", "host: {name: h}\nguests: []", none_runs,
 	     "the host is changed, with effect from the machine's next start:\n"
 	     "  name: bulkhead, then h; it is read when the machine starts\n");
@@ -104,7 +111,7 @@ static void lists_and_derived_values_are_told_as_they_count(void **state)
 	     "guests:\n" GUEST("a", "memory: 8 MiB, cpus: {count: 2}, disks: [{source: 'ram:1 "
 				    "MiB', serial: s}, {source: 'ram:2 MiB'}]"),
 	     all_run,
-	     "guest 'a' is restarted:\n"
+	     "guest 'a' is shut down within 60 s and started again:\n"
 	     "  cpus.count: 1, then 2; vCPUs are made when the guest starts\n"
 	     "  disks[0].serial: disk0, then s; devices are made when the guest starts\n"
 	     "  disks[0].queues: 1, then 2; devices are made when the guest starts\n"
@@ -136,7 +143,7 @@ static void networks_take_the_guests_on_them_along(void **state)
 	     "network 'lan' is removed and created anew:\n"
 	     "  uplink: nothing, then nic0; a network is joined to its uplink when it is made\n"
 	     "network 'new' is created\n"
-	     "guest 'a' is restarted:\n"
+	     "guest 'a' is shut down within 60 s and started again:\n"
 	     "  nics[0]: in network lan, then in the new lan; the network is made anew, and "
 	     "nobody may be plugged into it meanwhile\n");
 }
@@ -154,7 +161,7 @@ static void pins_take_cpus_from_those_who_share_them(void **state)
 	says("guests:\n" GUEST("a", "memory: 8 MiB")
 		     GUEST("b", "memory: 8 MiB, cpus: {pin: [2, 3]}"),
 	     "guests:\n" GUEST("a", "memory: 8 MiB"), all_run,
-	     "guest 'b' is switched off and deleted\n"
+	     "guest 'b' is shut down within 60 s and deleted\n"
 	     "guest 'a' is changed while it runs:\n"
 	     "  cpus: CPUs 0-1, then CPUs 0-3\n");
 	says("guests:\n" GUEST("a", "memory: 8 MiB"),

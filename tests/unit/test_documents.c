@@ -36,10 +36,12 @@
 static struct config *now;
 static const char *file_text; /* of night.yaml; NULL: there is none */
 static int check_error, apply_error, applied;
-static struct config *wanted; /* handed to catalogue_apply() last */
+static bool applied_now, say_now; /* without asking guests to shut down */
+static char told[128];		  /* of the job, last */
+static struct config *wanted;	  /* handed to catalogue_apply() last */
 static const char *kept_text;
 
-const struct config_table action_guest_arguments;
+const struct config_table action_stop_arguments;
 const struct config_table action_no_arguments;
 
 const struct handoff_file *files_find(const char *path)
@@ -95,7 +97,9 @@ int catalogue_plan(const struct config *next, struct config_plan *plan)
 int catalogue_apply(struct catalogue_change *change)
 {
 	assert_false(change->cancelled(change->waiter));
-	change->progress(change->waiter, 0, 1);
+	change->progress(change->waiter, 0, 2, "");
+	change->progress(change->waiter, 1, 2, "a (booting)");
+	applied_now = change->now;
 	kept_text = change->text;
 	config_free(wanted);
 	wanted = config_copy(change->next);
@@ -118,7 +122,12 @@ bool job_cancelled(struct job *job)
 
 void job_progress(struct job *job, uint64_t done, uint64_t total, const char *fmt, ...)
 {
-	(void)job, (void)done, (void)total, (void)fmt;
+	va_list args;
+
+	(void)job, (void)done, (void)total;
+	va_start(args, fmt);
+	vsnprintf(told, sizeof(told), fmt, args);
+	va_end(args);
 }
 
 static struct action_result result;
@@ -131,12 +140,16 @@ static struct action_result result;
 
 static int ask(const struct action *action, const char *argument)
 {
-	struct config_document document = {argument, strlen(argument)};
-	struct action_call call = {.action = action, .args = &document, .result = &result};
+	struct {
+		struct config_document document;
+		bool now;
+	} args = {{argument, strlen(argument)}, say_now};
+	struct stop_args guest = {.now = say_now};
+	struct action_call call = {.action = action, .args = &args, .result = &result};
 
+	snprintf(guest.guest, sizeof(guest.guest), "%s", argument);
 	if (action == &action_delete)
-		call.args = argument; /* struct guest_args */
-
+		call.args = &guest;
 	memset(&result, 0, sizeof(result));
 	return action->run(&call);
 }
@@ -147,6 +160,7 @@ static int fresh(void **state)
 	now = parse("guests: [" A "]");
 	file_text = NULL;
 	check_error = apply_error = applied = 0;
+	say_now = false;
 	return 0;
 }
 
@@ -168,7 +182,7 @@ static void a_plan_is_said_and_not_carried_out(void **state)
 	assert_int_equal(result.values[0].number, 1);
 	file_text = "guests: []\n";
 	assert_int_equal(ask(&action_plan, "esp:/night.yaml"), 0);
-	assert_string_equal(result.text, "guest 'a' is switched off and deleted");
+	assert_string_equal(result.text, "guest 'a' is shut down within 60 s and deleted");
 	assert_int_equal(ask(&action_plan, A), 0);
 	assert_string_equal(result.text, "nothing changes");
 	assert_int_equal(applied, 0);
@@ -199,12 +213,34 @@ static void a_document_is_applied_with_its_text(void **state)
 	(void)state;
 	file_text = "guests: [" B "] # night\n";
 	assert_int_equal(ask(&action_apply, "esp:/night.yaml"), 0);
-	assert_string_equal(result.text, "guest 'a' is switched off and deleted\n"
+	assert_string_equal(result.text, "guest 'a' is shut down within 60 s and deleted\n"
 					 "guest 'b' is created and started\nIt is transient");
 	assert_ptr_equal(kept_text, file_text);
 	assert_int_equal(wanted->guest_count, 1);
 	assert_string_equal(result.values[1].name, "kept");
 	assert_int_equal(result.values[1].number, 0);
+	assert_false(applied_now);
+	assert_string_equal(told, "1 of 2 steps are done; waiting for a (booting)");
+}
+
+/* Asking nobody is said of the document or of the guest, and then the report says so. */
+static void guests_are_switched_off_now(void **state)
+{
+	(void)state;
+	say_now = true;
+	file_text = "guests: []\n";
+	assert_int_equal(ask(&action_apply, "esp:/night.yaml"), 0);
+	assert_true(applied_now);
+	assert_string_equal(result.text,
+			    "guest 'a' is switched off and deleted\nIt is transient");
+	applied_now = false;
+	assert_int_equal(ask(&action_delete, "a"), 0);
+	assert_true(applied_now);
+	assert_string_equal(result.text,
+			    "guest 'a' is switched off and deleted\nIt is transient");
+	say_now = false;
+	assert_int_equal(ask(&action_delete, "a"), 0);
+	assert_false(applied_now);
 }
 
 static void one_guest_is_put_beside_the_others(void **state)
@@ -289,6 +325,7 @@ int main(void)
 		TEST(a_plan_is_said_and_not_carried_out),
 		TEST(what_is_wrong_is_said),
 		TEST(a_document_is_applied_with_its_text),
+		TEST(guests_are_switched_off_now),
 		TEST(one_guest_is_put_beside_the_others),
 		TEST(documents_of_any_length_are_taken),
 		TEST(a_guest_is_deleted_by_name),
