@@ -75,6 +75,7 @@ static void an_undo_can_be_given_up(void **state)
 	gives_up = 5;
 	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), -ENOMEM);
 	assert_int_equal(gives_up, 0);
+	assert_string_equal(asked_in_order, ""); /* it was there for moments only */
 	assert_non_null(strstr(change.why, "; not all could be undone, see the log"));
 	assert_non_null(strstr(logged, "guest 'a' had not stopped yet"));
 	desired = catalogue_get();
@@ -111,6 +112,14 @@ static void what_is_absent_leaves_its_guest_out(void **state)
 	assert_int_equal(report.lacking, 2);
 	assert_string_equal(kept_for, "ab");
 	assert_int_equal(tried_waiting, told + 1);
+	/* Nothing is kept for one that can't start for something else. */
+	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'disk:x'}]")
+					  GUEST("d", ", cpus: {allowed: [200]}, disks: "
+						     "[{source: 'disk:z'}]")),
+			 0);
+	assert_int_equal(report.lacking, 2);
+	assert_null(strchr(kept_for, 'd'));
+	told = tried_waiting;
 	/* One that does not run is changed all the same. */
 	guests[0].runs = false;
 	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'lvm:v/gone'}]")),
