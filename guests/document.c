@@ -38,7 +38,8 @@ static void show_report(bool refused)
 		log_warn("config", "and %u more", report.dropped);
 	if (refused)
 		log_error("config", "no guest is started: mend the document on the boot "
-				    "partition and restart the machine");
+				    "partition and restart the machine, or have another of its "
+				    "files by `apply esp:/FILE` on the operator's console");
 }
 
 bool document_read(void)

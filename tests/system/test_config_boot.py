@@ -64,7 +64,7 @@ def refused(tmp_path, name, document, *faults):
         for fault in faults:
             machine.rewind(begin)
             machine.expect(rf"config: error: bulkhead\.yaml:{fault}", 60)
-        machine.expect("config: error: no guest is started: mend the document", 10)
+        machine.expect("config: error: no guest is started: mend .* `apply esp:/FILE`", 10)
         terminal = Terminal(machine, [])
         assert any(line.startswith("help ") for line in terminal.operator("help"))
         assert any("The guests are: none." in line for line in terminal.operator("show x"))
