@@ -16,7 +16,7 @@ unsigned fake_frames_left = 1000000;
 __attribute__((weak)) struct cpu *cpus[CPU_MAX]; /* fake_threads.c has it, too */
 
 static struct packet_pool *pool;
-static void *frames[8192]; /* what is given, so that the leak checker sees it is not lost */
+static void *frames[16384]; /* what is given, so that the leak checker sees it is not lost */
 
 static void **frame_place(const void *frame)
 {

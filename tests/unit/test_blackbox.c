@@ -157,6 +157,27 @@ static void the_newest_stay(void **state)
 	assert_ptr_equal(at, text + text_bytes);
 }
 
+/* Records of 64 bytes fill the ring to its last byte: nothing goes before there is one more. */
+static void the_ring_is_filled_whole(void **state)
+{
+	char line[64 - 8 + 1];
+
+	(void)state;
+	for (unsigned n = 0; n < DATA_BYTES / 64; n++) {
+		snprintf(line, sizeof line, "%056u", n);
+		say(line);
+	}
+	look();
+	assert_false(damaged);
+	assert_int_equal(text_bytes, DATA_BYTES / 64 * 57);
+	assert_int_equal(strtoul(text, NULL, 10), 0);
+	say("");
+	look();
+	assert_false(damaged);
+	assert_int_equal(text_bytes, (DATA_BYTES / 64 - 1) * 57 + 1);
+	assert_int_equal(strtoul(text, NULL, 10), 1);
+}
+
 static void the_longest_line_fits(void **state)
 {
 	static char line[2 * LOG_LINE_MAX];
@@ -353,6 +374,7 @@ int main(void)
 		TEST(what_is_written_is_read),
 		TEST(the_next_run_has_it_once),
 		TEST(the_newest_stay),
+		TEST(the_ring_is_filled_whole),
 		TEST(the_longest_line_fits),
 		TEST(a_reset_loses_nothing_but_the_line_that_it_meets),
 		TEST(a_flipped_bit_is_noticed),

@@ -87,6 +87,29 @@ static void test_creation(void **state)
 	plug_all("lan", 1); /* the place and the address are free again */
 }
 
+/* As many ports as there are places, and one more once one has left. */
+static void test_places_are_bounded(void **state)
+{
+	struct network_config lan = {.name = "full"};
+	struct network_port_config port = port_config(0, "full");
+	struct netdev *devs[128], *more = NULL;
+
+	(void)state;
+	assert_int_equal(network_create(&lan, why), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(devs); i++) {
+		port.mac[4] = (uint8_t)i;
+		assert_int_equal(network_attach(&port, &devs[i], why), 0);
+	}
+	port.mac[4] = 128;
+	assert_int_equal(network_attach(&port, &more, why), -ENOMEM);
+	assert_string_equal(why, "finds no free port, or no memory");
+	devs[127]->ops->close(devs[127]);
+	assert_int_equal(network_attach(&port, &devs[127], why), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(devs); i++)
+		devs[i]->ops->close(devs[i]);
+	assert_int_equal(network_remove("full", why), 0);
+}
+
 struct seen {
 	char names[256];
 	unsigned remove_at; /* the network to be removed in the course of a visit; 0: none */
@@ -442,19 +465,13 @@ static void test_offloads_between_guests(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		check(test_creation),
-		check(test_removal),
-		check(test_removal_while_shown),
-		check(test_without_memory),
-		check(test_unicast),
-		check(test_broadcast),
-		check(test_learning),
-		check(test_table_is_bounded),
-		check(test_change_amid_visit),
-		check(test_filtered),
-		check(test_flood_limit),
-		check(test_oversize),
-		check(test_offloads_between_guests),
+		check(test_creation),	      check(test_places_are_bounded),
+		check(test_removal),	      check(test_removal_while_shown),
+		check(test_without_memory),   check(test_unicast),
+		check(test_broadcast),	      check(test_learning),
+		check(test_table_is_bounded), check(test_change_amid_visit),
+		check(test_filtered),	      check(test_flood_limit),
+		check(test_oversize),	      check(test_offloads_between_guests),
 	};
 
 	return cmocka_run_group_tests(tests, fake_switch_start, fake_net_fini);
