@@ -306,6 +306,34 @@ static void memory_is_counted_of_who_has_it(void **state)
 	config_free(config);
 }
 
+/* On a machine who lacks something else waits, and needs no memory but to fit alone. For one
+ * that is yet to be had all count. */
+static void memory_is_not_counted_of_who_waits_for_something_else(void **state)
+{
+	struct config_machine machine = {.memory_bytes = 2 * GIB,
+					 .cpus = {{1}},
+					 .cpu_count = 1,
+					 .presence = is_there,
+					 .context = (void *)""};
+	struct config *config = parse(
+		"guests:\n"
+		"  - {name: a, memory: 2 GiB, cpus: {allowed: [1]}, boot: {kernel: 'esp:/k'}}\n"
+		"  - {name: b, memory: 2 GiB, boot: {kernel: 'esp:/k'}}\n"
+		"  - {name: c, memory: 2050 MiB, cpus: {allowed: [1]}, boot: {kernel: "
+		"'esp:/k'}}\n");
+
+	(void)state;
+	config_report_start(&report, "document");
+	assert_int_equal(config_check(config, &machine, &report), 0);
+	assert_int_equal(report.lacking, 5);
+	assert_int_equal(report.count, 3); /* c, of two things */
+	machine.presence = NULL;
+	config_report_start(&report, "document");
+	assert_int_equal(config_check(config, &machine, &report), 0);
+	assert_int_equal(report.lacking, 7);
+	config_free(config);
+}
+
 /* What one guest names and the machine lacks is that guest's alone; without CPUs that the host
  * is to have it goes on with others. */
 static void what_a_machine_lacks_is_told_apart(void **state)
@@ -418,6 +446,7 @@ int main(void)
 		cmocka_unit_test(long_names_of_documents_keep_their_end),
 		cmocka_unit_test(memory_may_be_used_to_the_last_step),
 		cmocka_unit_test(memory_is_counted_of_who_has_it),
+		cmocka_unit_test(memory_is_not_counted_of_who_waits_for_something_else),
 		cmocka_unit_test(what_a_machine_lacks_is_told_apart),
 		cmocka_unit_test(sets_of_cpus_in_words),
 		cmocka_unit_test(a_byte_order_mark_is_no_content),
