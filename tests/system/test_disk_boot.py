@@ -193,5 +193,5 @@ def test_a_loader_that_is_not_there_is_named(tmp_path):
                           check=False)
     assert done.returncode == 1
     for file, build in ("vmlinuz", "vmlinuz"), ("initrd.gz", "loader.gz"):
-        assert re.search(f"boot.disk: there is no file esp:/loader/{file};.* build/samples/{build} of .* there",
-                         done.stdout)
+        assert re.search(f"boot.disk: there is no file esp:/loader/{file};"
+                         f".* build/samples/{build} of .* there", done.stdout)
