@@ -37,10 +37,11 @@ enum vmexit_reason {
 	VMEXIT_TASK_SWITCH,
 	VMEXIT_TRIPLE_FAULT,
 	VMEXIT_INIT,
-	VMEXIT_SLICE,	      /* VMX preemption timer */
-	VMEXIT_BUS_LOCK,      /* nothing else happened than exit->bus_lock says */
-	VMEXIT_INVALID_STATE, /* the CPU refused the guest's state; why is in the log */
-	VMEXIT_VENDOR,	      /* finished inside the backend; nothing left to do */
+	VMEXIT_SLICE,	       /* VMX preemption timer */
+	VMEXIT_BUS_LOCK,       /* nothing else happened than exit->bus_lock says */
+	VMEXIT_INVALID_STATE,  /* the CPU refused the guest's state; why is in the log */
+	VMEXIT_SOFT_INTERRUPT, /* INT3, INT n, INTO: on QEMU's TCG, where code may be stale */
+	VMEXIT_VENDOR,	       /* finished inside the backend; nothing left to do */
 	VMEXIT_REASONS,
 };
 const char *vmexit_name(enum vmexit_reason reason);

@@ -43,6 +43,7 @@ static const char *const names[VMEXIT_REASONS] = {
 	[VMEXIT_SLICE] = "slice",
 	[VMEXIT_BUS_LOCK] = "bus_lock",
 	[VMEXIT_INVALID_STATE] = "invalid_state",
+	[VMEXIT_SOFT_INTERRUPT] = "soft_interrupt",
 	[VMEXIT_VENDOR] = "vendor",
 };
 
@@ -273,6 +274,13 @@ static void on_task_switch(struct vcpu *vcpu, const struct vmexit *exit)
 		on_unknown(vcpu, exit);
 }
 
+/* The guest runs it itself, if it is still there. */
+static void on_soft_interrupt(struct vcpu *vcpu, const struct vmexit *exit)
+{
+	(void)exit;
+	insn_refresh_soft_interrupt(vcpu);
+}
+
 static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit *) = {
 	[VMEXIT_UNKNOWN] = on_unknown,
 	[VMEXIT_HOST_INTERRUPT] = none,
@@ -299,6 +307,7 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
 	[VMEXIT_SLICE] = on_slice,
 	[VMEXIT_BUS_LOCK] = none,
 	[VMEXIT_INVALID_STATE] = on_unknown,
+	[VMEXIT_SOFT_INTERRUPT] = on_soft_interrupt,
 	[VMEXIT_VENDOR] = none,
 };
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/lib/x86.h"
@@ -74,6 +75,38 @@ unsigned insn_fetch(struct vcpu *vcpu, uint8_t *buf, unsigned bytes)
 
 	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
 	return fetch(vcpu, linear_rip(vcpu, &cs), &cs, buf, bytes);
+}
+
+/* Whether INT3, INT n or INTO is in these bytes, prefixes before it or not; or may be behind
+ * them. */
+static bool is_soft_interrupt(const uint8_t *insn, unsigned bytes, enum emul_mode mode)
+{
+	static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+					   0x66, 0x67, 0xf0, 0xf2, 0xf3};
+
+	while (bytes && (memchr(prefixes, *insn, sizeof prefixes) ||
+			 (mode == EMUL_MODE_64 && (*insn & 0xf0) == 0x40))) {
+		insn++;
+		bytes--;
+	}
+	return !bytes || (*insn >= 0xcc && *insn <= 0xce);
+}
+
+void insn_refresh_soft_interrupt(struct vcpu *vcpu)
+{
+	struct vcpu_segment cs;
+	uint8_t insn[EMUL_INSN_MAX];
+	uint64_t linear, gpa;
+	unsigned bytes;
+	uint32_t error;
+
+	vmm_backend->get_segment(vcpu, SEG_CS, &cs);
+	linear = linear_rip(vcpu, &cs);
+	bytes = fetch(vcpu, linear, &cs, insn, sizeof insn);
+	if (is_soft_interrupt(insn, bytes, insn_mode(vcpu, &cs)) ||
+	    gva_translate(vcpu, linear, GVA_FETCH, &gpa, &error))
+		return;
+	(void)gmem_cmpxchg(&vcpu->vm->gmem, gpa, *insn, *insn, 1); /* or it changed again */
 }
 
 void insn_dump(struct vcpu *vcpu, char *text, size_t bytes)

@@ -37,6 +37,13 @@ int insn_cr_write(struct vcpu *vcpu, struct vmexit *exit);
 /* The bytes at CS:RIP, as many of `bytes` as can be read; returns how many. Raises nothing. */
 unsigned insn_fetch(struct vcpu *vcpu, uint8_t *buf, unsigned bytes);
 
+/*
+ * For a CPU that exited for INT3, INT n or INTO and may have had it from bytes that are gone
+ * (svm/tcg.c): where something else is at RIP, its first byte is written as it is, which makes
+ * the CPU read it. Raises nothing. Thread context; may populate.
+ */
+void insn_refresh_soft_interrupt(struct vcpu *vcpu);
+
 /* Up to 15 bytes at RIP as hex, for logs. */
 void insn_dump(struct vcpu *vcpu, char *text, size_t bytes);
 

@@ -33,6 +33,7 @@ PASSING = {
     "interrupt_shadow": 4,
     "fpu_restore": 4,
     "smc": 2,
+    "code_patch": 4,
     "log_flood": 1,
     "apic": 4,
     "pit_pic": 1,

@@ -52,6 +52,12 @@ static unsigned get_cpl(struct vcpu *of)
 static const struct vmm_backend backend = {.name = "TEST", .cpl = get_cpl};
 const struct vmm_backend *vmm_backend = &backend;
 
+void insn_refresh_soft_interrupt(struct vcpu *of)
+{
+	(void)of;
+	note("refresh ");
+}
+
 int insn_skip(struct vcpu *of, const struct vmexit *exit)
 {
 	(void)of, (void)exit;
@@ -245,6 +251,7 @@ static void each_reason_has_its_answer(void **state)
 	demand(VMEXIT_INTERRUPT_WINDOW, "");
 	demand(VMEXIT_NMI_WINDOW, "");
 	demand(VMEXIT_VENDOR, "");
+	demand(VMEXIT_SOFT_INTERRUPT, "refresh ");
 	demand(VMEXIT_CACHE, "skip ");
 	demand(VMEXIT_SYSTEM_READ, "emulate ");
 	demand(VMEXIT_MONITOR, "#6 ");

@@ -211,9 +211,51 @@ static void a_moved_apic_answers(void **state)
 	assert_int_equal(vcpu.regs[RAX], 0x1234);
 }
 
+#define NOWHERE UINT64_MAX
+
+/* Where a byte is written after an exit for a soft interrupt, with these bytes at 0x100. */
+static uint64_t refreshed_at(uint16_t attributes, const char *insn)
+{
+	cs = (struct vcpu_segment){.attributes = attributes, .limit = UINT32_MAX};
+	regs[REG_EFER] = attributes & SEG_ATTR_LONG ? LMA : 0;
+	memset(ram + 0x100, 0x90, 16);
+	memcpy(ram + 0x100, insn, strlen(insn));
+	vcpu.rip = 0x100;
+	refreshed = NOWHERE;
+	insn_refresh_soft_interrupt(&vcpu);
+	assert_int_equal(vcpu.rip, 0x100);
+	assert_int_equal(raised, NOTHING);
+	return refreshed;
+}
+
+/* 0x48 is a prefix in 64-bit mode alone. */
+static void soft_interrupts_that_are_gone(void **state)
+{
+	static const char *const there[] = {"\xcc", "\xcd\x80", "\xce", "\x66\xcc",
+					    "\xf3\x2e\xcd"};
+	static const char *const gone[] = {"\xcb", "\xcf", "\x90\xcc", "\xeb\xcc", "\x66\x90"};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(there); i++)
+		assert_int_equal(refreshed_at(CODE_32, there[i]), NOWHERE);
+	for (unsigned i = 0; i < ARRAY_SIZE(gone); i++)
+		assert_int_equal(refreshed_at(CODE_32, gone[i]), 0x100);
+	assert_int_equal(refreshed_at(CODE_32, "\x48\xcc"), 0x100);
+	assert_int_equal(refreshed_at(CODE_64, "\x48\xcc"), NOWHERE);
+	assert_int_equal(refreshed_at(CODE_64, "\x4f\xcb"), 0x100);
+	/* Prefixes to the end of what an instruction may have; and no memory. */
+	assert_int_equal(refreshed_at(CODE_32, "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66"
+					       "\x66\x66\x66\x66"),
+			 NOWHERE);
+	vcpu.rip = RAM;
+	insn_refresh_soft_interrupt(&vcpu);
+	assert_int_equal(refreshed, NOWHERE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(soft_interrupts_that_are_gone, setup),
 		cmocka_unit_test_setup(eip_wraps, setup),
 		cmocka_unit_test_setup(rip_does_not, setup),
 		cmocka_unit_test_setup(cs_l_counts_in_long_mode_alone, setup),

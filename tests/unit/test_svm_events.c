@@ -201,12 +201,45 @@ static void a_shadow_that_seems_to_last(void **state)
 	assert_true(models[0].entries < 80);
 }
 
+/* Where code may be stale, INT n exits, once: it is let run then, until something else has
+ * exited. */
+static void soft_interrupts_exit_where_code_may_be_stale(void **state)
+{
+	for (unsigned count = 1; count <= 2; count++) {
+		struct vm *vm = machine_create("guest", count, NULL);
+		struct svm_vcpu *sv = vm->vcpus[count - 1]->backend;
+		bool exits = machine->tcg && count > 1;
+
+		(void)state;
+		assert_int_equal(!!(sv->vmcb->intercepts[0] & INTERCEPT_INTN), exits);
+		if (exits) {
+			struct vmexit *exit = &vm->vcpus[1]->exit;
+
+			assert_false(svm_tcg_watches(sv));
+			sv->vmcb->exit_code = SVM_EXIT_SWINT;
+			svm_translate_exit(vm->vcpus[1], exit);
+			assert_int_equal(exit->reason, VMEXIT_SOFT_INTERRUPT);
+			assert_false(sv->vmcb->intercepts[0] & INTERCEPT_INTN);
+			assert_true(svm_tcg_watches(sv));
+			svm_tcg_entering(vm->vcpus[1]);
+			svm_tcg_exited(vm->vcpus[1]);
+			assert_true(sv->vmcb->intercepts[0] & INTERCEPT_INTN);
+			assert_false(svm_tcg_watches(sv));
+		}
+		machine_destroy(vm);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCENARIO(windows_of_a_step),	      SCENARIO(an_offer_that_is_not_taken),
-		SCENARIO(an_offer_before_another),    SCENARIO(nmi_waits_with_interrupts_off),
-		SCENARIO(shadows_that_are_forgotten), SCENARIO(a_shadow_that_seems_to_last),
+		SCENARIO(windows_of_a_step),
+		SCENARIO(an_offer_that_is_not_taken),
+		SCENARIO(an_offer_before_another),
+		SCENARIO(nmi_waits_with_interrupts_off),
+		SCENARIO(shadows_that_are_forgotten),
+		SCENARIO(a_shadow_that_seems_to_last),
+		SCENARIO(soft_interrupts_exit_where_code_may_be_stale),
 	};
 	int failed = 0;
 

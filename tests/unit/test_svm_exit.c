@@ -64,6 +64,11 @@ void vcpu_raise_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error)
 	fault_address = cr2;
 }
 
+void svm_tcg_let_pass(struct svm_vcpu *v)
+{
+	v->tcg.passes = true;
+}
+
 void log_line(enum log_level level, const char *area, const char *fmt, ...)
 {
 	(void)level;
@@ -246,6 +251,13 @@ static void iret_that_the_guest_steps_over(void **state)
 	assert_true(vmcb.dr6 & 1 << 14);
 }
 
+static void soft_interrupt(void **state)
+{
+	(void)state;
+	assert_int_equal(translate(SVM_EXIT_SWINT, 0, 0)->reason, VMEXIT_SOFT_INTERRUPT);
+	assert_true(sv.tcg.passes);
+}
+
 /* The step leaves nothing in the guest's DR6, and takes nothing from it; a breakpoint that the
  * IRET meets is the guest's. */
 static void breakpoints_of_a_step(void **state)
@@ -365,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup(control_register_writes, setup),
 		cmocka_unit_test_setup(iret_is_stepped_over, setup),
 		cmocka_unit_test_setup(iret_that_the_guest_steps_over, setup),
+		cmocka_unit_test_setup(soft_interrupt, setup),
 		cmocka_unit_test_setup(breakpoints_of_a_step, setup),
 		cmocka_unit_test_setup(iret_that_faults, setup),
 		cmocka_unit_test_setup(bus_locks, setup),

@@ -267,6 +267,10 @@ void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit)
 		exit->reason = VMEXIT_BUS_LOCK;
 		return;
 	case SVM_EXIT_IRET: translate_iret(vcpu, exit); return;
+	case SVM_EXIT_SWINT:
+		svm_tcg_let_pass(sv);
+		exit->reason = VMEXIT_SOFT_INTERRUPT;
+		return;
 	case SVM_EXIT_INVALID:
 	case SVM_EXIT_INVALID_7_2: translate_invalid(vcpu, exit); return;
 	case SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + 31:

@@ -136,7 +136,7 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 	vmcb->vintr = VINTR_MASKING;
 	vmcb->np_enable = 1;
 	vmcb->n_cr3 = vcpu->vm->gmem.nested.root_phys;
-	svm_tcg_init(sv);
+	svm_tcg_init(vcpu);
 	return 0;
 }
 
@@ -204,7 +204,7 @@ static void svm_enter(struct vcpu *vcpu, struct vmexit *exit)
 	vmcb->rsp = vcpu->regs[RSP];
 	vmcb->rip = vcpu->rip;
 	vmcb->rflags = vcpu->rflags;
-	watched = svm_tcg_watches(vmcb);
+	watched = svm_tcg_watches(sv);
 	if (unlikely(watched))
 		svm_tcg_entering(vcpu);
 

@@ -26,6 +26,7 @@ struct svm_tcg {
 	uint64_t rip;
 	unsigned shadow_exits;	    /* that found it there again, in a row */
 	struct timer behind_shadow; /* exits, once that instruction has run */
+	bool passes;		    /* INT n does not exit before something else has */
 };
 
 /* One vCPU's. Touched by its own thread; `flush` by anyone. */
@@ -67,17 +68,19 @@ void svm_vmrun(struct vcpu *vcpu, uint64_t vmcb_phys, uint64_t host_vmcb_phys);
 void svm_translate_exit(struct vcpu *vcpu, struct vmexit *exit);
 
 /* What QEMU's TCG needs done otherwise: choosing CPUs for guests, injecting an interrupt, in
- * place of a window in an interrupt shadow an exit behind it (false: there is no shadow), and
- * before and after each run of a guest that is entered with V_IRQ set or in a shadow. */
+ * place of a window in an interrupt shadow an exit behind it (false: there is no shadow), an
+ * INT3, INT n or INTO that exited and is to run, and before and after each run of a guest that
+ * is entered with V_IRQ set, in a shadow, or to run that. */
 bool svm_tcg_shuns_cpu(unsigned cpu);
-void svm_tcg_init(struct svm_vcpu *sv);
+void svm_tcg_init(struct vcpu *vcpu);
 void svm_tcg_fini(struct svm_vcpu *sv);
 void svm_tcg_inject_interrupt(struct svm_vcpu *sv, uint8_t vector);
 bool svm_tcg_exits_behind_shadow(struct svm_vcpu *sv);
-static inline bool svm_tcg_watches(const struct vmcb *vmcb)
+void svm_tcg_let_pass(struct svm_vcpu *sv);
+static inline bool svm_tcg_watches(const struct svm_vcpu *sv)
 {
-	return unlikely(cpu_features.tcg) &&
-	       (vmcb->vintr & VINTR_IRQ || vmcb->interrupt_shadow & 1);
+	return unlikely(cpu_features.tcg) && (sv->vmcb->vintr & VINTR_IRQ ||
+					      sv->vmcb->interrupt_shadow & 1 || sv->tcg.passes);
 }
 void svm_tcg_entering(struct vcpu *vcpu);
 void svm_tcg_exited(struct vcpu *vcpu);

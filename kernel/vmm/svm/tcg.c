@@ -30,11 +30,19 @@
  * torn apart by it: what waits comes first, and the guest sleeps with nothing to wake it. So a
  * shadow lasts here until RIP moves, and no window is opened in it: a timer exits instead,
  * later than one instruction takes.
+ *
+ * What a CPU has translated of code that another one changes meanwhile may stay, for all CPUs:
+ * the change looks for translations before this one is entered in the page's list. Linux
+ * changes its code by way of INT3. Where that stays, the CPU raises #BP, Linux finds none
+ * there, goes back, and so for ever (tests/guest/code_patch.c). So each INT3 exits where there
+ * are several CPUs. One that is not there any more ends with a write to its place, which takes
+ * all translations away; one that is runs, and none exits before something else has.
  */
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/clock.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/vmm/svm/svm.h"
+#include "kernel/vmm/vm.h"
 
 /* One instruction has run by then. */
 #define BEHIND_SHADOW_NS 20000u
@@ -55,9 +63,13 @@ static void exited(struct timer *timer)
 	(void)timer;
 }
 
-void svm_tcg_init(struct svm_vcpu *sv)
+void svm_tcg_init(struct vcpu *vcpu)
 {
+	struct svm_vcpu *sv = svm_of(vcpu);
+
 	timer_init(&sv->tcg.behind_shadow, exited);
+	if (cpu_features.tcg && vcpu->vm->params.vcpu_count > 1)
+		sv->vmcb->intercepts[0] |= INTERCEPT_INTN;
 }
 
 void svm_tcg_fini(struct svm_vcpu *sv)
@@ -87,6 +99,12 @@ bool svm_tcg_exits_behind_shadow(struct svm_vcpu *sv)
 		return false;
 	timer_arm(&sv->tcg.behind_shadow, clock_now_ns() + BEHIND_SHADOW_NS);
 	return true;
+}
+
+void svm_tcg_let_pass(struct svm_vcpu *sv)
+{
+	sv->vmcb->intercepts[0] &= ~(uint32_t)INTERCEPT_INTN;
+	sv->tcg.passes = true;
 }
 
 void svm_tcg_entering(struct vcpu *vcpu)
@@ -143,8 +161,11 @@ static void take_offer_back(struct vcpu *vcpu)
 
 void svm_tcg_exited(struct vcpu *vcpu)
 {
-	const struct svm_tcg *tcg = &svm_of(vcpu)->tcg;
+	struct svm_tcg *tcg = &svm_of(vcpu)->tcg;
 
+	if (unlikely(tcg->passes))
+		svm_of(vcpu)->vmcb->intercepts[0] |= INTERCEPT_INTN;
+	tcg->passes = false;
 	if (unlikely(tcg->in_shadow))
 		keep_shadow(vcpu);
 	if (tcg->virq)

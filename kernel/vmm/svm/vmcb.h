@@ -30,6 +30,7 @@
 #define INTERCEPT_CPUID	      BIT(18)
 #define INTERCEPT_RSM	      BIT(19)
 #define INTERCEPT_IRET	      BIT(20)
+#define INTERCEPT_INTN	      BIT(21)
 #define INTERCEPT_INVD	      BIT(22)
 #define INTERCEPT_PAUSE	      BIT(23)
 #define INTERCEPT_HLT	      BIT(24)
@@ -81,6 +82,7 @@ enum svm_exit {
 	SVM_EXIT_CPUID = 0x72,
 	SVM_EXIT_RSM = 0x73,
 	SVM_EXIT_IRET = 0x74,
+	SVM_EXIT_SWINT = 0x75, /* INT n; on QEMU's TCG INT3 and INTO too */
 	SVM_EXIT_INVD = 0x76,
 	SVM_EXIT_PAUSE = 0x77,
 	SVM_EXIT_HLT = 0x78,
