@@ -399,7 +399,7 @@ static int set(const struct config *next)
 }
 
 /* What there is, is what the catalogue says, and that is `config`. */
-static void demand_state(const struct config *config)
+static inline void demand_state(const struct config *config)
 {
 	struct config *desired = catalogue_get();
 	unsigned there = 0;

@@ -16,39 +16,7 @@
 /* links: guests/config/tree.c guests/config/value.c guests/config/write.c */
 /* links: kernel/lib/duration.c */
 /* links: kernel/lib/size.c tests/unit/fail_malloc.c */
-#include "tests/unit/catalogue_house.h"
-
-static bool switched_off_now;
-
-static int set_text(const char *text)
-{
-	struct config *next = parse(text);
-	int err;
-
-	config_report_start(&report, "next.yaml");
-	operations = 0;
-	change = (struct catalogue_change){.next = next,
-					   .text = text,
-					   .length = strlen(text),
-					   .actor = &nobody,
-					   .cancelled = cancelled,
-					   .given_up = given_up,
-					   .progress = progress,
-					   .now = switched_off_now,
-					   .report = &report};
-	err = catalogue_apply(&change);
-	config_free(next);
-	return err;
-}
-
-static void demand_line(const char *expected)
-{
-	char line[CONFIG_LINE_MAX];
-
-	assert_int_equal(report.count, 1);
-	config_report_line(&report, 0, line);
-	assert_string_equal(line, expected);
-}
+#include "tests/unit/catalogue_by_hand.h"
 
 static void what_does_not_fit_is_refused_before_anything_happens(void **state)
 {
@@ -91,136 +59,6 @@ static void an_undo_can_be_given_up(void **state)
 	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), -ENOMEM);
 	assert_null(strstr(change.why, "undone"));
 	assert_int_equal(running(), 0);
-}
-
-/* A guest is there that lacks something, and all others are; those that wait are told to try
- * after each change. What the guests that start need is kept open for them. */
-static void what_is_absent_leaves_its_guest_out(void **state)
-{
-	unsigned told = tried_waiting;
-
-	(void)state;
-	missing_disk = "lvm:v/gone";
-	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'disk:x'}]")
-					  GUEST("b", ", disks: [{source: 'lvm:v/gone'}]")
-						  GUEST("c", ", autostart: false, disks: "
-							     "[{source: 'disk:y'}]")),
-			 0);
-	demand_line("next.yaml:3:73: guest 'b': disks[0].source 'lvm:v/gone' names no volume; "
-		    "this machine has none");
-	assert_int_equal(report.wrong, 0);
-	assert_int_equal(report.lacking, 2);
-	assert_string_equal(kept_for, "ab");
-	assert_int_equal(tried_waiting, told + 1);
-	/* Nothing is kept for one that can't start for something else. */
-	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'disk:x'}]")
-					  GUEST("d", ", cpus: {allowed: [200]}, disks: "
-						     "[{source: 'disk:z'}]")),
-			 0);
-	assert_int_equal(report.lacking, 2);
-	assert_null(strchr(kept_for, 'd'));
-	told = tried_waiting;
-	/* One that does not run is changed all the same. */
-	guests[0].runs = false;
-	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'lvm:v/gone'}]")),
-			 0);
-	assert_int_equal(report.lacking, 1);
-}
-
-/* One that runs is not stopped for a configuration in which it could not start again; others
- * are no reason. */
-static void one_that_runs_is_not_stopped_for_what_is_absent(void **state)
-{
-	char line[CONFIG_LINE_MAX];
-
-	(void)state;
-	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
-	kept_for[0] = '\0';
-	missing_disk = "lvm:v/gone";
-	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'lvm:v/gone'}]")
-					  GUEST("c", "")),
-			 -EINVAL);
-	assert_int_equal(operations, 0);
-	assert_int_equal(report.count, 2);
-	config_report_line(&report, 0, line);
-	assert_string_equal(line,
-			    "next.yaml:2:12: guest 'a' runs, and could not start again "
-			    "with this: nothing is changed; mend that first, or `stop a`");
-	assert_string_equal(kept_for, "");
-	assert_int_equal(running(), 2);
-	assert_int_equal(set_text("guests:\n" GUEST("a", "")
-					  GUEST("c", ", disks: [{source: 'lvm:v/gone'}]")),
-			 0);
-}
-
-/* The CPUs are changed while it runs, and so it goes on with them or not at all. One that does
- * not run is changed all the same. */
-static void one_that_runs_keeps_a_cpu(void **state)
-{
-	char line[CONFIG_LINE_MAX];
-
-	(void)state;
-	assert_int_equal(set_text("guests:\n" GUEST("a", "") GUEST("b", "")), 0);
-	assert_int_equal(
-		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [200]}") GUEST("b", "")),
-		-EINVAL);
-	assert_int_equal(operations, 0);
-	assert_int_equal(report.count, 2);
-	config_report_line(&report, 0, line);
-	assert_string_equal(line, "next.yaml:2:12: guest 'a' runs, and could not go on with "
-				  "this: nothing is changed; mend that first, or `stop a`");
-	/* Nor is it given some with which it could not start. */
-	assert_int_equal(
-		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [1, 200]}") GUEST("b", "")),
-		-EINVAL);
-	assert_int_equal(operations, 0);
-	config_report_line(&report, 0, line);
-	assert_string_equal(line,
-			    "next.yaml:2:12: guest 'a' runs, and could not start again with "
-			    "this: nothing is changed; mend that first, or `stop a`");
-	assert_int_equal(
-		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [1]}") GUEST("b", "")), 0);
-	assert_int_equal(guests[0].shared.bits[0], 2);
-	guests[0].runs = false;
-	assert_int_equal(
-		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [1, 200]}") GUEST("b", "")),
-		0);
-	assert_int_equal(
-		set_text("guests:\n" GUEST("a", ", cpus: {allowed: [200]}") GUEST("b", "")), 0);
-	assert_int_equal(report.lacking, 1);
-}
-
-static void both_of_a_clash_are_named(void **state)
-{
-	char line[CONFIG_LINE_MAX];
-
-	(void)state;
-	clash = true;
-	assert_int_equal(set_text("guests:\n" GUEST("a", ", disks: [{source: 'disk:x'}]")
-					  GUEST("b", ", disks: [{source: 'part:y'}]")),
-			 0);
-	assert_int_equal(report.count, 2);
-	assert_int_equal(report.lacking, 3);
-	config_report_line(&report, 0, line);
-	assert_string_equal(line,
-			    "next.yaml:2:73: guest 'a': disks[0] and disks[0] of guest 'b' "
-			    "on line 3 exclude each other: 'disk:x' shares 1 MiB");
-	config_report_line(&report, 1, line);
-	assert_string_equal(line,
-			    "next.yaml:3:73: guest 'b': disks[0] and disks[0] of guest 'a' "
-			    "on line 2 exclude each other: 'part:y' shares 1 MiB");
-}
-
-/* The network is there, and says so. */
-static void a_network_may_lack_its_nic(void **state)
-{
-	(void)state;
-	missing_nic = "nic7";
-	assert_int_equal(
-		set_text("guests: []\nnetworks: [{name: n}, {name: o, uplink: nic7}]\n"), 0);
-	demand_line("next.yaml:2:41: network 'o' has no NIC; its guests reach each other only");
-	assert_int_equal(report.lacking, 0);
-	assert_int_equal(network_count, 2);
 }
 
 /* What is led back is no fault of the document that was asked for. */
@@ -552,11 +390,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_does_not_fit_is_refused_before_anything_happens),
 		TEST(an_undo_can_be_given_up),
-		TEST(what_is_absent_leaves_its_guest_out),
-		TEST(one_that_runs_is_not_stopped_for_what_is_absent),
-		TEST(one_that_runs_keeps_a_cpu),
-		TEST(both_of_a_clash_are_named),
-		TEST(a_network_may_lack_its_nic),
 		TEST(an_undo_finds_no_fault_with_what_was_asked),
 		TEST(networks_that_cannot_be_made),
 		TEST(a_second_change_is_refused),
