@@ -146,6 +146,15 @@ static void look_at(struct guest *guest, const struct packet *packet)
 
 /* ---- guests ------------------------------------------------------------------------------ */
 
+static _Atomic bool all_are_there;
+
+/* Who is told of something is found by its thread, so nothing happens before all have one. */
+static void wait_for_all(void)
+{
+	while (!all_are_there)
+		sched_yield();
+}
+
 static void arrived(void *arg)
 {
 	thread_wake(((struct guest *)arg)->receiver);
@@ -190,6 +199,7 @@ static void receive(void *arg)
 	uint64_t random = seed + 77 * guest->id;
 	unsigned holds = 0;
 
+	wait_for_all();
 	while (!guest->over) {
 		struct packet *packet = dev->ops->poll(dev);
 
@@ -247,6 +257,7 @@ static void send_frames(void *arg)
 	struct guest *guest = arg;
 	struct netdev *dev = guest->dev;
 
+	wait_for_all();
 	for (unsigned i = 0; i < FRAMES; i++) {
 		send_one(guest);
 		if (stress_chance(&guest->random, 16))
@@ -377,6 +388,7 @@ static void run_nic(void *arg)
 	uint64_t random = seed ^ 0xabcdef;
 
 	(void)arg;
+	wait_for_all();
 	while (!over) {
 		reclaim();
 		from_wire(pool, &random);
@@ -480,6 +492,7 @@ static void test_all_at_once(void **state)
 	wire = stress_thread("nic", run_nic, NULL);
 	for (unsigned i = 0; i < GUESTS - 1; i++)
 		guests[i].sender = stress_thread("sender", send_frames, &guests[i]);
+	all_are_there = true;
 	coming = stress_thread("coming", live, &guests[GUESTS - 1]);
 	thread_join(coming);
 	for (unsigned i = 0; i < GUESTS - 1; i++)
