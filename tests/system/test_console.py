@@ -95,8 +95,8 @@ def test_one_terminal_shows_all_and_types_to_one(two):
 def test_what_is_pasted_arrives_whole(two):
     """More than any buffer on the way holds, to a guest and to the operator."""
     text = "".join(f"{number:04} {'pasted ' * 8}\n" for number in range(300))
-    two.send("stty -echo; echo paste-$((1 + 1)); cat >/tmp/pasted; stty echo; "
-             "md5sum </tmp/pasted\n")
+    two.send("stty -echo; echo paste-$((1 + 1)); cat >pasted; stty echo; "
+             "md5sum <pasted\n")
     two.expect(r"^alpha\| paste-2$", 20)
     two.send(text + "\x04")
     # Linux says XOFF and XON between its reads.

@@ -74,7 +74,7 @@ def counters(terminal, serial):
 
 def dd(disk, sector):
     """A command of the guest that writes 4 KiB there, past its cache."""
-    return (f"dd if=/tmp/pattern of=/dev/{disk} bs=4k seek={sector // 8} count=1 oflag=direct "
+    return (f"dd if=pattern of=/dev/{disk} bs=4k seek={sector // 8} count=1 oflag=direct "
             "2>/dev/null")
 
 
@@ -102,11 +102,11 @@ def check_found(machine):
 
 def check_data(terminal):
     """Blocks of each disk come back; the one of 4096 bytes takes odd sizes of files too."""
-    terminal.shell("io", "dd if=/dev/urandom of=/tmp/pattern bs=1k count=2000 2>/dev/null")
+    terminal.shell("io", "dd if=/dev/urandom of=pattern bs=1k count=2000 2>/dev/null")
     for disk in ("vda", "vdb", "vdc"):
-        said = terminal.shell("io", f"cat /tmp/pattern >/dev/{disk}; sync; "
+        said = terminal.shell("io", f"cat pattern >/dev/{disk}; sync; "
                                     "echo 3 >/proc/sys/vm/drop_caches; "
-                                    f"head -c 2048000 /dev/{disk} | cmp - /tmp/pattern && "
+                                    f"head -c 2048000 /dev/{disk} | cmp - pattern && "
                                     f"echo {disk} is the same", 60)
         assert f"{disk} is the same" in said, said
 
